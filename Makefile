@@ -1,0 +1,146 @@
+# Each target sets up what it needs from nothing: Python 3.11 or newer with venv is enough.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO_VENV ?= .venv-demo
+ARGS ?=
+
+EXAMPLE := docs/examples/qrmi-example
+DISTRIBUTIONS := . $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)) $(EXAMPLE)
+METADATA := setup.cfg pyproject.toml qrmi_core/_version.py $(wildcard plugins/*/pyproject.toml) $(EXAMPLE)/pyproject.toml
+SOURCES := $(shell find qrmi_core plugins $(EXAMPLE) -name build -prune -o -name '*.egg-info' -prune -o -name __pycache__ -prune -o -type f -print)
+
+WORK := $(CURDIR)/.make
+WHEELS := $(WORK)/wheels
+SMOKE_VENV := $(WORK)/smoke
+OUTSIDER_VENV := $(WORK)/outsider
+PIP := -m pip --disable-pip-version-check
+INSTALL := $(PIP) install -qq --prefer-binary -c constraints.txt
+
+export PIP_ROOT_USER_ACTION := ignore
+
+.PHONY: help
+help:
+	@echo 'make demo         run jobs on the simulators of this machine'
+	@echo 'make test         all tests (ARGS="-k polling" hands arguments to pytest)'
+	@echo 'make lint         ruff and mypy'
+	@echo 'make format       format the code'
+	@echo 'make docs         the documentation, into docs/_build/html'
+	@echo 'make bench        benchmarks'
+	@echo 'make constraints  renew constraints.txt'
+	@echo 'make clean        remove all that the others made'
+
+# --- what people type ---------------------------------------------------------------------------
+
+.PHONY: demo
+demo: $(DEMO_VENV)/.ready
+	@$(DEMO_VENV)/bin/python docs/examples/demo.py $(ARGS)
+
+.PHONY: test
+test: $(VENV)/.ready $(WHEELS)/.ready $(SMOKE_VENV)/.ready $(OUTSIDER_VENV)/.ready
+	@QRMI_TEST_WHEELS=$(WHEELS) \
+	QRMI_TEST_SMOKE_VENV=$(SMOKE_VENV) \
+	QRMI_TEST_OUTSIDER_VENV=$(OUTSIDER_VENV) \
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.ready
+	@echo 'ruff check'; $(VENV)/bin/ruff check -q .
+	@echo 'ruff format'; $(VENV)/bin/ruff format -q --diff .
+	@echo 'mypy --strict'; $(VENV)/bin/mypy --strict
+
+.PHONY: format
+format: $(VENV)/.ready
+	@$(VENV)/bin/ruff check -q --fix .
+	@$(VENV)/bin/ruff format .
+
+.PHONY: docs
+docs: $(VENV)/.ready
+	@$(VENV)/bin/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+	@echo 'the documentation is docs/_build/html/index.html'
+
+.PHONY: bench
+bench: $(VENV)/.ready $(SMOKE_VENV)/.ready
+	@for script in benchmarks/*.py; do \
+	    echo "== $$script"; \
+	    QRMI_TEST_SMOKE_VENV=$(SMOKE_VENV) $(VENV)/bin/python "$$script"; \
+	done
+
+.PHONY: clean
+clean:
+	@rm -rf $(WORK) $(VENV) $(DEMO_VENV) docs/_build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@for folder in $(DISTRIBUTIONS); do rm -rf "$$folder"/build "$$folder"/dist "$$folder"/*.egg-info "$$folder"/src/*.egg-info; done
+	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+# --- what that needs ----------------------------------------------------------------------------
+
+# Recipe lines: a new environment $(1) with nothing in it.
+define new_venv
+@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+    || { echo 'QRMI needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...' >&2; exit 1; }
+@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null \
+    || { echo 'Python cannot make environments; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
+@rm -rf $(1)
+@$(PYTHON) -m venv $(1)
+endef
+
+# Left by earlier builds in the tree, and would end up in new wheels with what was deleted since.
+define no_leftovers
+@for folder in $(DISTRIBUTIONS); do rm -rf "$$folder"/build; done
+endef
+
+$(VENV)/.ready: constraints.txt requirements-dev.txt $(METADATA)
+	@echo 'preparing $(VENV) for development (some minutes the first time)'
+	$(call new_venv,$(VENV))
+	@$(VENV)/bin/python $(INSTALL) -r requirements-dev.txt
+	@$(VENV)/bin/python $(INSTALL) --no-build-isolation -e . -e 'plugins/qrmi-local[all]' -e $(EXAMPLE)
+	@touch $@
+
+$(DEMO_VENV)/.ready: constraints.txt setup.cfg $(SOURCES)
+	@echo 'preparing $(DEMO_VENV) for the demonstration (some minutes the first time)'
+	$(no_leftovers)
+	$(call new_venv,$(DEMO_VENV))
+	@$(DEMO_VENV)/bin/python $(INSTALL) . './plugins/qrmi-local[all]'
+	@touch $@
+
+# Built the way a release is: a source archive of each folder, and the wheel from that archive.
+$(WHEELS)/.ready: $(VENV)/.ready setup.cfg pyproject.toml LICENSE $(wildcard README.md) $(SOURCES)
+	@echo 'building source archives and wheels'
+	$(no_leftovers)
+	@rm -rf $(WHEELS)
+	@for folder in $(DISTRIBUTIONS); do \
+	    $(VENV)/bin/python -m build --no-isolation --outdir $(WHEELS) "$$folder" > $(WORK)/build.log 2>&1 \
+	        || { cat $(WORK)/build.log >&2; exit 1; }; \
+	done
+	@touch $@
+
+# The wheels are named by path, so that none of that name comes from an index instead.
+$(SMOKE_VENV)/.ready: $(WHEELS)/.ready
+	@echo 'preparing a clean environment with the wheels'
+	$(call new_venv,$(SMOKE_VENV))
+	@$(SMOKE_VENV)/bin/python $(INSTALL) $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl
+	@touch $@
+
+# What somebody has who writes a plugin: pytest, the core's wheel and the plugin's own.
+$(OUTSIDER_VENV)/.ready: $(WHEELS)/.ready
+	@echo 'preparing an environment with the example plugin'
+	$(call new_venv,$(OUTSIDER_VENV))
+	@$(OUTSIDER_VENV)/bin/python $(INSTALL) $(WHEELS)/qrmi_core-*.whl "$$(echo $(WHEELS)/qrmi_example-*.whl)[test]"
+	@touch $@
+
+.PHONY: constraints
+constraints:
+	@mkdir -p $(WORK)
+	$(call new_venv,$(WORK)/constraints)
+	@$(WORK)/constraints/bin/python $(PIP) install -qq --prefer-binary \
+	    -r requirements-dev.txt . './plugins/qrmi-local[all]' './$(EXAMPLE)[test]'
+	@{ sed '/^[^#]/,$$d' constraints.txt; \
+	    $(WORK)/constraints/bin/python $(PIP) freeze --all --exclude pip --exclude qrmi-core \
+	        --exclude qrmi-local --exclude qrmi-example; } > $(WORK)/constraints.txt
+	@mv $(WORK)/constraints.txt constraints.txt
+	@rm -rf $(WORK)/constraints

@@ -1,0 +1,61 @@
+"""One deadline for a whole operation: its requests, its retries and its pauses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+Clock = Callable[[], float]
+Sleep = Callable[[float], None]
+
+
+class Deadline:
+    """A point in time that can be asked how far away it is.
+
+    Args:
+        timeout: Seconds from now; None for no limit.
+        clock: Monotonic clock in seconds.
+    """
+
+    def __init__(self, timeout: float | None, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._end = None if timeout is None else clock() + timeout
+
+    def remaining(self) -> float | None:
+        """Seconds left, 0 for less than a millisecond; None for no limit."""
+        if self._end is None:
+            return None
+        left = self._end - self._clock()
+        return left if left >= 0.001 else 0.0
+
+    def passed(self) -> bool:
+        """Whether the time is up."""
+        return self.remaining() == 0.0
+
+    def clip(self, seconds: float) -> float:
+        """The given number of seconds, or what is left if that is less."""
+        left = self.remaining()
+        return seconds if left is None else min(seconds, left)
+
+
+_current: ContextVar[Deadline | None] = ContextVar("qrmi_deadline", default=None)
+
+
+@contextmanager
+def within(deadline: Deadline) -> Iterator[None]:
+    """Bound every driver call made in the block by `deadline`."""
+    token = _current.set(deadline)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current() -> Deadline:
+    """The deadline of the operation under way; one without limit if there is none.
+
+    `qrmi_core.http` obeys it. A driver that uses another client passes `remaining()` to it.
+    """
+    return _current.get() or Deadline(None)

@@ -1,0 +1,233 @@
+"""The one tree of errors.
+
+::
+
+    RuntimeError
+    └── QrmiError
+        ├── ConfigError                     a setting is missing, malformed or contradictory
+        │   └── EnvVarNotSetError           a required environment variable is not set
+        ├── PluginError                     a driver or command plugin cannot be used
+        │   ├── DriverDefectError           ... since it raised something that is none of these
+        │   └── UnsupportedResourceTypeError    no installed driver has this resource type
+        ├── InvalidInputError               an argument, payload or filter is wrong
+        │   └── UnsupportedPayloadError     the resource does not take this kind of payload
+        ├── UnsupportedFunctionError        the resource cannot do this
+        ├── AuthenticationFailedError       the credential was refused
+        ├── TransportError                  the vendor could not be reached, or the answer was lost
+        │   └── CallTimeoutError            ... not in time (also a TimeoutError)
+        ├── ServiceError                    the vendor answered with an error
+        │   ├── InvalidResponseError        ... with something that is not the API's answer
+        │   ├── PermissionDeniedError       ... that this account may not do this
+        │   ├── ResourceNotFoundError       ... that it has no such resource
+        │   └── TaskNotFoundError           ... that it has no such task
+        ├── ResourceBusyError               the resource is held by others, or has no free place
+        ├── NotAcquiredError                the operation needs an acquisition that is not there
+        ├── SubmissionUncertainError        a task may or may not have been created
+        ├── TaskNotReadyError               the task has no result yet
+        │   └── WaitTimeoutError            ... when the time was up (also a TimeoutError)
+        ├── TaskFailedError                 the task ended in failure
+        └── TaskCancelledError              the task was cancelled
+
+Anything the library raises on purpose is a `QrmiError`; Python's own `TypeError` is left for
+wrong argument types. `retryable` on each error answers whether trying the same call again can help.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from qrmi_core.values import TaskStatus
+
+
+class QrmiError(RuntimeError):
+    """Base of all errors.
+
+    Args:
+        message: What happened and what to do next.
+        resource_id: The resource concerned; filled in by `QuantumResource` if the driver did not.
+        task_id: The task concerned, likewise.
+        status_code: HTTP status code of the vendor's answer.
+        vendor_code: The vendor's own error code.
+        request_id: The vendor's id of the exchange, to quote to their support.
+        retryable: Whether trying the same call again can help.
+        retry_after: Seconds that the vendor asks to wait before the next attempt.
+        uncertain: Whether the vendor may have carried out the call although it failed.
+    """
+
+    retryable: bool = False
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        resource_id: str | None = None,
+        task_id: str | None = None,
+        status_code: int | None = None,
+        vendor_code: str | None = None,
+        request_id: str | None = None,
+        retryable: bool | None = None,
+        retry_after: float | None = None,
+        uncertain: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.resource_id = resource_id
+        self.task_id = task_id
+        self.status_code = status_code
+        self.vendor_code = vendor_code
+        self.request_id = request_id
+        if retryable is not None:
+            self.retryable = retryable
+        self.retry_after = retry_after
+        self.uncertain = uncertain
+
+    def __str__(self) -> str:
+        details = [
+            f"{label} {value}"
+            for label, value in (
+                ("resource", self.resource_id),
+                ("task", self.task_id),
+                ("code", self.vendor_code),
+                ("request", self.request_id),
+            )
+            if value and str(value) not in self.message
+        ]
+        return f"{self.message} [{', '.join(details)}]" if details else self.message
+
+
+class ConfigError(QrmiError):
+    """A setting is missing, malformed or contradicts another; the message names each one."""
+
+
+class EnvVarNotSetError(ConfigError):
+    """One or more required environment variables are not set; the message names each one."""
+
+
+class PluginError(QrmiError):
+    """A plugin cannot be loaded, has the wrong type, or shares its name with another."""
+
+
+class DriverDefectError(PluginError):
+    """A driver raised an exception that is not a `QrmiError`; tell its authors."""
+
+
+class UnsupportedResourceTypeError(PluginError):
+    """No installed driver has this resource type, or the driver cannot discover resources."""
+
+
+class InvalidInputError(QrmiError):
+    """An argument, a payload or a filter is wrong. Nothing was submitted."""
+
+
+class UnsupportedPayloadError(InvalidInputError):
+    """The resource does not take this kind of payload. Nothing was submitted."""
+
+
+class UnsupportedFunctionError(QrmiError):
+    """The resource cannot do this; `QuantumResource.supports` tells before the call."""
+
+
+class AuthenticationFailedError(QrmiError):
+    """The vendor refused the credential, also after it was renewed."""
+
+
+class TransportError(QrmiError):
+    """The vendor could not be reached, or its answer was lost on the way."""
+
+    retryable = True
+
+
+class CallTimeoutError(TransportError, TimeoutError):
+    """The vendor did not answer one call in time."""
+
+
+class ServiceError(QrmiError):
+    """The vendor answered with an error; see `status_code` and `vendor_code`."""
+
+
+class InvalidResponseError(ServiceError):
+    """The answer is not what the API promises: not JSON, too large, or a page of a proxy."""
+
+
+class PermissionDeniedError(ServiceError):
+    """The account may not do this."""
+
+
+class ResourceNotFoundError(ServiceError):
+    """The vendor has no such resource."""
+
+
+class TaskNotFoundError(ServiceError):
+    """The vendor has no such task; it may have been deleted, or belong to another account."""
+
+
+class ResourceBusyError(QrmiError):
+    """The resource is held by others, or has no free place for a further task."""
+
+    retryable = True
+
+
+class NotAcquiredError(QrmiError):
+    """The operation needs an acquisition, and there is none or it has ended."""
+
+
+class SubmissionUncertainError(QrmiError):
+    """A submission was not answered, and whether the task exists cannot be found out.
+
+    Look at the candidates before submitting again: the task may run, and be billed.
+
+    Args:
+        message: What happened and what to do next.
+        submission: The tag that the submission carried.
+        candidates: Ids of tasks created since, where the vendor can list them.
+        resource_id: The resource concerned.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        submission: str = "",
+        candidates: tuple[str, ...] = (),
+        resource_id: str | None = None,
+    ) -> None:
+        super().__init__(message, resource_id=resource_id, uncertain=True)
+        self.submission = submission
+        self.candidates = candidates
+
+
+class TaskNotReadyError(QrmiError):
+    """The task has no result yet."""
+
+    retryable = True
+
+
+class WaitTimeoutError(TaskNotReadyError, TimeoutError):
+    """The time given to wait is over. The task was left alone and may still finish.
+
+    Args:
+        message: What was waited for, and for how long.
+        status: The last status seen, None if none was.
+        resource_id: The resource concerned.
+        task_id: The task waited for.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: TaskStatus | None = None,
+        resource_id: str | None = None,
+        task_id: str | None = None,
+    ) -> None:
+        super().__init__(message, resource_id=resource_id, task_id=task_id)
+        self.status = status
+
+
+class TaskFailedError(QrmiError):
+    """The task ended in failure; the message gives the vendor's reason."""
+
+
+class TaskCancelledError(QrmiError):
+    """The task was cancelled, so there is no result."""

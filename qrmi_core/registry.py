@@ -1,0 +1,153 @@
+"""Finding drivers: entry points, listed without importing and loaded one at a time."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Iterable
+from typing import Any
+
+import attrs
+
+from qrmi_core.driver import Driver
+from qrmi_core.errors import PluginError, QrmiError, UnsupportedResourceTypeError
+
+DRIVERS = "qrmi.drivers"
+COMMANDS = "qrmi.commands"
+
+DISTRIBUTIONS = {
+    "local": "qrmi-local[all]",
+    "direct-access": "qrmi-ibm-da",
+    "ibm-quantum-system": "qrmi-ibm-da",
+    "qiskit-runtime-service": "qrmi-ibm-runtime",
+    "ibm-quantum-compute-service": "qrmi-ibm-runtime",
+    "pasqal-cloud": "qrmi-pasqal",
+    "pasqal-local": "qrmi-pasqal",
+}
+"""What to install for a resource type, for the message when it is not."""
+
+
+@attrs.frozen
+class PluginInfo:
+    """One entry point, as the installed metadata tell it.
+
+    Args:
+        name: The name: for a driver, the resource type.
+        target: ``module:attribute``.
+        distribution: The distribution that brings it.
+        version: That distribution's version.
+    """
+
+    name: str
+    target: str
+    distribution: str
+    version: str
+
+
+def installed(group: str = DRIVERS) -> list[PluginInfo]:
+    """List the plugins of a group, sorted by name, without importing any."""
+    found = {
+        PluginInfo(
+            entry.name,
+            entry.value,
+            entry.dist.name if entry.dist else "unknown",
+            entry.dist.version if entry.dist else "unknown",
+        )
+        for entry in importlib.metadata.entry_points(group=group)
+    }
+    return sorted(found, key=lambda info: (info.name, info.distribution))
+
+
+def load(name: str, group: str = DRIVERS) -> Any:
+    """Import one plugin and give its object.
+
+    Args:
+        name: The entry point's name.
+        group: The entry point's group.
+
+    Raises:
+        UnsupportedResourceTypeError: No plugin has this name.
+        PluginError: It cannot be imported, or several distributions claim the name.
+    """
+    claims = [info for info in installed(group) if info.name == name]
+    if not claims:
+        raise _not_installed(name, group)
+    if len(claims) > 1:
+        raise PluginError(
+            f"{name} is claimed by several distributions: "
+            + ", ".join(f"{info.distribution} {info.version} ({info.target})" for info in claims)
+            + "; uninstall all but one"
+        )
+    from stevedore import NamedExtensionManager
+
+    failures: list[BaseException] = []
+    try:
+        manager: NamedExtensionManager[Any] = NamedExtensionManager(
+            group,
+            names=[name],
+            on_load_failure_callback=lambda _manager, _entry, error: failures.append(error),
+        )
+    # A plugin that exits or fails an assertion at import is no reason to exit or fail.
+    except (Exception, SystemExit) as error:
+        raise _broken(claims[0], error) from error
+    if failures:
+        raise _broken(claims[0], failures[0]) from failures[0]
+    if name not in manager:
+        raise PluginError(
+            f"{_title(claims[0])} is listed but was not found again; "
+            "clear the plugin cache in ~/.cache/python-entrypoints and try again"
+        )
+    return manager[name].plugin
+
+
+def find_driver(resource_type: str) -> type[Driver]:
+    """The driver class of a resource type.
+
+    Raises:
+        UnsupportedResourceTypeError: No installed driver has this type.
+        PluginError: The driver cannot be used; the message names it and the cause.
+    """
+    driver = load(resource_type)
+    if not (isinstance(driver, type) and issubclass(driver, Driver)):
+        (info,) = (info for info in installed() if info.name == resource_type)
+        raise PluginError(
+            f"{_title(info)} is not a Driver class but {_kind(driver)}; "
+            "tell the authors of the plugin"
+        )
+    return driver
+
+
+def check(info: PluginInfo) -> QrmiError | None:
+    """Import one driver and give what is wrong with it, None if nothing is."""
+    try:
+        find_driver(info.name)
+    except QrmiError as error:
+        return error
+    return None
+
+
+def _kind(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _title(info: PluginInfo) -> str:
+    return f"plugin {info.name} ({info.target} of {info.distribution} {info.version})"
+
+
+def _broken(info: PluginInfo, error: BaseException) -> PluginError:
+    match error:
+        case ModuleNotFoundError(name=str(module)):
+            cause = f"its dependency {module} is not installed; pip install {info.distribution}"
+        case SystemExit():
+            cause = f"it exits on import (status {error.code})"
+        case _:
+            cause = f"importing it raises {type(error).__name__}: {error}".rstrip(": ")
+    return PluginError(f"{_title(info)} cannot be used: {cause}")
+
+
+def _not_installed(name: str, group: str) -> QrmiError:
+    names: Iterable[str] = dict.fromkeys(info.name for info in installed(group))
+    advice = f"; pip install {DISTRIBUTIONS[name]}" if name in DISTRIBUTIONS else ""
+    return UnsupportedResourceTypeError(
+        f"no plugin for resource type {name!r} is installed{advice}"
+        f" (installed: {', '.join(names) or 'none'})"
+    )

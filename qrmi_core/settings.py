@@ -1,0 +1,283 @@
+"""Typed settings of a resource: declared once, read from a mapping or from the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import attrs
+
+from qrmi_core.errors import ConfigError, EnvVarNotSetError
+
+_KEY = "qrmi_setting"
+SettingsT = TypeVar("SettingsT", bound="Settings")
+
+
+@attrs.frozen
+class Declaration:
+    """How one setting is found.
+
+    Args:
+        names: The key's names without the resource's prefix, newest first; the newest that is
+            set wins.
+        help: One sentence for the table of settings.
+        secret: Whether the value must never be printed.
+        prefixed: Whether the environment variable begins with the resource's id.
+        needed_by: The operations that need it; empty where it is optional or has a default.
+    """
+
+    names: tuple[str, ...]
+    help: str
+    secret: bool
+    prefixed: bool
+    needed_by: tuple[str, ...]
+
+
+def setting(
+    *names: str,
+    help: str,
+    default: Any = attrs.NOTHING,
+    converter: Callable[[str], Any] | None = None,
+    secret: bool = False,
+    prefixed: bool = True,
+    needed_by: tuple[str, ...] = (),
+) -> Any:
+    """Declare a setting as a field of a `Settings` class.
+
+    Args:
+        names: See `Declaration`.
+        help: One sentence for the table of settings.
+        default: The value when it is not set; a setting without one is required.
+        converter: Makes the value of the text; a `ValueError` of it says what would be right. It
+            never sees the default.
+        secret: See `Declaration`.
+        prefixed: See `Declaration`.
+        needed_by: See `Declaration`.
+    """
+    declaration = Declaration(names, help, secret, prefixed, needed_by)
+    return attrs.field(
+        default=default,
+        repr=(lambda value: repr(value) if value is None else "<secret>") if secret else True,
+        metadata={_KEY: declaration, "converter": converter},
+    )
+
+
+def to_seconds(text: str) -> float:
+    """A positive number of seconds."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < float("inf"):
+        raise ValueError("a number of seconds above 0")
+    return value
+
+
+def to_count(text: str) -> int:
+    """A whole number of at least 1."""
+    if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < 1:
+        raise ValueError("a whole number of at least 1")
+    return int(text)
+
+
+def to_bool(text: str) -> bool:
+    """One of the usual words for yes and no."""
+    match text.strip().lower():
+        case "1" | "true" | "yes" | "on":
+            return True
+        case "0" | "false" | "no" | "off":
+            return False
+    raise ValueError("true or false")
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """One of the words, in any case."""
+
+    def convert(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError("one of " + ", ".join(words))
+        return text.lower()
+
+    return convert
+
+
+def _job_timeout(text: str) -> int | None:
+    # Slurm writes its NO_VAL (32 bit) where a job has no time limit.
+    return None if text == "4294967295" else to_count(text)
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """Settings that every resource has; a driver derives its own class.
+
+    Args:
+        acquisition_token: Set by the scheduler that has acquired the resource for this job.
+        job_timeout_seconds: The scheduler's time limit for the job, None without one.
+    """
+
+    acquisition_token: str | None = setting(
+        "QRMI_JOB_ACQUISITION_TOKEN",
+        help="Acquisition made by the scheduler for this job; it is used and never released.",
+        default=None,
+        secret=True,
+    )
+    job_timeout_seconds: int | None = setting(
+        "QRMI_JOB_TIMEOUT_SECONDS",
+        help="Time limit of the scheduler's job in seconds; 4294967295 means none.",
+        default=None,
+        converter=_job_timeout,
+    )
+
+    @classmethod
+    def declarations(cls) -> dict[str, Declaration]:
+        """The declared settings by field name."""
+        return {
+            field.name: field.metadata[_KEY]
+            for field in attrs.fields(cls)
+            if _KEY in field.metadata
+        }
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, str], resource_id: str | None = None) -> Self:
+        """Read from unprefixed keys, in upper or lower case; the environment is not looked at.
+
+        Raises:
+            ConfigError: Names every missing and malformed key.
+        """
+        wrong = sorted(
+            str(key)
+            for key, value in mapping.items()
+            if not (isinstance(key, str) and isinstance(value, str))
+        )
+        if wrong:
+            raise ConfigError(
+                f"settings must be strings: {', '.join(wrong)}", resource_id=resource_id
+            )
+
+        return _read(cls, mapping, None, resource_id)
+
+    @classmethod
+    def from_environment(
+        cls, resource_id: str, environment: Mapping[str, str] | None = None
+    ) -> Self:
+        """Read from the environment, ``<resource_id>_<KEY>``.
+
+        A character of the id outside ``[A-Za-z0-9_]`` may be written ``_``; the literal form wins.
+
+        Raises:
+            EnvVarNotSetError: Names every missing variable, where nothing else is wrong.
+            ConfigError: Names every missing and malformed variable.
+        """
+        source = os.environ if environment is None else environment
+        return _read(cls, source, prefixes(resource_id), resource_id)
+
+    @classmethod
+    def known_keys(cls) -> frozenset[str]:
+        """Every key that a mapping may have for this class, ``_FILE`` forms included."""
+        names = {name for item in cls.declarations().values() for name in item.names}
+        return frozenset(names | {f"{name}_FILE" for name in names})
+
+
+def prefixes(resource_id: str) -> tuple[str, ...]:
+    """What a resource's environment variables begin with, the literal form first."""
+    escaped = re.sub(r"[^A-Za-z0-9_]", "_", resource_id)
+    return tuple(dict.fromkeys((f"{resource_id}_", f"{escaped}_")))
+
+
+class _Problem(Exception):
+    """A setting that is there but cannot be used; the text is one line for the message."""
+
+
+def _value_of(key: str, source: Mapping[str, str]) -> str | None:
+    """The value of one key, or of the file that ``<key>_FILE`` names; None if neither is set."""
+    # An empty variable counts as unset, as it does for the shell's ${VAR:-default}.
+    value = source.get(key) or None
+    file_key = f"{key}_file" if key.islower() else f"{key}_FILE"
+    file = source.get(file_key) or None
+    if file is None:
+        return value
+    if value is not None:
+        raise _Problem(f"both {key} and {file_key} are set; keep one")
+    try:
+        return Path(file).expanduser().read_text(encoding="utf-8").rstrip("\r\n") or None
+    except OSError as error:
+        raise _Problem(f"{file_key}: cannot read {file}: {error.strerror}") from error
+    except ValueError:
+        raise _Problem(f"{file_key}: {file} is not UTF-8 text") from None
+
+
+def _keys(declaration: Declaration, prefixes: tuple[str, ...] | None) -> list[str]:
+    """The keys to look at, in order; `prefixes` is None for a mapping of unprefixed keys."""
+    if prefixes is None:
+        return [key for name in declaration.names for key in (name, name.lower())]
+    used = prefixes if declaration.prefixed else ("",)
+    return [f"{prefix}{name}" for name in declaration.names for prefix in used]
+
+
+def _read(
+    cls: type[SettingsT],
+    source: Mapping[str, str],
+    prefixes: tuple[str, ...] | None,
+    resource_id: str | None,
+) -> SettingsT:
+    values: dict[str, Any] = {}
+    missing: list[str] = []
+    problems: list[str] = []
+    for field in attrs.fields(cls):
+        declaration = field.metadata.get(_KEY)
+        if declaration is None:
+            continue
+        keys = _keys(declaration, prefixes)
+        try:
+            found = next(
+                ((key, text) for key in keys if (text := _value_of(key, source)) is not None), None
+            )
+        except _Problem as problem:
+            problems.append(str(problem))
+            continue
+        if found is None:
+            if field.default is attrs.NOTHING:
+                prefix = prefixes[0] if prefixes and declaration.prefixed else ""
+                missing.append(" or ".join(prefix + name for name in declaration.names))
+            continue
+        key, text = found
+        try:
+            converter = field.metadata["converter"]
+            values[field.name] = converter(text) if converter else text
+        except ValueError as error:
+            shown = "the value" if declaration.secret else repr(text)
+            problems.append(f"{key}: {shown} is not {error}")
+    if missing or problems:
+        parts = [f"missing {', '.join(missing)}"] if missing else []
+        parts += problems
+        if missing and (lookalikes := _lookalikes(cls, source, prefixes or ("",))):
+            parts.append(f"set, but for another type or generation: {', '.join(lookalikes)}")
+        error_class = ConfigError if problems or prefixes is None else EnvVarNotSetError
+        raise error_class("settings: " + "; ".join(parts), resource_id=resource_id)
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise ConfigError(f"settings: {error}", resource_id=resource_id) from None
+
+
+_VENDOR_KEY = re.compile(r"QRMI_[A-Z]+_[A-Z]+_(.+)")
+
+
+def _lookalikes(
+    cls: type[Settings], source: Mapping[str, str], prefixes: tuple[str, ...]
+) -> list[str]:
+    """Keys in the source that end like one of ours under another vendor's or generation's word."""
+    known = cls.known_keys()
+    endings = {match[1] for key in known if (match := _VENDOR_KEY.fullmatch(key))}
+    return sorted(
+        key
+        for key in source
+        for prefix in prefixes
+        if key.startswith(prefix)
+        and (bare := key.removeprefix(prefix)) not in known
+        and (match := _VENDOR_KEY.fullmatch(bare))
+        and match[1] in endings
+    )

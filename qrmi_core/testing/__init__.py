@@ -1,0 +1,28 @@
+"""Help for the tests of drivers and of programs that use them.
+
+`DriverContract` needs pytest, the others do not. Write ``from qrmi_core.testing import ...``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qrmi_core.testing.clock import FakeClock
+from qrmi_core.testing.fake import FakeDriver, FakeVendor
+
+if TYPE_CHECKING:
+    from qrmi_core.testing.contract import DriverContract
+
+__all__ = ["DriverContract", "FakeClock", "FakeDriver", "FakeVendor"]
+
+
+def __getattr__(name: str) -> object:
+    if name != "DriverContract":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import pytest
+
+    # Without this a failing assertion of the contract would not print its values.
+    pytest.register_assert_rewrite("qrmi_core.testing.contract")
+    from qrmi_core.testing.contract import DriverContract
+
+    return DriverContract

@@ -1,0 +1,280 @@
+"""A vendor in memory, with a driver of every kind and faults on demand."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import threading
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar
+
+import attrs
+
+from qrmi_core.driver import Driver
+from qrmi_core.errors import (
+    QrmiError,
+    ResourceBusyError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotFoundError,
+    TaskNotReadyError,
+    TransportError,
+)
+from qrmi_core.payload import Payload, QiskitPrimitive
+from qrmi_core.settings import Settings
+from qrmi_core.task import FINAL
+from qrmi_core.values import (
+    Observation,
+    ResourceInfo,
+    ResourceStatus,
+    ResourceStatusCode,
+    TaskInfo,
+    TaskStatus,
+    TaskUsage,
+)
+
+
+@attrs.define
+class FakeTask:
+    """A task of the fake vendor.
+
+    Args:
+        id: Its id.
+        submission: The tag that the submission carried.
+        payload: What was submitted.
+        reports: What the following looks see; the last one stays.
+        result: What a completed task gives.
+        created_at: When it was submitted.
+        acquisition: The acquisition it was submitted under.
+    """
+
+    id: str
+    submission: str
+    payload: Payload
+    reports: deque[Observation]
+    result: bytes
+    created_at: datetime.datetime
+    acquisition: str | None
+
+
+@attrs.define(slots=False)
+class FakeVendor:
+    """A vendor in memory.
+
+    Args:
+        reports: What successive looks at a new task see; the last one stays. By default a task is
+            queued, runs, and completes.
+        result: What a completed task gives.
+        holders: How many acquisitions may be held at once.
+        calls: How often each function of the driver was called.
+        faults: Errors to raise, by function, one a call, before anything happens.
+        lost_answers: Errors to raise, by function, one a call, after the effect.
+        on_call: Called with the function's name at each call, for instance to let time pass.
+    """
+
+    reports: Sequence[Observation] = (
+        Observation(TaskStatus.Queued, queue_position=1),
+        Observation(TaskStatus.Running),
+        Observation(TaskStatus.Completed),
+    )
+    result: bytes = b'{"counter": {"00": 1}}'
+    holders: int = 1
+    calls: Counter[str] = attrs.field(factory=Counter)
+    faults: dict[str, list[BaseException]] = attrs.field(factory=lambda: defaultdict(list))
+    lost_answers: dict[str, list[BaseException]] = attrs.field(factory=lambda: defaultdict(list))
+    on_call: Callable[[str], object] | None = None
+    tasks: dict[str, FakeTask] = attrs.field(factory=dict)
+    tokens: list[str] = attrs.field(factory=list)
+    _lock: threading.RLock = attrs.field(factory=threading.RLock, repr=False)
+    _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), repr=False)
+
+    def driver(
+        self,
+        *,
+        client_chooses_id: bool = False,
+        findable: bool = False,
+        batched: bool = False,
+    ) -> type[FakeDriver]:
+        """Make a driver class for this vendor.
+
+        Args:
+            client_chooses_id: Whether a task's id is made of the submission's tag.
+            findable: Whether a task can be found by the submission's tag.
+            batched: Whether many tasks can be looked at in one call.
+        """
+        members: dict[str, Any] = {"vendor": self, "client_chooses_id": client_chooses_id}
+        if findable:
+            members["find_submission"] = FakeDriver._find_submission
+        if batched:
+            members["task_statuses"] = FakeDriver._task_statuses
+        return type("FakeDriver", (FakeDriver,), members)
+
+    def called(self, function: str) -> None:
+        """Count a call and raise the fault that is due."""
+        with self._lock:
+            self.calls[function] += 1
+            fault = self.faults[function].pop(0) if self.faults[function] else None
+        if self.on_call:
+            self.on_call(function)
+        if fault:
+            raise fault
+
+    def answered(self, function: str) -> None:
+        """Raise the error that stands for a lost answer, if one is due."""
+        with self._lock:
+            lost = self.lost_answers[function].pop(0) if self.lost_answers[function] else None
+        if lost:
+            raise lost
+
+    def start(self, payload: Payload, submission: str, acquisition: str | None, id: str) -> str:
+        """Create a task, or give the one that has this id."""
+        with self._lock:
+            task_id = id or f"task-{next(self._numbers)}"
+            self.tasks.setdefault(
+                task_id,
+                FakeTask(
+                    task_id,
+                    submission,
+                    payload,
+                    deque(self.reports),
+                    self.result,
+                    datetime.datetime.now(datetime.UTC),
+                    acquisition,
+                ),
+            )
+        return task_id
+
+    def task(self, task_id: str) -> FakeTask:
+        """A task by its id.
+
+        Raises:
+            TaskNotFoundError: There is none.
+        """
+        try:
+            return self.tasks[task_id]
+        except KeyError:
+            raise TaskNotFoundError(f"there is no task {task_id}") from None
+
+    def look(self, task_id: str) -> Observation:
+        """What one look at a task sees."""
+        with self._lock:
+            reports = self.task(task_id).reports
+            return reports.popleft() if len(reports) > 1 else reports[0]
+
+    def take(self) -> str:
+        """Hand out an acquisition token.
+
+        Raises:
+            ResourceBusyError: Too many are held.
+        """
+        with self._lock:
+            if len(self.tokens) >= self.holders:
+                raise ResourceBusyError("the fake resource is held by another")
+            self.tokens.append(f"token-{next(self._numbers)}")
+            return self.tokens[-1]
+
+
+class FakeDriver(Driver):
+    """A driver of a `FakeVendor`; `FakeVendor.driver` makes one with the vendor in it."""
+
+    payloads = (QiskitPrimitive,)
+    holds_acquisition = True
+    vendor: ClassVar[FakeVendor]
+
+    def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:
+        self.vendor.called("task_start")
+        chosen = submission if self.client_chooses_id else ""
+        task_id = self.vendor.start(payload, submission, acquisition, chosen)
+        self.vendor.answered("task_start")
+        return task_id
+
+    def task_status(self, task_id: str) -> Observation:
+        self.vendor.called("task_status")
+        return self.vendor.look(task_id)
+
+    def task_result(self, task_id: str) -> Iterator[bytes]:
+        self.vendor.called("task_result")
+        task = self.vendor.task(task_id)
+        report = task.reports[0]
+        match report.status:
+            case TaskStatus.Failed:
+                raise TaskFailedError(f"task {task_id} failed: {report.reason}")
+            case TaskStatus.Cancelled:
+                raise TaskCancelledError(f"task {task_id} was cancelled")
+            case TaskStatus.Completed:
+                return self._pieces(task.result)
+        raise TaskNotReadyError(f"task {task_id} has no result yet")
+
+    def _pieces(self, result: bytes) -> Iterator[bytes]:
+        middle = len(result) // 2
+        yield result[:middle]
+        self.vendor.answered("task_result")
+        yield result[middle:]
+
+    def task_stop(self, task_id: str) -> None:
+        self.vendor.called("task_stop")
+        task = self.vendor.task(task_id)
+        if task.reports[0].status not in FINAL:
+            task.reports = deque([Observation(TaskStatus.Cancelled, reason="stopped")])
+        self.vendor.answered("task_stop")
+
+    def task_logs(self, task_id: str) -> str:
+        self.vendor.called("task_logs")
+        return f"log of {self.vendor.task(task_id).id}\n"
+
+    def task_usage(self, task_id: str) -> TaskUsage:
+        self.vendor.called("task_usage")
+        return TaskUsage(quantum_seconds=1.5, created_at=self.vendor.task(task_id).created_at)
+
+    def task_list(self) -> Iterable[TaskInfo]:
+        self.vendor.called("task_list")
+        tasks = reversed(self.vendor.tasks.values())
+        return [TaskInfo(task.id, task.reports[0].status, task.created_at) for task in tasks]
+
+    def status(self) -> ResourceStatus:
+        self.vendor.called("status")
+        return ResourceStatus(ResourceStatusCode.Online, busy=bool(self.vendor.tokens))
+
+    def target(self) -> bytes:
+        self.vendor.called("target")
+        return b'{"num_qubits": 2}'
+
+    def acquire(self, *, timeout: float | None, detached: bool) -> str:  # noqa: ARG002
+        self.vendor.called("acquire")
+        return self.vendor.take()
+
+    def release(self, token: str, *, cancel_pending: bool) -> None:  # noqa: ARG002
+        self.vendor.called("release")
+        if token in self.vendor.tokens:
+            self.vendor.tokens.remove(token)
+
+    @classmethod
+    def discover(
+        cls,
+        settings: Settings,  # noqa: ARG003
+        filters: Mapping[str, str],  # noqa: ARG003
+    ) -> Iterable[ResourceInfo]:
+        cls.vendor.called("discover")
+        return [
+            ResourceInfo("fake_busy", 5, 1000, False, ResourceStatusCode.Online, 7),
+            ResourceInfo("fake_idle", 2, 1000, False, ResourceStatusCode.Online, 0),
+        ]
+
+    def _find_submission(self, submission: str) -> str | None:
+        self.vendor.called("find_submission")
+        found = (task.id for task in self.vendor.tasks.values() if task.submission == submission)
+        return next(found, None)
+
+    def _task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
+        self.vendor.called("task_statuses")
+        return {
+            task_id: self.vendor.look(task_id)
+            for task_id in task_ids
+            if task_id in self.vendor.tasks
+        }
+
+
+def lost(message: str = "the connection was reset") -> QrmiError:
+    """An error after which nobody knows whether the vendor did what it was asked."""
+    return TransportError(message, uncertain=True)

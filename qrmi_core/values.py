@@ -1,0 +1,237 @@
+"""The values that the interface takes and gives: comparable, printable, picklable."""
+
+from __future__ import annotations
+
+import datetime
+import enum
+from typing import Any, ClassVar
+
+import attrs
+
+
+class _PublishedEnum(enum.IntEnum):
+    """Members equal their integers and print as ``TaskStatus.Queued`` everywhere."""
+
+    def __str__(self) -> str:
+        return f"{type(self).__name__}.{self.name}"
+
+    __repr__ = __str__
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
+class TaskStatus(_PublishedEnum):
+    """The state of a task."""
+
+    Queued = 0
+    """Accepted by the vendor, waiting for its turn."""
+    Running = 1
+    """Being prepared or executed; also any state word that the driver does not know."""
+    Completed = 2
+    """Ended with a result. Final."""
+    Failed = 3
+    """Ended without a result, for a reason that the vendor gives. Final."""
+    Cancelled = 4
+    """Ended because somebody stopped it. Final."""
+
+
+class ResourceStatusCode(_PublishedEnum):
+    """Whether a resource takes work."""
+
+    Online = 0
+    """Reachable, runs tasks."""
+    Offline = 1
+    """Not reachable, or retired."""
+    Paused = 2
+    """Reachable, but does not run tasks for now (maintenance, calibration)."""
+
+
+class ResourceType(str):
+    """The type string of a resource, which names its driver.
+
+    A published constant equals its own string. Any other string is accepted: third-party drivers
+    bring types of their own.
+    """
+
+    __slots__ = ()
+
+    IBMQuantumSystem: ClassVar[ResourceType]
+    IBMDirectAccess: ClassVar[ResourceType]
+    IBMQiskitRuntimeService: ClassVar[ResourceType]
+    IBMQuantumComputeService: ClassVar[ResourceType]
+    PasqalCloud: ClassVar[ResourceType]
+    PasqalLocal: ClassVar[ResourceType]
+    AliceBobFelis: ClassVar[ResourceType]
+    IQMServer: ClassVar[ResourceType]
+    OQTOPUS: ClassVar[ResourceType]
+
+    def __repr__(self) -> str:
+        return f"ResourceType({str(self)!r})"
+
+
+ResourceType.IBMQuantumSystem = ResourceType("ibm-quantum-system")
+ResourceType.IBMDirectAccess = ResourceType("direct-access")
+ResourceType.IBMQiskitRuntimeService = ResourceType("qiskit-runtime-service")
+ResourceType.IBMQuantumComputeService = ResourceType("ibm-quantum-compute-service")
+ResourceType.PasqalCloud = ResourceType("pasqal-cloud")
+ResourceType.PasqalLocal = ResourceType("pasqal-local")
+ResourceType.AliceBobFelis = ResourceType("alice-bob-felis")
+ResourceType.IQMServer = ResourceType("iqm-server")
+ResourceType.OQTOPUS = ResourceType("oqtopus")
+
+
+@attrs.frozen
+class ResourceCapacity:
+    """Places for tasks.
+
+    Args:
+        available_slots: Tasks that could start now; an upper bound where others share the resource.
+        max_slots: Tasks that can run at the same time at most.
+    """
+
+    available_slots: int
+    max_slots: int
+
+
+@attrs.frozen
+class ResourceStatus:
+    """What the vendor tells about a resource; None where it does not tell.
+
+    Args:
+        status: Whether it takes work.
+        status_reason: The vendor's reason, such as an announced maintenance.
+        healthy: Whether the vendor considers the device to be in good condition.
+        busy: Whether it is online but taken by others, so that a task will not start at once.
+        capacity: Places for tasks.
+        pending_job_count: Tasks waiting for the resource, of all users.
+    """
+
+    status: ResourceStatusCode
+    status_reason: str | None = None
+    healthy: bool | None = None
+    busy: bool | None = None
+    capacity: ResourceCapacity | None = None
+    pending_job_count: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The six fields ready for JSON, `status` as ``online``, ``offline`` or ``paused``."""
+        return {**attrs.asdict(self), "status": self.status.name.lower()}
+
+
+@attrs.frozen
+class Target:
+    """What the vendor publishes about the device, for compilers.
+
+    Args:
+        value: The vendor's text, most often JSON, as it came.
+    """
+
+    value: str
+
+
+@attrs.frozen
+class TaskResult:
+    """The result of a completed task.
+
+    Args:
+        value: The vendor's text, as it came.
+    """
+
+    value: str = attrs.field(repr=lambda value: f"<{len(value)} characters>")
+
+
+@attrs.frozen
+class TaskUsage:
+    """What a task consumed and when; None where the vendor does not tell.
+
+    Args:
+        quantum_seconds: Seconds of the quantum processor (of the simulator) used.
+        created_at: When the vendor accepted the task.
+        started_at: When its execution began.
+        finished_at: When it ended.
+    """
+
+    quantum_seconds: float | None = None
+    created_at: datetime.datetime | None = None
+    started_at: datetime.datetime | None = None
+    finished_at: datetime.datetime | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The four fields ready for JSON, times in ISO 8601."""
+        return {
+            name: value.isoformat() if isinstance(value, datetime.datetime) else value
+            for name, value in attrs.asdict(self).items()
+        }
+
+
+@attrs.frozen
+class Observation:
+    """One look at a task, as a driver reports it.
+
+    Args:
+        status: The state, None for a word of the vendor's that the driver does not know.
+        reason: The vendor's explanation in words, for failed and cancelled tasks above all.
+        code: The vendor's code for the reason.
+        raw: The vendor's own word for the state.
+        queue_position: Tasks before this one in the queue, 0 for the next to run.
+    """
+
+    status: TaskStatus | None
+    reason: str | None = None
+    code: str | None = None
+    raw: str | None = None
+    queue_position: int | None = None
+
+
+@attrs.frozen
+class TaskInfo:
+    """One row of a driver's list of tasks.
+
+    Args:
+        id: The task's id.
+        status: Its state, None for a word that the driver does not know.
+        created_at: When the vendor accepted it, None if it does not tell.
+    """
+
+    id: str
+    status: TaskStatus | None = None
+    created_at: datetime.datetime | None = None
+
+
+@attrs.frozen
+class ResourceInfo:
+    """One resource found by discovery; None where the vendor does not tell.
+
+    Args:
+        resource_id: What to give to `QuantumResource`.
+        num_qubits: Its number of qubits (atoms).
+        max_shots: The largest number of shots of one task.
+        is_simulator: Whether it is a simulator.
+        status: Whether it takes work.
+        pending_job_count: Tasks waiting for it, of all users; discovery sorts by it.
+    """
+
+    resource_id: str
+    num_qubits: int | None = None
+    max_shots: int | None = None
+    is_simulator: bool | None = None
+    status: ResourceStatusCode | None = None
+    pending_job_count: int | None = None
+
+
+@attrs.frozen
+class ResourceDef:
+    """One entry of ``qrmi_config.json``.
+
+    Args:
+        name: The resource's id.
+        resource_type: Its type.
+        is_dynamic: Whether the entry is not a resource but the settings for discovery.
+        environment: Its settings, unprefixed; not printed, since they hold secrets.
+    """
+
+    name: str
+    resource_type: ResourceType = attrs.field(converter=ResourceType)
+    is_dynamic: bool = False
+    environment: dict[str, str] = attrs.field(factory=dict, converter=dict, repr=False)

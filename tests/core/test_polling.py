@@ -1,0 +1,332 @@
+"""Waiting for tasks, with a clock that only sleeping moves."""
+
+from __future__ import annotations
+
+import itertools
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qrmi_core import (
+    AuthenticationFailedError,
+    InvalidInputError,
+    Observation,
+    Payload,
+    PollingPolicy,
+    QuantumResource,
+    ResourceBusyError,
+    ServiceError,
+    Task,
+    TaskNotReadyError,
+    TaskStatus,
+    TransportError,
+    WaitTimeoutError,
+    as_completed,
+    wait,
+)
+from qrmi_core.deadline import current
+from qrmi_core.polling import until_free
+from qrmi_core.testing import FakeClock, FakeVendor
+
+PAYLOAD = Payload.QiskitPrimitive(input="{}", program_id="sampler")
+
+
+class TimedVendor(FakeVendor):
+    """Its tasks end at given times."""
+
+    def __init__(self, clock: FakeClock, *ends: float, request: float = 0.0) -> None:
+        super().__init__()
+        self.clock = clock
+        self.ends = ends
+        self.seen: dict[str, float] = {}
+        self.on_call = lambda _function: clock.advance(request)
+
+    def look(self, task_id: str) -> Observation:
+        number = int(self.task(task_id).id.removeprefix("task-")) - 1
+        if self.clock() < self.ends[number % len(self.ends)]:
+            return Observation(TaskStatus.Running)
+        self.seen.setdefault(task_id, self.clock())
+        return Observation(TaskStatus.Completed)
+
+
+def resource(vendor: FakeVendor, clock: FakeClock, **how: bool) -> QuantumResource:
+    driver = vendor.driver(**how)
+    return QuantumResource("fake", "fake", {}, driver_class=driver, clock=clock, sleep=clock.sleep)
+
+
+@given(st.floats(0, 7200), st.floats(0, 0.3))
+def test_a_task_is_seen_to_end_in_time_at_a_bounded_cost(end: float, request: float) -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, end, request=request)
+    task = resource(vendor, clock).run(PAYLOAD)
+    task.wait()
+    late = clock() - end
+    assert late <= max(0.2, min(0.1 * end, 15)) * 1.1 + 3 * request + 1e-6
+    # Eleven looks in the first two seconds, then 10 % more each time, then one in 15 s.
+    assert vendor.calls["task_status"] <= 60 + end / 15
+
+
+@pytest.mark.parametrize(("end", "looks", "lateness"), [(3.3, 18, 0.5), (3600, 300, 16.5)])
+def test_the_promised_figures_hold(end: float, looks: int, lateness: float) -> None:
+    for _ in range(20):
+        clock = FakeClock()
+        vendor = TimedVendor(clock, end)
+        resource(vendor, clock).run(PAYLOAD).wait()
+        assert vendor.calls["task_status"] <= looks
+        assert clock() - end <= lateness
+
+
+def test_a_finished_task_is_looked_at_once_and_never_again() -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, 0)
+    qpu = resource(vendor, clock)
+    task = qpu.run(PAYLOAD)
+    for _ in range(3):
+        assert task.wait() is task.status() is qpu.task_status(task.id) is TaskStatus.Completed
+    assert vendor.calls["task_status"] == 1
+    assert clock.pauses == []
+
+
+def test_a_timeout_of_0_looks_once() -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, 100)
+    task = resource(vendor, clock).run(PAYLOAD)
+    with pytest.raises(WaitTimeoutError) as caught:
+        task.wait(0)
+    assert vendor.calls["task_status"] == 1
+    assert clock.pauses == []
+    assert caught.value.status is TaskStatus.Running
+    assert isinstance(caught.value, TaskNotReadyError)
+    assert isinstance(caught.value, TimeoutError)
+    assert task.id in str(caught.value)
+
+
+@given(st.floats(0.01, 100), st.floats(0, 0.05))
+def test_a_wait_ends_at_its_deadline_and_not_long_before(timeout: float, request: float) -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, float("inf"), request=request)
+    task = resource(vendor, clock).run(PAYLOAD)
+    start = clock()
+    with pytest.raises(WaitTimeoutError):
+        task.wait(timeout)
+    assert start + timeout * 0.9 - 0.25 <= clock() <= start + timeout + request + 1e-6
+
+
+def test_the_deadline_reaches_the_requests() -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, 50)
+    left: list[float | None] = []
+    vendor.on_call = lambda _function: left.append(current().remaining())
+    task = resource(vendor, clock).run(PAYLOAD)
+    task.wait(60)
+    assert left[0] is None, "the submission has no deadline"
+    assert left[1] == 60
+    assert left[1:] == sorted(left[1:], reverse=True)
+    assert current().remaining() is None
+
+
+@pytest.mark.parametrize("timeout", [-1, float("nan")])
+def test_a_timeout_that_is_no_time_is_refused(timeout: float) -> None:
+    clock = FakeClock()
+    task = resource(FakeVendor(), clock).run(PAYLOAD)
+    with pytest.raises(InvalidInputError, match="timeout"):
+        task.wait(timeout)
+    with pytest.raises(InvalidInputError, match="timeout"):
+        as_completed([task], timeout)
+
+
+def test_an_outage_does_not_end_a_wait_until_it_is_too_long(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, 2000)
+    outage = [TransportError("connection refused") for _ in range(1000)]
+    vendor.faults["task_status"] = outage
+    task = resource(vendor, clock).run(PAYLOAD)
+    with pytest.raises(TransportError) as caught:
+        task.wait()
+    assert 600 < clock() < 620
+    assert caught.value.task_id == task.id
+    assert sum("waiting goes on" in record.getMessage() for record in caplog.records) == 1
+    # The vendor is back, and the task is where it was.
+    vendor.faults["task_status"].clear()
+    assert task.wait() is TaskStatus.Completed
+
+
+def test_outages_are_counted_apart() -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, 3000)
+    clock_of_failures = iter([True] * 30 + [False] + [True] * 30 + [False] * 1000)
+
+    def fail(function: str) -> None:
+        if function == "task_status" and next(clock_of_failures):
+            raise TransportError("down")
+
+    vendor.on_call = fail
+    assert resource(vendor, clock).run(PAYLOAD).wait() is TaskStatus.Completed
+
+
+def test_an_error_that_trying_again_cannot_mend_ends_a_wait() -> None:
+    clock = FakeClock()
+    vendor = FakeVendor()
+    vendor.faults["task_status"] = [AuthenticationFailedError("refused")]
+    with pytest.raises(AuthenticationFailedError):
+        resource(vendor, clock).run(PAYLOAD).wait()
+    assert clock.pauses == []
+
+
+def test_retry_after_is_obeyed() -> None:
+    clock = FakeClock()
+    vendor = FakeVendor()
+    vendor.faults["task_status"] = [ServiceError("slow down", retryable=True, retry_after=42)]
+    resource(vendor, clock).run(PAYLOAD).wait()
+    assert clock.pauses[0] == 42
+
+
+def test_a_timeout_during_an_outage_tells_the_outage() -> None:
+    clock = FakeClock()
+    vendor = FakeVendor()
+    vendor.faults["task_status"] = [TransportError("no route") for _ in range(100)]
+    with pytest.raises(WaitTimeoutError) as caught:
+        resource(vendor, clock).run(PAYLOAD).wait(5)
+    assert caught.value.status is None
+    assert isinstance(caught.value.__cause__, TransportError)
+
+
+def test_tasks_come_as_they_end() -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, 9, 3, 6)
+    qpu = resource(vendor, clock)
+    tasks = [qpu.run(PAYLOAD) for _ in range(3)]
+    assert list(as_completed(tasks)) == [tasks[1], tasks[2], tasks[0]]
+
+
+def test_tasks_of_one_resource_are_looked_at_in_one_call_where_the_driver_can() -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, *range(1, 41))
+    qpu = resource(vendor, clock, batched=True)
+    tasks = [qpu.run(PAYLOAD) for _ in range(40)]
+    done, pending = wait(tasks)
+    assert done == tasks
+    assert pending == []
+    assert vendor.calls["task_statuses"] < 60
+    assert vendor.calls["task_status"] <= 1, "the last one is alone"
+
+
+def test_tasks_of_several_resources_are_waited_for_in_one_loop() -> None:
+    clock = FakeClock()
+    vendors = [TimedVendor(clock, 5), TimedVendor(clock, 5)]
+    tasks = [resource(vendor, clock).run(PAYLOAD) for vendor in vendors]
+    done, _ = wait(tasks)
+    assert done == tasks
+    assert clock() < 6, "one after the other would take no longer, but look at each in turn"
+    assert vendors[0].calls == vendors[1].calls
+
+
+def test_wait_tells_what_is_done_and_what_is_not() -> None:
+    clock = FakeClock()
+    qpu = resource(TimedVendor(clock, 1, 100), clock)
+    tasks = [qpu.run(PAYLOAD) for _ in range(4)]
+    done, pending = wait(tasks, 10)
+    assert done == [tasks[0], tasks[2]]
+    assert pending == [tasks[1], tasks[3]]
+    assert wait([], 0) == ([], [])
+
+
+def test_as_completed_raises_when_the_time_is_up_and_can_be_left_early() -> None:
+    clock = FakeClock()
+    qpu = resource(TimedVendor(clock, 1, 100), clock)
+    tasks = [qpu.run(PAYLOAD) for _ in range(2)]
+    ended: Iterator[Task] = as_completed(tasks, 10)
+    assert next(ended) is tasks[0]
+    with pytest.raises(WaitTimeoutError):
+        next(ended)
+    early = as_completed(tasks, 10)
+    next(early)
+    early.close()  # type: ignore[attr-defined]
+
+
+def test_tasks_already_finished_cost_nothing() -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, 1)
+    task = resource(vendor, clock).run(PAYLOAD)
+    task.wait()
+    before = vendor.calls.copy()
+    assert list(as_completed([task, task])) == [task]
+    assert vendor.calls == before
+
+
+@given(st.floats(0, 1e6), st.none() | st.floats(0, 100))
+def test_a_pause_keeps_its_bounds(waited: float, retry_after: float | None) -> None:
+    policy = PollingPolicy()
+    pause = policy.pause(waited, retry_after)
+    assert 0.2 <= pause <= max(15 * 1.1, retry_after or 0)
+    assert pause >= (retry_after or 0)
+
+
+def test_a_busy_resource_is_asked_again_until_it_is_free() -> None:
+    clock = FakeClock()
+    answers = itertools.chain([ResourceBusyError("all lanes taken", retry_after=3)] * 3, ["id"])
+    told: list[tuple[str, float]] = []
+
+    def attempt() -> str:
+        answer = next(answers)
+        if isinstance(answer, ResourceBusyError):
+            raise answer
+        return answer
+
+    found = until_free(
+        attempt,
+        60,
+        policy=PollingPolicy(),
+        clock=clock,
+        sleep=clock.sleep,
+        on_wait=lambda reason, seconds: told.append((reason, seconds)),
+    )
+    assert found == "id"
+    assert told == [("all lanes taken", 3)] * 3
+
+
+@pytest.mark.parametrize(("timeout", "attempts"), [(0, 1), (1, 6)])
+def test_a_resource_that_stays_busy_is_an_error_in_time(timeout: float, attempts: int) -> None:
+    clock = FakeClock()
+    count = 0
+
+    def attempt() -> None:
+        nonlocal count
+        count += 1
+        raise ResourceBusyError("taken")
+
+    with pytest.raises(ResourceBusyError, match="taken"):
+        until_free(attempt, timeout, policy=PollingPolicy(), clock=clock, sleep=clock.sleep)
+    assert clock() <= timeout
+    assert attempts - 1 <= count <= attempts
+
+
+def test_ctrl_c_ends_a_wait_at_once() -> None:
+    script = """
+from qrmi_core import Observation, Payload, PollingPolicy, QuantumResource, TaskStatus
+from qrmi_core.testing import FakeVendor
+vendor = FakeVendor(reports=[Observation(TaskStatus.Running)])
+qpu = QuantumResource("fake", "fake", {}, driver_class=vendor.driver(),
+                      polling=PollingPolicy(min_pause_seconds=300, max_pause_seconds=300))
+task = qpu.run(Payload.QiskitPrimitive(input="{}", program_id="sampler"))
+vendor.on_call = lambda _function: print("looked", flush=True)
+try:
+    task.wait()
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "looked\n"
+        process.send_signal(signal.SIGINT)
+        # The pause of 300 s is far longer than this.
+        assert process.communicate(timeout=60)[0] == "interrupted\n"
