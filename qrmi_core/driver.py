@@ -41,7 +41,7 @@ class Driver(abc.ABC):
     """
 
     settings_class: ClassVar[type[Settings]] = Settings
-    payloads: ClassVar[tuple[type[Payload], ...]] = ()
+    payloads: tuple[type[Payload], ...] = ()
     holds_acquisition: bool = False
     client_chooses_id: ClassVar[bool] = False
     own_filters: ClassVar[frozenset[str]] = frozenset()

@@ -17,6 +17,7 @@ from qrmi_core.driver import Driver
 from qrmi_core.errors import (
     DriverDefectError,
     InvalidInputError,
+    InvalidResponseError,
     QrmiError,
     TaskCancelledError,
     TaskFailedError,
@@ -348,7 +349,14 @@ class QuantumResource:
                 pieces.extend(chunk)
 
         self._read_result(task_id, collect, timeout)
-        return TaskResult(pieces.decode())
+        try:
+            return TaskResult(pieces.decode())
+        except UnicodeDecodeError as error:
+            raise InvalidResponseError(
+                f"the result of task {task_id} is not text; save it with save_result",
+                resource_id=self._id,
+                task_id=task_id,
+            ) from error
 
     def save_task_result(
         self, task_id: str, path: str | os.PathLike[str], timeout: float | None = None

@@ -1,0 +1,302 @@
+"""The object that users hold."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import pickle
+import threading
+from pathlib import Path
+
+import pytest
+from fakes import PAYLOAD, fake_resource
+
+from qrmi_core import (
+    DriverDefectError,
+    InvalidInputError,
+    Observation,
+    Payload,
+    QuantumResource,
+    ResourceBusyError,
+    ResourceType,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotReadyError,
+    TaskStatus,
+    TransportError,
+    UnsupportedPayloadError,
+    WaitTimeoutError,
+)
+from qrmi_core.testing import FakeClock, FakeVendor
+
+
+def test_the_published_way_runs() -> None:
+    vendor = FakeVendor(result=b'{"answer": 42}')
+    qrmi = fake_resource(vendor)
+    lock = qrmi.acquire()
+    job_id = qrmi.task_start(Payload.QiskitPrimitive(input="{}", program_id="sampler"))
+    assert qrmi.task_result(job_id).value == '{"answer": 42}'
+    qrmi.task_stop(job_id)
+    qrmi.release(lock)
+    assert vendor.calls["task_stop"] == 1, "stopping reaches the driver, finished or not"
+    assert vendor.tokens == []
+
+
+def test_the_short_way_runs_within_an_acquisition() -> None:
+    vendor = FakeVendor(result=b"done")
+    with fake_resource(vendor) as qpu:
+        assert vendor.tokens
+        task = qpu.run(PAYLOAD)
+        assert task.result().value == "done"
+    assert vendor.tokens == []
+    assert vendor.tasks[task.id].acquisition == "token-1"
+
+
+def test_the_type_is_given_back_as_it_came() -> None:
+    vendor = FakeVendor()
+    qpu = QuantumResource("x", ResourceType.PasqalLocal, {}, driver_class=vendor.driver())
+    assert qpu.resource_type() is ResourceType.PasqalLocal
+    assert qpu.resource_type() == "pasqal-local"
+    other = QuantumResource("x", "my-own", {}, driver_class=vendor.driver())
+    assert other.resource_type() == "my-own"
+    assert isinstance(other.resource_type(), ResourceType)
+
+
+def test_a_resource_is_not_pickled_for_its_secrets() -> None:
+    with pytest.raises(TypeError, match="credentials"):
+        pickle.dumps(fake_resource(FakeVendor()))
+
+
+@pytest.mark.parametrize("arguments", [(1, "fake"), ("x", 1), (None, "fake")])
+def test_ids_and_types_of_other_kinds_are_refused(arguments: tuple[str, str]) -> None:
+    with pytest.raises(TypeError):
+        QuantumResource(*arguments)
+
+
+def test_empty_ids_are_refused() -> None:
+    with pytest.raises(InvalidInputError):
+        QuantumResource("", "fake")
+    with pytest.raises(InvalidInputError):
+        fake_resource(FakeVendor()).task("")
+
+
+def test_a_payload_of_another_vendor_is_refused_before_anything_is_sent() -> None:
+    vendor = FakeVendor()
+    secret = "S" * 10_000
+    with pytest.raises(UnsupportedPayloadError) as caught:
+        fake_resource(vendor).task_start(Payload.PasqalCloud(secret, 10))
+    assert "PasqalCloud" in str(caught.value)
+    assert "QiskitPrimitive" in str(caught.value)
+    assert len(str(caught.value)) < 200, "the payload is not in the message"
+    with pytest.raises(TypeError):
+        fake_resource(vendor).task_start("{}")  # type: ignore[arg-type]
+    assert vendor.calls == {}
+
+
+def test_the_schedulers_acquisition_is_used_and_not_released(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    vendor = FakeVendor()
+    qpu = fake_resource(vendor, config={"QRMI_JOB_ACQUISITION_TOKEN": "from-slurm"})
+    with qpu:
+        task = qpu.run(PAYLOAD)
+    assert qpu.acquire() == "from-slurm"
+    qpu.release("from-slurm")
+    assert vendor.tasks[task.id].acquisition == "from-slurm"
+    assert "acquire" not in vendor.calls
+    assert "release" not in vendor.calls
+    assert "the scheduler, which will release it" in caplog.text
+    assert "from-slurm" not in caplog.text
+
+
+def test_an_empty_token_of_the_scheduler_counts_as_unset() -> None:
+    vendor = FakeVendor()
+    qpu = fake_resource(vendor, config={"QRMI_JOB_ACQUISITION_TOKEN": ""})
+    assert qpu.acquire() == "token-1"
+
+
+def test_a_busy_resource_is_waited_for_until_the_time_is_up() -> None:
+    vendor = FakeVendor()
+    clock = FakeClock()
+    holder, other = fake_resource(vendor), fake_resource(vendor, clock)
+    token = holder.acquire()
+    with pytest.raises(ResourceBusyError) as caught:
+        other.acquire(timeout=7)
+    assert caught.value.resource_id == "fake"
+    assert clock() == pytest.approx(7)
+    holder.release(token)
+    assert other.acquire(timeout=0)
+
+
+def test_leaving_by_an_exception_cancels_what_is_pending() -> None:
+    vendor = FakeVendor()
+    told: list[bool] = []
+
+    class Watching(vendor.driver()):  # type: ignore[misc]
+        def release(self, token: str, *, cancel_pending: bool) -> None:
+            told.append(cancel_pending)
+            super().release(token, cancel_pending=cancel_pending)
+
+    for error in (None, ValueError("mine")):
+        try:
+            with QuantumResource("x", "fake", {}, driver_class=Watching):
+                if error:
+                    raise error
+        except ValueError:
+            pass
+    assert told == [False, True]
+    assert vendor.tokens == []
+
+
+def test_a_failed_release_does_not_hide_the_error_under_way(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    vendor = FakeVendor()
+    vendor.faults["release"] = [TransportError("down"), TransportError("down")]
+    with pytest.raises(ValueError, match="mine"), fake_resource(vendor):
+        raise ValueError("mine")
+    assert "could not be released" in caplog.text
+    vendor.tokens.clear()
+    with pytest.raises(TransportError), fake_resource(vendor):
+        pass
+
+
+def test_what_cannot_be_held_is_said_and_given_a_token_that_stands_for_nothing() -> None:
+    from qrmi_core.driver import Driver
+
+    vendor = FakeVendor()
+    members = {"acquire": Driver.acquire, "release": Driver.release, "holds_acquisition": False}
+    plain = type("Plain", (vendor.driver(),), members)
+    qpu = QuantumResource("x", "fake", {}, driver_class=plain)
+    assert not qpu.holds_acquisition()
+    assert not qpu.supports("acquire")
+    token = qpu.acquire()
+    task = qpu.run(PAYLOAD)
+    qpu.release(token)
+    assert vendor.tasks[task.id].acquisition is None
+    assert fake_resource(vendor).holds_acquisition()
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(TaskStatus.Failed, TaskFailedError), (TaskStatus.Cancelled, TaskCancelledError)],
+)
+@pytest.mark.parametrize("reason", ["qubit 3 is broken", None])
+def test_a_task_without_a_result_tells_why(
+    status: TaskStatus, error: type[Exception], reason: str | None
+) -> None:
+    vendor = FakeVendor(reports=[Observation(status, reason=reason, code="1517")])
+    qpu = fake_resource(vendor)
+    task = qpu.run(PAYLOAD)
+    with pytest.raises(error) as caught:
+        task.result()
+    assert caught.value.task_id == task.id  # type: ignore[attr-defined]
+    if reason:
+        assert reason in str(caught.value)
+        assert caught.value.vendor_code == "1517"  # type: ignore[attr-defined]
+        assert "task_result" not in vendor.calls
+
+
+def test_a_result_not_ready_in_time_leaves_the_task_alone(tmp_path: Path) -> None:
+    vendor = FakeVendor(reports=[Observation(TaskStatus.Running)])
+    task = fake_resource(vendor).run(PAYLOAD)
+    with pytest.raises(WaitTimeoutError):
+        task.result(timeout=3)
+    with pytest.raises(WaitTimeoutError):
+        task.save_result(tmp_path / "result", timeout=0)
+    assert list(tmp_path.iterdir()) == []
+    assert "task_stop" not in vendor.calls
+
+
+def test_a_result_that_breaks_off_is_read_again(tmp_path: Path) -> None:
+    vendor = FakeVendor(result=b"0123456789")
+    vendor.lost_answers["task_result"] = [TransportError("reset"), TransportError("reset")]
+    task = fake_resource(vendor).run(PAYLOAD)
+    assert task.result().value == "0123456789"
+    vendor.lost_answers["task_result"] = [TransportError("reset")]
+    task.save_result(tmp_path / "result")
+    assert (tmp_path / "result").read_bytes() == b"0123456789"
+
+
+def test_a_result_that_lags_behind_the_status_is_asked_for_again() -> None:
+    vendor = FakeVendor(result=b"late")
+    vendor.faults["task_result"] = [TaskNotReadyError("not in the store yet")]
+    assert fake_resource(vendor).run(PAYLOAD).result().value == "late"
+
+
+def test_a_result_that_never_comes_is_an_error_and_no_file(tmp_path: Path) -> None:
+    vendor = FakeVendor()
+    vendor.lost_answers["task_result"] = [TransportError("reset") for _ in range(9)]
+    task = fake_resource(vendor).run(PAYLOAD)
+    (tmp_path / "result").write_text("old")
+    with pytest.raises(TransportError):
+        task.save_result(tmp_path / "result")
+    assert (tmp_path / "result").read_text() == "old"
+    assert len(list(tmp_path.iterdir())) == 1
+    assert vendor.calls["task_result"] == 4
+
+
+def test_a_result_that_is_not_text_is_an_error_of_the_tree() -> None:
+    from qrmi_core import QrmiError
+
+    vendor = FakeVendor(result=b"\xff\xfe")
+    with pytest.raises(QrmiError, match="save_result"):
+        fake_resource(vendor).run(PAYLOAD).result()
+
+
+def test_a_full_disk_is_the_systems_error_and_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    task = fake_resource(FakeVendor()).run(PAYLOAD)
+    with pytest.raises(OSError, match="No space left"):
+        task.save_result(tmp_path / "result")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_exception_that_is_not_of_the_tree_is_the_drivers_defect() -> None:
+    vendor = FakeVendor()
+    qpu = fake_resource(vendor)
+    task = qpu.run(PAYLOAD)
+    for function, call in (
+        ("task_status", task.status),
+        ("task_stop", task.stop),
+        ("task_logs", task.logs),
+        ("task_usage", task.usage),
+        ("status", qpu.status),
+        ("target", qpu.target),
+        ("acquire", qpu.acquire),
+    ):
+        vendor.faults[function] = [KeyError("state")]
+        with pytest.raises(DriverDefectError, match="KeyError") as caught:
+            call()
+        assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_a_resource_serves_many_threads() -> None:
+    vendor = FakeVendor()
+    qpu = fake_resource(vendor)
+    results: list[str] = []
+
+    def run() -> None:
+        results.extend(qpu.run(PAYLOAD).result().value for _ in range(20))
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == len(vendor.tasks) == 160
+
+
+def test_capabilities_can_be_asked_for() -> None:
+    qpu = fake_resource(FakeVendor())
+    assert qpu.supports("task_logs")
+    assert not qpu.supports("find_submission")
+    assert fake_resource(FakeVendor(), findable=True).supports("find_submission")
+    assert qpu.payloads() == (Payload.QiskitPrimitive,)
