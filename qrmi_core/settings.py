@@ -6,11 +6,14 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import attrs
 
 from qrmi_core.errors import ConfigError, EnvVarNotSetError
+
+if TYPE_CHECKING:
+    from qrmi_core.http import HttpPolicy
 
 _KEY = "qrmi_setting"
 SettingsT = TypeVar("SettingsT", bound="Settings")
@@ -281,3 +284,66 @@ def _lookalikes(
         and (match := _VENDOR_KEY.fullmatch(bare))
         and match[1] in endings
     )
+
+
+def _http(name: str, help: str, default: Any, converter: Callable[[str], Any] | None = None) -> Any:
+    secret = name == "PROXY"  # its URL may carry a password
+    return setting(
+        f"QRMI_HTTP_{name}", help=help, default=default, converter=converter, secret=secret
+    )
+
+
+@attrs.frozen(kw_only=True)
+class HttpSettings(Settings):
+    """Settings of a resource that is reached by HTTP; see `qrmi_core.http.HttpPolicy`."""
+
+    connect_timeout_seconds: float = _http(
+        "CONNECT_TIMEOUT_SECONDS", "How long a connection may take; 5 by default.", 5.0, to_seconds
+    )
+    read_timeout_seconds: float = _http(
+        "READ_TIMEOUT_SECONDS", "How long an answer may stall; 30 by default.", 30.0, to_seconds
+    )
+    stream_timeout_seconds: float = _http(
+        "STREAM_TIMEOUT_SECONDS",
+        "How long a submission or a result may stall; 300 by default.",
+        300.0,
+        to_seconds,
+    )
+    call_timeout_seconds: float = _http(
+        "CALL_TIMEOUT_SECONDS",
+        "How long one call may take with its retries; 60 by default.",
+        60.0,
+        to_seconds,
+    )
+    attempts: int = _http(
+        "ATTEMPTS", "How often a call is tried; 4 by default, 1 switches retries off.", 4, to_count
+    )
+    first_pause_seconds: float = _http(
+        "FIRST_PAUSE_SECONDS",
+        "Pause before the first retry, doubled for each further one; 0.5 by default.",
+        0.5,
+        to_seconds,
+    )
+    proxy: str | None = _http(
+        "PROXY", "URL of the proxy; by default that of the environment (HTTPS_PROXY).", None
+    )
+    ca_bundle: str | None = _http(
+        "CA_BUNDLE", "File or folder of trusted certificates, besides REQUESTS_CA_BUNDLE.", None
+    )
+    client_cert: str | None = _http("CLIENT_CERT", "File of the certificate to present.", None)
+    client_key: str | None = _http(
+        "CLIENT_KEY", "File of that certificate's key, if it is not in the same file.", None
+    )
+
+    def http_policy(self) -> HttpPolicy:
+        """The policy that these settings describe."""
+        from qrmi_core.http import HttpPolicy
+
+        ours = {field.name for field in attrs.fields(HttpSettings)}
+        return HttpPolicy(
+            **{
+                field.name: getattr(self, field.name)
+                for field in attrs.fields(HttpPolicy)
+                if field.name in ours
+            }
+        )
