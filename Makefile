@@ -13,7 +13,7 @@ ARGS ?=
 EXAMPLE := docs/examples/qrmi-example
 DISTRIBUTIONS := . $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)) $(EXAMPLE)
 METADATA := setup.cfg pyproject.toml qrmi_core/_version.py $(wildcard plugins/*/pyproject.toml) $(EXAMPLE)/pyproject.toml
-SOURCES := $(shell find qrmi_core plugins $(EXAMPLE) -name build -prune -o -name '*.egg-info' -prune -o -name __pycache__ -prune -o -type f -print)
+SOURCES := $(shell find qrmi_core plugins $(EXAMPLE) -name build -prune -o -name '*.egg-info' -prune -o -name __pycache__ -prune -o -print)
 
 WORK := $(CURDIR)/.make
 WHEELS := $(WORK)/wheels
@@ -79,40 +79,44 @@ clean:
 
 # --- what that needs ----------------------------------------------------------------------------
 
-# Recipe lines: a new environment $(1) with nothing in it.
+# A new environment $(1) with nothing in it.
 define new_venv
-@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-    || { echo 'QRMI needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...' >&2; exit 1; }
-@$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null \
-    || { echo 'Python cannot make environments; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
-@rm -rf $(1)
-@$(PYTHON) -m venv $(1)
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+    || { echo 'QRMI needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...' >&2; exit 1; }; \
+$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null \
+    || { echo 'Python cannot make environments; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }; \
+rm -rf $(1); mkdir -p $(dir $(1)); $(PYTHON) -m venv $(1)
 endef
 
 # Left by earlier builds in the tree, and would end up in new wheels with what was deleted since.
 define no_leftovers
-@for folder in $(DISTRIBUTIONS); do rm -rf "$$folder"/build; done
+for folder in $(DISTRIBUTIONS); do rm -rf "$$folder"/build; done
 endef
 
 $(VENV)/.ready: constraints.txt requirements-dev.txt $(METADATA)
 	@echo 'preparing $(VENV) for development (some minutes the first time)'
-	$(call new_venv,$(VENV))
+	@$(call new_venv,$(VENV))
 	@$(VENV)/bin/python $(INSTALL) -r requirements-dev.txt
 	@$(VENV)/bin/python $(INSTALL) --no-build-isolation -e . -e 'plugins/qrmi-local[all]' -e $(EXAMPLE)
 	@touch $@
 
+# All anew when the dependencies may have changed, else only what is ours.
 $(DEMO_VENV)/.ready: constraints.txt setup.cfg $(SOURCES)
-	@echo 'preparing $(DEMO_VENV) for the demonstration (some minutes the first time)'
-	$(no_leftovers)
-	$(call new_venv,$(DEMO_VENV))
-	@$(DEMO_VENV)/bin/python $(INSTALL) . './plugins/qrmi-local[all]'
+	@$(no_leftovers)
+	@if [ -n '$(filter constraints.txt setup.cfg %/pyproject.toml,$?)' ]; then \
+	    echo 'preparing $(DEMO_VENV) for the demonstration (some minutes the first time)'; \
+	    $(call new_venv,$(DEMO_VENV)); \
+	    $(DEMO_VENV)/bin/python $(INSTALL) . './plugins/qrmi-local[all]'; \
+	else \
+	    $(DEMO_VENV)/bin/python $(INSTALL) --no-deps --force-reinstall . ./plugins/qrmi-local; \
+	fi
 	@touch $@
 
 # Built the way a release is: a source archive of each folder, and the wheel from that archive.
 $(WHEELS)/.ready: $(VENV)/.ready setup.cfg pyproject.toml LICENSE $(wildcard README.md) $(SOURCES)
 	@echo 'building source archives and wheels'
-	$(no_leftovers)
-	@rm -rf $(WHEELS)
+	@$(no_leftovers)
+	@rm -rf $(WHEELS); mkdir -p $(WHEELS)
 	@for folder in $(DISTRIBUTIONS); do \
 	    $(VENV)/bin/python -m build --no-isolation --outdir $(WHEELS) "$$folder" > $(WORK)/build.log 2>&1 \
 	        || { cat $(WORK)/build.log >&2; exit 1; }; \
@@ -122,21 +126,21 @@ $(WHEELS)/.ready: $(VENV)/.ready setup.cfg pyproject.toml LICENSE $(wildcard REA
 # The wheels are named by path, so that none of that name comes from an index instead.
 $(SMOKE_VENV)/.ready: $(WHEELS)/.ready
 	@echo 'preparing a clean environment with the wheels'
-	$(call new_venv,$(SMOKE_VENV))
+	@$(call new_venv,$(SMOKE_VENV))
 	@$(SMOKE_VENV)/bin/python $(INSTALL) $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl
 	@touch $@
 
 # What somebody has who writes a plugin: pytest, the core's wheel and the plugin's own.
 $(OUTSIDER_VENV)/.ready: $(WHEELS)/.ready
 	@echo 'preparing an environment with the example plugin'
-	$(call new_venv,$(OUTSIDER_VENV))
+	@$(call new_venv,$(OUTSIDER_VENV))
 	@$(OUTSIDER_VENV)/bin/python $(INSTALL) $(WHEELS)/qrmi_core-*.whl "$$(echo $(WHEELS)/qrmi_example-*.whl)[test]"
 	@touch $@
 
 .PHONY: constraints
 constraints:
 	@mkdir -p $(WORK)
-	$(call new_venv,$(WORK)/constraints)
+	@$(call new_venv,$(WORK)/constraints)
 	@$(WORK)/constraints/bin/python $(PIP) install -qq --prefer-binary \
 	    -r requirements-dev.txt . './plugins/qrmi-local[all]' './$(EXAMPLE)[test]'
 	@{ sed '/^[^#]/,$$d' constraints.txt; \

@@ -19,7 +19,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
 from sybil import Example, Sybil
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
 
@@ -29,8 +28,6 @@ CONSOLE_TIMEOUT_SECONDS = 100
 # Before stevedore is imported: it keeps what it finds in the user's cache folder.
 _cache = tempfile.TemporaryDirectory(prefix="qrmi-tests-")
 os.environ["XDG_CACHE_HOME"] = _cache.name
-
-pytest.register_assert_rewrite("qrmi_core.testing")
 
 # The example plugin's tests run where only the core's wheel is installed (tests/packaging).
 collect_ignore = ["docs/examples/qrmi-example/tests"]
@@ -85,6 +82,8 @@ def _page() -> Iterator[None]:
             "HOME": str(home),
             "XDG_CACHE_HOME": _cache.name,
             "QRMI_LOCAL_HOME": str(home / "qrmi-local"),
+            # Workers that a page has started leave soon after it.
+            "QRMI_LOCAL_IDLE_SECONDS": "10",
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}",
         }
         os.chdir(work)
@@ -147,8 +146,8 @@ def _run_console(example: Example) -> str | None:
             timeout=CONSOLE_TIMEOUT_SECONDS,
             check=False,
         )
-    except (ValueError, subprocess.TimeoutExpired) as error:
-        return str(error)
+    except (IndexError, ValueError, subprocess.TimeoutExpired) as error:
+        return f"{type(error).__name__}: {error}"
     return f"{done.stdout}{done.stderr}" if done.returncode else None
 
 

@@ -63,6 +63,7 @@ class QuantumResource:
         clock: Monotonic clock in seconds.
         sleep: Sleeps for a number of seconds.
         driver_class: The driver to use in place of the installed one, for tests above all.
+        environment: What to read in place of the process environment.
 
     Raises:
         UnsupportedResourceTypeError: No installed driver has this type.
@@ -82,6 +83,7 @@ class QuantumResource:
         clock: Clock = time.monotonic,
         sleep: Sleep = time.sleep,
         driver_class: type[Driver] | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         if not isinstance(resource_id, str) or not isinstance(resource_type, str):
             raise TypeError("resource_id and resource_type must be strings")
@@ -96,7 +98,7 @@ class QuantumResource:
         self.sleep = sleep
         driver_class = driver_class or find_driver(resource_type)
         if config is None:
-            settings = driver_class.settings_class.from_environment(resource_id)
+            settings = driver_class.settings_class.from_environment(resource_id, environment)
         else:
             settings = driver_class.settings_class.from_mapping(config, resource_id)
         self._scheduler_token = settings.acquisition_token

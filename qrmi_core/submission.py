@@ -32,15 +32,22 @@ def submit(
         SubmissionUncertainError: Whether the task exists could not be found out.
         QrmiError: Any other; no task was created.
     """
+    try:
+        return _submit(driver, payload, tag, acquisition, sleep)
+    except KeyboardInterrupt as interrupt:
+        interrupt.add_note(f"the task may have been submitted; its tag is {tag}")
+        raise
+
+
+def _submit(
+    driver: Driver, payload: Payload, tag: str, acquisition: str | None, sleep: Sleep
+) -> str:
     started = datetime.datetime.now(datetime.UTC)
     for attempt in range(ATTEMPTS):
         if attempt:
             sleep(PAUSES_SECONDS[attempt - 1])
         try:
             return driver.task_start(payload, submission=tag, acquisition=acquisition)
-        except KeyboardInterrupt as interrupt:
-            interrupt.add_note(f"the task may have been submitted; its tag is {tag}")
-            raise
         except QrmiError as error:
             if not error.uncertain:
                 if attempt:

@@ -79,7 +79,7 @@ def execute(title: str, resource_id: str, payload: Payload) -> str:
         console.print(f"  acquired {resource_id}")
         task = qpu.run(payload)
         console.print(f"  started task {task.id}")
-        with Live(StatusLine(task), console=console, refresh_per_second=10):
+        with Live(StatusLine(task), console=console, refresh_per_second=10, transient=True):
             task.wait()
         result = task.result().value
     for move in task.history:
@@ -104,7 +104,9 @@ def main() -> None:
 
     estimated = json.loads(execute("A rotated pair, estimated", "aer", ising()), cls=RuntimeDecoder)
     zz, xx = estimated[0].data.evs
-    console.print(f"  <ZZ> = {zz:.3f} (exact 1)    <XX> = {xx:.3f} (exact {math.sin(math.pi / 6)})")
+    console.print(
+        f"  <ZZ> = {zz:.3f} (exact 1)    <XX> = {xx:.3f} (exact {math.sin(math.pi / 6):.3f})"
+    )
     assert abs(zz - 1) < 0.05, zz
     assert abs(xx - 0.5) < 0.05, xx
 

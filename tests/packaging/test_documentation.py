@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,8 +31,9 @@ def test_every_block_says_what_it_is(page: Path) -> None:
 def test_every_page_is_in_the_table_of_contents() -> None:
     index = (ROOT / "docs/index.md").read_text(encoding="utf-8")
     (listed,) = re.findall(r"```\{toctree\}\n(?::.*\n)*\n((?:.+\n)+)```", index)
-    pages = {path.stem for path in ROOT.glob("docs/*.md")} - {"index"}
-    assert set(listed.split()) == pages
+    pages = [*ROOT.glob("docs/*.md"), *ROOT.glob("docs/examples/*/README.md")]
+    names = {str(path.relative_to(ROOT / "docs").with_suffix("")) for path in pages} - {"index"}
+    assert set(listed.split()) == names
 
 
 def test_links_between_the_files_lead_somewhere() -> None:
@@ -49,3 +52,16 @@ def test_make_help_and_the_contributors_guide_name_the_same_targets() -> None:
     assert told == targets
     guide = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     assert set(re.findall(r"`make ([a-z-]+)`", guide)) == targets
+
+
+def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
+    sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "dummy"]
+    done = subprocess.run(
+        [*sphinx, "-d", str(tmp_path / "trees"), "docs", str(tmp_path / "out")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

@@ -106,7 +106,7 @@ def test_a_wheel_holds_its_package_and_nothing_else(wheels: Path, dist: Distribu
 
 
 @each
-def test_a_source_archive_can_be_built_again(wheels: Path, dist: Distribution) -> None:
+def test_a_source_archive_holds_what_a_build_needs(wheels: Path, dist: Distribution) -> None:
     (path,) = wheels.glob(f"{dist.package}-*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}

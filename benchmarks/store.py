@@ -1,0 +1,103 @@
+"""How fast the store of qrmi-local is, and how soon a local task has its result."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+
+from qrmi_core import Payload, QuantumResource
+from qrmi_local.store import Store
+
+CIRCUIT = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nbit[1] c;\nqubit[1] q;\nc[0] = measure q[0];\n'
+SUBMIT = """
+import sys, uuid
+from pathlib import Path
+from qrmi_local.store import Store
+store = Store(Path(sys.argv[1]))
+for _ in range(int(sys.argv[2])):
+    store.submit(str(uuid.uuid4()), "aer", "sampler", b"{}")
+"""
+
+
+def throughput(home: Path, journal_mode: str, tasks: int) -> None:
+    """Submit, claim and complete tasks in one process."""
+    store = Store(home / journal_mode, journal_mode)
+    start = time.perf_counter()
+    for _ in range(tasks):
+        store.submit(str(uuid.uuid4()), "aer", "sampler", b"{}")
+    report(f"{journal_mode}: submitted by one process", tasks, start)
+    start = time.perf_counter()
+    claimed = [task for _ in range(tasks) if (task := store.claim(0, 2**22 + 1))]
+    report(f"{journal_mode}: claimed", tasks, start)
+    start = time.perf_counter()
+    for task in claimed:
+        store.complete(task, b"{}")
+    report(f"{journal_mode}: completed", tasks, start)
+    start = time.perf_counter()
+    for task in claimed:
+        store.task(task.id)
+    report(f"{journal_mode}: looked at", tasks, start)
+    store.close()
+
+
+def many_processes(home: Path, journal_mode: str, tasks: int, processes: int = 8) -> None:
+    """Submit tasks from several processes at once."""
+    store = Store(home / f"{journal_mode}-many", journal_mode)
+    store.submit(str(uuid.uuid4()), "aer", "sampler", b"{}")
+    command = [sys.executable, "-c", SUBMIT, str(store.home), str(tasks // processes)]
+    start = time.perf_counter()
+    running = [subprocess.Popen(command) for _ in range(processes)]
+    if any(process.wait() for process in running):
+        raise SystemExit("a submitting process failed")
+    report(
+        f"{journal_mode}: submitted by {processes} processes, their start included", tasks, start
+    )
+    store.close()
+
+
+def latency(home: Path, tasks: int) -> None:
+    """From the submission to the result, with and without a worker that runs already."""
+    config = {"QRMI_LOCAL_HOME": str(home / "latency"), "QRMI_LOCAL_IDLE_SECONDS": "5"}
+    aer = QuantumResource("aer", "local", config)
+    document = {"pubs": [[CIRCUIT, None, 10]], "version": 2, "options": {}}
+    payload = Payload.QiskitPrimitive(input=document, program_id="sampler")
+    seconds = []
+    for _ in range(tasks):
+        start = time.perf_counter()
+        task = aer.run(payload)
+        task.result(60)
+        seen = time.perf_counter() - start
+        usage = task.usage()
+        assert usage.created_at
+        assert usage.finished_at
+        seconds.append((seen, (usage.finished_at - usage.created_at).total_seconds()))
+    warm = sorted(seconds[1:])[len(seconds) // 2]
+    for name, (seen, finished) in (("cold", seconds[0]), ("warm, median", warm)):
+        print(f"{name}: finished {finished:.3f} s after its submission, seen after {seen:.3f} s")
+    aer.close()
+
+
+def report(what: str, number: int, start: float) -> None:
+    """Print a rate."""
+    print(f"{what}: {number / (time.perf_counter() - start):,.0f} a second")
+
+
+def main() -> None:
+    """Run all of them in a temporary folder."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tasks", type=int, default=1000)
+    tasks = parser.parse_args().tasks
+    with tempfile.TemporaryDirectory(prefix="qrmi-bench-", ignore_cleanup_errors=True) as folder:
+        for journal_mode in ("wal", "delete"):
+            throughput(Path(folder), journal_mode, tasks)
+            many_processes(Path(folder), journal_mode, tasks)
+        latency(Path(folder), 10)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,21 @@
+"""The settings of a coin."""
+
+from __future__ import annotations
+
+import attrs
+
+from qrmi_core import setting
+from qrmi_core.settings import HttpSettings
+
+
+@attrs.frozen(kw_only=True)
+class CoinSettings(HttpSettings):
+    """What the driver needs to know; time-outs, proxy and the like are in the base class.
+
+    Args:
+        endpoint: Address of the service.
+        token: Key for the service.
+    """
+
+    endpoint: str = setting("QRMI_COIN_ENDPOINT", help="Address of the service.")
+    token: str = setting("QRMI_COIN_TOKEN", help="Key for the service.", secret=True)

@@ -1,0 +1,1 @@
+"""Quantum resources on simulators on this machine, as QRMI resources of type `local`."""

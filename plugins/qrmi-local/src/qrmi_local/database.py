@@ -1,0 +1,258 @@
+"""The store's SQLite database: its folder, its connections, and what its errors mean."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import sqlite3
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from qrmi_core.errors import ConfigError, QrmiError, ServiceError, TransportError
+
+_VERSION = 1
+_BUSY_SECONDS = 30.0
+_NETWORK_FILE_SYSTEMS = re.compile(
+    r"9p|afs|beegfs|ceph|cifs|fhgfs|fuse\.(?:ceph|glusterfs|sshfs)|glusterfs|gpfs|lustre|nfs4?"
+    r"|orangefs|panfs|pvfs2|smb[23]|smbfs|wekafs"
+)
+
+_SCHEMA = """
+CREATE TABLE tasks (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    resource TEXT NOT NULL,
+    argument TEXT NOT NULL,
+    seed INTEGER,
+    acquisition TEXT,
+    status INTEGER NOT NULL,
+    reason TEXT,
+    slot INTEGER,
+    pid INTEGER,
+    created REAL NOT NULL,
+    started REAL,
+    finished REAL
+);
+CREATE INDEX tasks_by_status ON tasks (status, number);
+CREATE TABLE acquisitions (
+    token TEXT PRIMARY KEY,
+    resource TEXT NOT NULL,
+    exclusive INTEGER NOT NULL,
+    expires REAL
+);
+"""
+
+
+class Database:
+    """A database in a folder of the user's own, both made when first needed.
+
+    Each thread of each process has a connection of its own, also after a fork.
+
+    Args:
+        home: The folder; its subfolders `folders` are made with it.
+        journal_mode: ``wal`` or ``delete``, for a database that does not exist yet; by default
+            WAL where the file system can have it.
+        create: Whether to make what is missing.
+        folders: Names of the subfolders.
+    """
+
+    def __init__(
+        self, home: Path, *, journal_mode: str | None, create: bool, folders: tuple[str, ...]
+    ) -> None:
+        self.path = home / "store.db"
+        self._home = home
+        self._journal_mode = journal_mode
+        self._create = create
+        self._folders = [home / name for name in folders]
+        # By process and thread. A forked child must not even close its parent's.
+        self._connections: dict[tuple[int, int], tuple[int, sqlite3.Connection]] = {}
+        self._finalizer = weakref.finalize(self, _close_all, self._connections)
+
+    def close(self) -> None:
+        """Close this thread's connection; the database can be used again afterwards."""
+        _, connection = self._connections.pop((os.getpid(), threading.get_ident()), (0, None))
+        if connection:
+            connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """A connection that alone may write until the end of the block."""
+        with self.connected() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                # On a full disk SQLite has rolled back already.
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def connected(self) -> Iterator[sqlite3.Connection]:
+        """This thread's connection, for reading."""
+        with self.explained():
+            key = (os.getpid(), threading.get_ident())
+            self.make_home()
+            known, connection = self._connections.get(key, (0, None))
+            if connection is None or known != self._inode():
+                if connection:
+                    connection.close()
+                connection = self._open()
+                self._connections[key] = (self._inode(), connection)
+            yield connection
+
+    def _inode(self) -> int:
+        # Somebody may delete the folder while we have the database open.
+        try:
+            return self.path.stat().st_ino
+        except FileNotFoundError:
+            return 0
+
+    def _open(self) -> sqlite3.Connection:
+        # SQLite makes the files beside the database with the same mode. The file is not opened
+        # where it exists: closing it again would drop the locks that SQLite has on it.
+        with suppress(FileExistsError, FileNotFoundError):
+            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        db = sqlite3.connect(
+            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            if _version(db) == 0:
+                self._set_up(db)
+            if _version(db) != _VERSION:
+                raise ConfigError(
+                    f"the store in {self._home} is of another version of qrmi-local; "
+                    "install that one, or set QRMI_LOCAL_HOME to another folder"
+                )
+            if db.execute("PRAGMA journal_mode").fetchone()[0] == "wal":
+                db.execute("PRAGMA synchronous = NORMAL")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _set_up(self, db: sqlite3.Connection) -> None:
+        lock = os.open(self._home / "setup.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if _version(db) != 0:
+                return
+            mode = self._journal_mode or ("delete" if on_network(self._home) else "wal")
+            try:
+                db.execute(f"PRAGMA journal_mode = {mode}")
+                db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+            except sqlite3.OperationalError:
+                if mode != "wal" or _version(db) != 0:
+                    raise
+                # A file system without shared memory, whatever it is called.
+                db.execute("PRAGMA journal_mode = delete")
+                db.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
+        finally:
+            os.close(lock)
+
+    def make_home(self) -> None:
+        """Make the folder and its subfolders.
+
+        Raises:
+            ConfigError: It cannot be made, or others can read it.
+        """
+        if not self._create or all(folder.is_dir() for folder in self._folders) and _is_private(self._home):
+            return
+        try:
+            self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private = _is_private(self._home)
+            if private:
+                for folder in self._folders:
+                    folder.mkdir(mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"the store's folder {self._home} cannot be made: {error.strerror}; "
+                "set QRMI_LOCAL_HOME to a folder of yours"
+            ) from error
+        if not private:
+            raise ConfigError(
+                f"the store's folder {self._home} must be yours alone: chmod 700 it, "
+                "or set QRMI_LOCAL_HOME to another"
+            )
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Say which folder an error of the system is about, and what to do.
+
+        Raises:
+            ConfigError: The folder cannot be used.
+            TransportError: Others kept the database locked for too long.
+            ServiceError: The disk is full, or anything else.
+        """
+        try:
+            yield
+        except QrmiError:
+            raise
+        except sqlite3.Error as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code == sqlite3.SQLITE_FULL:
+                raise self._full() from error
+            if code == sqlite3.SQLITE_BUSY:
+                raise TransportError(
+                    f"the store in {self._home} was locked by others for {_BUSY_SECONDS:.0f} s; "
+                    "try again"
+                ) from error
+            raise ServiceError(f"the store in {self._home} cannot be used: {error}") from error
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise self._full() from error
+            if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+                raise ConfigError(
+                    f"the file system of {self._home} has no file locks; "
+                    "set QRMI_LOCAL_HOME to a folder on a disk of this machine"
+                ) from error
+            raise ServiceError(
+                f"the store in {self._home} cannot be used: {error.strerror or error}"
+            ) from error
+
+    def _full(self) -> ServiceError:
+        return ServiceError(
+            f"no space left for the store in {self._home}: run `qrmi local prune`, free some, "
+            "or set QRMI_LOCAL_HOME to another disk"
+        )
+
+
+def on_network(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:
+    """Whether a folder is on a network file system, as far as the system tells.
+
+    Args:
+        path: An existing folder.
+        mounts: The table of mounted file systems.
+    """
+    best, kind = "", ""
+    target = str(path.resolve())
+    with suppress(OSError):
+        for line in mounts.read_text(errors="replace").splitlines():
+            _, mounted, file_system, *_ = line.split(" ")
+            folder = mounted.replace("\\040", " ")
+            inside = target == folder or target.startswith(folder.rstrip("/") + "/")
+            # Of several mounts on one folder the last is seen.
+            if inside and len(folder) >= len(best):
+                best, kind = folder, file_system
+    return _NETWORK_FILE_SYSTEMS.fullmatch(kind) is not None
+
+
+def _version(db: sqlite3.Connection) -> int:
+    return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def _is_private(folder: Path) -> bool:
+    found = folder.stat()
+    return found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+
+def _close_all(connections: dict[tuple[int, int], tuple[int, sqlite3.Connection]]) -> None:
+    for (process, _), (_, connection) in connections.items():
+        if process == os.getpid():
+            connection.close()

@@ -1,0 +1,301 @@
+"""The driver of type `local`."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import ModuleType
+from typing import BinaryIO
+
+from qrmi_core.driver import Driver
+from qrmi_core.errors import (
+    ConfigError,
+    InvalidInputError,
+    QrmiError,
+    ResourceNotFoundError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotFoundError,
+    TaskNotReadyError,
+)
+from qrmi_core.payload import PasqalCloud, Payload, QiskitPrimitive, read_content
+from qrmi_core.settings import Settings
+from qrmi_core.values import (
+    Observation,
+    ResourceCapacity,
+    ResourceInfo,
+    ResourceStatus,
+    ResourceStatusCode,
+    TaskInfo,
+    TaskStatus,
+    TaskUsage,
+)
+from qrmi_local.engines import EngineError, UnknownResource, engine_for, pulser, qiskit
+from qrmi_local.pool import start_workers
+from qrmi_local.settings import LocalSettings
+from qrmi_local.store import Store, StoredTask
+
+_log = logging.getLogger(__name__)
+
+_PIECE_BYTES = 2**20
+_DEFAULT_LEASE_SECONDS = 86400.0
+
+
+class LocalDriver(Driver):
+    """A simulator on this machine.
+
+    Tasks are kept in a store on disk and executed by worker processes, which start when a task
+    needs one; see `qrmi_local.store` and `qrmi_local.worker`.
+    """
+
+    settings_class = LocalSettings
+    holds_acquisition = True
+    client_chooses_id = True
+
+    def __init__(self, resource_id: str, resource_type: str, settings: Settings) -> None:
+        super().__init__(resource_id, resource_type, settings)
+        assert isinstance(settings, LocalSettings)
+        self._settings = settings
+        self._store = Store(settings.home)
+        try:
+            engine = engine_for(resource_id)
+        except UnknownResource:
+            self.payloads = (QiskitPrimitive, PasqalCloud)
+        else:
+            self.payloads = (QiskitPrimitive if engine is qiskit else PasqalCloud,)
+
+    def close(self) -> None:
+        self._store.close()
+
+    # The resource
+
+    def status(self) -> ResourceStatus:
+        try:
+            self._check_resource()
+        except ConfigError as error:
+            return ResourceStatus(ResourceStatusCode.Offline, status_reason=error.message)
+        start_workers(self._store, self._settings)
+        running = self._store.counts()[TaskStatus.Running]
+        pending = self._store.counts(self.resource_id)[TaskStatus.Queued]
+        free = max(0, self._settings.slots - running)
+        held = self._store.held_exclusively(self.resource_id)
+        return ResourceStatus(
+            ResourceStatusCode.Online,
+            status_reason="held by an exclusive acquisition" if held else None,
+            healthy=True,
+            busy=held or not free,
+            capacity=ResourceCapacity(0 if held else free, self._settings.slots),
+            pending_job_count=pending,
+        )
+
+    def metadata(self) -> Mapping[str, str]:
+        return {
+            "payloads": ", ".join(kind.kind for kind in self.payloads),
+            "acquisition": self._settings.acquisition,
+            "store": str(self._settings.home),
+        }
+
+    def target(self) -> bytes:
+        engine = self._check_resource()
+        with _translated():
+            target: bytes = engine.target(self.resource_id)
+        return target
+
+    @classmethod
+    def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:  # noqa: ARG003
+        assert isinstance(settings, LocalSettings)
+        store = Store(settings.home)
+        try:
+            pending = store.pending()
+        finally:
+            store.close()
+        return [
+            ResourceInfo(
+                found.resource_id,
+                num_qubits=found.num_qubits,
+                max_shots=found.max_shots,
+                is_simulator=found.is_simulator,
+                status=ResourceStatusCode.Online,
+                pending_job_count=pending.get(found.resource_id, 0),
+            )
+            for engine in (qiskit, pulser)
+            for found in engine.resources()
+        ]
+
+    # Acquisition
+
+    def acquire(self, *, timeout: float | None, detached: bool) -> str:  # noqa: ARG002
+        self._check_resource()
+        settings = self._settings
+        lease = settings.lease_seconds or settings.job_timeout_seconds or _DEFAULT_LEASE_SECONDS
+        return self._store.acquire(
+            self.resource_id,
+            exclusive=settings.acquisition == "exclusive",
+            holders=settings.slots,
+            lease_seconds=lease if detached else None,
+        )
+
+    def release(self, token: str, *, cancel_pending: bool) -> None:
+        self._store.release(token, cancel_pending=cancel_pending)
+
+    # Tasks
+
+    def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:
+        engine = self._check_resource()
+        task_id = str(uuid.UUID(submission))
+        with _translated():
+            match payload:
+                case QiskitPrimitive():
+                    content = read_content(payload.input)
+                    argument = payload.program_id
+                    engine.check(argument, content)
+                case PasqalCloud():
+                    content = read_content(payload.sequence)
+                    argument = str(payload.job_runs)
+                    engine.check(content, payload.job_runs)
+                case _:
+                    raise TypeError(type(payload).__name__)
+        self._store.submit(
+            task_id,
+            self.resource_id,
+            argument,
+            content,
+            seed=self._settings.seed,
+            acquisition=acquisition,
+        )
+        try:
+            start_workers(self._store, self._settings)
+        except QrmiError as error:
+            # The task is there; the next look at it tries again and tells.
+            _log.warning("task %s waits for a worker: %s", task_id, error)
+        return task_id
+
+    def task_status(self, task_id: str) -> Observation:
+        return self._observation(self._current(task_id))
+
+    def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
+        tasks = self._look(task_ids)
+        return {task.id: self._observation(task) for task in tasks}
+
+    def task_result(self, task_id: str) -> Iterator[bytes]:
+        task = self._current(task_id)
+        match task.status:
+            case TaskStatus.Completed:
+                try:
+                    return _pieces(self._store.path(task, "result").open("rb"))
+                except FileNotFoundError:
+                    raise TaskNotFoundError(
+                        f"the result of task {task_id} has been deleted"
+                    ) from None
+            case TaskStatus.Failed:
+                raise TaskFailedError(f"task {task_id} failed: {task.reason}")
+            case TaskStatus.Cancelled:
+                raise TaskCancelledError(f"task {task_id} was cancelled: {task.reason}")
+        raise TaskNotReadyError(f"task {task_id} has no result yet: {task.status.name}")
+
+    def task_stop(self, task_id: str) -> None:
+        self._store.stop(self._find(task_id).id)
+
+    def task_list(self) -> Iterable[TaskInfo]:
+        return [
+            TaskInfo(task.id, task.status, _time(task.created))
+            for task in self._store.tasks_of(self.resource_id)
+        ]
+
+    def task_logs(self, task_id: str) -> str:
+        try:
+            return self._store.path(self._find(task_id), "log").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""  # it has not started
+
+    def task_usage(self, task_id: str) -> TaskUsage:
+        task = self._current(task_id)
+        ran = task.started is not None and task.finished is not None
+        return TaskUsage(
+            quantum_seconds=max(0.0, task.finished - task.started) if ran else None,  # type: ignore[operator]
+            created_at=_time(task.created),
+            started_at=_time(task.started),
+            finished_at=_time(task.finished),
+        )
+
+    # Helpers
+
+    def _engine(self) -> ModuleType:
+        with _translated():
+            return engine_for(self.resource_id)
+
+    def _check_resource(self) -> ModuleType:
+        """The engine, once it is sure that the resource exists and its simulator is installed."""
+        engine = self._engine()
+        name = self.resource_id
+        with _translated():
+            if engine is qiskit:
+                qiskit.known(name)
+            elif all(found.resource_id != name.upper() for found in pulser.resources()):
+                extra = "emu-mps" if name.upper() == "EMU_MPS" else "pulser"
+                raise UnknownResource(
+                    f"{name} needs a simulator: pip install 'qrmi-local[{extra}]'"
+                )
+        return engine
+
+    def _find(self, task_id: str) -> StoredTask:
+        task = self._store.task(task_id)
+        if task is None or task.resource != self.resource_id:
+            raise TaskNotFoundError(
+                f"there is no task {task_id}; it may have been pruned", task_id=task_id
+            )
+        return task
+
+    def _current(self, task_id: str) -> StoredTask:
+        tasks = self._look([task_id])
+        return tasks[0] if tasks else self._find(task_id)
+
+    def _look(self, task_ids: Sequence[str]) -> list[StoredTask]:
+        """The tasks as they are now: workers that died are noticed, missing ones started."""
+        tasks = self._mine(task_ids)
+        statuses = {task.status for task in tasks}
+        if TaskStatus.Running in statuses:
+            self._store.settle()
+        if TaskStatus.Queued in statuses:
+            start_workers(self._store, self._settings)
+        return self._mine(task_ids) if TaskStatus.Running in statuses else tasks
+
+    def _mine(self, task_ids: Sequence[str]) -> list[StoredTask]:
+        return [task for task in self._store.tasks(task_ids) if task.resource == self.resource_id]
+
+    def _observation(self, task: StoredTask) -> Observation:
+        queued = task.status is TaskStatus.Queued
+        return Observation(
+            task.status,
+            reason=task.reason,
+            raw=task.status.name,
+            queue_position=self._store.queue_position(task) if queued else None,
+        )
+
+
+class _translated:
+    """Turns what engines raise into the library's errors."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        match error:
+            case EngineError():
+                raise InvalidInputError(str(error)) from error
+            case UnknownResource() if "pip install" in str(error):
+                raise ConfigError(str(error)) from error
+            case UnknownResource():
+                raise ResourceNotFoundError(str(error)) from error
+
+
+def _pieces(stream: BinaryIO) -> Iterator[bytes]:
+    with stream:
+        while piece := stream.read(_PIECE_BYTES):
+            yield piece
+
+
+def _time(seconds: float | None) -> datetime.datetime | None:
+    return None if seconds is None else datetime.datetime.fromtimestamp(seconds, datetime.UTC)

@@ -1,0 +1,203 @@
+"""Circuits as they come in payloads: reading them, and making them as small as what they do."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Collection
+from typing import Any
+
+import attrs
+import openqasm3
+import qiskit_qasm3_import
+from openqasm3 import ast
+from openqasm3.visitor import QASMVisitor
+from qiskit import QuantumCircuit
+from qiskit.circuit import ClassicalRegister, ControlFlowOp, Qubit
+from qiskit.circuit.library import IGate
+from qiskit.converters import circuit_to_dag, dag_to_circuit
+from qiskit.transpiler import Target
+
+from qrmi_local.engines import EngineError, one_line
+
+
+@attrs.frozen
+class Program:
+    """A circuit and what a payload says about it by position or name.
+
+    Attributes:
+        circuit: Qubit n is the device's qubit n.
+        parameters: Their names in the order of the payload's values.
+        fields: Name in the result -> register of the circuit.
+        physical: The text speaks of `$n`, so the circuit is as wide as the device.
+    """
+
+    circuit: Any
+    parameters: tuple[str, ...]
+    fields: dict[str, str]
+    physical: bool = False
+
+
+def load(form: Any, *, rename_gates: bool) -> Program:
+    """Reads a circuit.
+
+    Args:
+        form: OpenQASM 3 text or a QuantumCircuit.
+        rename_gates: Whether a gate that the text defines is that definition, even where a
+            simulator has a gate of that name.
+    """
+    if not isinstance(form, str):
+        return _from_circuit(form)
+    tree = _parse(form)
+    if rename_gates:
+        _RenameGates().visit(tree)
+    circuit = qiskit_qasm3_import.convert(tree)
+    _restore_identities(circuit)
+    names = [
+        statement.identifier.name
+        for statement in tree.statements
+        if isinstance(statement, ast.IODeclaration)
+    ]
+    # The importer sorts parameters by name and gives no register to a single bit.
+    return Program(
+        circuit, tuple(names), _declared_fields(tree, circuit), physical=circuit.layout is not None
+    )
+
+
+def check_isa(circuit: Any, target: Target, device: str) -> None:
+    """Refuses what the device could not execute as it stands.
+
+    Raises:
+        EngineError: An instruction is not the device's, or not on these qubits.
+    """
+    if circuit.num_qubits > target.num_qubits:
+        raise EngineError(
+            f"the circuit has {circuit.num_qubits} qubits, {device} {target.num_qubits}"
+        )
+    _check_block(circuit, list(range(circuit.num_qubits)), target, device)
+
+
+def compact(circuit: Any, observed: Collection[int] = ()) -> tuple[Any, list[int]]:
+    """The circuit without idle qubits, and the indices of the qubits that it keeps.
+
+    Args:
+        circuit: Any circuit.
+        observed: Qubits to keep in any case.
+    """
+    graph = circuit_to_dag(circuit)
+    passive = ("barrier", "delay")
+    used = {circuit.qubits[index] for index in observed}
+    for node in graph.op_nodes():
+        if node.name not in passive:
+            used.update(node.qargs)
+    used = used or set(circuit.qubits[:1])
+    for node in graph.op_nodes():
+        if node.name in passive and not used.issuperset(node.qargs):
+            graph.remove_op_node(node)
+    graph.remove_qubits(*(qubit for qubit in circuit.qubits if qubit not in used))
+    return dag_to_circuit(graph), [i for i, qubit in enumerate(circuit.qubits) if qubit in used]
+
+
+def widen(program: Program, num_qubits: int) -> Program:
+    """Adds idle qubits up to a width."""
+    graph = circuit_to_dag(program.circuit)
+    graph.add_qubits([Qubit() for _ in range(num_qubits - program.circuit.num_qubits)])
+    return attrs.evolve(program, circuit=dag_to_circuit(graph))
+
+
+def _parse(text: str) -> ast.Program:
+    # The parser writes what it found to stderr; its exception says nothing.
+    with contextlib.redirect_stderr(io.StringIO()) as found:
+        try:
+            return openqasm3.parse(text)
+        except Exception as error:
+            reason = found.getvalue() or one_line(error)
+            raise EngineError(f"not OpenQASM 3: {reason}") from error
+
+
+class _RenameGates(QASMVisitor[None]):
+    """Gives the gates that a program defines names that no simulator has."""
+
+    def __init__(self) -> None:
+        self._defined: set[str] = set()
+
+    def visit_QuantumGateDefinition(self, node: ast.QuantumGateDefinition) -> None:
+        self.generic_visit(node)
+        self._defined.add(node.name.name)
+        node.name.name += "_defined"
+
+    def visit_QuantumGate(self, node: ast.QuantumGate) -> None:
+        if node.name.name in self._defined:
+            node.name.name += "_defined"
+
+
+def _from_circuit(circuit: Any) -> Program:
+    if not isinstance(circuit, QuantumCircuit):
+        raise EngineError("its circuit is neither OpenQASM 3 text nor a QuantumCircuit")
+    if circuit.clbits and not circuit.cregs:
+        circuit.add_register(ClassicalRegister(bits=circuit.clbits, name="c"))
+    for register in circuit.cregs:
+        places = [circuit.find_bit(bit).index for bit in register]
+        if places and places != list(range(places[0], places[0] + len(places))):
+            raise EngineError(f"the bits of register {register.name} are not next to one another")
+    return Program(
+        circuit,
+        tuple(parameter.name for parameter in circuit.parameters),
+        {register.name: register.name for register in circuit.cregs},
+    )
+
+
+def _declared_fields(tree: ast.Program, circuit: Any) -> dict[str, str]:
+    """The declared bits, which the circuit has in that order, some under another name."""
+    fields: dict[str, str] = {}
+    start = 0
+    for statement in tree.statements:
+        if not isinstance(statement, ast.ClassicalDeclaration):
+            continue
+        name = statement.identifier.name
+        assert isinstance(statement.type, ast.BitType)  # the importer takes nothing else
+        if statement.type.size is None:
+            bits = [circuit.clbits[start]]
+            taken = {register.name for register in circuit.cregs}
+            register = ClassicalRegister(bits=bits, name=_free(name, taken))
+            circuit.add_register(register)
+        else:
+            register = next(
+                register
+                for register in circuit.cregs
+                if register.size and circuit.find_bit(register[0]).index == start
+            )
+        fields[name] = register.name
+        start += register.size
+    return fields
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _restore_identities(circuit: Any) -> None:
+    """The importer reads `id` as `U(0, 0, 0)`, which no device has."""
+    for index, instruction in enumerate(circuit.data):
+        operation = instruction.operation
+        if operation.name == "u" and list(operation.params) == [0, 0, 0]:
+            circuit.data[index] = instruction.replace(operation=IGate())
+
+
+def _check_block(block: Any, qubits: list[int], target: Target, device: str) -> None:
+    place = dict(zip(block.qubits, qubits, strict=True))
+    for instruction in block.data:
+        operation = instruction.operation
+        where = [place[qubit] for qubit in instruction.qubits]
+        if operation.name not in ("barrier", "store") and not target.instruction_supported(
+            operation.name, tuple(where)
+        ):
+            raise EngineError(
+                f"{device} has no {operation.name} on {', '.join(f'${n}' for n in where)}: "
+                "transpile the circuit for this backend first (ISA)"
+            )
+        if isinstance(operation, ControlFlowOp):
+            for inner in operation.blocks:
+                _check_block(inner, where, target, device)

@@ -1,0 +1,377 @@
+"""Executes primitives with qiskit-aer. Imports Qiskit: `engines.qiskit` imports it only to run."""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import attrs
+import numpy as np
+from qiskit import transpile
+from qiskit.exceptions import QiskitError
+from qiskit.primitives import BackendEstimatorV2, DataBin, PrimitiveResult
+from qiskit.primitives.containers import BitArray, PubResult, SamplerPubResult
+from qiskit.primitives.containers.bindings_array import BindingsArray
+from qiskit.primitives.containers.estimator_pub import EstimatorPub
+from qiskit.primitives.containers.observables_array import ObservablesArray
+from qiskit.primitives.containers.sampler_pub import SamplerPub
+from qiskit.providers import BackendV2, Options
+from qiskit.transpiler import CouplingMap, Target
+from qiskit_aer import AerSimulator
+from qiskit_aer.primitives import EstimatorV2, SamplerV2
+from qiskit_ibm_runtime import fake_provider
+
+from qrmi_local.engines import EngineError, one_line
+from qrmi_local.engines import qiskit as engine
+from qrmi_local.engines._circuits import Program, check_isa, compact, load, widen
+
+try:
+    from qiskit_ibm_runtime import RuntimeDecoder, RuntimeEncoder
+except ImportError:  # where releases differ
+    from qiskit_ibm_runtime.utils import RuntimeDecoder, RuntimeEncoder
+
+DEFAULT_SHOTS = 4096
+DEFAULT_PRECISION = 1 / 64
+# A pub of an estimator is spread over jobs on a device, so the device's own limit is not one here.
+MAX_ESTIMATOR_SHOTS = engine.AER.max_shots
+NOT_UNITARY = {
+    *("measure", "reset", "initialize", "store", "break_loop", "continue_loop"),
+    *engine.AER_CONTROL,
+}
+
+
+def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: int | None) -> bytes:
+    """Executes a primitive's checked input; see `engines.qiskit.run`."""
+    options = document.get("options") or {}
+    seed = _seed(options, seed)
+    execute = _sample if program_id == "sampler" else _estimate
+    device = _device(resource_id)
+    results = []
+    for index, pub in enumerate(document["pubs"]):
+        with _errors_of(f"pub {index}"):
+            decoded = json.loads(json.dumps(pub), cls=RuntimeDecoder)
+            parts = [decoded] if isinstance(decoded, str) else list(decoded)
+            pub_seed = None if seed is None else seed + index
+            results.append(execute(device, parts, document, options, pub_seed))
+    if not document.get("support_qiskit", True):
+        return _encode(
+            {
+                "results": [
+                    {"data": _plain(result.data), "metadata": result.metadata} for result in results
+                ],
+                "metadata": {"version": 2},
+            }
+        )
+    return _encode(PrimitiveResult(results, metadata={"version": 2}))
+
+
+@attrs.frozen
+class _Device:
+    """A resource to run on; `backend` is None for the ideal simulator."""
+
+    resource: Any
+    backend: Any
+
+    def prepare(self, circuit: Any, observed: Iterable[int] = ()) -> tuple[Any, list[int], Any]:
+        """The circuit on as few qubits as it needs, their indices here, and a simulator of them."""
+        small, qubits = compact(circuit, set(observed))
+        if self.backend is None:
+            small = transpile(small, basis_gates=_aer_basis(), optimization_level=0)
+            return small, qubits, AerSimulator(max_memory_mb=_memory_mb())
+        part = _Part(self.backend, qubits)
+        return small, qubits, AerSimulator.from_backend(part, max_memory_mb=_memory_mb())
+
+    def load(self, form: Any, num_qubits: int = 0) -> Program:
+        """Reads a circuit and makes sure that it can run here.
+
+        Args:
+            form: As it came in the payload.
+            num_qubits: How wide a text with physical qubits is meant to be.
+        """
+        program = load(form, rename_gates=self.backend is None)
+        if program.physical:
+            program = widen(program, num_qubits)
+        if self.backend is not None:
+            check_isa(program.circuit, self.backend.target, self.resource.resource_id)
+        return program
+
+
+class _Part(BackendV2):  # type: ignore[misc]
+    """Some qubits of a device, renumbered from 0.
+
+    The noise of a whole device of 156 qubits takes seconds to set up, in every run.
+    """
+
+    def __init__(self, device: Any, qubits: list[int]) -> None:
+        super().__init__(name=device.name, backend_version=device.backend_version)
+        self._target = _restrict(device.target, qubits)
+
+    @property
+    def target(self) -> Target:
+        return self._target
+
+    @property
+    def coupling_map(self) -> CouplingMap:
+        return self._target.build_coupling_map() or CouplingMap()
+
+    @property
+    def max_circuits(self) -> None:
+        return None
+
+    @classmethod
+    def _default_options(cls) -> Options:
+        return Options()
+
+    def run(self, run_input: Any, **options: Any) -> Any:
+        raise NotImplementedError("only a description of a device")
+
+
+def _restrict(target: Target, qubits: list[int]) -> Target:
+    new = {qubit: index for index, qubit in enumerate(qubits)}
+    properties = target.qubit_properties
+    part = Target(
+        num_qubits=len(qubits),
+        dt=target.dt,
+        qubit_properties=properties and [properties[qubit] for qubit in qubits],
+    )
+    for name in target.operation_names:
+        operation = target.operation_from_name(name)
+        places = target[name]
+        if None in places:
+            part.add_instruction(operation, name=name)
+            continue
+        kept = {
+            tuple(new[qubit] for qubit in place): value
+            for place, value in places.items()
+            if new.keys() >= set(place)
+        }
+        if kept:
+            part.add_instruction(operation, kept, name=name)
+    return part
+
+
+@functools.lru_cache(maxsize=4)
+def _device(resource_id: str) -> _Device:
+    resource = engine.known(resource_id)
+    if resource is engine.AER:
+        return _Device(resource, None)
+    for value in vars(fake_provider).values():
+        if getattr(value, "backend_name", None) == resource_id:
+            return _Device(resource, value())
+    raise EngineError(f"this release of qiskit-ibm-runtime has no class for {resource_id}")
+
+
+def _sample(
+    device: _Device,
+    parts: list[Any],
+    document: Mapping[str, Any],
+    options: Mapping[str, Any],
+    seed: int | None,
+) -> SamplerPubResult:
+    form, values, shots = (*parts, None, None)[:3]
+    program = device.load(form)
+    if not program.fields:
+        raise EngineError("the circuit has no classical bits, so there is nothing to return")
+    default = _first(document.get("shots"), options.get("default_shots"), DEFAULT_SHOTS)
+    pub = SamplerPub.coerce((program.circuit, _bindings(program, values), shots), default)
+    _limit(pub.shots, device.resource.max_shots, device)
+    circuit, _, simulator = device.prepare(program.circuit)
+    sampler = SamplerV2.from_backend(simulator, seed=seed)
+    values = _used(pub, circuit)
+    # Aer executes a circuit without parameters once, whatever the shape of its values.
+    shots = pub.shots if values.num_parameters else pub.shots * pub.size
+    with _memory_for(circuit):
+        job = sampler.run([(circuit, values if values.num_parameters else None, shots)])
+        [result] = job.result()
+    data = {
+        field: _shaped(result.data[register], pub.shape, pub.shots)
+        for field, register in program.fields.items()
+    }
+    return SamplerPubResult(
+        DataBin(**data, shape=pub.shape),
+        metadata={"shots": pub.shots, "circuit_metadata": program.circuit.metadata},
+    )
+
+
+def _estimate(
+    device: _Device,
+    parts: list[Any],
+    document: Mapping[str, Any],
+    options: Mapping[str, Any],
+    seed: int | None,
+) -> PubResult:
+    form, observables, values, precision = (*parts, None, None)[:4]
+    observables = ObservablesArray.coerce(observables)
+    labels = [label for terms in _flat(observables) for label in terms]
+    program = device.load(form, num_qubits=max(map(len, labels), default=0))
+    pub = EstimatorPub.coerce(
+        (program.circuit, observables, _bindings(program, values), precision),
+        _default_precision(document, options),
+    )
+    observed = {
+        place for label in labels for place, pauli in enumerate(reversed(label)) if pauli != "I"
+    }
+    circuit, qubits, simulator = device.prepare(program.circuit, observed)
+    exact = device.backend is None and NOT_UNITARY.isdisjoint(circuit.count_ops())
+    metadata = {
+        "target_precision": pub.precision,
+        "circuit_metadata": program.circuit.metadata,
+    }
+    estimator: Any
+    if exact:
+        # The exact value with a Gaussian error of the precision asked for, which may be 0.
+        estimator = EstimatorV2.from_backend(
+            simulator, options={"run_options": {"seed_simulator": seed}}
+        )
+    else:
+        if not pub.precision > 0:
+            raise EngineError(
+                "the precision must be more than 0, since this circuit's values come from shots"
+            )
+        shots = math.ceil(1 / pub.precision**2)
+        _limit(shots, MAX_ESTIMATOR_SHOTS, device)
+        metadata["shots"] = shots
+        estimator = BackendEstimatorV2(backend=simulator, options={"seed_simulator": seed})
+    terms = _map(observables, lambda label: "".join(label[-1 - q] for q in reversed(qubits)))
+    values = _used(pub, circuit)
+    if exact and not values.num_parameters:
+        # As in _sample: Aer executes it once, so the shape has to come from the observables.
+        terms, values = np.broadcast_to(terms, pub.shape), None
+    with _memory_for(circuit):
+        [result] = estimator.run([(circuit, terms, values, pub.precision)]).result()
+    data = {name: np.asarray(result.data[name], dtype=float) for name in ("evs", "stds")}
+    return PubResult(DataBin(**data, shape=pub.shape), metadata=metadata)
+
+
+def _bindings(program: Program, values: Any) -> BindingsArray:
+    """The values by parameter name, given by position, by name or not at all."""
+    if values is None:
+        return BindingsArray()
+    if not isinstance(values, BindingsArray):
+        if not isinstance(values, Mapping):
+            values = {program.parameters: values}
+        values = BindingsArray(values)
+    if 0 in values.shape:
+        raise EngineError("the array of parameter values is empty, and the circuit has parameters")
+    return values
+
+
+def _used(pub: SamplerPub | EstimatorPub, circuit: Any) -> BindingsArray:
+    """The pub's values of the parameters that are left in a circuit."""
+    everything = pub.circuit.parameters
+    left = {parameter.name for parameter in circuit.parameters}
+    columns = [i for i, parameter in enumerate(everything) if parameter.name in left]
+    names = tuple(everything[i].name for i in columns)
+    values = pub.parameter_values.as_array(everything)[..., columns]
+    return BindingsArray({names: values}, shape=pub.parameter_values.shape)
+
+
+def _default_precision(document: Mapping[str, Any], options: Mapping[str, Any]) -> Any:
+    """What a pub without a precision gets; `default_shots` wins over `default_precision`."""
+    shots = options.get("default_shots")
+    return _first(
+        document.get("precision"),
+        None if shots is None else 1 / math.sqrt(shots),
+        options.get("default_precision"),
+        DEFAULT_PRECISION,
+    )
+
+
+def _seed(options: Mapping[str, Any], seed: int | None) -> int | None:
+    simulator = options.get("simulator") or {}
+    if not isinstance(simulator, Mapping):
+        raise EngineError("options.simulator is not an object")
+    found = _first(simulator.get("seed_simulator"), options.get("seed_estimator"), seed)
+    if found is None:
+        return None
+    if type(found) is not int or not 0 <= found < 2**63:
+        raise EngineError(f"the seed is not a whole number from 0 to 2**63 - 1: {found!r:.40}")
+    # Aer takes 32 bits, and a pub's seed is this one plus the pub's number.
+    return found % 2**31
+
+
+def _first(*values: Any) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _limit(shots: int, most: int, device: _Device) -> None:
+    if shots > most:
+        raise EngineError(f"{shots} shots; {device.resource.resource_id} takes at most {most}")
+
+
+def _flat(observables: ObservablesArray) -> list[Mapping[str, float]]:
+    flat: list[Mapping[str, float]] = observables.ravel().tolist()
+    return flat
+
+
+def _map(observables: ObservablesArray, change: Callable[[str], str]) -> Any:
+    terms = np.empty(observables.size, dtype=object)
+    terms[:] = [
+        {change(label): coefficient for label, coefficient in entry.items()}
+        for entry in _flat(observables)
+    ]
+    return terms.reshape(observables.shape)
+
+
+def _shaped(bits: BitArray, shape: tuple[int, ...], shots: int) -> BitArray:
+    return BitArray(bits.array.reshape(*shape, shots, bits.array.shape[-1]), bits.num_bits)
+
+
+def _plain(data: DataBin) -> dict[str, Any]:
+    """The data without Qiskit's types."""
+    return {
+        name: {"samples": _samples(value), "num_bits": value.num_bits}
+        if isinstance(value, BitArray)
+        else np.asarray(value).tolist()
+        for name, value in data.items()
+    }
+
+
+def _samples(bits: BitArray) -> Any:
+    samples = [
+        [hex(int(sample or "0", 2)) for sample in bits.get_bitstrings(index)]
+        for index in np.ndindex(bits.shape)
+    ]
+    return np.array(samples, dtype=object).reshape(*bits.shape, -1).tolist()
+
+
+def _encode(document: Any) -> bytes:
+    return json.dumps(document, cls=RuntimeEncoder, separators=(",", ":")).encode()
+
+
+@functools.cache
+def _aer_basis() -> list[str]:
+    return [*engine.AER_GATES, *engine.AER_CONTROL, "measure", "reset", "delay"]
+
+
+def _memory_mb() -> int:
+    """Half of the machine's memory: there may be other tasks."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**21
+
+
+@contextmanager
+def _memory_for(circuit: Any) -> Iterator[None]:
+    """Says how large the circuit is where Aer only says that memory is short."""
+    try:
+        yield
+    except QiskitError as error:
+        if "memory" not in str(error):
+            raise
+        raise EngineError(
+            f"a state of {circuit.num_qubits} qubits needs more than the {_memory_mb()} MB of "
+            "memory that a task may take here: use fewer qubits, or only Clifford gates on aer"
+        ) from error
+
+
+@contextmanager
+def _errors_of(what: str) -> Iterator[None]:
+    """Whatever the libraries raise about the input, in one line that names the pub."""
+    try:
+        yield
+    except Exception as error:
+        raise EngineError(f"{what}: {one_line(error)}") from error

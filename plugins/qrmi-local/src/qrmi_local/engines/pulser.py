@@ -1,0 +1,190 @@
+"""Pulser's pulse sequences on `EMU_FREE` (QuTiP) and `EMU_MPS` (emu-mps)."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import logging
+import random
+import warnings
+from typing import Any, Final
+
+from qrmi_local.engines import EngineError, Resource, UnknownResource, one_line
+
+# Levels of an atom -> atoms. These take QuTiP seconds; each further one multiplies time and memory.
+MAX_ATOMS: Final = {2: 14, 3: 9}
+MAX_MPS_ATOMS: Final = 80
+MAX_RUNS: Final = 1_000_000
+# Members of `pulser.devices`: one like the analog QPUs, one with local digital gates, one free.
+DEVICES: Final = ("AnalogDevice", "DigitalAnalogDevice", "MockDevice")
+ONE_STATE: Final = {"ground-rydberg": "r", "digital": "h"}
+
+
+def resources() -> list[Resource]:
+    """What is installed of `EMU_FREE` and `EMU_MPS`."""
+    found = []
+    if _installed("pulser_simulation"):
+        found.append(Resource("EMU_FREE", MAX_ATOMS[2], MAX_RUNS, is_simulator=True))
+    if _installed("emu_mps"):
+        found.append(Resource("EMU_MPS", MAX_MPS_ATOMS, MAX_RUNS, is_simulator=True))
+    return found
+
+
+def target(resource_id: str) -> bytes:
+    """The devices that a sequence can be written for, as Pasqal's API lists them, in JSON.
+
+    Raises:
+        UnknownResource: There is no such resource.
+    """
+    _known(resource_id)
+    from pulser import devices
+
+    return json.dumps(
+        [
+            {"device_type": name, "specs": getattr(devices, name).to_abstract_repr()}
+            for name in DEVICES
+        ],
+        separators=(",", ":"),
+    ).encode()
+
+
+def check(sequence: bytes, job_runs: int) -> None:
+    """Refuses what cannot be a sequence that is ready to run, without Pulser.
+
+    Raises:
+        EngineError: It is not one, or the number of runs is not positive.
+    """
+    if type(job_runs) is not int or not 1 <= job_runs <= MAX_RUNS:
+        raise EngineError(f"job_runs is not a whole number from 1 to {MAX_RUNS}: {job_runs!r:.40}")
+    try:
+        document = json.loads(sequence.decode())
+    except (ValueError, RecursionError) as error:
+        raise EngineError(f"the sequence is not JSON: {error}") from error
+    members = ("version", "register", "channels", "operations", "device")
+    if not isinstance(document, dict) or not document.keys() >= set(members):
+        raise EngineError(
+            "the sequence is not what Sequence.to_abstract_repr() gives: "
+            f"it needs {', '.join(members)}"
+        )
+    if variables := document.get("variables"):
+        names = ", ".join(variables) if isinstance(variables, dict) else "some"
+        raise EngineError(
+            f"the sequence has variables without values ({names}): "
+            "send what sequence.build(...) gives"
+        )
+    register = document["register"]
+    if not isinstance(register, list) or not all(
+        isinstance(atom, dict) and {"x", "y"} <= atom.keys() for atom in register
+    ):
+        raise EngineError("the sequence's register does not say where each atom is")
+
+
+def run(resource_id: str, sequence: bytes, job_runs: int, *, seed: int | None = None) -> bytes:
+    """Simulates a sequence and samples bit strings from its final state.
+
+    Args:
+        resource_id: `EMU_FREE` or `EMU_MPS`.
+        sequence: Its abstract representation, JSON.
+        job_runs: How many bit strings.
+        seed: Equal seeds give equal results.
+
+    Returns:
+        `{"counter": {"00": 36, ...}}`; characters in the order of the register.
+
+    Raises:
+        EngineError: The sequence cannot be simulated.
+        UnknownResource: There is no such resource.
+    """
+    name = _known(resource_id)
+    check(sequence, job_runs)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            counter = _simulate(name, sequence.decode(), job_runs, seed)
+    except EngineError:
+        raise
+    except Exception as error:
+        raise EngineError(one_line(error)) from error
+    ordered = {bits: int(counter[bits]) for bits in sorted(counter)}
+    return json.dumps({"counter": ordered}, separators=(",", ":")).encode()
+
+
+def _known(resource_id: str) -> str:
+    name = resource_id.upper()
+    extras = {"EMU_FREE": ("pulser_simulation", "pulser"), "EMU_MPS": ("emu_mps", "emu-mps")}
+    if name not in extras:
+        raise UnknownResource(f"there is no Pulser simulator {resource_id!r}")
+    module, extra = extras[name]
+    if not _installed(module):
+        raise UnknownResource(f"{name} needs a simulator: pip install 'qrmi-local[{extra}]'")
+    return name
+
+
+def _installed(simulator: str) -> bool:
+    return all(importlib.util.find_spec(name) for name in ("pulser", simulator))
+
+
+def _simulate(name: str, text: str, job_runs: int, seed: int | None) -> Any:
+    from pulser import Sequence
+
+    sequence = Sequence.from_abstract_repr(text)
+    basis = _measure(sequence)
+    observable = _bit_strings(basis, job_runs)
+    _seed(seed)
+    atoms = len(sequence.register.qubits)
+    if name == "EMU_MPS":
+        return _run_mps(sequence, observable, atoms, seed)
+    levels = 3 if len(sequence.get_addressed_bases()) > 1 else 2
+    if atoms > MAX_ATOMS[levels]:
+        raise EngineError(
+            f"{atoms} atoms of {levels} levels are too many for EMU_FREE, which takes "
+            f"{MAX_ATOMS[levels]}: use fewer atoms, or EMU_MPS"
+        )
+    from pulser_simulation import QutipBackendV2, QutipConfig
+
+    config = QutipConfig(observables=[observable], default_num_shots=job_runs)
+    return QutipBackendV2(sequence, config=config).run().final_bitstrings
+
+
+def _run_mps(sequence: Any, observable: Any, atoms: int, seed: int | None) -> Any:
+    from emu_mps import MPSBackend, MPSConfig
+
+    if atoms > MAX_MPS_ATOMS:
+        raise EngineError(f"{atoms} atoms are too many for EMU_MPS, which takes {MAX_MPS_ATOMS}")
+    torch = importlib.import_module("torch")
+    torch.manual_seed(torch.seed() if seed is None else seed % 2**63)
+    config = MPSConfig(
+        observables=[observable],
+        default_num_shots=observable.num_shots,
+        log_level=logging.WARNING,
+    )
+    return MPSBackend(sequence, config=config).run().final_bitstrings
+
+
+def _measure(sequence: Any) -> str:
+    """The basis that the sequence measures; adds the measurement where only one is possible."""
+    if not sequence.is_measured():
+        bases = sequence.get_addressed_bases()
+        if len(bases) != 1:
+            raise EngineError(
+                "the sequence has no measurement, and it addresses "
+                f"{' and '.join(bases) or 'no basis'}: add sequence.measure(basis)"
+            )
+        sequence.measure(bases[0])
+    basis: str = sequence.get_measurement_basis()
+    return basis
+
+
+def _bit_strings(basis: str, job_runs: int) -> Any:
+    from pulser.backend import BitStrings
+
+    return BitStrings(evaluation_times=[1.0], num_shots=job_runs, one_state=ONE_STATE.get(basis))
+
+
+def _seed(seed: int | None) -> None:
+    """Seeds what the simulators draw from; None takes entropy, also in a forked process."""
+    import numpy as np
+
+    random.seed(seed)
+    np.random.seed(None if seed is None else seed % 2**32)

@@ -1,0 +1,63 @@
+"""Locks that end with the process that holds them, by which others see whether it lives.
+
+A lock is tested by taking it for a moment, so tests must not meet: `Store` makes them within its
+write transactions only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+_kept: dict[str, int] = {}
+
+
+def take(path: Path) -> int | None:
+    """Take a lock and give the descriptor that holds it, None if another holds it.
+
+    Raises:
+        OSError: The file system has no locks, or the file cannot be made.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def is_held(path: Path) -> bool:
+    """Whether somebody holds the lock."""
+    if not path.exists():
+        return False
+    descriptor = take(path)
+    if descriptor is None:
+        return True
+    os.close(descriptor)
+    return False
+
+
+def keep(name: str, descriptor: int) -> None:
+    """Hold a lock until `drop` or the end of this process; forked children do not hold it."""
+    _kept[name] = descriptor
+
+
+def drop(name: str) -> None:
+    """Give up a lock that this process keeps, if it does."""
+    descriptor = _kept.pop(name, None)
+    if descriptor is not None:
+        os.close(descriptor)
+
+
+def _drop_all() -> None:
+    for name in list(_kept):
+        drop(name)
+
+
+# A lock belongs to the open file, which a forked child would keep open after its parent's end.
+os.register_at_fork(after_in_child=_drop_all)

@@ -1,0 +1,486 @@
+"""Tasks and acquisitions on disk: an SQLite database with the large contents in files beside it.
+
+Whether a process lives is told by a lock that it holds (`qrmi_local.locks`): each worker holds
+that of its slot, each acquisition that ends with its process one of its own. So nothing that died
+looks alive, and nobody needs to watch.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import tempfile
+import time
+import uuid
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import attrs
+
+from qrmi_core.errors import ResourceBusyError
+from qrmi_core.values import TaskStatus
+from qrmi_local import locks
+from qrmi_local.database import Database
+
+_ORPHAN_SECONDS = 3600.0
+_CONTENTS = ("payload", "result", "log")
+
+# The oldest task that no acquisition of another holds up. Whoever holds the resource exclusively
+# waits for the tasks of others that were running already.
+_NEXT = """
+SELECT * FROM tasks AS task WHERE status = 0 AND NOT EXISTS (
+    SELECT 1 FROM acquisitions AS held
+    WHERE held.resource = task.resource AND held.exclusive AND (
+        held.token IS NOT task.acquisition OR EXISTS (
+            SELECT 1 FROM tasks AS other WHERE other.status = 1
+            AND other.resource = task.resource AND other.acquisition IS NOT held.token
+        )
+    )
+) ORDER BY number LIMIT 1
+"""
+_Q, _R = TaskStatus.Queued, TaskStatus.Running
+
+
+@attrs.frozen
+class StoredTask:
+    """A task as the database has it.
+
+    Args:
+        number: Its place in the order of submission.
+        id: Its id.
+        resource: The resource's id.
+        argument: The primitive's name, or the number of runs.
+        seed: See `LocalSettings.seed`.
+        acquisition: The token it was submitted under.
+        status: Its state.
+        reason: Why it failed or was cancelled.
+        slot: The worker that executes or executed it.
+        pid: That worker's executing process.
+        created: When it was submitted, seconds since the epoch, as are the next two.
+        started: When its execution began.
+        finished: When it ended.
+    """
+
+    number: int
+    id: str
+    resource: str
+    argument: str
+    seed: int | None
+    acquisition: str | None
+    status: TaskStatus = attrs.field(converter=TaskStatus)
+    reason: str | None
+    slot: int | None
+    pid: int | None
+    created: float
+    started: float | None
+    finished: float | None
+
+
+class Store:
+    """The store in one folder. May be used from many threads and in forked children.
+
+    Args:
+        home: The folder; made when first needed, for the user alone.
+        journal_mode: ``wal`` or ``delete``, for a database that does not exist yet; by default
+            WAL where the file system can have it.
+    """
+
+    def __init__(self, home: Path, journal_mode: str | None = None) -> None:
+        self.home = home
+        self.files = home / "tasks"
+        self._locks = home / "locks"
+        self._db = Database(home, journal_mode, ("tasks", "locks"))
+
+    # Tasks
+
+    def submit(
+        self,
+        task_id: str,
+        resource: str,
+        argument: str,
+        content: bytes,
+        *,
+        seed: int | None = None,
+        acquisition: str | None = None,
+    ) -> None:
+        """Add a task to the queue; one that is there already is left as it is.
+
+        Args:
+            task_id: Its id, a valid file name.
+            resource: The resource's id.
+            argument: The primitive's name, or the number of runs.
+            content: The input or the sequence.
+            seed: See `LocalSettings.seed`.
+            acquisition: The token it is submitted under.
+
+        Raises:
+            ServiceError: It could not be written, such as on a full disk; there is no task.
+        """
+        if self.task(task_id):
+            return
+        self._write(task_id, "payload", content)
+        with self._db.transaction() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO tasks (id, resource, argument, seed, acquisition, status,"
+                " created) VALUES (?, ?, ?, ?, ?, 0, ?)",
+                (task_id, resource, argument, seed, acquisition, time.time()),
+            )
+
+    def task(self, task_id: str) -> StoredTask | None:
+        """One task, None if there is none."""
+        return next(iter(self.tasks([task_id])), None)
+
+    def tasks(self, task_ids: Sequence[str]) -> list[StoredTask]:
+        """Those of the tasks that exist."""
+        found: list[StoredTask] = []
+        for start in range(0, len(task_ids), 500):  # SQLite limits the parameters of a statement
+            part = task_ids[start : start + 500]
+            marks = ",".join("?" * len(part))
+            found += self._select(f"SELECT * FROM tasks WHERE id IN ({marks})", part)
+        return found
+
+    def tasks_of(self, resource: str) -> list[StoredTask]:
+        """A resource's tasks, newest first."""
+        return self._select(
+            "SELECT * FROM tasks WHERE resource = ? ORDER BY number DESC", [resource]
+        )
+
+    def queue_position(self, task: StoredTask) -> int:
+        """How many queued tasks are before this one."""
+        return self._count(
+            "SELECT count(*) FROM tasks WHERE status = 0 AND number < ?", task.number
+        )
+
+    def counts(self, resource: str | None = None) -> dict[TaskStatus, int]:
+        """Numbers of tasks by state, of one resource or of all."""
+        with self._db.connected() as db:
+            rows = db.execute(
+                "SELECT status, count(*) FROM tasks WHERE ?1 IS NULL OR resource = ?1"
+                " GROUP BY status",
+                (resource,),
+            ).fetchall()
+        return dict.fromkeys(TaskStatus, 0) | {TaskStatus(row[0]): row[1] for row in rows}
+
+    def pending(self) -> dict[str, int]:
+        """Numbers of queued tasks by resource."""
+        with self._db.connected() as db:
+            return dict(
+                db.execute("SELECT resource, count(*) FROM tasks WHERE status = 0 GROUP BY 1")
+            )
+
+    def path(self, task: StoredTask, content: str) -> Path:
+        """The file of a task's ``payload``, ``result`` or ``log``."""
+        return self.files / f"{task.id}.{content}"
+
+    def stop(self, task_id: str) -> None:
+        """Cancel a task, with the process that executes it; one that has ended is left alone."""
+        with self._db.transaction() as db:
+            self._settle(db)
+            task = _one(db, "SELECT * FROM tasks WHERE id = ?", task_id)
+            if task is None or task.status not in (_Q, _R):
+                return
+            if task.status is _R and task.pid:
+                # It cannot have gone on to another task, since that takes a transaction; nor can
+                # the number be another process's, since its watcher reaps it after settling.
+                with suppress(ProcessLookupError):
+                    os.killpg(task.pid, signal.SIGKILL)
+            _end(db, task.id, TaskStatus.Cancelled, "stopped on request")
+        self._discard(task.id, "payload")
+
+    def settle(self) -> None:
+        """Let the tasks of dead workers fail."""
+        with self._db.transaction() as db:
+            self._settle(db)
+
+    def settle_executor(self, pid: int, reason: str) -> int:
+        """Let the tasks of one dead process fail, and give their number."""
+        with self._db.transaction() as db:
+            rows = db.execute("SELECT id FROM tasks WHERE status = 1 AND pid = ?", (pid,))
+            ids = [row[0] for row in rows]
+            for task_id in ids:
+                _end(db, task_id, TaskStatus.Failed, reason)
+        for task_id in ids:
+            self._discard(task_id, "payload")
+        return len(ids)
+
+    # What workers need
+
+    def has_queued(self) -> bool:
+        """Whether a task waits, for a worker or for the end of an acquisition."""
+        return bool(self._count("SELECT EXISTS (SELECT 1 FROM tasks WHERE status = 0)"))
+
+    def free_slots(self, slots: int) -> dict[int, int]:
+        """The slots that lack a worker, each with the descriptor of its lock, which is taken.
+
+        Args:
+            slots: The number of workers at most.
+        """
+        if not self.has_queued():
+            return {}
+        with self._db.transaction() as db:
+            self._settle(db)
+            queued, running = (
+                db.execute("SELECT count(*) FROM tasks WHERE status = ?", (status,)).fetchone()[0]
+                for status in (_Q, _R)
+            )
+            taken = {slot: locks.take(self._slot(slot)) for slot in range(slots)}
+            free = {slot: lock for slot, lock in taken.items() if lock is not None}
+            idle = max(0, slots - len(free) - running)
+            while len(free) > max(0, queued - idle):
+                os.close(free.popitem()[1])
+        return free
+
+    def take_slot(self, slot: int) -> int | None:
+        """Take one slot again: its lock's descriptor, None if another worker has it."""
+        with self._db.transaction() as db:
+            self._settle(db)
+            return locks.take(self._slot(slot))
+
+    def claim(self, slot: int, pid: int) -> StoredTask | None:
+        """Take the next task that may run, None if there is none.
+
+        Args:
+            slot: The worker's slot.
+            pid: The executing process, leader of its own process group.
+        """
+        if not self.has_queued():
+            return None
+        with self._db.transaction() as db:
+            self._expire(db)
+            task = _one(db, _NEXT)
+            if task is None:
+                return None
+            db.execute(
+                "UPDATE tasks SET status = 1, slot = ?, pid = ?, started = ? WHERE id = ?",
+                (slot, pid, time.time(), task.id),
+            )
+            return _one(db, "SELECT * FROM tasks WHERE id = ?", task.id)
+
+    def complete(self, task: StoredTask, result: bytes) -> bool:
+        """Keep the result; False if the task was taken away meanwhile.
+
+        Raises:
+            ServiceError: It could not be written.
+        """
+        self._write(task.id, "result", result)
+        completed = self._finish(task, TaskStatus.Completed, None)
+        if not completed:
+            self._discard(task.id, "result")
+        return completed
+
+    def fail(self, task: StoredTask, reason: str) -> bool:
+        """Note why the task failed; False if it was taken away meanwhile."""
+        return self._finish(task, TaskStatus.Failed, reason)
+
+    # Acquisitions
+
+    def acquire(
+        self, resource: str, *, exclusive: bool, holders: int, lease_seconds: float | None
+    ) -> str:
+        """Hold a resource and give the token.
+
+        Args:
+            resource: The resource's id.
+            exclusive: Whether nobody else may hold it or run tasks.
+            holders: How many may hold it at the same time if not.
+            lease_seconds: How long; None for as long as this process lives.
+
+        Raises:
+            ResourceBusyError: It is held by others.
+        """
+        token = uuid.uuid4().hex
+        with self._db.transaction() as db:
+            self._expire(db)
+            held = db.execute(
+                "SELECT count(*), coalesce(max(exclusive), 0) FROM acquisitions WHERE resource = ?",
+                (resource,),
+            ).fetchone()
+            if held[1] or held[0] >= (1 if exclusive else holders):
+                raise ResourceBusyError(
+                    f"{resource} is held " + ("exclusively" if held[1] else f"by {held[0]} others")
+                )
+            expires = None
+            if lease_seconds is None:
+                lock = locks.take(self._locks / token)
+                assert lock is not None  # nobody else knows the token
+                locks.keep(token, lock)
+            else:
+                expires = time.time() + lease_seconds
+            db.execute(
+                "INSERT INTO acquisitions VALUES (?, ?, ?, ?)",
+                (token, resource, exclusive, expires),
+            )
+        return token
+
+    def release(self, token: str, *, cancel_pending: bool) -> None:
+        """End an acquisition; one that has ended already is not an error.
+
+        Args:
+            token: What `acquire` gave.
+            cancel_pending: Whether to cancel what is queued under it.
+        """
+        ids: list[str] = []
+        with self._db.transaction() as db:
+            self._end_acquisitions(db, [token])
+            if cancel_pending:
+                rows = db.execute(
+                    "SELECT id FROM tasks WHERE status = 0 AND acquisition = ?", (token,)
+                )
+                ids = [row[0] for row in rows]
+                for task_id in ids:
+                    _end(db, task_id, TaskStatus.Cancelled, "its acquisition was released")
+        for task_id in ids:
+            self._discard(task_id, "payload")
+
+    def held_exclusively(self, resource: str) -> bool:
+        """Whether an acquisition keeps everybody else from the resource."""
+        with self._db.transaction() as db:
+            self._expire(db)
+            row = db.execute(
+                "SELECT 1 FROM acquisitions WHERE resource = ? AND exclusive", (resource,)
+            ).fetchone()
+        return row is not None
+
+    # Upkeep
+
+    def prune(self, older_than_seconds: float) -> int:
+        """Delete the tasks that finished longer ago than this, and give their number."""
+        before = time.time() - older_than_seconds
+        with self._db.transaction() as db:
+            rows = db.execute(
+                "DELETE FROM tasks WHERE status >= 2 AND finished <= ? RETURNING id", (before,)
+            ).fetchall()
+        for (task_id,) in rows:
+            for content in _CONTENTS:
+                self._discard(task_id, content)
+        self._discard_orphans()
+        return len(rows)
+
+    def journal_mode(self) -> str:
+        """The database's journal mode, ``wal`` or ``delete``."""
+        with self._db.connected() as db:
+            return str(db.execute("PRAGMA journal_mode").fetchone()[0])
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        total = 0
+        for folder, _, names in os.walk(self.home):
+            for name in names:
+                with suppress(FileNotFoundError):
+                    total += os.stat(os.path.join(folder, name)).st_size
+        return total
+
+    def workers(self, slots: int) -> int:
+        """How many of the slots have a worker."""
+        with self._db.transaction():
+            return sum(locks.is_held(self._slot(slot)) for slot in range(slots))
+
+    def exists(self) -> bool:
+        """Whether there is a database, and not only a folder to be made."""
+        return self._db.path.exists()
+
+    def close(self) -> None:
+        """Close this thread's connection; the store can be used again afterwards."""
+        self._db.close()
+
+    # Helpers
+
+    def _finish(self, task: StoredTask, status: TaskStatus, reason: str | None) -> bool:
+        with self._db.transaction() as db:
+            mine = _one(
+                db, "SELECT * FROM tasks WHERE id = ? AND status = 1 AND pid = ?", task.id, task.pid
+            )
+            if mine:
+                _end(db, task.id, status, reason)
+        self._discard(task.id, "payload")
+        return mine is not None
+
+    def _settle(self, db: sqlite3.Connection) -> None:
+        slots = db.execute("SELECT DISTINCT slot FROM tasks WHERE status = 1").fetchall()
+        for (slot,) in slots:
+            if not locks.is_held(self._slot(slot)):
+                rows = db.execute("SELECT id FROM tasks WHERE status = 1 AND slot = ?", (slot,))
+                for (task_id,) in rows.fetchall():
+                    _end(
+                        db,
+                        task_id,
+                        TaskStatus.Failed,
+                        "its worker is gone without a word: killed, or this machine went down",
+                    )
+
+    def _expire(self, db: sqlite3.Connection) -> None:
+        """End the acquisitions whose process or time has ended."""
+        now = time.time()
+        rows = db.execute("SELECT token, expires FROM acquisitions").fetchall()
+        ended = [
+            token
+            for token, expires in rows
+            if (expires <= now if expires is not None else not locks.is_held(self._locks / token))
+        ]
+        self._end_acquisitions(db, ended)
+
+    def _end_acquisitions(self, db: sqlite3.Connection, tokens: Iterable[str]) -> None:
+        for token in tokens:
+            # Only for a token that is known may its name be that of a file.
+            if db.execute("DELETE FROM acquisitions WHERE token = ?", (token,)).rowcount:
+                locks.drop(token)
+                (self._locks / token).unlink(missing_ok=True)
+
+    def _slot(self, slot: int) -> Path:
+        return self._locks / f"worker-{slot}"
+
+    def _write(self, task_id: str, content: str, data: bytes) -> None:
+        """Write a file that is there whole or not at all."""
+        with self._db.explained():
+            self._db.make_home()
+            descriptor, name = tempfile.mkstemp(dir=self.files, prefix=f"{task_id}.")
+            try:
+                with os.fdopen(descriptor, "wb") as stream:
+                    stream.write(data)
+                    stream.flush()
+                    os.fsync(descriptor)
+                os.replace(name, self.files / f"{task_id}.{content}")
+            except BaseException:
+                with suppress(FileNotFoundError):
+                    os.unlink(name)
+                raise
+
+    def _discard(self, task_id: str, content: str) -> None:
+        with suppress(OSError):
+            (self.files / f"{task_id}.{content}").unlink()
+
+    def _discard_orphans(self) -> None:
+        """Delete files of no task, which a process left that was killed while it wrote."""
+        old = time.time() - _ORPHAN_SECONDS
+        paths = []
+        for path in self.files.iterdir():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < old:
+                    paths.append(path)
+        known = {task.id for task in self.tasks([path.name.split(".")[0] for path in paths])}
+        for path in paths:
+            task_id, _, content = path.name.partition(".")
+            if task_id not in known or content not in _CONTENTS:
+                path.unlink(missing_ok=True)
+
+    def _select(self, statement: str, parameters: Sequence[object]) -> list[StoredTask]:
+        with self._db.connected() as db:
+            return [StoredTask(*row) for row in db.execute(statement, parameters)]
+
+    def _count(self, statement: str, *parameters: object) -> int:
+        with self._db.connected() as db:
+            return int(db.execute(statement, parameters).fetchone()[0])
+
+
+def _one(db: sqlite3.Connection, statement: str, *parameters: object) -> StoredTask | None:
+    row = db.execute(statement, parameters).fetchone()
+    return StoredTask(*row) if row else None
+
+
+def _end(db: sqlite3.Connection, task_id: str, status: TaskStatus, reason: str | None) -> None:
+    db.execute(
+        "UPDATE tasks SET status = ?, reason = ?, finished = ? WHERE id = ? AND status < 2",
+        (status, reason, time.time(), task_id),
+    )

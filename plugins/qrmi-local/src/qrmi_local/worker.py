@@ -1,0 +1,182 @@
+"""The worker process: ``python -m qrmi_local.worker``, started by `qrmi_local.pool`.
+
+It is two processes. The watcher is small and only waits. The executor, its child, imports the
+simulators once and executes one task after the other. When the executor is stopped, killed or
+crashes, the watcher knows how it died, lets its task fail with that, and starts another while
+tasks wait. Both hold the lock of the worker's slot.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import logging
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from qrmi_core.errors import QrmiError
+from qrmi_local import locks
+from qrmi_local.engines import EngineError, UnknownResource, engine_for, one_line
+from qrmi_local.store import Store, StoredTask
+
+_PAUSE_SECONDS = 0.05
+# An executor that needed more is replaced after its task, since memory is not always given back.
+_LARGE_BYTES = 2**30
+
+
+def main(arguments: list[str]) -> int:
+    """Watch over executors until no task waits.
+
+    Args:
+        arguments: The store's folder, the slot, the descriptor of its lock, how many seconds to
+            stay without work, and how many to keep finished tasks.
+    """
+    home, slot, descriptor, idle, retention = arguments
+    lock: int | None = int(descriptor)
+    os.umask(0o077)
+    store = Store(Path(home))
+    store.prune(float(retention))
+    while lock is not None:
+        os.set_inheritable(lock, False)
+        went_well = _watch(store, int(slot), lock, float(idle))
+        if went_well and _is_needed(store):
+            continue
+        os.close(lock)
+        # What was submitted while we held the lock was left to us, and nobody may come again.
+        lock = store.take_slot(int(slot)) if went_well and _is_needed(store) else None
+    store.close()
+    return 0
+
+
+def _is_needed(store: Store) -> bool:
+    return store.exists() and store.has_queued()
+
+
+def _watch(store: Store, slot: int, lock: int, idle_seconds: float) -> bool:
+    """Let one executor live; False if it could not even take a task."""
+    store.close()
+    watcher = os.getpid()
+    executor = os.fork()
+    if executor == 0:
+        _become_executor(store, slot, lock, watcher, idle_seconds)
+    # Reaped after its task is settled: until then its number cannot be another process's.
+    ended = os.waitid(os.P_PID, executor, os.WEXITED | os.WNOWAIT)
+    assert ended is not None  # only with WNOHANG is there nothing to tell
+    settled = store.settle_executor(executor, _reason(ended)) if store.exists() else 0
+    os.waitpid(executor, 0)
+    killed = ended.si_code != os.CLD_EXITED
+    return killed or settled > 0 or ended.si_status == 0
+
+
+def _reason(ended: os.waitid_result) -> str:
+    if ended.si_code == os.CLD_EXITED:
+        return f"its worker process exited with status {ended.si_status}; see the task's logs"
+    try:
+        name = signal.Signals(ended.si_status).name
+    except ValueError:
+        name = f"signal {ended.si_status}"
+    hint = " (by hand, or since memory ran out)" if name == "SIGKILL" else ""
+    return f"its worker process was killed by {name}{hint}; see the task's logs"
+
+
+def _become_executor(
+    store: Store, slot: int, lock: int, watcher: int, idle_seconds: float
+) -> NoReturn:
+    status = 1
+    try:
+        os.setpgid(0, 0)
+        locks.keep("worker", lock)
+        faulthandler.enable(file=2)
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+        _execute_tasks(store, slot, watcher, idle_seconds)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def _execute_tasks(store: Store, slot: int, watcher: int, idle_seconds: float) -> None:
+    idle_since = time.monotonic()
+    while os.getppid() == watcher and store.exists():
+        task = store.claim(slot, os.getpid())
+        if task is None:
+            # Tasks may wait for the end of an acquisition, which nobody announces.
+            if store.has_queued():
+                idle_since = time.monotonic()
+            elif time.monotonic() - idle_since > idle_seconds:
+                return
+            time.sleep(_PAUSE_SECONDS)
+            continue
+        # A task that was stopped takes this process with it, at any moment from now on.
+        if not _execute(store, task) or _peak_bytes() > _LARGE_BYTES:
+            return
+        idle_since = time.monotonic()
+
+
+def _execute(store: Store, task: StoredTask) -> bool:
+    with _logging_to(store.path(task, "log")):
+        try:
+            result = run(task, store.path(task, "payload").read_bytes())
+            return store.complete(task, result)
+        except (EngineError, UnknownResource, QrmiError) as error:
+            reason = str(error)
+        except MemoryError:
+            reason = "the simulation needs more memory than there is"
+        except BaseException as error:  # whatever a simulator raises is its task's failure
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {one_line(error)}"
+        print(reason, file=sys.stderr)
+    return store.fail(task, reason)
+
+
+def run(task: StoredTask, content: bytes) -> bytes:
+    """Execute a task in this process and give its result.
+
+    Raises:
+        EngineError: The input cannot be executed.
+        UnknownResource: The simulator is not installed.
+    """
+    engine = engine_for(task.resource)
+    argument = int(task.argument) if task.argument.isdecimal() else task.argument
+    if isinstance(argument, int):
+        result: bytes = engine.run(task.resource, content, argument, seed=task.seed)
+    else:
+        result = engine.run(task.resource, argument, content, seed=task.seed)
+    return result
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Send what is printed, by Python or by the simulators' own code, to the task's log."""
+    kept = [os.dup(1), os.dup(2)]
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, descriptor in enumerate(kept, start=1):
+            os.dup2(descriptor, number)
+            os.close(descriptor)
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,307 @@
+"""The command's frame: common options, commands on demand, and errors as exit statuses."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from qrmi_core._version import __version__
+from qrmi_core.cli.exits import BROKEN_PIPE, describe, one_line, status_of
+from qrmi_core.cli.signals import Signals
+
+if TYPE_CHECKING:
+    from qrmi_core.registry import PluginInfo
+    from qrmi_core.resource import QuantumResource
+
+_LEVELS = {
+    "error": logging.ERROR,
+    "warning": logging.WARNING,
+    "info": logging.INFO,
+    "debug": logging.DEBUG,
+}
+
+
+class Options:
+    """What the common options say, before and after the command's name."""
+
+    def __init__(self, signals: Signals) -> None:
+        self.signals = signals
+        self.as_json = False
+        self.config: str | None = None
+        self.timeout: float | None = None
+        self.verbosity = 0
+
+    def open(self, name: str, **how: Any) -> QuantumResource:
+        """The resource of this name."""
+        from qrmi_core.config import open_resource
+
+        return open_resource(name, self.config, sleep=self.signals.sleep, **how)
+
+    def bounded(self) -> AbstractContextManager[None]:
+        """Bounds the requests made in the block by the time-out."""
+        from qrmi_core.deadline import Deadline, within
+
+        return within(Deadline(self.timeout or None))
+
+    def show(self, data: Any, text: str) -> None:
+        """Print a command's result: the data with ``--json``, else the text."""
+        click.echo(json.dumps(data, ensure_ascii=False) if self.as_json else text)
+
+
+pass_options = click.make_pass_decorator(Options)
+
+
+def say(text: str) -> None:
+    """Tell the user something that is not the result."""
+    click.echo(f"qrmi: {text}", err=True)
+
+
+# Common options
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    """Note an option's value in `Options`, where it overrides one given further left."""
+    options = context.find_object(Options)
+    if options is None or not value and value != 0:
+        return
+    if parameter.name == "verbosity":
+        options.verbosity += value
+        _set_level(options.verbosity)
+    elif value is not False:
+        setattr(options, str(parameter.name), value)
+
+
+COMMON: tuple[click.Option, ...] = (
+    click.Option(
+        ["--json", "as_json"], is_flag=True, expose_value=False, callback=_keep, help="Print JSON."
+    ),
+    click.Option(
+        ["--config"],
+        metavar="FILE",
+        type=click.Path(),
+        expose_value=False,
+        callback=_keep,
+        help="Configuration file to use in place of the usual ones.",
+    ),
+    click.Option(
+        ["--timeout"],
+        metavar="SECONDS",
+        type=click.FloatRange(min=0),
+        expose_value=False,
+        callback=_keep,
+        help="Give up after this time; 0 tries once.",
+    ),
+    click.Option(
+        ["-v", "--verbose", "verbosity"],
+        count=True,
+        expose_value=False,
+        callback=_keep,
+        help="Say more; twice for debugging.",
+    ),
+)
+
+
+class _Common(click.Command):
+    """A command that takes the common options."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        *own, last = super().get_params(ctx)
+        return [*own, *COMMON, last]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        own: list[tuple[str, str]] = []
+        common: list[tuple[str, str]] = []
+        for parameter in self.get_params(ctx):
+            if record := parameter.get_help_record(ctx):
+                (common if parameter in COMMON else own).append(record)
+        with formatter.section("Options"):
+            formatter.write_dl(own)
+        with formatter.section("Options of every command"):
+            formatter.write_dl(common)
+
+
+class Command(_Common):
+    """A command."""
+
+
+class Group(_Common, click.Group):
+    """A group of commands."""
+
+    command_class = Command
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        super().format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
+# Commands
+
+_HOMES = {
+    "plugins": "plugins",
+    "resources": "resources",
+    "status": "resources",
+    "target": "resources",
+    "acquire": "resources",
+    "release": "resources",
+    "run": "run",
+    "task": "task",
+    "config": "check",
+}
+"""Our commands and their modules, in the order of the help."""
+
+
+class _Root(Group):
+    """Our commands and those of plugins, each imported when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*_HOMES, *_further()]
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name in _HOMES:
+            command: click.Command = getattr(
+                import_module(f"qrmi_core.cli.{_HOMES[name]}"), f"{name}_command"
+            )
+            return command
+        return load_command(name) if name in _further() else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = []
+        for name in _HOMES:
+            command = self.get_command(ctx, name)
+            assert command is not None
+            rows.append((name, command.get_short_help_str(formatter.width)))
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+        # Not imported: one that is broken does no harm here.
+        if further := _further():
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl(
+                    [(name, f"From {info.distribution}.") for name, info in further.items()]
+                )
+
+
+def _further() -> dict[str, PluginInfo]:
+    from qrmi_core.registry import COMMANDS, installed
+
+    return {info.name: info for info in installed(COMMANDS) if info.name not in _HOMES}
+
+
+def load_command(name: str) -> click.Command:
+    """Import a plugin's command.
+
+    Raises:
+        PluginError: It cannot be used; the message names it and the cause.
+    """
+    from qrmi_core.errors import PluginError
+    from qrmi_core.registry import COMMANDS, load
+
+    command = load(name, COMMANDS)
+    if not isinstance(command, click.Command):
+        raise PluginError(f"plugin command {name} is no click command; tell its authors")
+    return command
+
+
+@click.group(cls=_Root, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="qrmi", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Acquire quantum resources, run tasks on them, release them.
+
+    NAME is type:id (local:aer) with settings from the environment, or a resource of the
+    scheduler's job, or an entry of a configuration file.
+    """
+
+
+# Running
+
+
+def execute(argv: list[str]) -> int:
+    """Run the command line and give the exit status."""
+    if "_QRMI_COMPLETE" in os.environ:
+        from qrmi_core.cli.completion import complete
+
+        return complete(cli)
+    with Signals() as signals, _logging():
+        options = Options(signals)
+        try:
+            status = _run(argv or ["--help"], options)
+            if sys.stdout is not None:
+                sys.stdout.flush()
+        except BaseException as error:
+            return _report(error, options.verbosity)
+    return status
+
+
+def _run(argv: list[str], options: Options) -> int:
+    _set_level(0)
+    try:
+        # Not `cli.main`, which turns interrupts and broken pipes into statuses of its own.
+        with cli.make_context("qrmi", argv, obj=options) as context:
+            cli.invoke(context)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    return 0
+
+
+def _report(error: BaseException, verbosity: int) -> int:
+    status = status_of(error)
+    if isinstance(error, OSError):
+        _drop_broken_stdout()
+    if status == BROKEN_PIPE:
+        return status
+    say(f"error: {describe(error)}")
+    if verbosity > 1 and not isinstance(error, click.ClickException):
+        import traceback
+
+        traceback.print_exception(error)
+    return status
+
+
+def _drop_broken_stdout() -> None:
+    """Let what cannot be written go nowhere, or Python complains about it at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+class _Handler(logging.Handler):
+    """Writes to what is the standard error stream at that moment, also below a status line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            say(f"{record.levelname.lower()}: {one_line(record.getMessage())}")
+        except Exception:
+            self.handleError(record)
+
+
+@contextmanager
+def _logging() -> Iterator[None]:
+    root, handler = logging.getLogger(), _Handler()
+    level = root.level
+    root.addHandler(handler)
+    # Its records hold whole addresses, and those of presigned requests are secrets.
+    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+
+def _set_level(verbosity: int) -> None:
+    word = os.environ.get("QRMI_LOG_LEVEL") or "warning"
+    if word.lower() not in _LEVELS:
+        raise click.UsageError(f"QRMI_LOG_LEVEL is {word!r}, which is none of {', '.join(_LEVELS)}")
+    level = _LEVELS[word.lower()]
+    if verbosity:
+        level = min(level, logging.INFO if verbosity == 1 else logging.DEBUG)
+    logging.getLogger().setLevel(level)

@@ -1,0 +1,102 @@
+"""How errors end the command: one line and one status each."""
+
+from __future__ import annotations
+
+import click
+
+from qrmi_core.errors import (
+    ConfigError,
+    DriverDefectError,
+    InvalidInputError,
+    NotAcquiredError,
+    PluginError,
+    QrmiError,
+    ResourceBusyError,
+    ResourceNotFoundError,
+    SubmissionUncertainError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotFoundError,
+    UnsupportedFunctionError,
+    WaitTimeoutError,
+)
+
+FAILED = 1
+USAGE = 2
+CANCELLED = 3
+TIMED_OUT = 4
+SERVICE = 5
+UNCERTAIN = 6
+DEFECT = 70
+BROKEN_PIPE = 141
+SIGNAL_BASE = 128
+"""A signal ends the command with this and its number, as shells show it."""
+
+STATUSES: tuple[tuple[type[BaseException], int], ...] = (
+    (TaskFailedError, FAILED),
+    (TaskCancelledError, CANCELLED),
+    (WaitTimeoutError, TIMED_OUT),
+    (ResourceBusyError, TIMED_OUT),
+    (SubmissionUncertainError, UNCERTAIN),
+    (DriverDefectError, DEFECT),
+    (ConfigError, USAGE),
+    (PluginError, USAGE),
+    (InvalidInputError, USAGE),
+    (UnsupportedFunctionError, USAGE),
+    (NotAcquiredError, USAGE),
+    (ResourceNotFoundError, USAGE),
+    (TaskNotFoundError, USAGE),
+    (QrmiError, SERVICE),
+    (click.ClickException, USAGE),
+    (BrokenPipeError, BROKEN_PIPE),
+    (OSError, USAGE),
+    (BaseException, DEFECT),
+)
+"""The status for an error: the first class that fits."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the command to end.
+
+    Args:
+        number: The signal's number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"interrupted by signal {number}")
+        self.number = number
+
+
+def status_of(error: BaseException) -> int:
+    """The exit status for an error."""
+    if isinstance(error, Interrupted):
+        return SIGNAL_BASE + error.number
+    return next(status for kind, status in STATUSES if isinstance(error, kind))
+
+
+def describe(error: BaseException) -> str:
+    """An error as one line."""
+    match error:
+        case click.UsageError(ctx=click.Context() as context):
+            text = f"{error.format_message()} (see {context.command_path} --help)"
+        case click.ClickException():
+            text = error.format_message()
+        case OSError(strerror=str(reason), filename=str() | bytes() as name):
+            text = f"{name!s}: {reason}"
+        case OSError(strerror=str(reason)):
+            text = reason
+        case QrmiError() if not isinstance(error, DriverDefectError):
+            text = str(error)
+        case DriverDefectError():
+            text = f"{error}; -vv shows where"
+        case KeyboardInterrupt():
+            text = "interrupted"
+        case _:
+            text = f"{type(error).__name__}: {error}; this is a defect of qrmi, -vv shows where"
+    notes: list[str] = getattr(error, "__notes__", [])
+    return one_line("; ".join([text, *notes]))
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks and without what a terminal would obey."""
+    return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))

@@ -1,0 +1,135 @@
+"""INPUT files: JSON objects whose values reach the vendor exactly as they were written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from json.decoder import scanstring
+from pathlib import Path
+from typing import Any
+
+from qrmi_core.errors import InvalidInputError, UnsupportedPayloadError
+from qrmi_core.payload import Payload
+
+_SPACE = " \t\n\r"
+_decoder = json.JSONDecoder()
+
+
+def read_input(name: str) -> dict[str, Any]:
+    """Read an INPUT file, ``-`` for standard input; see `split_object`.
+
+    Raises:
+        InvalidInputError: It cannot be read, or is not a JSON object.
+    """
+    title = "standard input" if name == "-" else name
+    try:
+        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        text = data.decode("utf-8-sig")
+    except OSError as error:
+        raise InvalidInputError(f"{title}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{title}: not UTF-8 text (byte {error.start})") from None
+    if not text.strip(_SPACE):
+        raise InvalidInputError(f"{title}: is empty")
+    try:
+        return split_object(text)
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        raise InvalidInputError(f"{title}: {error.msg} ({where})") from None
+    except RecursionError:
+        raise InvalidInputError(f"{title}: is nested too deeply") from None
+
+
+def split_object(text: str) -> dict[str, Any]:
+    """The values of a JSON object: strings, numbers, true, false and null as Python values;
+    objects and lists as the very text they were written in.
+
+    Raises:
+        json.JSONDecodeError: It is not a JSON object, or a key is there twice.
+    """
+    values: dict[str, Any] = {}
+    position = _skip(text, 0)
+    if text[position : position + 1] != "{":
+        raise json.JSONDecodeError("Expecting an object", text, position)
+    position = _skip(text, position + 1)
+    while text[position : position + 1] != "}":
+        if text[position : position + 1] != '"':
+            raise json.JSONDecodeError("Expecting a key in double quotes", text, position)
+        start = position
+        key, position = scanstring(text, position + 1)
+        if key in values:
+            raise json.JSONDecodeError(f"Key {key!r} is there twice", text, start)
+        position = _skip(text, position)
+        if text[position : position + 1] != ":":
+            raise json.JSONDecodeError("Expecting ':' after the key", text, position)
+        start = _skip(text, position + 1)
+        values[key], position = _value(text, start)
+        position = _skip(text, position)
+        match text[position : position + 1]:
+            case "}":
+                break
+            case ",":
+                position = _skip(text, position + 1)
+                if text[position : position + 1] == "}":
+                    raise json.JSONDecodeError("Illegal trailing comma", text, position)
+            case _:
+                raise json.JSONDecodeError("Expecting ',' or '}'", text, position)
+    end = _skip(text, position + 1)
+    if end != len(text):
+        raise json.JSONDecodeError("Unexpected text after the object", text, end)
+    return values
+
+
+def _skip(text: str, position: int) -> int:
+    while text[position : position + 1] in ("\n", " ", "\t", "\r"):
+        position += 1
+    return position
+
+
+def _value(text: str, start: int) -> tuple[Any, int]:
+    try:
+        value, end = _decoder.raw_decode(text, start)
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:  # a number of thousands of digits
+        raise json.JSONDecodeError(str(error), text, start) from None
+    return (text[start:end] if isinstance(value, dict | list) else value), end
+
+
+def choose_payload(
+    values: Mapping[str, Any], kinds: Sequence[type[Payload]], wanted: str | None, resource: str
+) -> Payload:
+    """Make the payload of an INPUT.
+
+    Args:
+        values: What `read_input` gave.
+        kinds: The kinds that the resource takes.
+        wanted: The kind asked for, None for the one whose required keys are there.
+        resource: The resource's name, for messages.
+
+    Raises:
+        UnsupportedPayloadError: The resource takes no such kind.
+        InvalidInputError: The INPUT fits no kind or several, or a value is wrong.
+    """
+    takes = "; ".join(f"{kind.kind} with {', '.join(kind.required_keys)}" for kind in kinds)
+    if wanted is not None:
+        fitting = [kind for kind in kinds if kind.kind.lower() == wanted.lower()]
+        if not fitting:
+            raise UnsupportedPayloadError(f"{resource} takes no {wanted}, but {takes}")
+    else:
+        fitting = [
+            kind
+            for kind in kinds
+            if kind.required_keys and all(key in values for key in kind.required_keys)
+        ]
+    if not fitting:
+        has = ", ".join(values) or "none"
+        raise InvalidInputError(f"INPUT is nothing that {resource} takes: {takes} (has: {has})")
+    if len(fitting) > 1:
+        names = " and ".join(kind.kind for kind in fitting)
+        raise InvalidInputError(f"INPUT fits {names}; choose one with --payload")
+    try:
+        return fitting[0].from_mapping(values)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"INPUT as {fitting[0].kind}: {error}") from error

@@ -1,0 +1,94 @@
+"""SIGINT and SIGTERM as exceptions, so that what was begun is undone."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any, Self
+
+import click
+
+from qrmi_core.cli.exits import Interrupted
+
+GRACE_SECONDS = 10.0
+"""How long an exchange that must not be torn may go on after a signal."""
+
+
+class Signals:
+    """Raises `Interrupted` on SIGINT and SIGTERM while the context lasts."""
+
+    def __init__(self) -> None:
+        self._fragile = False
+        self._pending: int | None = None
+        self._former: dict[int, Any] = {}
+
+    def __enter__(self) -> Self:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._former[number] = signal.signal(number, self._handle)
+            self._former[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._expired)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    @contextmanager
+    def fragile(self) -> Iterator[None]:
+        """Let the block end before a signal takes effect, so that what it began is known.
+
+        A second signal, or the end of `GRACE_SECONDS`, breaks it off all the same.
+        """
+        self._fragile = True
+        try:
+            yield
+        except BaseException:
+            self._pending = None
+            raise
+        finally:
+            self._fragile = False
+            self._stop_timer()
+        self._raise_pending()
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep; nothing is torn by a signal that comes meanwhile."""
+        self._raise_pending()
+        fragile, self._fragile = self._fragile, False
+        try:
+            time.sleep(seconds)
+        finally:
+            self._fragile = fragile
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if not self._fragile or self._pending is not None:
+            self._pending = None
+            self._stop_timer()
+            raise Interrupted(number)
+        self._pending = number
+        signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
+        click.echo(
+            f"qrmi: the answer under way is waited for, {GRACE_SECONDS:.0f} s at most; "
+            "interrupt again to leave at once",
+            err=True,
+        )
+
+    def _expired(self, _number: int, _frame: FrameType | None) -> None:
+        self._raise_pending()
+
+    def _raise_pending(self) -> None:
+        number, self._pending = self._pending, None
+        if number is not None:
+            raise Interrupted(number)
+
+    def _stop_timer(self) -> None:
+        if self._former:
+            signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,0 +1,368 @@
+"""Configuration files, the job's environment, and finding a resource by its name."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from qrmi_core.discovery import ResourceProvider
+from qrmi_core.errors import ConfigError, EnvVarNotSetError, InvalidInputError
+from qrmi_core.registry import find_driver, installed
+from qrmi_core.resource import QuantumResource
+from qrmi_core.values import ResourceDef
+
+_log = logging.getLogger(__name__)
+
+FILE_NAME = "qrmi_config.json"
+SITE_FILE = Path("/etc/qrmi") / FILE_NAME
+
+_SECRET = re.compile(r"API_?KEY|TOKEN|SECRET|PASSWORD|ACCESS_KEY", re.IGNORECASE)
+
+
+@attrs.frozen
+class Config:
+    """The resources of one configuration file.
+
+    Args:
+        path: The file.
+        resources: Its entries, in order.
+    """
+
+    path: Path
+    resources: tuple[ResourceDef, ...]
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Config:
+        """Read a file and check it as a whole; the settings are checked when they are used.
+
+        Raises:
+            ConfigError: Names the file and every problem in it, with entry and key.
+        """
+        report = inspect(path)
+        if report.problems:
+            raise ConfigError(f"{report.path}: {'; '.join(report.problems)}")
+        for warning in report.warnings:
+            _log.warning("%s: %s", report.path, warning)
+        return cls(report.path, report.resources)
+
+    @property
+    def resource_map(self) -> dict[str, ResourceDef]:
+        """The entries by name; a new dictionary each time, whose changes do not stick."""
+        return {entry.name: attrs.evolve(entry) for entry in self.resources}
+
+    def resource(self, name: str, **how: Any) -> QuantumResource:
+        """Make the resource of an entry; of a dynamic one the least busy that is online.
+
+        Args:
+            name: The entry's name, or ``entry:id`` for a certain resource of a dynamic entry.
+            how: What else `QuantumResource` takes.
+
+        Raises:
+            ConfigError: There is no such entry, or no resource of a dynamic one is online.
+        """
+        entries = self.resource_map
+        entry = entries.get(name)
+        if entry is not None and not entry.is_dynamic:
+            return QuantumResource(name, entry.resource_type, entry.environment, **how)
+        if entry is not None:
+            provider = ResourceProvider(entry.resource_type, entry.environment)
+            found = next(iter(provider.infos("status=online")), None)
+            if found is None:
+                raise ConfigError(f"{self.path}: no resource of {name} is online")
+            _log.info("%s: the least busy is %s", name, found.resource_id)
+            return provider.resource(found.resource_id, **how)
+        head, _, tail = name.partition(":")
+        entry = entries.get(head)
+        if entry is not None and entry.is_dynamic and tail:
+            return QuantumResource(tail, entry.resource_type, entry.environment, **how)
+        raise ConfigError(f"{self.path}: no entry {name} (there are: {_listed(entries)})")
+
+
+# Reading a file
+
+
+@attrs.frozen
+class FileReport:
+    """What a configuration file holds and what is wrong with it.
+
+    Args:
+        path: The file.
+        resources: The entries that are right.
+        problems: What makes the file unusable.
+        warnings: What should be changed all the same.
+    """
+
+    path: Path
+    resources: tuple[ResourceDef, ...] = ()
+    problems: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class _Object(dict[str, Any]):
+    """A JSON object that remembers which of its keys were there twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.twice = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
+
+
+def inspect(path: str | os.PathLike[str]) -> FileReport:
+    """Read a configuration file and tell everything that is wrong with it."""
+    path = Path(path)
+    try:
+        # The mode is that of the file which was read, whatever the name points to later.
+        with path.open(encoding="utf-8") as stream:
+            mode = os.fstat(stream.fileno()).st_mode
+            data = json.loads(stream.read(), object_pairs_hook=_Object)
+    except OSError as error:
+        return FileReport(path, problems=(f"cannot be read: {error.strerror}",))
+    except UnicodeDecodeError:
+        return FileReport(path, problems=("is not UTF-8 text",))
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno}, column {error.colno}"
+        return FileReport(path, problems=(f"is not JSON: {error.msg} ({where})",))
+    except (RecursionError, ValueError) as error:
+        return FileReport(path, problems=(f"is not JSON that can be read: {error}",))
+    problems: list[str] = []
+    warnings: list[str] = []
+    entries: list[ResourceDef] = []
+    if not isinstance(data, _Object):
+        problems.append(f"must be an object with the key resources, not {_kind(data)}")
+        data = _Object([("resources", [])])
+    problems += [f"the key {key} is there twice" for key in data.twice]
+    warnings += _unknown("", data, {"resources"})
+    items = _typed(data, "resources", list, "", problems) or []
+    for number, item in enumerate(items):
+        where = f"resources[{number}]: "
+        if not isinstance(item, _Object):
+            problems.append(f"{where}must be an object, not {_kind(item)}")
+            continue
+        if isinstance(item.get("name"), str):
+            where = f"{item['name'] or 'resources[' + str(number) + ']'}: "
+        entry = _entry(where, item, problems)
+        warnings += _unknown(where, item, {"name", "type", "environment", "is_dynamic"})
+        if entry is None:
+            continue
+        if any(entry.name == other.name for other in entries):
+            problems.append(f"{where}the name is there twice")
+        entries.append(entry)
+    if mode & 0o044 and (secret := _first_secret(entries)):
+        warnings.append(f"others can read the file, which holds {secret}; chmod 600 {path}")
+    return FileReport(path, tuple(entries), tuple(problems), tuple(warnings))
+
+
+def _entry(where: str, item: _Object, problems: list[str]) -> ResourceDef | None:
+    before = len(problems)
+    problems += [f"{where}the key {key} is there twice" for key in item.twice]
+    name = _typed(item, "name", str, where, problems)
+    kind = _typed(item, "type", str, where, problems)
+    problems += [f"{where}{key} is empty" for key in ("name", "type") if item.get(key) == ""]
+    is_dynamic = _typed(item, "is_dynamic", bool, where, problems) if "is_dynamic" in item else None
+    environment = _typed(item, "environment", dict, where, problems)
+    if isinstance(environment, _Object):
+        problems += [f"{where}environment: {key} is there twice" for key in environment.twice]
+        problems += [
+            f"{where}environment: {key} must be a string, not {_kind(value)}"
+            for key, value in environment.items()
+            if not isinstance(value, str)
+        ]
+    if len(problems) > before:
+        return None
+    return ResourceDef(name, kind, bool(is_dynamic), environment)
+
+
+_KINDS = {
+    dict: "an object",
+    list: "a list",
+    str: "a string",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+    type(None): "null",
+}
+
+
+def _kind(value: object) -> str:
+    return next(word for kind, word in _KINDS.items() if isinstance(value, kind))
+
+
+def _typed(item: _Object, key: str, kind: type, where: str, problems: list[str]) -> Any:
+    if key not in item:
+        problems.append(f"{where}{key} is missing")
+        return None
+    value = item[key]
+    if not isinstance(value, kind):
+        problems.append(f"{where}{key} must be {_KINDS[kind]}, not {_kind(value)}")
+        return None
+    return value
+
+
+def _unknown(where: str, item: _Object, known: set[str]) -> list[str]:
+    return [f"{where}the key {key} is unknown and ignored" for key in item if key not in known]
+
+
+def _first_secret(entries: list[ResourceDef]) -> str | None:
+    return next(
+        (
+            f"{key} of {entry.name}"
+            for entry in entries
+            for key, value in entry.environment.items()
+            if value and _SECRET.search(key) and not key.upper().endswith("_FILE")
+        ),
+        None,
+    )
+
+
+# The job's environment
+
+
+def get_job_qpu_resources_and_types(
+    environment: Mapping[str, str] | None = None,
+) -> tuple[list[str], list[str]]:
+    """The names and the types of the resources that the scheduler gave to this job, as written.
+
+    Args:
+        environment: Where to look; by default the process environment.
+
+    Raises:
+        EnvVarNotSetError: This is no job with quantum resources.
+        ConfigError: The lists do not match, or the delimiter is empty.
+    """
+    source = os.environ if environment is None else environment
+    delimiter = source.get("QRMI_LIST_DELIMITER", ",")
+    if not delimiter:
+        raise ConfigError("QRMI_LIST_DELIMITER is empty; unset it for a comma")
+    names = _job_list(source, "JOB_QPU_RESOURCES", delimiter)
+    types = _job_list(source, "JOB_QPU_TYPES", delimiter)
+    if len(names) != len(types):
+        raise ConfigError(
+            "QRMI_JOB_QPU_RESOURCES and QRMI_JOB_QPU_TYPES do not match: "
+            f"{len(names)} names {names}, {len(types)} types {types}"
+        )
+    if not names:
+        _log.warning("QRMI_JOB_QPU_RESOURCES is empty: the job has no quantum resource")
+    return names, types
+
+
+def _job_list(source: Mapping[str, str], word: str, delimiter: str) -> list[str]:
+    text = source.get(f"QRMI_{word}", source.get(f"SLURM_{word}"))
+    if text is None:
+        raise EnvVarNotSetError(
+            f"QRMI_{word} is not set (nor SLURM_{word}): this is no job with quantum resources"
+        )
+    return text.split(delimiter) if text else []
+
+
+def job_resources(environment: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Name -> type of the resources of this job, without surrounding spaces.
+
+    Raises:
+        EnvVarNotSetError: This is no job with quantum resources.
+        ConfigError: The lists do not match, or hold an empty name or one with two types.
+    """
+    found: dict[str, str] = {}
+    for name, kind in zip(*get_job_qpu_resources_and_types(environment), strict=True):
+        name, kind = name.strip(), kind.strip()
+        if not name or not kind:
+            raise ConfigError("QRMI_JOB_QPU_RESOURCES or QRMI_JOB_QPU_TYPES has an empty element")
+        if found.setdefault(name, kind) != kind:
+            raise ConfigError(f"QRMI_JOB_QPU_TYPES gives {name} two types: {found[name]}, {kind}")
+    return found
+
+
+def resources_from_job(environment: Mapping[str, str] | None = None) -> list[QuantumResource]:
+    """The resources that the scheduler gave to this job.
+
+    Args:
+        environment: Where the job's variables and the settings are; by default the process
+            environment.
+
+    Raises:
+        EnvVarNotSetError: This is no job with quantum resources, or settings are missing.
+        ConfigError: The variables contradict each other, or settings are malformed.
+        PluginError: The driver of a type cannot be used.
+    """
+    return [
+        QuantumResource(name, kind, environment=environment)
+        for name, kind in job_resources(environment).items()
+    ]
+
+
+# Names
+
+
+def config_files(config_path: str | os.PathLike[str] | None = None) -> list[Path]:
+    """The configuration files that count, in order: the one given, else $QRMI_CONFIG, else the
+    user's and the site's where they exist. Never one of the working directory.
+    """
+    explicit = config_path or os.environ.get("QRMI_CONFIG")
+    if explicit:
+        return [Path(explicit).expanduser()]
+    base = os.environ.get("XDG_CONFIG_HOME") or ""
+    # The XDG specification has relative paths ignored.
+    base = base if os.path.isabs(base) else os.path.expanduser("~/.config")
+    # The site's file may be meant for the scheduler alone.
+    return [path for path in (Path(base, "qrmi", FILE_NAME), SITE_FILE) if os.access(path, os.R_OK)]
+
+
+def open_resource(
+    name: str, config_path: str | os.PathLike[str] | None = None, **how: Any
+) -> QuantumResource:
+    """Make a resource of the name by which people and scripts call it.
+
+    Args:
+        name: ``type:id``, with settings from the environment; else a resource of this job; else
+            an entry of a configuration file (see `config_files`), or ``entry:id`` for a certain
+            resource of a dynamic entry.
+        config_path: The configuration file to use in place of the usual ones.
+        how: What else `QuantumResource` takes.
+
+    Raises:
+        ConfigError: The name is unknown; the message lists the known ones and where they were
+            looked for. Or settings are missing or malformed.
+        PluginError: The driver cannot be used.
+    """
+    head, colon, tail = name.partition(":")
+    if not head or (colon and not tail):
+        raise InvalidInputError(f"{name!r} names no resource; write a name or type:id")
+    if colon and any(info.name == head for info in installed()):
+        return QuantumResource(tail, head, **how)
+    known: list[str] = []
+    looked: list[str] = []
+    try:
+        job = job_resources()
+    except EnvVarNotSetError:
+        looked.append("QRMI_JOB_QPU_RESOURCES (not set)")
+    else:
+        if name in job:
+            return QuantumResource(name, job[name], **how)
+        known += job
+        looked.append("QRMI_JOB_QPU_RESOURCES")
+    files = config_files(config_path)
+    for path in files:
+        config = Config.load(path)
+        entries = config.resource_map
+        if name in entries or (head in entries and entries[head].is_dynamic):
+            return config.resource(name, **how)
+        known += entries
+        looked.append(str(path))
+    if colon:
+        find_driver(head)
+    if not files:
+        looked.append("no configuration file (--config, QRMI_CONFIG, ~/.config/qrmi, /etc/qrmi)")
+    raise ConfigError(
+        f"there is no resource {name} (known: {_listed(known)}; looked in: {', '.join(looked)}); "
+        "write type:id for one that takes its settings from the environment"
+    )
+
+
+def _listed(names: Mapping[str, object] | list[str]) -> str:
+    return ", ".join(dict.fromkeys(names)) or "none"

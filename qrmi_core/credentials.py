@@ -1,0 +1,157 @@
+"""Credentials that `qrmi_core.http` sends: kept in memory, shared, and renewed in time."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+from weakref import WeakSet
+
+import attrs
+
+from qrmi_core.deadline import Clock, current
+from qrmi_core.errors import CallTimeoutError, QrmiError
+
+_log = logging.getLogger("qrmi_core.http")
+
+
+class Auth(Protocol):
+    """Gives the credential of a call. Used from many threads at once."""
+
+    def authorization(self) -> str:
+        """The value of the ``Authorization`` header; asked for at every attempt."""
+
+    def refused(self, authorization: str) -> None:
+        """Take note that the vendor answered 401 to this value."""
+
+
+@attrs.frozen
+class Token:
+    """A credential that expires.
+
+    Args:
+        value: The credential.
+        expires_in_seconds: Its lifetime from now; None if not known, then it is used until refused.
+        scheme: The word before it in the header.
+    """
+
+    value: str = attrs.field(repr=False)
+    expires_in_seconds: float | None = None
+    scheme: str = "Bearer"
+
+
+@attrs.frozen
+class _Held:
+    """A token with its times on the monotonic clock."""
+
+    authorization: str = attrs.field(repr=False)
+    renew_at: float
+    expires_at: float
+
+
+class _TokenStore:
+    """The place of one token; `lock` is held by the one thread that renews it."""
+
+    def __init__(self) -> None:
+        self.held: _Held | None = None
+        self.lock = threading.Lock()
+        _stores.add(self)
+
+
+_stores: WeakSet[_TokenStore] = WeakSet()
+_shared_stores: dict[bytes, _TokenStore] = {}
+
+
+def _after_fork() -> None:
+    # The thread that held a lock does not exist in the child.
+    for store in list(_stores):
+        store.lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class CachedToken:
+    """Keeps a token in memory and renews it before it expires, by one thread at a time.
+
+    Args:
+        fetch: Gets a new token from the vendor. Mark its request ``idempotent=True`` if another
+            token does no harm.
+        shared_as: What the token depends on, such as the endpoint, the user and the secret; all
+            objects with equal values share one token. Only a hash of it is kept.
+        clock: Monotonic clock in seconds.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], Token],
+        *,
+        shared_as: tuple[str, ...] | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._fetch = fetch
+        self._clock = clock
+        if shared_as is None:
+            self._store = _TokenStore()
+        else:
+            key = hashlib.sha256(repr(shared_as).encode()).digest()
+            self._store = _shared_stores.setdefault(key, _TokenStore())
+
+    def authorization(self) -> str:
+        """The header's value, of a token that is valid for some time yet.
+
+        Raises:
+            CallTimeoutError: The time was up while another thread fetched the token.
+            QrmiError: What `fetch` raised, unless the old token can still be used.
+        """
+        store = self._store
+        held = store.held
+        now = self._clock()
+        if held and now < held.renew_at:
+            return held.authorization
+        usable = held if held and now < held.expires_at else None
+        left = current().remaining()
+        if not (
+            store.lock.acquire(blocking=False)
+            if usable
+            else store.lock.acquire(timeout=-1 if left is None else left)
+        ):
+            if usable:
+                return usable.authorization
+            raise CallTimeoutError("the time was up while another thread fetched the access token")
+        try:
+            if store.held is held:
+                store.held = self._renewed(usable)
+            assert store.held
+            return store.held.authorization
+        finally:
+            store.lock.release()
+
+    def refused(self, authorization: str) -> None:
+        """Forget the token, unless another thread has renewed it since."""
+        held = self._store.held
+        if held and held.authorization == authorization:
+            self._store.held = None
+
+    def _renewed(self, usable: _Held | None) -> _Held:
+        try:
+            token = self._fetch()
+        except QrmiError as error:
+            if usable is None:
+                raise
+            _log.info("the access token could not be renewed yet: %s", error)
+            now = self._clock()
+            return attrs.evolve(usable, renew_at=now + (usable.expires_at - now) / 2)
+        now = self._clock()
+        lifetime = token.expires_in_seconds
+        if lifetime is None:
+            lifetime = float("inf")
+        return _Held(
+            authorization=f"{token.scheme} {token.value}".strip(),
+            renew_at=now + lifetime - min(lifetime * 0.1, 300.0),
+            expires_at=now + lifetime,
+        )

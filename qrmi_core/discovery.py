@@ -1,0 +1,190 @@
+"""Discovery: which resources an account reaches, and which is least busy."""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qrmi_core.driver import Driver
+from qrmi_core.errors import (
+    DriverDefectError,
+    InvalidInputError,
+    QrmiError,
+    UnsupportedResourceTypeError,
+)
+from qrmi_core.registry import find_driver
+from qrmi_core.resource import QuantumResource
+from qrmi_core.values import ResourceInfo, ResourceStatusCode
+
+_log = logging.getLogger(__name__)
+
+Condition = Callable[[ResourceInfo], bool]
+"""Whether a resource passes one filter. What the vendor does not tell does not pass."""
+
+
+def parse_filters(text: str | None) -> dict[str, str]:
+    """Split ``key=value`` segments joined by ``&``; spaces around keys and values do not count.
+
+    Raises:
+        InvalidInputError: A segment has no ``=``, or a key is there twice.
+    """
+    filters: dict[str, str] = {}
+    for segment in (text or "").split("&"):
+        if not segment.strip():
+            continue
+        key, equals, value = (part.strip() for part in segment.partition("="))
+        if not equals or not key:
+            raise InvalidInputError(f"filter {segment.strip()!r} is not of the form key=value")
+        if key in filters:
+            raise InvalidInputError(f"filter {key} is given twice")
+        filters[key] = value
+    return filters
+
+
+def _number(value: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", value):
+        raise ValueError("a whole number")
+    return int(value)
+
+
+def _num_qubits(value: str) -> Condition:
+    least = _number(value)
+    return lambda info: info.num_qubits is not None and info.num_qubits >= least
+
+
+def _max_shots(value: str) -> Condition:
+    least = _number(value)
+    return lambda info: info.max_shots is not None and info.max_shots >= least
+
+
+def _name(pattern: str) -> Condition:
+    # fnmatch would take both literally or as something else, and nothing would be found.
+    without_sets = re.sub(r"\[!?\]?[^\]]*\]", "", pattern)
+    if not pattern or "[" in without_sets or ("**" in without_sets and pattern != "**"):
+        raise ValueError("a pattern of *, ? and [...]")
+    return lambda info: fnmatch.fnmatchcase(info.resource_id, pattern)
+
+
+def _is_simulator(value: str) -> Condition:
+    if value not in ("true", "false"):
+        raise ValueError("true or false")
+    return lambda info: info.is_simulator is (value == "true")
+
+
+def _status(value: str) -> Condition:
+    if value != "online":
+        raise ValueError("online")
+    return lambda info: info.status is ResourceStatusCode.Online
+
+
+FILTERS: Mapping[str, Callable[[str], Condition]] = {
+    "num_qubits": _num_qubits,
+    "max_shots": _max_shots,
+    "name": _name,
+    "is_simulator": _is_simulator,
+    "status": _status,
+}
+"""The common filters; a driver may bring further ones (`Driver.own_filters`)."""
+
+
+def conditions(filters: Mapping[str, str]) -> list[Condition]:
+    """The conditions of the common filters among `filters`.
+
+    Raises:
+        InvalidInputError: A value is not what its key takes.
+    """
+    found = []
+    for key, value in filters.items():
+        if key not in FILTERS:
+            continue
+        try:
+            found.append(FILTERS[key](value))
+        except ValueError as error:
+            raise InvalidInputError(f"filter {key}: {value!r} is not {error}") from None
+    return found
+
+
+def _pending(info: ResourceInfo) -> tuple[bool, int]:
+    return info.pending_job_count is None, info.pending_job_count or 0
+
+
+def can_discover(driver_class: type[Driver]) -> bool:
+    """Whether a driver implements `Driver.discover`."""
+    return next(cls for cls in driver_class.__mro__ if "discover" in vars(cls)) is not Driver
+
+
+class ResourceProvider:
+    """The resources that one account reaches. Nothing is written to the environment.
+
+    Args:
+        resource_type: The type, which names the driver.
+        environment: Settings with unprefixed keys, as for a resource.
+
+    Raises:
+        UnsupportedResourceTypeError: No installed driver has this type, or it cannot discover.
+        PluginError: The driver cannot be used.
+        ConfigError: Settings are missing or malformed; all are named.
+    """
+
+    def __init__(self, resource_type: str, environment: Mapping[str, str]) -> None:
+        self._type = resource_type
+        self._driver_class = find_driver(resource_type)
+        if not can_discover(self._driver_class):
+            raise UnsupportedResourceTypeError(
+                f"resources of type {resource_type} cannot be discovered; name one: "
+                f"{resource_type}:ID"
+            )
+        self._environment = dict(environment)
+        self._settings = self._driver_class.settings_class.from_mapping(self._environment)
+
+    def infos(self, filters: str | None = None) -> list[ResourceInfo]:
+        """What the vendor tells about each resource, the least busy first.
+
+        Args:
+            filters: ``key=value`` joined by ``&``: ``num_qubits`` and ``max_shots`` (at least),
+                ``name`` (a pattern of ``*``, ``?``, ``[...]``), ``is_simulator`` (``true``,
+                ``false``), ``status`` (``online``), and those of the driver. Nothing is filtered
+                by default, and an unknown key warns.
+
+        Raises:
+            InvalidInputError: A filter is malformed; found before any request.
+        """
+        given = parse_filters(filters)
+        wanted = conditions(given)
+        for key in given.keys() - FILTERS.keys() - self._driver_class.own_filters:
+            _log.warning("filter %s is unknown to resources of type %s", key, self._type)
+        try:
+            found = list(self._driver_class.discover(self._settings, given))
+        except QrmiError:
+            raise
+        except Exception as error:
+            raise DriverDefectError(
+                f"the driver of {self._type} raised {type(error).__name__}: {error}; "
+                "tell the authors of the plugin"
+            ) from error
+        return sorted((info for info in found if all(ok(info) for ok in wanted)), key=_pending)
+
+    def resources(self, filters: str | None = None) -> list[QuantumResource]:
+        """The resources that pass the filters (see `infos`), the least busy first.
+
+        Where the vendor does not tell how many tasks are waiting, a resource comes last.
+        """
+        return [self.resource(info.resource_id) for info in self.infos(filters)]
+
+    def least_busy(self, filters: str | None = None) -> QuantumResource | None:
+        """The first of `resources`, None if there is none."""
+        return next((self.resource(info.resource_id) for info in self.infos(filters)), None)
+
+    def resource(self, resource_id: str, **how: Any) -> QuantumResource:
+        """One resource with these settings.
+
+        Args:
+            resource_id: Its id.
+            how: What else `QuantumResource` takes.
+        """
+        return QuantumResource(
+            resource_id, self._type, self._environment, driver_class=self._driver_class, **how
+        )

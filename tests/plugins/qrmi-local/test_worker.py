@@ -1,0 +1,231 @@
+"""Worker processes: started on demand, stopped and killed without harm to the queue."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from qrmi_core import QuantumResource, TaskStatus, wait
+from qrmi_core.errors import TaskFailedError
+from qrmi_local.store import Store, StoredTask
+
+
+def stored(home: Path, task_id: str) -> StoredTask:
+    store = Store(home)
+    try:
+        task = store.task(task_id)
+    finally:
+        store.close()
+    assert task
+    return task
+
+
+def parent_of(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+@pytest.fixture
+def running(make_resource, slow, until):
+    """A resource with one place, and a task that runs in it."""
+    aer = make_resource(QRMI_LOCAL_SLOTS="1")
+    task = aer.run(slow)
+    until(lambda: task.status() is TaskStatus.Running)
+    return aer, task
+
+
+def test_a_running_task_is_cancelled_within_two_seconds(running, home, until, bell) -> None:
+    aer, task = running
+    pid = stored(home, task.id).pid
+    assert pid
+    next_task = aer.run(bell)
+    start = time.monotonic()
+    task.stop()
+    assert task.status() is TaskStatus.Cancelled
+    until(lambda: is_gone(pid), 2)
+    assert time.monotonic() - start < 2
+    assert next_task.wait(60) is TaskStatus.Completed, "its place is filled"
+
+
+def test_a_queued_task_is_cancelled_within_two_seconds(running, home, slow) -> None:
+    aer, task = running
+    queued = aer.run(slow)
+    assert queued.status() is TaskStatus.Queued
+    start = time.monotonic()
+    queued.stop()
+    assert queued.status() is TaskStatus.Cancelled
+    assert time.monotonic() - start < 2
+    assert task.status() is TaskStatus.Running, "the other one goes on"
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGSEGV", "SIGTERM", "SIGABRT"])
+def test_a_task_whose_worker_dies_fails_with_the_signal_and_the_next_one_runs(
+    running, home, bell, name: str, until
+) -> None:
+    aer, task = running
+    next_task = aer.run(bell)
+    pid = stored(home, task.id).pid
+    assert pid
+    os.kill(pid, signal.Signals[name])
+    until(lambda: stored(home, task.id).status is TaskStatus.Failed, 5)
+    assert task.wait(5) is TaskStatus.Failed
+    with pytest.raises(TaskFailedError, match=name):
+        task.result(0)
+    # Without a look from us: the watcher fills the place.
+    until(lambda: stored(home, next_task.id).status is TaskStatus.Completed, 60)
+    if name == "SIGSEGV":
+        assert "Segmentation fault" in task.logs()
+
+
+def test_a_task_whose_worker_and_watcher_die_fails_at_the_next_look(running, home) -> None:
+    _, task = running
+    pid = stored(home, task.id).pid
+    assert pid
+    for victim in (parent_of(pid), pid):
+        os.kill(victim, signal.SIGKILL)
+    assert task.wait(5) is TaskStatus.Failed
+    with pytest.raises(TaskFailedError, match="gone without a word"):
+        task.result(0)
+
+
+def test_a_task_goes_on_when_only_the_watcher_dies(running, home, until, bell) -> None:
+    aer, task = running
+    pid = stored(home, task.id).pid
+    assert pid
+    watcher = parent_of(pid)
+    os.kill(watcher, signal.SIGKILL)
+    until(lambda: is_gone(watcher), 5)
+    assert task.status() is TaskStatus.Running
+    task.stop()
+    until(lambda: is_gone(pid), 2)
+    assert aer.run(bell).wait(60) is TaskStatus.Completed
+
+
+def test_no_more_tasks_run_than_there_are_slots(make_resource, slow, until) -> None:
+    aer = make_resource(QRMI_LOCAL_SLOTS="2")
+    tasks = [aer.run(slow) for _ in range(4)]
+    until(lambda: [task.status() for task in tasks].count(TaskStatus.Running) == 2)
+    assert [task.status() for task in tasks[2:]] == [TaskStatus.Queued] * 2, "in order"
+    status = aer.status()
+    assert status.busy
+    assert status.capacity
+    assert (status.capacity.available_slots, status.capacity.max_slots) == (0, 2)
+    assert status.pending_job_count == 2
+
+
+def test_a_worker_leaves_when_it_is_idle_and_another_comes(
+    make_resource, bell, home, until
+) -> None:
+    aer = make_resource(QRMI_LOCAL_IDLE_SECONDS="0.2")
+    task = aer.run(bell)
+    assert task.wait(60) is TaskStatus.Completed
+    pid = stored(home, task.id).pid
+    assert pid
+    until(lambda: is_gone(pid), 10)
+    assert aer.run(bell).wait(60) is TaskStatus.Completed
+
+
+def test_tasks_survive_the_process_that_submitted_them(home, until) -> None:
+    script = Path(__file__).with_name("submit.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(home), "1"], capture_output=True, text=True, check=True
+    )
+    (task_id,) = done.stdout.split()
+    until(lambda: stored(home, task_id).status is TaskStatus.Completed, 60)
+
+
+def test_a_worker_keeps_no_pipe_of_the_process_that_started_it(home) -> None:
+    # With a pipe kept, reading to its end would last as long as the worker does.
+    script = Path(__file__).with_name("submit.py")
+    start = time.monotonic()
+    subprocess.run(
+        [sys.executable, str(script), str(home), "1"],
+        capture_output=True,
+        check=True,
+        env={**os.environ, "QRMI_LOCAL_IDLE_SECONDS": "30"},
+    )
+    assert time.monotonic() - start < 15
+
+
+def test_a_worker_starts_whatever_folder_and_relative_path_the_caller_uses(
+    home, tmp_path, until
+) -> None:
+    script = Path(__file__).with_name("submit.py")
+    (tmp_path / "random.py").write_text("raise SystemExit('shadows the standard library')")
+    done = subprocess.run(
+        [sys.executable, "-P", str(script), str(home), "1"],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+    )
+    (task_id,) = done.stdout.split()
+    until(lambda: stored(home, task_id).status is TaskStatus.Completed, 60)
+
+
+LIMITED = """
+import resource, sys
+from qrmi_core import Payload, QuantumResource
+resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+circuit = (
+    'OPENQASM 3.0; include "stdgates.inc"; bit[16] c; qubit[16] q; h q; c = measure q;'
+)
+document = {"pubs": [[circuit, None, 1_000_000]], "version": 2, "options": {}}
+aer = QuantumResource("aer", "local", {"QRMI_LOCAL_HOME": sys.argv[1]})
+payload = Payload.QiskitPrimitive(input=document, program_id="sampler")
+print(aer.task_start(payload))
+"""
+
+
+def test_a_result_that_cannot_be_written_makes_the_task_fail(home, make_resource) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(home)], capture_output=True, text=True, check=True
+    )
+    task = make_resource().task(done.stdout.strip())
+    assert task.wait(60) is TaskStatus.Failed
+    with pytest.raises(TaskFailedError, match="File too large"):
+        task.result(0)
+    assert list(home.glob("tasks/*result*")) == []
+
+
+def test_eight_processes_with_fifty_tasks_each_lose_none_and_double_none(home) -> None:
+    script = Path(__file__).with_name("submit.py")
+    started = [
+        subprocess.Popen(
+            [sys.executable, str(script), str(home), "50"], stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(8)
+    ]
+    ids = [
+        task_id for process in started for task_id in process.communicate(timeout=100)[0].split()
+    ]
+    assert [process.returncode for process in started] == [0] * 8
+    assert len(set(ids)) == 400
+    aer = QuantumResource("aer", "local", {"QRMI_LOCAL_HOME": str(home), "QRMI_LOCAL_SLOTS": "2"})
+    done, pending = wait([aer.task(task_id) for task_id in ids], 100)
+    assert pending == []
+    assert {task.status() for task in done} == {TaskStatus.Completed}
+    store = Store(home)
+    tasks = sorted(store.tasks_of("aer"), key=lambda task: task.started or 0)
+    assert {task.id for task in tasks} == set(ids)
+    assert [task.number for task in tasks] == sorted(task.number for task in tasks), "in order"
+    for slot in {task.slot for task in tasks}:
+        ran = [(task.started, task.finished) for task in tasks if task.slot == slot]
+        assert all(before[1] <= after[0] for before, after in itertools.pairwise(ran)), (
+            "a worker runs one at a time"
+        )
+    assert len(list(store.files.glob("*.result"))) == 400
+    store.close()
