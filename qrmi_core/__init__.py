@@ -5,64 +5,66 @@ Names are imported when they are first used, so that ``import qrmi_core`` costs 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING
+from qrmi_core._version import __version__ as __version__
 
-from qrmi_core._version import __version__
-
+TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all the rest
 if TYPE_CHECKING:
     from qrmi_core.config import (
-        Config,
-        get_job_qpu_resources_and_types,
-        open_resource,
-        resources_from_job,
+        Config as Config,
+        get_job_qpu_resources_and_types as get_job_qpu_resources_and_types,
+        open_resource as open_resource,
+        resources_from_job as resources_from_job,
     )
-    from qrmi_core.discovery import ResourceProvider
-    from qrmi_core.driver import Driver
+    from qrmi_core.discovery import ResourceProvider as ResourceProvider
+    from qrmi_core.driver import Driver as Driver
     from qrmi_core.errors import (
-        AuthenticationFailedError,
-        CallTimeoutError,
-        ConfigError,
-        DriverDefectError,
-        EnvVarNotSetError,
-        InvalidInputError,
-        InvalidResponseError,
-        NotAcquiredError,
-        PermissionDeniedError,
-        PluginError,
-        QrmiError,
-        ResourceBusyError,
-        ResourceNotFoundError,
-        ServiceError,
-        SubmissionUncertainError,
-        TaskCancelledError,
-        TaskFailedError,
-        TaskNotFoundError,
-        TaskNotReadyError,
-        TransportError,
-        UnsupportedFunctionError,
-        UnsupportedPayloadError,
-        UnsupportedResourceTypeError,
-        WaitTimeoutError,
+        AuthenticationFailedError as AuthenticationFailedError,
+        CallTimeoutError as CallTimeoutError,
+        ConfigError as ConfigError,
+        DriverDefectError as DriverDefectError,
+        EnvVarNotSetError as EnvVarNotSetError,
+        InvalidInputError as InvalidInputError,
+        InvalidResponseError as InvalidResponseError,
+        NotAcquiredError as NotAcquiredError,
+        PermissionDeniedError as PermissionDeniedError,
+        PluginError as PluginError,
+        QrmiError as QrmiError,
+        ResourceBusyError as ResourceBusyError,
+        ResourceNotFoundError as ResourceNotFoundError,
+        ServiceError as ServiceError,
+        SubmissionUncertainError as SubmissionUncertainError,
+        TaskCancelledError as TaskCancelledError,
+        TaskFailedError as TaskFailedError,
+        TaskNotFoundError as TaskNotFoundError,
+        TaskNotReadyError as TaskNotReadyError,
+        TransportError as TransportError,
+        UnsupportedFunctionError as UnsupportedFunctionError,
+        UnsupportedPayloadError as UnsupportedPayloadError,
+        UnsupportedResourceTypeError as UnsupportedResourceTypeError,
+        WaitTimeoutError as WaitTimeoutError,
     )
-    from qrmi_core.payload import Payload
-    from qrmi_core.polling import PollingPolicy, as_completed, wait
-    from qrmi_core.resource import QuantumResource
-    from qrmi_core.settings import Settings, setting
-    from qrmi_core.task import Task, Transition
+    from qrmi_core.payload import Payload as Payload
+    from qrmi_core.polling import (
+        PollingPolicy as PollingPolicy,
+        as_completed as as_completed,
+        wait as wait,
+    )
+    from qrmi_core.resource import QuantumResource as QuantumResource
+    from qrmi_core.settings import Settings as Settings, setting as setting
+    from qrmi_core.task import Task as Task, Transition as Transition
     from qrmi_core.values import (
-        Observation,
-        ResourceCapacity,
-        ResourceDef,
-        ResourceInfo,
-        ResourceStatus,
-        ResourceStatusCode,
-        ResourceType,
-        Target,
-        TaskInfo,
-        TaskResult,
-        TaskStatus,
-        TaskUsage,
+        Observation as Observation,
+        ResourceCapacity as ResourceCapacity,
+        ResourceDef as ResourceDef,
+        ResourceInfo as ResourceInfo,
+        ResourceStatus as ResourceStatus,
+        ResourceStatusCode as ResourceStatusCode,
+        ResourceType as ResourceType,
+        Target as Target,
+        TaskInfo as TaskInfo,
+        TaskResult as TaskResult,
+        TaskStatus as TaskStatus,
+        TaskUsage as TaskUsage,
     )
 
 _HOMES = {
@@ -89,10 +91,13 @@ _HOMES = {
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 
-__all__ = ["__version__", *_HOME_OF]
+if not TYPE_CHECKING:
+    __all__ = ["__version__", *_HOME_OF]
 
 
 def __getattr__(name: str) -> object:
+    import importlib
+
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
@@ -101,4 +106,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return ["__version__", *_HOME_OF]

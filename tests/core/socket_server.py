@@ -160,12 +160,13 @@ def close(before: bytes = b"") -> Behaviour:
     return behave
 
 
-def stall(before: bytes = b"", seconds: float = 0.8) -> Behaviour:
-    """Send something, then nothing."""
+def stall(before: bytes = b"", seconds: float = 5.0) -> Behaviour:
+    """Send something, then nothing until the client gives up."""
 
     def behave(_request: Request, connection: socket.socket) -> object:
         connection.sendall(before)
-        time.sleep(seconds)
+        connection.settimeout(seconds)
+        connection.recv(1)
         return False
 
     return behave

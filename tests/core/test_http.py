@@ -132,7 +132,7 @@ ROWS = [
         REPEATED,
         UNCERTAIN,
         "CallTimeoutError",
-        [stall(seconds=0.4), stall(HALF, seconds=0.4)],
+        [stall(), stall(HALF)],
     ),
     Row(
         "The answer as a whole is too slow",
@@ -329,9 +329,12 @@ def test_a_post_can_be_declared_idempotent_and_a_put_not() -> None:
 
 def test_a_repeated_submission_stays_uncertain_whatever_comes_later() -> None:
     script = [reset(), *statuses(409)]
-    with SocketServer(script) as server, closing(client(server)) as http:
-        with pytest.raises(ServiceError) as caught:
-            http.request("POST", "/jobs", json={}, submission=True, idempotent=True)
+    with (
+        SocketServer(script) as server,
+        closing(client(server)) as http,
+        pytest.raises(ServiceError) as caught,
+    ):
+        http.request("POST", "/jobs", json={}, submission=True, idempotent=True)
     assert caught.value.status_code == 409
     assert caught.value.uncertain
 
@@ -347,9 +350,11 @@ def free_port() -> int:
 @pytest.mark.parametrize("submission", [False, True])
 def test_connection_refused(submission: bool) -> None:
     port = free_port()
-    with closing(HttpClient(f"http://127.0.0.1:{port}", sleep=lambda _: None)) as http:
-        with pytest.raises(TransportError, match="refused.*endpoint setting.*4 attempts") as caught:
-            call(http, submission)
+    with (
+        closing(HttpClient(f"http://127.0.0.1:{port}", sleep=lambda _: None)) as http,
+        pytest.raises(TransportError, match="refused.*endpoint setting.*4 attempts") as caught,
+    ):
+        call(http, submission)
     assert type(caught.value) is TransportError
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
     assert not caught.value.uncertain
@@ -451,10 +456,12 @@ def test_tls_with_the_ca_bundle(
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(str(other))
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
-    with tls_server(ca, "127.0.0.1", [answer(), reset(HALF), answer()]) as server:
-        with closing(client(server, policy=HttpPolicy(ca_bundle=bundle))) as http:
-            assert http.request("GET", "/").json() == {}
-            assert http.request("GET", "/").json() == {}
+    with (
+        tls_server(ca, "127.0.0.1", [answer(), reset(HALF), answer()]) as server,
+        closing(client(server, policy=HttpPolicy(ca_bundle=bundle))) as http,
+    ):
+        assert http.request("GET", "/").json() == {}
+        assert http.request("GET", "/").json() == {}
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", bundle)
     with tls_server(ca, "127.0.0.1", [answer()]) as server, closing(client(server)) as http:
         assert http.request("GET", "/").json() == {}
@@ -517,17 +524,23 @@ def test_settings_that_cannot_be_right(tmp_path: Path) -> None:
 
 def test_pauses_double() -> None:
     pauses: list[float] = []
-    with SocketServer(statuses(500)) as server, closing(client(server, pauses)) as http:
-        with pytest.raises(ServiceError):
-            http.request("GET", "/")
+    with (
+        SocketServer(statuses(500)) as server,
+        closing(client(server, pauses)) as http,
+        pytest.raises(ServiceError),
+    ):
+        http.request("GET", "/")
     assert [0.5, 1, 2] <= pauses <= [0.625, 1.25, 2.5]
 
 
 def test_retries_can_be_switched_off() -> None:
     policy = HttpPolicy(attempts=1)
-    with SocketServer(statuses(429)) as server, closing(client(server, policy=policy)) as http:
-        with pytest.raises(ServiceError):
-            http.request("GET", "/")
+    with (
+        SocketServer(statuses(429)) as server,
+        closing(client(server, policy=policy)) as http,
+        pytest.raises(ServiceError),
+    ):
+        http.request("GET", "/")
     assert len(server.requests) == 1
 
 
@@ -561,10 +574,13 @@ def test_the_deadline_of_the_operation_bounds_a_call() -> None:
 
 
 def test_retry_after_beyond_the_deadline_of_the_operation_is_told() -> None:
-    with SocketServer(statuses(429, headers={"Retry-After": "30"})) as server:
-        with closing(client(server)) as http, within(Deadline(20)):
-            with pytest.raises(ServiceError, match="asks to wait 30 s") as caught:
-                http.request("GET", "/")
+    with (
+        SocketServer(statuses(429, headers={"Retry-After": "30"})) as server,
+        closing(client(server)) as http,
+        within(Deadline(20)),
+        pytest.raises(ServiceError, match="asks to wait 30 s") as caught,
+    ):
+        http.request("GET", "/")
     assert caught.value.retry_after == 30
 
 
@@ -616,10 +632,12 @@ def test_a_stream_may_be_larger_than_the_limit_and_slower_than_a_call() -> None:
     policy = attrs.evolve(QUICK, call_timeout_seconds=0.2)
     big = b"x" * 3_000_000
     slow = drip(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", [b"y"] * 10)
-    with SocketServer([answer(200, big), slow]) as server:
-        with closing(client(server, policy=policy)) as http:
-            assert b"".join(http.stream("/result")) == big
-            assert b"".join(http.stream("/result")) == b"y" * 10
+    with (
+        SocketServer([answer(200, big), slow]) as server,
+        closing(client(server, policy=policy)) as http,
+    ):
+        assert b"".join(http.stream("/result")) == big
+        assert b"".join(http.stream("/result")) == b"y" * 10
 
 
 def test_a_stream_is_repeated_until_it_begins_and_not_after() -> None:
@@ -737,11 +755,14 @@ def test_a_vendor_describes_its_own_errors() -> None:
 
 def test_a_redirect_names_where_it_leads_and_the_setting() -> None:
     leads = {"Location": "https://me:pw@login.example:8443/x?session=1"}
-    with SocketServer([answer(302, b"", leads)]) as server, closing(client(server)) as http:
-        with pytest.raises(
+    with (
+        SocketServer([answer(302, b"", leads)]) as server,
+        closing(client(server)) as http,
+        pytest.raises(
             InvalidResponseError, match=r"to https://login\.example:8443, .* endpoint setting"
-        ) as caught:
-            http.request("GET", "/")
+        ) as caught,
+    ):
+        http.request("GET", "/")
     assert caught.value.status_code == 302
 
 
@@ -929,9 +950,9 @@ def test_a_failed_renewal_leaves_no_doubt_about_the_submission_and_is_not_repeat
     with (
         SocketServer([answer()]) as server,
         closing(client(server, auth=CachedToken(fetch))) as http,
+        pytest.raises(ServiceError, match="IAM") as caught,
     ):
-        with pytest.raises(ServiceError, match="IAM") as caught:
-            http.request("POST", "/jobs", submission=True)
+        http.request("POST", "/jobs", submission=True)
     assert not caught.value.uncertain
     assert len(fetched) == 1
     assert not server.requests
@@ -939,9 +960,12 @@ def test_a_failed_renewal_leaves_no_doubt_about_the_submission_and_is_not_repeat
 
 def test_a_fixed_credential_is_not_tried_twice() -> None:
     fixed = CachedToken(lambda: Token(SECRET, scheme="apikey"))
-    with SocketServer([answer(401)]) as server, closing(client(server, auth=fixed)) as http:
-        with pytest.raises(AuthenticationFailedError, match="check the credential"):
-            http.request("GET", "/")
+    with (
+        SocketServer([answer(401)]) as server,
+        closing(client(server, auth=fixed)) as http,
+        pytest.raises(AuthenticationFailedError, match="check the credential"),
+    ):
+        http.request("GET", "/")
     assert len(server.requests) == 1
     assert server.requests[0].headers["authorization"] == f"apikey {SECRET}"
 
@@ -974,7 +998,7 @@ def everything(error: BaseException | None) -> str:
 
 @pytest.mark.parametrize(
     "failure",
-    [reset(), stall(seconds=0.3), *(answer(code) for code in (200, 302, 400, 401, 404, 500))],
+    [reset(), stall(), *(answer(code) for code in (200, 302, 400, 401, 404, 500))],
 )
 def test_no_secret_is_logged_or_in_an_error(
     failure: Behaviour, caplog: pytest.LogCaptureFixture

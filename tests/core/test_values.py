@@ -98,7 +98,7 @@ def test_a_status_as_a_dict_has_the_published_six_keys() -> None:
         "capacity": {"available_slots": 1, "max_slots": 2},
         "pending_job_count": None,
     }
-    assert list(VALUES[0].to_dict())[0] == "status"  # type: ignore[attr-defined]
+    assert next(iter(VALUES[0].to_dict())) == "status"  # type: ignore[attr-defined]
 
 
 def test_usage_as_a_dict_is_ready_for_json() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -229,3 +230,14 @@ def test_eight_processes_with_fifty_tasks_each_lose_none_and_double_none(home) -
         )
     assert len(list(store.files.glob("*.result"))) == 400
     store.close()
+
+
+def test_a_store_deleted_under_a_worker_stays_deleted(home, make_resource, until, bell) -> None:
+    aer = make_resource()
+    for _ in range(5):
+        aer.run(bell)
+        shutil.rmtree(home)
+        assert not home.exists()
+    workers = f"qrmi_local.worker {home} "
+    until(lambda: workers not in subprocess.check_output(["ps", "-eo", "args"], text=True), 20)
+    assert not home.exists()

@@ -117,10 +117,15 @@ class Database:
     def _open(self) -> sqlite3.Connection:
         # SQLite makes the files beside the database with the same mode. The file is not opened
         # where it exists: closing it again would drop the locks that SQLite has on it.
-        with suppress(FileExistsError, FileNotFoundError):
-            os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        if self._create:
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         db = sqlite3.connect(
-            self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            f"{self.path.as_uri()}?mode=rw",
+            uri=True,
+            timeout=_BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,
         )
         try:
             if _version(db) == 0:
@@ -162,7 +167,9 @@ class Database:
         Raises:
             ConfigError: It cannot be made, or others can read it.
         """
-        if not self._create or all(folder.is_dir() for folder in self._folders) and _is_private(self._home):
+        if not self._create:
+            return
+        if all(folder.is_dir() for folder in self._folders) and _is_private(self._home):
             return
         try:
             self._home.mkdir(mode=0o700, parents=True, exist_ok=True)

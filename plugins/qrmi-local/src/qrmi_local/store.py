@@ -85,13 +85,16 @@ class Store:
         home: The folder; made when first needed, for the user alone.
         journal_mode: ``wal`` or ``delete``, for a database that does not exist yet; by default
             WAL where the file system can have it.
+        create: Whether to make the folder and the database if they are missing.
     """
 
-    def __init__(self, home: Path, journal_mode: str | None = None) -> None:
+    def __init__(self, home: Path, journal_mode: str | None = None, *, create: bool = True) -> None:
         self.home = home
         self.files = home / "tasks"
         self._locks = home / "locks"
-        self._db = Database(home, journal_mode, ("tasks", "locks"))
+        self._db = Database(
+            home, journal_mode=journal_mode, create=create, folders=("tasks", "locks")
+        )
 
     # Tasks
 

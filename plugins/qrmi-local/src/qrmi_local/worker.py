@@ -39,20 +39,28 @@ def main(arguments: list[str]) -> int:
             stay without work, and how many to keep finished tasks.
     """
     home, slot, descriptor, idle, retention = arguments
-    lock: int | None = int(descriptor)
     os.umask(0o077)
-    store = Store(Path(home))
-    store.prune(float(retention))
+    # A store that was deleted meanwhile must not be made again.
+    store = Store(Path(home), create=False)
+    try:
+        store.prune(float(retention))
+        _serve(store, int(slot), int(descriptor), float(idle))
+    except QrmiError as error:
+        if store.exists():
+            print(error, file=sys.stderr)
+            return 1
+    return 0
+
+
+def _serve(store: Store, slot: int, lock: int | None, idle_seconds: float) -> None:
     while lock is not None:
         os.set_inheritable(lock, False)
-        went_well = _watch(store, int(slot), lock, float(idle))
+        went_well = _watch(store, slot, lock, idle_seconds)
         if went_well and _is_needed(store):
             continue
         os.close(lock)
         # What was submitted while we held the lock was left to us, and nobody may come again.
-        lock = store.take_slot(int(slot)) if went_well and _is_needed(store) else None
-    store.close()
-    return 0
+        lock = store.take_slot(slot) if went_well and _is_needed(store) else None
 
 
 def _is_needed(store: Store) -> bool:
