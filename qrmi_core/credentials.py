@@ -124,10 +124,10 @@ class CachedToken:
                 return usable.authorization
             raise CallTimeoutError("the time was up while another thread fetched the access token")
         try:
-            if store.held is held:
-                store.held = self._renewed(usable)
-            assert store.held
-            return store.held.authorization
+            newest = store.held
+            if newest is None or newest is held:
+                newest = store.held = self._renewed(usable if newest else None)
+            return newest.authorization
         finally:
             store.lock.release()
 

@@ -68,7 +68,7 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 _Value = str | int | float | bool | None
-_Body = bytes | IO[bytes] | Mapping[str, str] | Iterator[bytes] | None
+_Body = bytes | IO[bytes] | Mapping[str, str] | None
 
 USER_AGENT = f"qrmi-core/{__version__}"
 
@@ -296,7 +296,7 @@ class HttpClient:
         *,
         params: Mapping[str, _Value] | Callable[[], Mapping[str, _Value]] | None = None,
         headers: Mapping[str, str] | Callable[[], Mapping[str, str]] | None = None,
-        data: _Body | Callable[[], _Body] = None,
+        data: _Body | Callable[[], _Body | Iterator[bytes]] = None,
         json: Any = None,
         idempotent: bool | None = None,
         submission: bool = False,
@@ -311,7 +311,8 @@ class HttpClient:
             path: Path below the base URL, or a complete URL.
             params: Query parameters; None as a value leaves one out.
             headers: Further headers; these go to any host.
-            data: The body: bytes, a seekable binary file, or the fields of a form.
+            data: The body: bytes, a seekable binary file, or the fields of a form; a function may
+                also give an iterator of bytes.
             json: The body as a value to encode.
             idempotent: Whether doing it twice is as good as once; None decides by the method.
             submission: Whether the call creates a task: a 503 without ``Retry-After`` and all
@@ -500,7 +501,9 @@ class HttpClient:
                 stream=True,
                 allow_redirects=False,
             )
-        except (ValueError, requests.exceptions.InvalidJSONError) as error:
+        except requests.exceptions.InvalidJSONError:
+            return _Failure(InvalidInputError(f"{call.name}: JSON knows no NaN and no infinity"))
+        except ValueError as error:
             if exchange.sent:
                 raise
             # Without the cause: the text of some of these shows the header or the URL.

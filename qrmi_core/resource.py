@@ -21,6 +21,7 @@ from qrmi_core.errors import (
     QrmiError,
     TaskCancelledError,
     TaskFailedError,
+    TaskNotReadyError,
     UnsupportedPayloadError,
 )
 from qrmi_core.files import atomic_output
@@ -371,18 +372,25 @@ class QuantumResource:
     def write_task_result(
         self, task_id: str, stream: BinaryIO, timeout: float | None = None
     ) -> None:
-        """Wait for a task and stream its result into an open binary file that can seek.
+        """Wait for a task and stream its result into an open binary file.
 
         Args:
             task_id: The task's id.
-            stream: Where to write; emptied and written again when a read breaks off.
+            stream: Where to write; emptied and written again when a read breaks off, which a stream
+                that cannot seek makes an `OSError`.
             timeout: Seconds to wait for the end; None for ever, 0 looks once.
         """
 
+        written = False
+
         def write(chunks: Iterator[bytes]) -> None:
-            stream.seek(0)
-            stream.truncate()
+            nonlocal written
+            # Only then: a pipe and /dev/null cannot be rewound.
+            if written:
+                stream.seek(0)
+                stream.truncate()
             for chunk in chunks:
+                written = True
                 stream.write(chunk)
 
         self._read_result(task_id, write, timeout)
@@ -465,22 +473,29 @@ class QuantumResource:
 
         self._wait_for_result(task_id, timeout)
 
-        def read() -> None:
+        begun = False
+
+        def pieces() -> Iterator[bytes]:
+            nonlocal begun
             with self._explained(task_id):
-                chunks = self._driver.task_result(task_id)
-            consume(self._explained_chunks(chunks, task_id))
+                for piece in self._driver.task_result(task_id):
+                    begun = True
+                    yield piece
+
+        def can_help(error: BaseException) -> bool:
+            # What fails before the first byte was repeated in the call, as far as that helps;
+            # but a result may appear a little later than the state tells.
+            return isinstance(error, TaskNotReadyError) or (
+                begun and isinstance(error, QrmiError) and error.retryable
+            )
 
         Retrying(
-            retry=retry_if_exception(_may_help),
+            retry=retry_if_exception(can_help),
             stop=stop_after_attempt(4),
             wait=wait_exponential(multiplier=0.5),
             sleep=self.sleep,
             reraise=True,
-        )(read)
-
-    def _explained_chunks(self, chunks: Iterator[bytes], task_id: str) -> Iterator[bytes]:
-        with self._explained(task_id):
-            yield from chunks
+        )(lambda: consume(pieces()))
 
     def _until_free(self, attempt: Callable[[], _T], timeout: float | None) -> _T:
         return until_free(
@@ -508,7 +523,3 @@ class QuantumResource:
                 resource_id=self._id,
                 task_id=task_id,
             ) from error
-
-
-def _may_help(error: BaseException) -> bool:
-    return isinstance(error, QrmiError) and error.retryable

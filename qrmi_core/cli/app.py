@@ -32,8 +32,8 @@ _LEVELS = {
 class Options:
     """What the common options say, before and after the command's name."""
 
-    def __init__(self, signals: Signals) -> None:
-        self.signals = signals
+    def __init__(self, signals: Signals | None = None) -> None:
+        self.signals = signals or Signals()
         self.as_json = False
         self.config: str | None = None
         self.timeout: float | None = None
@@ -70,7 +70,7 @@ def say(text: str) -> None:
 def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     """Note an option's value in `Options`, where it overrides one given further left."""
     options = context.find_object(Options)
-    if options is None or not value and value != 0:
+    if options is None or (not value and value != 0):
         return
     if parameter.name == "verbosity":
         options.verbosity += value
@@ -120,7 +120,8 @@ class _Common(click.Command):
         own: list[tuple[str, str]] = []
         common: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
-            if record := parameter.get_help_record(ctx):
+            record = parameter.get_help_record(ctx)
+            if record and isinstance(parameter, click.Option):
                 (common if parameter in COMMON else own).append(record)
         with formatter.section("Options"):
             formatter.write_dl(own)
@@ -137,9 +138,22 @@ class Group(_Common, click.Group):
 
     command_class = Command
 
+    def __init__(self, *args: Any, **attributes: Any) -> None:
+        super().__init__(*args, **{"no_args_is_help": False, **attributes})
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_options(ctx, formatter)
         self.format_commands(ctx, formatter)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([*self.described_commands(ctx)])
+
+    def described_commands(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
+        """Each command and its first sentence, uncut."""
+        for name in self.list_commands(ctx):
+            if command := self.get_command(ctx, name):
+                yield name, command.get_short_help_str(limit=200)
 
 
 # Commands
@@ -156,36 +170,35 @@ _HOMES = {
     "config": "check",
 }
 """Our commands and their modules, in the order of the help."""
+COMMAND_NAMES = frozenset(_HOMES)
 
 
 class _Root(Group):
     """Our commands and those of plugins, each imported when it is used."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return [*_HOMES, *_further()]
 
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        if name in _HOMES:
-            command: click.Command = getattr(
-                import_module(f"qrmi_core.cli.{_HOMES[name]}"), f"{name}_command"
-            )
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name in _HOMES:
+            module = import_module(f"qrmi_core.cli.{_HOMES[cmd_name]}")
+            command: click.Command = getattr(module, f"{cmd_name}_command")
             return command
-        return load_command(name) if name in _further() else None
+        return load_command(cmd_name) if cmd_name in _further() else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        rows = []
-        for name in _HOMES:
-            command = self.get_command(ctx, name)
-            assert command is not None
-            rows.append((name, command.get_short_help_str(formatter.width)))
-        with formatter.section("Commands"):
-            formatter.write_dl(rows)
-        # Not imported: one that is broken does no harm here.
+        super().format_commands(ctx, formatter)
         if further := _further():
             with formatter.section("Commands of plugins"):
                 formatter.write_dl(
                     [(name, f"From {info.distribution}.") for name, info in further.items()]
                 )
+
+    def described_commands(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
+        # Those of plugins are not imported: one that is broken does no harm here.
+        for name in _HOMES:
+            if command := self.get_command(ctx, name):
+                yield name, command.get_short_help_str(limit=200)
 
 
 def _further() -> dict[str, PluginInfo]:

@@ -81,14 +81,14 @@ def describe(error: BaseException) -> str:
             text = f"{error.format_message()} (see {context.command_path} --help)"
         case click.ClickException():
             text = error.format_message()
+        case DriverDefectError():
+            text = f"{error}; -vv shows where"
+        case QrmiError():
+            text = str(error)
         case OSError(strerror=str(reason), filename=str() | bytes() as name):
             text = f"{name!s}: {reason}"
         case OSError(strerror=str(reason)):
             text = reason
-        case QrmiError() if not isinstance(error, DriverDefectError):
-            text = str(error)
-        case DriverDefectError():
-            text = f"{error}; -vv shows where"
         case KeyboardInterrupt():
             text = "interrupted"
         case _:

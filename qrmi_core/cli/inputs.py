@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from json.decoder import scanstring
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +56,7 @@ def split_object(text: str) -> dict[str, Any]:
         if text[position : position + 1] != '"':
             raise json.JSONDecodeError("Expecting a key in double quotes", text, position)
         start = position
-        key, position = scanstring(text, position + 1)
+        key, position = _decoder.raw_decode(text, position)
         if key in values:
             raise json.JSONDecodeError(f"Key {key!r} is there twice", text, start)
         position = _skip(text, position)

@@ -62,10 +62,9 @@ class Progress:
     def watch(self, task: Task) -> None:
         """Show this task from now on."""
         self._task = task
-        task.on_transition = self.moved
 
     def moved(
-        self, task: Task, _old: TaskStatus | None, new: TaskStatus, _at: datetime.datetime
+        self, _task: Task, _old: TaskStatus | None, new: TaskStatus, _at: datetime.datetime
     ) -> None:
         """Say that the task has entered another state."""
         if not self._live:

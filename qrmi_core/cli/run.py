@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import shlex
 import shutil
 import sys
 import tempfile
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
 from qrmi_core.cli.app import Command, Options, pass_options, say
 from qrmi_core.cli.completion import names
-from qrmi_core.cli.exits import Interrupted, describe
+from qrmi_core.cli.exits import describe
 from qrmi_core.cli.inputs import choose_payload, read_input
 from qrmi_core.cli.progress import Progress
 from qrmi_core.deadline import Deadline, within
-from qrmi_core.errors import QrmiError, WaitTimeoutError
+from qrmi_core.errors import (
+    QrmiError,
+    TaskCancelledError,
+    TaskFailedError,
+    WaitTimeoutError,
+)
 from qrmi_core.files import check_writable
 
 if TYPE_CHECKING:
@@ -27,17 +34,17 @@ if TYPE_CHECKING:
 
 _CLEANUP_SECONDS = 20.0
 """How long stopping and releasing may take; a scheduler kills 30 s after it asked to end."""
-_SPOOL_BYTES = 2**23
+SPOOL_BYTES = 2**23
 
 
 @click.command("run", cls=Command)
 @click.argument("name", shell_complete=names)
 @click.argument("input_name", metavar="INPUT", type=click.Path())
 @click.argument("output", required=False, type=click.Path())
-@click.option("--payload", "kind", metavar="KIND", help="Kind of INPUT, where its keys do not tell.")
 @click.option(
-    "--keep", is_flag=True, help="Leave the task alone when interrupted or out of time."
+    "--payload", "kind", metavar="KIND", help="Kind of INPUT, where its keys do not tell."
 )
+@click.option("--keep", is_flag=True, help="Leave the task alone when interrupted or out of time.")
 @pass_options
 def run_command(
     options: Options, name: str, input_name: str, output: str | None, kind: str | None, keep: bool
@@ -52,16 +59,19 @@ def run_command(
     values = read_input(input_name)
     if output is not None:
         check_writable(output)
-    with Progress() as progress:
-        resource = options.open(name, on_wait=progress.waiting)
-        payload = choose_payload(values, resource.payloads(), kind, name)
-        run = _Run(options, progress, resource, address(name, resource), keep)
-        try:
-            run.take(payload, output)
-        finally:
+    with tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+        with Progress() as progress:
+            resource = options.open(name, on_wait=progress.waiting)
+            payload = choose_payload(values, resource.payloads(), kind, name)
+            run = _Run(options, progress, resource, address(name, resource), keep)
+            run.take(payload, output, cast(BinaryIO, spool))
             resource.close()
-    if output is None:
-        run.print_result()
+        if output is None:
+            try:
+                print_result(cast(BinaryIO, spool))
+            except OSError:
+                run.say_where()
+                raise
 
 
 def address(name: str, resource: QuantumResource) -> str:
@@ -71,8 +81,31 @@ def address(name: str, resource: QuantumResource) -> str:
     return name if known else f"{name}:{resource_id}"
 
 
+def print_result(spool: BinaryIO) -> None:
+    """Copy a result to standard output, unchanged."""
+    spool.seek(0)
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
+    sys.stdout.flush()
+    shutil.copyfileobj(spool, sys.stdout.buffer)
+    if sys.stdout.isatty():
+        sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
+
+
+def save_result(task: Task, output: str) -> None:
+    """Write the result of a task that has completed to a file."""
+    try:
+        task.save_result(output)
+    except OSError as error:
+        if not isinstance(error, QrmiError):
+            # A write that fails names no file, and another names the temporary one.
+            error.filename = output
+        raise
+
+
 class _Run:
-    """One run, and what it has begun and must undo."""
+    """One run: what it has begun, and how that is undone."""
 
     def __init__(
         self, options: Options, progress: Progress, resource: QuantumResource, name: str, keep: bool
@@ -85,41 +118,127 @@ class _Run:
         self._deadline = Deadline(options.timeout)
         self._token: str | None = None
         self._task: Task | None = None
-        self._delivered = False
-        self._result = tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES)  # noqa: SIM115
 
-    def take(self, payload: Payload, output: str | None) -> None:
-        """Acquire, submit, wait, fetch the result and release, whatever happens."""
+    def take(self, payload: Payload, output: str | None, spool: BinaryIO) -> None:
+        """Acquire, submit, wait, fetch the result and release; undo on every way out."""
         try:
             self._acquire()
             task = self._submit(payload)
-            task.wait(self._left())
+            self._wait(task)
             self._progress.doing("fetching the result")
             if output is None:
-                self._resource.write_task_result(task.id, self._result)  # type: ignore[arg-type]
+                self._resource.write_task_result(task.id, spool)
             else:
-                task.save_result(output)
+                save_result(task, output)
         except BaseException as error:
-            self._clean_up(error)
+            self._undo(error)
             self._summarise(output)
             raise
         self._release(cancel_pending=False)
         self._summarise(output)
 
-    def print_result(self) -> None:
-        """Write the result to standard output."""
+    def say_where(self) -> None:
+        """Say how to find the task again."""
+        if self._task is not None:
+            say(f"task {self._task.id} is kept: {self._command('task result', self._task.id)}")
+
+    def _acquire(self) -> None:
+        if self._resource.holds_acquisition():
+            self._progress.doing("acquiring")
+            with self._options.signals.fragile():
+                self._token = self._resource.acquire(self._left())
+
+    def _submit(self, payload: Payload) -> Task:
+        self._progress.doing("submitting")
+        with self._options.signals.fragile():
+            task = self._task = self._resource.run(
+                payload, self._left(), on_transition=self._progress.moved
+            )
+            self._progress.watch(task)
+            say(f"task {task.id} started on {self._name}")
+        return task
+
+    def _wait(self, task: Task) -> None:
         try:
-            self._result.seek(0)
-            shutil.copyfileobj(self._result, sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            raise
-        except OSError:
-            self._say_where()
-            raise
+            task.wait(self._left())
+        except WaitTimeoutError as error:
+            # Whether it goes on is told apart, once it is known.
+            seen = error.status.name if error.status is not None else "not seen yet"
+            raise WaitTimeoutError(
+                f"task {task.id} has not ended in {self._options.timeout:g} s (it is {seen})",
+                status=error.status,
+                resource_id=error.resource_id,
+                task_id=task.id,
+            ) from error
 
     def _left(self) -> float | None:
         left = self._deadline.remaining()
         if self._options.timeout and not left:
             raise WaitTimeoutError("the time is up", resource_id=self._resource.resource_id())
         return left
+
+    def _undo(self, error: BaseException) -> None:
+        stop = isinstance(error, KeyboardInterrupt | WaitTimeoutError) and not self._keep
+        task = self._task
+        try:
+            with within(Deadline(_CLEANUP_SECONDS)):
+                if task is not None and not isinstance(error, TaskFailedError | TaskCancelledError):
+                    # One that has completed meanwhile keeps its result.
+                    if stop and not task.state.final:
+                        self._stop(task)
+                    else:
+                        self.say_where()
+                self._release(cancel_pending=stop)
+        except KeyboardInterrupt:
+            if task is not None:
+                say(f"task {task.id} may go on: {self._command('task stop', task.id)}")
+            raise
+
+    def _stop(self, task: Task) -> None:
+        self._progress.doing("stopping")
+        try:
+            task.stop()
+            say(f"task {task.id} was asked to stop")
+        except QrmiError as failure:
+            again = self._command("task stop", task.id)
+            say(
+                f"warning: task {task.id} could not be stopped: {describe(failure)}; again: {again}"
+            )
+
+    def _release(self, *, cancel_pending: bool) -> None:
+        token, self._token = self._token, None
+        if token is None:
+            return
+        self._progress.doing("releasing")
+        try:
+            self._resource.release(token, cancel_pending=cancel_pending)
+        except QrmiError as failure:
+            again = self._command("release", token)
+            say(f"warning: {self._name} was not released: {describe(failure)}; again: {again}")
+
+    def _summarise(self, output: str | None) -> None:
+        task = self._task
+        if task is None or not self._options.as_json:
+            return
+        summary = {
+            "task": task.id,
+            "resource": self._name,
+            "status": task.state.status.name if task.state.status is not None else None,
+            "history": [
+                {"status": move.status.name, "at": move.at.isoformat()} for move in task.history
+            ],
+            "usage": self._usage(task),
+        }
+        # Standard output is the result's, unless that has a file of its own.
+        click.echo(json.dumps(summary, ensure_ascii=False), err=output is None)
+
+    def _usage(self, task: Task) -> dict[str, Any] | None:
+        if not task.state.final or not self._resource.supports("task_usage"):
+            return None
+        with suppress(QrmiError), within(Deadline(_CLEANUP_SECONDS)):
+            return task.usage().to_dict()
+        return None
+
+    def _command(self, command: str, argument: str) -> str:
+        config = ["--config", self._options.config] if self._options.config else []
+        return shlex.join(["qrmi", *command.split(), *config, self._name, argument])

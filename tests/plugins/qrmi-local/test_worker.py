@@ -127,6 +127,17 @@ def test_no_more_tasks_run_than_there_are_slots(make_resource, slow, until) -> N
     assert status.pending_job_count == 2
 
 
+def test_tasks_run_in_a_store_without_wal(home, make_resource, bell) -> None:
+    store = Store(home, journal_mode="delete")
+    aer = make_resource()
+    tasks = [aer.run(bell) for _ in range(20)] if store.journal_mode() == "delete" else []
+    done, pending = wait(tasks, 60)
+    assert len(done) == 20
+    assert pending == []
+    assert not (home / "store.db-wal").exists()
+    store.close()
+
+
 def test_a_worker_leaves_when_it_is_idle_and_another_comes(
     make_resource, bell, home, until
 ) -> None:
@@ -180,11 +191,11 @@ def test_a_worker_starts_whatever_folder_and_relative_path_the_caller_uses(
 LIMITED = """
 import resource, sys
 from qrmi_core import Payload, QuantumResource
-resource.setrlimit(resource.RLIMIT_FSIZE, (2_000_000, 2_000_000))
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
 circuit = (
     'OPENQASM 3.0; include "stdgates.inc"; bit[16] c; qubit[16] q; h q; c = measure q;'
 )
-document = {"pubs": [[circuit, None, 1_000_000]], "version": 2, "options": {}}
+document = {"pubs": [[circuit, None, 200_000]], "version": 2, "options": {}}
 aer = QuantumResource("aer", "local", {"QRMI_LOCAL_HOME": sys.argv[1]})
 payload = Payload.QiskitPrimitive(input=document, program_id="sampler")
 print(aer.task_start(payload))

@@ -6,6 +6,7 @@ import datetime
 import logging
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import ModuleType
 from typing import BinaryIO
 
@@ -212,9 +213,11 @@ class LocalDriver(Driver):
 
     def task_usage(self, task_id: str) -> TaskUsage:
         task = self._current(task_id)
-        ran = task.started is not None and task.finished is not None
+        seconds = None
+        if task.started is not None and task.finished is not None:
+            seconds = max(0.0, task.finished - task.started)
         return TaskUsage(
-            quantum_seconds=max(0.0, task.finished - task.started) if ran else None,  # type: ignore[operator]
+            quantum_seconds=seconds,
             created_at=_time(task.created),
             started_at=_time(task.started),
             finished_at=_time(task.finished),
@@ -275,20 +278,17 @@ class LocalDriver(Driver):
         )
 
 
-class _translated:
-    """Turns what engines raise into the library's errors."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        match error:
-            case EngineError():
-                raise InvalidInputError(str(error)) from error
-            case UnknownResource() if "pip install" in str(error):
-                raise ConfigError(str(error)) from error
-            case UnknownResource():
-                raise ResourceNotFoundError(str(error)) from error
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn what engines raise into the library's errors."""
+    try:
+        yield
+    except EngineError as error:
+        raise InvalidInputError(str(error)) from error
+    except UnknownResource as error:
+        # Of a resource whose simulator is missing the message tells what to install.
+        kind = ConfigError if "pip install" in str(error) else ResourceNotFoundError
+        raise kind(str(error)) from error
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:

@@ -1,0 +1,58 @@
+"""`qrmi plugins`: what is installed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from qrmi_core.cli.app import COMMAND_NAMES, Command, Options, load_command, pass_options, say
+from qrmi_core.cli.exits import USAGE, describe
+from qrmi_core.cli.output import table
+from qrmi_core.errors import PluginError, QrmiError
+from qrmi_core.registry import COMMANDS, DRIVERS, PluginInfo, check, installed
+
+
+@click.command("plugins", cls=Command)
+@click.option("--check", "do_check", is_flag=True, help="Import each, and say what is wrong.")
+@pass_options
+@click.pass_context
+def plugins_command(context: click.Context, options: Options, do_check: bool) -> None:
+    """List the installed drivers and commands."""
+    infos = [("driver", info) for info in installed(DRIVERS)]
+    infos += [("command", info) for info in installed(COMMANDS)]
+    data: list[dict[str, Any]] = [
+        {
+            "kind": kind,
+            "name": info.name,
+            "distribution": info.distribution,
+            "version": info.version,
+            "target": info.target,
+            **({"error": _wrong(kind, info)} if do_check else {}),
+        }
+        for kind, info in infos
+    ]
+    heads = ["KIND", "NAME", "DISTRIBUTION", "VERSION", "TARGET", *(["CHECK"] if do_check else [])]
+    rows = [[row[key.lower()] for key in heads[:5]] for row in data]
+    if do_check:
+        rows = [[*row, item["error"] or "ok"] for row, item in zip(rows, data, strict=True)]
+    options.show(data, table(heads, rows))
+    if not infos:
+        say("no plugin is installed; pip install 'qrmi-local[all]' brings simulators")
+    if any(row.get("error") for row in data):
+        context.exit(USAGE)
+
+
+def _wrong(kind: str, info: PluginInfo) -> str | None:
+    """What is wrong with a plugin, None if nothing is."""
+    error: QrmiError | None = None
+    if kind == "driver":
+        error = check(info)
+    elif info.name in COMMAND_NAMES:
+        error = PluginError(f"qrmi has a command {info.name} of its own, which is used")
+    else:
+        try:
+            load_command(info.name)
+        except QrmiError as wrong:
+            error = wrong
+    return describe(error) if error else None

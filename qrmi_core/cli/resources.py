@@ -1,0 +1,167 @@
+"""Commands about resources: which there are, their state, and reserving them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import click
+
+from qrmi_core.cli.app import Command, Options, pass_options, say
+from qrmi_core.cli.completion import names
+from qrmi_core.cli.exits import describe
+from qrmi_core.cli.output import table
+from qrmi_core.cli.progress import Progress
+from qrmi_core.errors import ConfigError, EnvVarNotSetError, QrmiError
+from qrmi_core.values import ResourceInfo
+
+_name = click.argument("name", shell_complete=names)
+
+
+@click.command("resources", cls=Command)
+@click.option("--type", "resource_type", metavar="TYPE", help="Only resources of this type.")
+@click.option(
+    "--filter",
+    "filters",
+    metavar="FILTER",
+    help="Only discovered ones that fit: key=value joined by &; num_qubits, max_shots, name, "
+    "is_simulator, status.",
+)
+@pass_options
+def resources_command(options: Options, resource_type: str | None, filters: str | None) -> None:
+    """List the resources: of the job, of the configuration, and those that can be discovered."""
+    from qrmi_core.discovery import conditions, parse_filters
+
+    conditions(parse_filters(filters))
+    with options.bounded():
+        found = [] if filters else list(_named(options, resource_type))
+        found += _discovered(options, resource_type, filters)
+    data = list({row["name"]: row for row in reversed(found)}.values())[::-1]
+    heads = ["name", "type", "num_qubits", "is_simulator", "status", "pending_job_count", "source"]
+    shown = ["NAME", "TYPE", "QUBITS", "SIMULATOR", "STATUS", "PENDING", "SOURCE"]
+    options.show(data, table(shown, [[row[key] for key in heads] for row in data]))
+
+
+def _row(name: str, kind: str, source: str, info: ResourceInfo | None = None) -> dict[str, Any]:
+    facts = attrs.asdict(info or ResourceInfo(name))
+    facts["status"] = facts["status"].name.lower() if facts["status"] is not None else None
+    return {"name": name, "type": str(kind), **facts, "source": source}
+
+
+def _named(options: Options, wanted: str | None) -> Iterator[dict[str, Any]]:
+    """The resources that are named in the job's environment and in configuration files."""
+    from qrmi_core.config import Config, config_files, job_resources
+
+    try:
+        for name, kind in job_resources().items():
+            if wanted in (None, kind):
+                yield _row(name, kind, "job")
+    except EnvVarNotSetError:
+        pass
+    for path in config_files(options.config):
+        for entry in Config.load(path).resources:
+            if not entry.is_dynamic and wanted in (None, entry.resource_type):
+                yield _row(entry.name, entry.resource_type, str(path))
+
+
+def _discovered(
+    options: Options, wanted: str | None, filters: str | None
+) -> Iterator[dict[str, Any]]:
+    """What the dynamic entries reach, and what each driver reaches with the environment."""
+    from qrmi_core.config import Config, config_files
+    from qrmi_core.discovery import ResourceProvider, can_discover
+    from qrmi_core.registry import find_driver, installed
+
+    for path in config_files(options.config):
+        for entry in Config.load(path).resources:
+            if entry.is_dynamic and wanted in (None, entry.resource_type):
+                provider = ResourceProvider(entry.resource_type, entry.environment)
+                for info in provider.infos(filters):
+                    name = f"{entry.name}:{info.resource_id}"
+                    yield _row(name, entry.resource_type, str(path), info)
+    for kind in [wanted] if wanted else sorted({info.name for info in installed()}):
+        try:
+            if wanted or can_discover(find_driver(kind)):
+                for info in ResourceProvider(kind, os.environ).infos(filters):
+                    yield _row(f"{kind}:{info.resource_id}", kind, "discovery", info)
+        except QrmiError as error:
+            if wanted:
+                raise
+            # One driver that is broken or has no settings does not hide the others.
+            if not isinstance(error, ConfigError):
+                say(f"warning: {kind}: {describe(error)}")
+
+
+@click.command("status", cls=Command)
+@_name
+@pass_options
+def status_command(options: Options, name: str) -> None:
+    """Print the state of a resource."""
+    resource = options.open(name)
+    with options.bounded():
+        data = resource.status().to_dict()
+    rows = [
+        (key.replace("_", " "), _capacity(value) if key == "capacity" else value)
+        for key, value in data.items()
+    ]
+    data |= {"resource": name, "metadata": resource.metadata()}
+    options.show(data, table(["resource", name], rows))
+
+
+def _capacity(value: dict[str, int] | None) -> str | None:
+    return f"{value['available_slots']} of {value['max_slots']} places free" if value else None
+
+
+@click.command("target", cls=Command)
+@_name
+@pass_options
+def target_command(options: Options, name: str) -> None:
+    """Print the description of the device for compilers, as the vendor sends it."""
+    with options.bounded():
+        text = options.open(name).target().value
+    if options.as_json:
+        try:
+            json.loads(text)
+        except ValueError:
+            text = json.dumps(text)
+    click.echo(text)
+
+
+@click.command("acquire", cls=Command)
+@_name
+@pass_options
+def acquire_command(options: Options, name: str) -> None:
+    """Reserve a resource and print the acquisition token.
+
+    The reservation outlives the command: give it back with `qrmi release NAME TOKEN`.
+    """
+    token = None
+    with Progress() as progress:
+        resource = options.open(name, on_wait=progress.waiting)
+        progress.doing("acquiring")
+        try:
+            with options.signals.fragile():
+                token = resource.acquire(options.timeout, detached=True)
+        except KeyboardInterrupt:
+            if token is not None:
+                resource.release(token)
+            raise
+    held = resource.holds_acquisition()
+    if not held:
+        say(f"warning: {name} cannot be reserved; the token stands for nothing")
+    options.show({"resource": name, "token": token, "held": held}, token)
+
+
+@click.command("release", cls=Command)
+@_name
+@click.argument("token")
+@click.option("--cancel", is_flag=True, help="Cancel what is still queued under it.")
+@pass_options
+def release_command(options: Options, name: str, token: str, cancel: bool) -> None:
+    """Give a reservation back."""
+    with options.bounded():
+        options.open(name).release(token, cancel_pending=cancel)
+    options.show({"resource": name, "released": True}, f"{name} is released")

@@ -1,0 +1,150 @@
+"""Plugins: found without importing, loaded one at a time, broken ones named."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sites import DRIVER, add_distribution
+
+from qrmi_core import PluginError, UnsupportedResourceTypeError
+from qrmi_core.registry import COMMANDS, DISTRIBUTIONS, check, find_driver, installed, load
+
+
+def add_driver(site: Path, name: str, source: str, attribute: str = "Driver") -> None:
+    module = f"qrmi_test_{name}"
+    add_distribution(
+        site,
+        f"qrmi-test-{name}",
+        drivers={name: f"{module}:{attribute}"},
+        modules={module: source},
+    )
+
+
+def test_a_driver_is_found_by_its_type(site: Path) -> None:
+    add_driver(site, "good", DRIVER)
+    driver = find_driver("good")
+    assert driver is sys.modules["qrmi_test_good"].Driver  # type: ignore[attr-defined]
+
+
+def test_several_types_may_point_at_one_class(site: Path) -> None:
+    target = "qrmi_test_two:Driver"
+    add_distribution(
+        site, "two", drivers={"one": target, "other": target}, modules={"qrmi_test_two": DRIVER}
+    )
+    assert find_driver("one") is find_driver("other")
+
+
+def test_listing_imports_nothing(site: Path) -> None:
+    add_driver(site, "exits", "import sys; sys.exit(3)")
+    (info,) = (info for info in installed() if info.name == "exits")
+    assert (info.distribution, info.version) == ("qrmi-test-exits", "1.0")
+    assert info.target == "qrmi_test_exits:Driver"
+    assert "qrmi_test_exits" not in sys.modules
+
+
+def test_only_the_driver_asked_for_is_imported(site: Path) -> None:
+    add_driver(site, "good", DRIVER)
+    add_driver(site, "other", DRIVER)
+    find_driver("good")
+    assert "qrmi_test_other" not in sys.modules
+
+
+BROKEN = {
+    "import_error": ("from os import nothing_of_this_name", "ImportError"),
+    "missing_dependency": ("import a_module_nobody_has", "pip install qrmi-test-broken"),
+    "exits": ("import sys; sys.exit(3)", "it exits on import (status 3)"),
+    "fails_an_assertion": ("assert 1 == 2, 'no'", "AssertionError: no"),
+    "raises": ("raise ValueError('odd')", "ValueError: odd"),
+    "syntax_error": ("def (", "SyntaxError"),
+    "no_attribute": ("Other = 1", "AttributeError"),
+    "an_instance": ("Driver = 3", "not a Driver class but int"),
+    "another_class": ("class Driver: pass", "not a Driver class but the class Driver"),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_a_broken_driver_is_named_with_its_cause_and_harms_no_other(
+    site: Path, case: str
+) -> None:
+    source, cause = BROKEN[case]
+    add_driver(site, "broken", source)
+    add_driver(site, "good", DRIVER)
+    with pytest.raises(PluginError) as caught:
+        find_driver("broken")
+    for word in ("broken", "qrmi-test-broken 1.0", "qrmi_test_broken:Driver", cause):
+        assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert find_driver("good")
+    results = {info.name: check(info) for info in installed() if info.name in ("good", "broken")}
+    assert results["good"] is None
+    assert cause in str(results["broken"])
+
+
+def test_an_import_error_is_kept_as_the_cause(site: Path) -> None:
+    add_driver(site, "broken", "raise ValueError('odd')")
+    with pytest.raises(PluginError) as caught:
+        find_driver("broken")
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_a_name_claimed_twice_is_reported_before_either_is_imported(site: Path) -> None:
+    for letter in "ab":
+        module = f"qrmi_test_{letter}"
+        add_distribution(
+            site, f"dist-{letter}", drivers={"same": f"{module}:Driver"}, modules={module: DRIVER}
+        )
+    with pytest.raises(PluginError, match="same is claimed by several distributions") as caught:
+        find_driver("same")
+    assert "dist-a 1.0" in str(caught.value)
+    assert "dist-b 1.0" in str(caught.value)
+    assert not {"qrmi_test_a", "qrmi_test_b"} & set(sys.modules)
+
+
+def test_an_unknown_type_names_the_installed_ones(site: Path) -> None:
+    add_driver(site, "good", DRIVER)
+    with pytest.raises(UnsupportedResourceTypeError, match=r"'nope'.*installed: .*good"):
+        find_driver("nope")
+
+
+@pytest.mark.parametrize("kind", sorted(set(DISTRIBUTIONS) - {"local"}))
+def test_one_of_our_types_that_is_missing_names_the_pip_line(kind: str) -> None:
+    if any(info.name == kind for info in installed()):
+        pytest.skip("it is installed")
+    with pytest.raises(UnsupportedResourceTypeError) as caught:
+        find_driver(kind)
+    assert f"pip install {DISTRIBUTIONS[kind]}" in str(caught.value)
+
+
+def test_commands_are_a_group_of_their_own(site: Path) -> None:
+    add_distribution(
+        site, "cmd", commands={"hello": "qrmi_test_cmd:hello"}, modules={"qrmi_test_cmd": "hello=1"}
+    )
+    assert "hello" in [info.name for info in installed(COMMANDS)]
+    assert "hello" not in [info.name for info in installed()]
+    assert load("hello", COMMANDS) == 1
+
+
+def test_a_plugin_installed_while_the_caches_are_warm_is_found(
+    site: Path, tmp_path: Path
+) -> None:
+    """stevedore keeps entry points on disk by the times of folders; a new process must see ours."""
+    script = "from qrmi_core.registry import find_driver; import sys; find_driver(sys.argv[1])"
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(site), str(Path(__file__).parents[2])]),
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+    }
+    for name in ("first", "second"):
+        add_driver(site, name, DRIVER)
+        done = subprocess.run(
+            [sys.executable, "-c", script, name],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr

@@ -1,0 +1,49 @@
+"""Real distributions, built on the fly in a folder of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import dedent
+
+DRIVER = """
+from qrmi_core.testing import FakeVendor
+
+vendor = FakeVendor()
+Driver = vendor.driver()
+"""
+"""A module with a driver that works."""
+
+
+def add_distribution(
+    site: Path,
+    name: str,
+    *,
+    version: str = "1.0",
+    drivers: Mapping[str, str] | None = None,
+    commands: Mapping[str, str] | None = None,
+    modules: Mapping[str, str] | None = None,
+) -> None:
+    """Install a distribution into a folder as pip would.
+
+    Args:
+        site: The folder, which is or will be on the path.
+        name: The distribution's name.
+        version: Its version.
+        drivers: Entry points of the group ``qrmi.drivers``.
+        commands: Entry points of the group ``qrmi.commands``.
+        modules: Source text by module name.
+    """
+    info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+    groups = {"qrmi.drivers": drivers, "qrmi.commands": commands}
+    (info / "entry_points.txt").write_text(
+        "".join(
+            f"[{group}]\n" + "".join(f"{key} = {target}\n" for key, target in entries.items())
+            for group, entries in groups.items()
+            if entries
+        )
+    )
+    for module, source in (modules or {}).items():
+        (site / f"{module}.py").write_text(dedent(source))
