@@ -12,7 +12,7 @@ ARGS ?=
 
 EXAMPLE := docs/examples/qrmi-example
 DISTRIBUTIONS := . $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)) $(EXAMPLE)
-METADATA := setup.cfg pyproject.toml qrmi_core/_version.py $(wildcard plugins/*/pyproject.toml) $(EXAMPLE)/pyproject.toml
+METADATA := setup.cfg qrmi_core/_version.py $(wildcard plugins/*/pyproject.toml) $(EXAMPLE)/pyproject.toml
 SOURCES := $(shell find qrmi_core plugins $(EXAMPLE) -name build -prune -o -name '*.egg-info' -prune -o -name __pycache__ -prune -o -print)
 
 WORK := $(CURDIR)/.make

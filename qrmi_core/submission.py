@@ -7,7 +7,12 @@ import logging
 
 from qrmi_core.deadline import Sleep
 from qrmi_core.driver import Driver
-from qrmi_core.errors import CallTimeoutError, QrmiError, SubmissionUncertainError
+from qrmi_core.errors import (
+    CallTimeoutError,
+    DriverDefectError,
+    QrmiError,
+    SubmissionUncertainError,
+)
 from qrmi_core.payload import Payload
 
 _log = logging.getLogger(__name__)
@@ -54,11 +59,14 @@ def _submit(
                     # An earlier attempt may have succeeded, so this refusal settles nothing.
                     raise _uncertain(driver, tag, started, error) from error
                 raise
-            lost: Exception = error
+            lost: QrmiError = error
         except Exception as error:  # a defect after the request is as uncertain as a lost answer
-            lost = error
+            lost = DriverDefectError(f"the driver raised {type(error).__name__}: {error}")
+            lost.__cause__ = error
         _log.warning("the answer to submission %s was lost: %s", tag, lost)
         if driver.client_chooses_id:
+            if isinstance(lost, DriverDefectError):
+                break  # it would be the same the next time
             continue
         if not driver.supports("find_submission"):
             break
@@ -90,11 +98,9 @@ def _find(driver: Driver, tag: str, sleep: Sleep) -> str | None:
     return None
 
 
-def _still_at_work(error: Exception) -> bool:
+def _still_at_work(error: QrmiError) -> bool:
     """Whether the vendor may create the task after we have looked for it."""
-    return isinstance(error, CallTimeoutError) or (
-        isinstance(error, QrmiError) and error.status_code in _STILL_AT_WORK
-    )
+    return isinstance(error, CallTimeoutError) or error.status_code in _STILL_AT_WORK
 
 
 def _uncertain(

@@ -18,6 +18,8 @@ from qrmi_core.cli.exits import BROKEN_PIPE, describe, one_line, status_of
 from qrmi_core.cli.signals import Signals
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from qrmi_core.registry import PluginInfo
     from qrmi_core.resource import QuantumResource
 
@@ -185,6 +187,13 @@ class _Root(Group):
             command: click.Command = getattr(module, f"{cmd_name}_command")
             return command
         return load_command(cmd_name) if cmd_name in _further() else None
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        from click.shell_completion import CompletionItem
+
+        commands = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*map(CompletionItem, commands), *options]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         super().format_commands(ctx, formatter)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
 import click
-from click.shell_completion import CompletionItem, shell_complete
+from click.shell_completion import (
+    BashComplete,
+    CompletionItem,
+    add_completion_class,
+    shell_complete,
+    split_arg_string,
+)
 
 from qrmi_core.cli.app import Options
 
 
 def complete(cli: click.Command) -> int:
     """Answer the shell, which asks by the environment."""
+    add_completion_class(_Bash)
     return shell_complete(
         cli, {"obj": Options()}, "qrmi", "_QRMI_COMPLETE", os.environ["_QRMI_COMPLETE"]
     )
@@ -24,18 +31,53 @@ def names(
 ) -> list[CompletionItem]:
     """The names that begin like `incomplete`. No vendor is contacted."""
     options = context.find_object(Options) or Options()
-    return [CompletionItem(name) for name in _names(options) if name.startswith(incomplete)]
+    found = dict.fromkeys(_names(options, incomplete))
+    return [CompletionItem(name) for name in found if name.startswith(incomplete)]
 
 
-def _names(options: Options) -> Iterator[str]:
-    from qrmi_core.config import Config, config_files, job_resources
+def _names(options: Options, incomplete: str) -> Iterator[str]:
+    from qrmi_core.config import config_files, inspect, job_resources
+    from qrmi_core.discovery import ResourceProvider
     from qrmi_core.errors import QrmiError
     from qrmi_core.registry import installed
 
-    with contextlib.suppress(QrmiError):
+    with suppress(QrmiError):
         yield from job_resources()
     for path in config_files(options.config):
-        with contextlib.suppress(QrmiError):
-            yield from Config.load(path).resource_map
+        for entry in inspect(path).resources:
+            yield f"{entry.name}:" if entry.is_dynamic else entry.name
     for info in installed():
-        yield f"{info.name}:"
+        begun = incomplete and f"{info.name}:".startswith(incomplete[: len(info.name) + 1])
+        # The only type whose resources are on this machine.
+        if info.name == "local" and begun:
+            with suppress(QrmiError):
+                for found in ResourceProvider("local", os.environ).infos():
+                    yield f"local:{found.resource_id}"
+        else:
+            yield f"{info.name}:"
+
+
+class _Bash(BashComplete):
+    """bash takes a colon for the end of a word; in a name it is not."""
+
+    name = "bash"
+    _done = ""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """The words before the cursor, and the one it is in."""
+        index = int(os.environ["COMP_CWORD"])
+        words = [*split_arg_string(os.environ["COMP_WORDS"]), ""][1 : index + 1]
+        joined = [""]
+        for word in words:
+            if word == ":" or joined[-1].endswith(":"):
+                joined[-1] += word
+            else:
+                joined.append(word)
+        _, *arguments, incomplete = joined
+        self._done = incomplete[: incomplete.rfind(":") + 1]
+        return arguments, incomplete
+
+    def format_completion(self, item: CompletionItem) -> str:
+        """What bash is to put after the colon."""
+        item.value = item.value.removeprefix(self._done)
+        return super().format_completion(item)

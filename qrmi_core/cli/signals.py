@@ -25,12 +25,12 @@ class Signals:
         self._fragile = False
         self._pending: int | None = None
         self._former: dict[int, Any] = {}
+        self._former_alarm: Any = None
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._former[number] = signal.signal(number, self._handle)
-            self._former[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._expired)
         return self
 
     def __exit__(
@@ -74,6 +74,7 @@ class Signals:
             self._stop_timer()
             raise Interrupted(number)
         self._pending = number
+        self._former_alarm = signal.signal(signal.SIGALRM, self._expired)
         signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
         click.echo(
             f"qrmi: the answer under way is waited for, {GRACE_SECONDS:.0f} s at most; "
@@ -90,5 +91,7 @@ class Signals:
             raise Interrupted(number)
 
     def _stop_timer(self) -> None:
-        if self._former:
+        if self._former_alarm is not None:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._former_alarm)
+            self._former_alarm = None

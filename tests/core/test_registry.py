@@ -67,9 +67,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_a_broken_driver_is_named_with_its_cause_and_harms_no_other(
-    site: Path, case: str
-) -> None:
+def test_a_broken_driver_is_named_with_its_cause_and_harms_no_other(site: Path, case: str) -> None:
     source, cause = BROKEN[case]
     add_driver(site, "broken", source)
     add_driver(site, "good", DRIVER)
@@ -128,9 +126,7 @@ def test_commands_are_a_group_of_their_own(site: Path) -> None:
     assert load("hello", COMMANDS) == 1
 
 
-def test_a_plugin_installed_while_the_caches_are_warm_is_found(
-    site: Path, tmp_path: Path
-) -> None:
+def test_a_plugin_installed_while_the_caches_are_warm_is_found(site: Path, tmp_path: Path) -> None:
     """stevedore keeps entry points on disk by the times of folders; a new process must see ours."""
     script = "from qrmi_core.registry import find_driver; import sys; find_driver(sys.argv[1])"
     environment = {

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fakes import PAYLOAD, fake_resource
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from qrmi_core import (
     AuthenticationFailedError,

@@ -7,8 +7,7 @@ import itertools
 import logging
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from qrmi_core import Observation, QuantumResource, TaskStatus

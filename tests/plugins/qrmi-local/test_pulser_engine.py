@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from pulser import Pulse, Register, Sequence
 from pulser.devices import AnalogDevice, DigitalAnalogDevice, MockDevice
 from pulser.json.abstract_repr.deserializer import deserialize_device
 
-from qrmi_local.engines import EngineError, UnknownResource
-from qrmi_local.engines import pulser as engine
+from qrmi_local.engines import EngineError, UnknownResource, pulser as engine
 
 OMEGA = 2 * math.pi  # rad/us
 PAYLOADS = Path(__file__).parents[3] / "docs" / "examples" / "payloads"

@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from qiskit import QuantumCircuit, QuantumRegister, qasm3, transpile
 from qiskit.circuit import ClassicalRegister, Parameter, ParameterVector
 from qiskit_ibm_runtime import RuntimeEncoder, fake_provider
@@ -25,8 +24,7 @@ from qiskit_ibm_runtime.utils.backend_decoder import (
     properties_from_server_data,
 )
 
-from qrmi_local.engines import EngineError, UnknownResource, engine_for
-from qrmi_local.engines import qiskit as engine
+from qrmi_local.engines import EngineError, UnknownResource, engine_for, qiskit as engine
 
 HEADER = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 # As the published wrapper sends them: a Bell state on two qubits of a device.

@@ -33,7 +33,14 @@ from qrmi_core.values import (
     TaskStatus,
     TaskUsage,
 )
-from qrmi_local.engines import EngineError, UnknownResource, engine_for, pulser, qiskit
+from qrmi_local.engines import (
+    EngineError,
+    MissingExtra,
+    UnknownResource,
+    engine_for,
+    pulser,
+    qiskit,
+)
 from qrmi_local.pool import start_workers
 from qrmi_local.settings import LocalSettings
 from qrmi_local.store import Store, StoredTask
@@ -225,22 +232,11 @@ class LocalDriver(Driver):
 
     # Helpers
 
-    def _engine(self) -> ModuleType:
-        with _translated():
-            return engine_for(self.resource_id)
-
     def _check_resource(self) -> ModuleType:
         """The engine, once it is sure that the resource exists and its simulator is installed."""
-        engine = self._engine()
-        name = self.resource_id
         with _translated():
-            if engine is qiskit:
-                qiskit.known(name)
-            elif all(found.resource_id != name.upper() for found in pulser.resources()):
-                extra = "emu-mps" if name.upper() == "EMU_MPS" else "pulser"
-                raise UnknownResource(
-                    f"{name} needs a simulator: pip install 'qrmi-local[{extra}]'"
-                )
+            engine = engine_for(self.resource_id)
+            engine.known(self.resource_id)
         return engine
 
     def _find(self, task_id: str) -> StoredTask:
@@ -285,10 +281,10 @@ def _translated() -> Iterator[None]:
         yield
     except EngineError as error:
         raise InvalidInputError(str(error)) from error
+    except MissingExtra as error:
+        raise ConfigError(str(error)) from error
     except UnknownResource as error:
-        # Of a resource whose simulator is missing the message tells what to install.
-        kind = ConfigError if "pip install" in str(error) else ResourceNotFoundError
-        raise kind(str(error)) from error
+        raise ResourceNotFoundError(str(error)) from error
 
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """The simulators: what runs where, chosen by resource id.
 
-An engine is a module with `resources()`, `target(resource_id)`, `check(...)` and `run(...)`. This
+An engine is a module with `resources()`, `known(resource_id)`, `target(resource_id)`, `check(...)`
+and `run(...)`. This
 package and its engine modules import no simulator until `run` (or Pulser's `target`) is called.
 """
 
@@ -20,7 +21,11 @@ class EngineError(Exception):
 
 
 class UnknownResource(LookupError):
-    """No installed engine has a resource of this id."""
+    """No engine has a resource of this id."""
+
+
+class MissingExtra(UnknownResource):
+    """The engine's simulator is not installed; the message tells how to install it."""
 
 
 @attrs.frozen

@@ -26,8 +26,7 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import EstimatorV2, SamplerV2
 from qiskit_ibm_runtime import fake_provider
 
-from qrmi_local.engines import EngineError, one_line
-from qrmi_local.engines import qiskit as engine
+from qrmi_local.engines import EngineError, one_line, qiskit as engine
 from qrmi_local.engines._circuits import Program, check_isa, compact, load, widen
 
 try:

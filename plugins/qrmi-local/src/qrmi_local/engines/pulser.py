@@ -10,7 +10,7 @@ import random
 import warnings
 from typing import Any, Final
 
-from qrmi_local.engines import EngineError, Resource, UnknownResource, one_line
+from qrmi_local.engines import EngineError, MissingExtra, Resource, UnknownResource, one_line
 
 # Levels of an atom -> atoms. These take QuTiP seconds; each further one multiplies time and memory.
 MAX_ATOMS: Final = {2: 14, 3: 9}
@@ -18,6 +18,7 @@ MAX_MPS_ATOMS: Final = 80
 MAX_RUNS: Final = 1_000_000
 # Members of `pulser.devices`: one like the analog QPUs, one with local digital gates, one free.
 DEVICES: Final = ("AnalogDevice", "DigitalAnalogDevice", "MockDevice")
+EXTRAS: Final = {"EMU_FREE": "pulser", "EMU_MPS": "emu-mps"}
 ONE_STATE: Final = {"ground-rydberg": "r", "digital": "h"}
 
 
@@ -37,7 +38,7 @@ def target(resource_id: str) -> bytes:
     Raises:
         UnknownResource: There is no such resource.
     """
-    _known(resource_id)
+    known(resource_id)
     from pulser import devices
 
     return json.dumps(
@@ -96,7 +97,7 @@ def run(resource_id: str, sequence: bytes, job_runs: int, *, seed: int | None = 
         EngineError: The sequence cannot be simulated.
         UnknownResource: There is no such resource.
     """
-    name = _known(resource_id)
+    name = known(resource_id).resource_id
     check(sequence, job_runs)
     try:
         with warnings.catch_warnings():
@@ -110,15 +111,20 @@ def run(resource_id: str, sequence: bytes, job_runs: int, *, seed: int | None = 
     return json.dumps({"counter": ordered}, separators=(",", ":")).encode()
 
 
-def _known(resource_id: str) -> str:
+def known(resource_id: str) -> Resource:
+    """The resource of this id.
+
+    Raises:
+        UnknownResource: There is none.
+        MissingExtra: Its simulator is not installed.
+    """
     name = resource_id.upper()
-    extras = {"EMU_FREE": ("pulser_simulation", "pulser"), "EMU_MPS": ("emu_mps", "emu-mps")}
-    if name not in extras:
+    if name not in EXTRAS:
         raise UnknownResource(f"there is no Pulser simulator {resource_id!r}")
-    module, extra = extras[name]
-    if not _installed(module):
-        raise UnknownResource(f"{name} needs a simulator: pip install 'qrmi-local[{extra}]'")
-    return name
+    for found in resources():
+        if found.resource_id == name:
+            return found
+    raise MissingExtra(f"{name} needs a simulator: pip install 'qrmi-local[{EXTRAS[name]}]'")
 
 
 def _installed(simulator: str) -> bool:

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from qrmi_local.engines import EngineError, Resource, UnknownResource
+from qrmi_local.engines import EngineError, MissingExtra, Resource, UnknownResource
 
 PROGRAMS: Final = ("sampler", "estimator")
 AER: Final = Resource("aer", num_qubits=30, max_shots=1_000_000, is_simulator=True)
@@ -83,10 +83,11 @@ def known(resource_id: str) -> Resource:
     """The resource of this id.
 
     Raises:
-        UnknownResource: There is none, or the extra `qiskit` is not installed.
+        UnknownResource: There is none.
+        MissingExtra: The extra `qiskit` is not installed.
     """
     if not _installed():
-        raise UnknownResource(f"{resource_id} needs Qiskit: pip install 'qrmi-local[qiskit]'")
+        raise MissingExtra(f"{resource_id} needs Qiskit: pip install 'qrmi-local[qiskit]'")
     if resource_id == AER.resource_id:
         return AER
     if resource_id not in _snapshots():

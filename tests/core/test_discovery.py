@@ -1,0 +1,191 @@
+"""Discovery: the filter grammar, the order, and what drivers bring."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import string
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+from hypothesis import given, strategies as st
+from sites import add_distribution
+
+from qrmi_core import (
+    Driver,
+    DriverDefectError,
+    InvalidInputError,
+    ResourceInfo,
+    ResourceProvider,
+    ResourceStatusCode,
+    Settings,
+    UnsupportedResourceTypeError,
+)
+from qrmi_core.discovery import FILTERS, can_discover, conditions, parse_filters
+from qrmi_core.testing import FakeDriver, FakeVendor
+
+INFOS = [
+    ResourceInfo("unknown"),
+    ResourceInfo("busy", 5, 1000, False, ResourceStatusCode.Online, 7),
+    ResourceInfo("idle", 2, 100, True, ResourceStatusCode.Online, 0),
+    ResourceInfo("idle_too", 127, 1000, False, ResourceStatusCode.Paused, 0),
+    ResourceInfo("away", 27, None, False, ResourceStatusCode.Offline, None),
+]
+
+
+@pytest.fixture
+def provider(site: Path) -> ResourceProvider:
+    # The drivers are those below, in this module under whichever name pytest has imported it.
+    source = "import sys; here = sys.modules[{!r}]; Found = here.Found; Hidden = here.Hidden"
+    add_distribution(
+        site,
+        "found",
+        drivers={"found": "qrmi_test_found:Found", "hidden": "qrmi_test_found:Hidden"},
+        modules={"qrmi_test_found": source.format(__name__)},
+    )
+    Found.seen.clear()
+    return ResourceProvider("found", {"QRMI_JOB_TIMEOUT_SECONDS": "5"})
+
+
+class Found(FakeDriver):
+    vendor = FakeVendor()
+    own_filters = frozenset({"colour"})
+    seen: ClassVar[list[dict[str, str]]] = []
+    error: ClassVar[Exception | None] = None
+
+    @classmethod
+    def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
+        assert settings.job_timeout_seconds == 5
+        cls.seen.append(dict(filters))
+        if cls.error:
+            raise cls.error
+        return INFOS
+
+
+class Hidden(Driver):
+    """A driver without `discover`."""
+
+
+def test_the_least_busy_comes_first_and_the_unknown_last(provider: ResourceProvider) -> None:
+    names = [info.resource_id for info in provider.infos()]
+    assert names == ["idle", "idle_too", "busy", "unknown", "away"]
+
+
+@pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        ("", {"unknown", "busy", "idle", "idle_too", "away"}),
+        ("num_qubits=5", {"busy", "idle_too", "away"}),
+        (" max_shots = 1000 & num_qubits = 6 ", {"idle_too"}),
+        ("name=idle*", {"idle", "idle_too"}),
+        ("name=?usy", {"busy"}),
+        ("name=[!b]*y", {"away"}),
+        ("name=IDLE", set()),
+        ("is_simulator=true", {"idle"}),
+        ("is_simulator=false", {"busy", "idle_too", "away"}),
+        ("status=online&&", {"busy", "idle"}),
+    ],
+)
+def test_filters_choose(provider: ResourceProvider, filters: str, names: set[str]) -> None:
+    assert {info.resource_id for info in provider.infos(filters)} == names
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [
+        "num_qubits",
+        "=5",
+        "num_qubits=-1",
+        "num_qubits=5.0",
+        "num_qubits=",
+        "max_shots=many",
+        "name=",
+        "name=[bad",
+        "name=**a",
+        "is_simulator=True",
+        "status=offline",
+        "status=Online",
+        "name=a&name=b",
+    ],
+)
+def test_a_bad_filter_is_refused_before_any_request(
+    provider: ResourceProvider, filters: str
+) -> None:
+    with pytest.raises(InvalidInputError, match="filter"):
+        provider.infos(filters)
+    assert Found.seen == []
+
+
+def test_the_driver_sees_the_filters_and_its_own_are_not_unknown(
+    provider: ResourceProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.infos("colour=red&num_qubits=3")
+    assert Found.seen == [{"colour": "red", "num_qubits": "3"}]
+    assert not caplog.records
+
+
+def test_an_unknown_key_warns(provider: ResourceProvider, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert len(provider.infos("size=3")) == len(INFOS)
+    assert "filter size is unknown" in caplog.text
+
+
+def test_resources_are_ready_to_use_and_the_environment_is_left_alone(
+    provider: ResourceProvider,
+) -> None:
+    before = dict(os.environ)
+    resources = provider.resources("is_simulator=false")
+    assert [resource.resource_id() for resource in resources] == ["idle_too", "busy", "away"]
+    assert resources[0].resource_type() == "found"
+    assert resources[0].status().status is ResourceStatusCode.Online
+    assert dict(os.environ) == before
+
+
+def test_the_least_busy_is_the_first_or_none(provider: ResourceProvider) -> None:
+    best = provider.least_busy()
+    assert best is not None
+    assert best.resource_id() == "idle"
+    assert provider.least_busy("num_qubits=1000") is None
+
+
+def test_a_driver_that_cannot_discover_says_so(provider: ResourceProvider) -> None:
+    assert can_discover(Found)
+    assert not can_discover(Hidden)
+    with pytest.raises(UnsupportedResourceTypeError, match="hidden:ID"):
+        ResourceProvider("hidden", {})
+
+
+def test_a_defect_of_the_driver_is_named_as_one(
+    provider: ResourceProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Found, "error", KeyError("backends"))
+    with pytest.raises(DriverDefectError, match="found raised KeyError"):
+        provider.infos()
+
+
+words = st.text(string.ascii_letters + string.digits + "_*?.-", min_size=1)
+
+
+@given(st.dictionaries(words, words), st.sampled_from(["&", " & ", "&&", "& &"]))
+def test_what_was_joined_is_split_again(filters: dict[str, str], joint: str) -> None:
+    text = joint.join(f"{key}={value}" for key, value in filters.items())
+    assert parse_filters(text) == filters
+
+
+@given(st.text())
+def test_any_text_is_filters_or_invalid_input(text: str) -> None:
+    with contextlib.suppress(InvalidInputError):
+        conditions(parse_filters(text))
+
+
+@given(st.sampled_from(sorted(FILTERS)), st.text())
+def test_any_value_is_a_condition_or_invalid_input(key: str, value: str) -> None:
+    try:
+        (condition,) = conditions({key: value})
+    except InvalidInputError:
+        return
+    for info in INFOS:
+        assert condition(info) in (True, False)
