@@ -91,12 +91,14 @@ def test_a_task_whose_worker_dies_fails_with_the_signal_and_the_next_one_runs(
         assert "Segmentation fault" in task.logs()
 
 
-def test_a_task_whose_worker_and_watcher_die_fails_at_the_next_look(running, home) -> None:
-    _, task = running
+def test_a_task_whose_worker_and_watcher_die_fails_at_the_next_look(running, home, until) -> None:
+    aer, task = running
     pid = stored(home, task.id).pid
     assert pid
     for victim in (parent_of(pid), pid):
         os.kill(victim, signal.SIGKILL)
+    until(lambda: is_gone(pid), 5)
+    assert [info.status for info in aer.task_list()] == [TaskStatus.Failed]
     assert task.wait(5) is TaskStatus.Failed
     with pytest.raises(TaskFailedError, match="gone without a word"):
         task.result(0)

@@ -25,6 +25,7 @@ def local() -> None:
 def info(as_json: bool) -> None:
     """Show where the store is and what is in it."""
     settings, store = _open()
+    store.settle()
     counts = store.counts()
     facts: dict[str, Any] = {
         "home": str(settings.home),

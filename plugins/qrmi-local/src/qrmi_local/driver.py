@@ -207,6 +207,7 @@ class LocalDriver(Driver):
         self._store.stop(self._find(task_id).id)
 
     def task_list(self) -> Iterable[TaskInfo]:
+        self._store.settle()
         return [
             TaskInfo(task.id, task.status, _time(task.created))
             for task in self._store.tasks_of(self.resource_id)
