@@ -148,6 +148,6 @@ def _not_installed(name: str, group: str) -> QrmiError:
     names: Iterable[str] = dict.fromkeys(info.name for info in installed(group))
     advice = f"; pip install {DISTRIBUTIONS[name]}" if name in DISTRIBUTIONS else ""
     return UnsupportedResourceTypeError(
-        f"no plugin for resource type {name!r} is installed{advice}"
+        f"no plugin for resource type {str(name)!r} is installed{advice}"
         f" (installed: {', '.join(names) or 'none'})"
     )

@@ -45,7 +45,8 @@ class Options:
         """The resource of this name."""
         from qrmi_core.config import open_resource
 
-        return open_resource(name, self.config, sleep=self.signals.sleep, **how)
+        with self.bounded():  # for discovery, where the name is a dynamic entry
+            return open_resource(name, self.config, sleep=self.signals.sleep, **how)
 
     def bounded(self) -> AbstractContextManager[None]:
         """Bounds the requests made in the block by the time-out."""
@@ -256,6 +257,8 @@ def execute(argv: list[str]) -> int:
             status = _run(argv or ["--help"], options)
             if sys.stdout is not None:
                 sys.stdout.flush()
+        except SystemExit:  # of a plugin's command
+            raise
         except BaseException as error:
             return _report(error, options.verbosity)
     return status
@@ -308,15 +311,17 @@ class _Handler(logging.Handler):
 @contextmanager
 def _logging() -> Iterator[None]:
     root, handler = logging.getLogger(), _Handler()
-    level = root.level
-    root.addHandler(handler)
     # Its records hold whole addresses, and those of presigned requests are secrets.
-    logging.getLogger("urllib3").setLevel(logging.WARNING)
+    requests = logging.getLogger("urllib3")
+    levels = root.level, requests.level
+    root.addHandler(handler)
+    requests.setLevel(logging.WARNING)
     try:
         yield
     finally:
         root.removeHandler(handler)
-        root.setLevel(level)
+        root.setLevel(levels[0])
+        requests.setLevel(levels[1])
 
 
 def _set_level(verbosity: int) -> None:

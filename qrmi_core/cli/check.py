@@ -106,7 +106,7 @@ def _of_resources(
             yield name, "environment", list(_of_environment(name, kind, job))
     for report in reports:
         for entry in report.resources:
-            if wanted in (None, entry.name):
+            if wanted in (None, entry.name) or (entry.is_dynamic and head == entry.name):
                 source = str(report.path)
                 found = _of_entry(entry.name, entry.resource_type, entry.environment, source)
                 yield entry.name, source, list(found)

@@ -28,6 +28,7 @@ TIMED_OUT = 4
 SERVICE = 5
 UNCERTAIN = 6
 DEFECT = 70
+INTERRUPTED = 130
 BROKEN_PIPE = 141
 SIGNAL_BASE = 128
 """A signal ends the command with this and its number, as shells show it."""
@@ -48,6 +49,8 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (TaskNotFoundError, USAGE),
     (QrmiError, SERVICE),
     (click.ClickException, USAGE),
+    (click.Abort, INTERRUPTED),
+    (KeyboardInterrupt, INTERRUPTED),
     (BrokenPipeError, BROKEN_PIPE),
     (OSError, USAGE),
     (BaseException, DEFECT),
@@ -89,7 +92,7 @@ def describe(error: BaseException) -> str:
             text = f"{name!s}: {reason}"
         case OSError(strerror=str(reason)):
             text = reason
-        case KeyboardInterrupt():
+        case KeyboardInterrupt() | click.Abort():
             text = "interrupted"
         case _:
             text = f"{type(error).__name__}: {error}; this is a defect of qrmi, -vv shows where"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import click
@@ -17,6 +17,9 @@ from qrmi_core.cli.output import table
 from qrmi_core.cli.progress import Progress
 from qrmi_core.errors import ConfigError, EnvVarNotSetError, QrmiError
 from qrmi_core.values import ResourceInfo
+
+if TYPE_CHECKING:
+    from qrmi_core.config import Config
 
 _name = click.argument("name", shell_complete=names)
 
@@ -33,12 +36,14 @@ _name = click.argument("name", shell_complete=names)
 @pass_options
 def resources_command(options: Options, resource_type: str | None, filters: str | None) -> None:
     """List the resources: of the job, of the configuration, and those that can be discovered."""
+    from qrmi_core.config import Config, config_files
     from qrmi_core.discovery import conditions, parse_filters
 
     conditions(parse_filters(filters))
+    configs = [Config.load(path) for path in config_files(options.config)]
     with options.bounded():
-        found = [] if filters else list(_named(options, resource_type))
-        found += _discovered(options, resource_type, filters)
+        found = [] if filters else list(_named(configs, resource_type))
+        found += _discovered(configs, resource_type, filters)
     data = list({row["name"]: row for row in reversed(found)}.values())[::-1]
     heads = ["name", "type", "num_qubits", "is_simulator", "status", "pending_job_count", "source"]
     shown = ["NAME", "TYPE", "QUBITS", "SIMULATOR", "STATUS", "PENDING", "SOURCE"]
@@ -51,9 +56,9 @@ def _row(name: str, kind: str, source: str, info: ResourceInfo | None = None) ->
     return {"name": name, "type": str(kind), **facts, "source": source}
 
 
-def _named(options: Options, wanted: str | None) -> Iterator[dict[str, Any]]:
+def _named(configs: Sequence[Config], wanted: str | None) -> Iterator[dict[str, Any]]:
     """The resources that are named in the job's environment and in configuration files."""
-    from qrmi_core.config import Config, config_files, job_resources
+    from qrmi_core.config import job_resources
 
     try:
         for name, kind in job_resources().items():
@@ -61,38 +66,43 @@ def _named(options: Options, wanted: str | None) -> Iterator[dict[str, Any]]:
                 yield _row(name, kind, "job")
     except EnvVarNotSetError:
         pass
-    for path in config_files(options.config):
-        for entry in Config.load(path).resources:
+    for config in configs:
+        for entry in config.resources:
             if not entry.is_dynamic and wanted in (None, entry.resource_type):
-                yield _row(entry.name, entry.resource_type, str(path))
+                yield _row(entry.name, entry.resource_type, str(config.path))
 
 
 def _discovered(
-    options: Options, wanted: str | None, filters: str | None
+    configs: Sequence[Config], wanted: str | None, filters: str | None
 ) -> Iterator[dict[str, Any]]:
     """What the dynamic entries reach, and what each driver reaches with the environment."""
-    from qrmi_core.config import Config, config_files
     from qrmi_core.discovery import ResourceProvider, can_discover
     from qrmi_core.registry import find_driver, installed
 
-    for path in config_files(options.config):
-        for entry in Config.load(path).resources:
+    def rows(head: str, kind: str, source: str, environment: Mapping[str, str]) -> list[Any]:
+        infos = ResourceProvider(kind, environment).infos(filters)
+        return [_row(f"{head}:{info.resource_id}", kind, source, info) for info in infos]
+
+    for config in configs:
+        for entry in config.resources:
             if entry.is_dynamic and wanted in (None, entry.resource_type):
-                provider = ResourceProvider(entry.resource_type, entry.environment)
-                for info in provider.infos(filters):
-                    name = f"{entry.name}:{info.resource_id}"
-                    yield _row(name, entry.resource_type, str(path), info)
+                source = str(config.path)
+                try:
+                    yield from rows(entry.name, entry.resource_type, source, entry.environment)
+                except QrmiError as error:
+                    say(f"warning: {entry.name}: {describe(error)}")
     for kind in [wanted] if wanted else sorted({info.name for info in installed()}):
         try:
             if wanted or can_discover(find_driver(kind)):
-                for info in ResourceProvider(kind, os.environ).infos(filters):
-                    yield _row(f"{kind}:{info.resource_id}", kind, "discovery", info)
+                yield from rows(kind, kind, "discovery", os.environ)
+        except ConfigError as error:
+            # Not to have settings in the environment is no fault unless it was asked for.
+            if wanted:
+                say(f"warning: {kind}: {describe(error)}")
         except QrmiError as error:
             if wanted:
                 raise
-            # One driver that is broken or has no settings does not hide the others.
-            if not isinstance(error, ConfigError):
-                say(f"warning: {kind}: {describe(error)}")
+            say(f"warning: {kind}: {describe(error)}")
 
 
 @click.command("status", cls=Command)

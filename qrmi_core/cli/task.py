@@ -92,6 +92,8 @@ def result(options: Options, name: str, task_id: str, output: str | None) -> Non
                 save_result(task, output)
         if output is None:
             print_result(cast(BinaryIO, spool))
+    if output is not None and options.as_json:
+        options.show({"task": task_id, "status": "Completed", "output": output}, "")
 
 
 @task_command.command()

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from qrmi_core import InvalidInputError, Payload, UnsupportedPayloadError
 from qrmi_core.cli.inputs import choose_payload, read_input, split_object

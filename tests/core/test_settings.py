@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from qrmi_core import ConfigError, EnvVarNotSetError, Settings, setting
-from qrmi_core.settings import one_of, to_bool, to_count, to_seconds
+from qrmi_core.settings import HttpSettings, one_of, to_bool, to_count, to_seconds
 
 
 @attrs.frozen(kw_only=True)
@@ -145,3 +145,9 @@ def test_any_mapping_gives_settings_or_one_config_error(mapping: dict[str, str])
     except ConfigError:
         return
     assert settings.endpoint == mapping["QRMI_ACME_NEW_ENDPOINT"]
+
+
+def test_the_documentation_has_the_settings_of_all_resources() -> None:
+    page = (Path(__file__).parents[2] / "docs/configuration.md").read_text(encoding="utf-8")
+    for declaration in {**Settings.declarations(), **HttpSettings.declarations()}.values():
+        assert f"| `{declaration.names[0]}` | {declaration.help} |\n" in page
