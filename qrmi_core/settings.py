@@ -324,6 +324,12 @@ class HttpSettings(Settings):
         0.5,
         to_seconds,
     )
+    max_answer_bytes: int = _http(
+        "MAX_ANSWER_BYTES",
+        "The largest answer taken, results excepted; 67108864 (64 MiB) by default.",
+        64 << 20,
+        to_count,
+    )
     proxy: str | None = _http(
         "PROXY", "URL of the proxy; by default that of the environment (HTTPS_PROXY).", None
     )
@@ -339,11 +345,6 @@ class HttpSettings(Settings):
         """The policy that these settings describe."""
         from qrmi_core.http import HttpPolicy
 
-        ours = {field.name for field in attrs.fields(HttpSettings)}
         return HttpPolicy(
-            **{
-                field.name: getattr(self, field.name)
-                for field in attrs.fields(HttpPolicy)
-                if field.name in ours
-            }
+            **{field.name: getattr(self, field.name) for field in attrs.fields(HttpPolicy)}
         )
