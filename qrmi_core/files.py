@@ -18,8 +18,10 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     """
     target = Path(path)
     if _is_special(target):
-        with target.open("ab"):
-            return
+        # Not opened: whoever reads a pipe takes the closing for its end.
+        if not os.access(target, os.W_OK):
+            raise PermissionError(13, "Permission denied", str(target))
+        return
     descriptor, name = _temporary(target)
     os.close(descriptor)
     os.unlink(name)

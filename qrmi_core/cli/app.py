@@ -15,6 +15,7 @@ import click
 
 from qrmi_core._version import __version__
 from qrmi_core.cli.exits import BROKEN_PIPE, describe, one_line, status_of
+from qrmi_core.cli.output import say
 from qrmi_core.cli.signals import Signals
 
 if TYPE_CHECKING:
@@ -60,11 +61,6 @@ class Options:
 
 
 pass_options = click.make_pass_decorator(Options)
-
-
-def say(text: str) -> None:
-    """Tell the user something that is not the result."""
-    click.echo(f"qrmi: {text}", err=True)
 
 
 # Common options
@@ -292,7 +288,8 @@ def _report(error: BaseException, verbosity: int) -> int:
 def _drop_broken_stdout() -> None:
     """Let what cannot be written go nowhere, or Python complains about it at its end."""
     try:
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except OSError:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

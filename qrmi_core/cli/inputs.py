@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,12 @@ def read_input(name: str) -> dict[str, Any]:
     """
     title = "standard input" if name == "-" else name
     try:
-        data = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
+        if name != "-":
+            data = Path(name).read_bytes()
+        elif sys.stdin is not None:
+            data = sys.stdin.buffer.read()
+        else:
+            raise OSError(errno.EBADF, "it is closed")
         text = data.decode("utf-8-sig")
     except OSError as error:
         raise InvalidInputError(f"{title}: cannot be read: {error.strerror}") from error

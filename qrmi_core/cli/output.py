@@ -1,8 +1,18 @@
-"""Tables for people."""
+"""What people read: messages and tables."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+
+import click
+
+
+def say(text: str) -> None:
+    """Tell the user something that is not the result."""
+    # That nobody listens any more must not keep the command from undoing what it has begun.
+    with suppress(OSError):
+        click.echo(f"qrmi: {text}", err=True)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

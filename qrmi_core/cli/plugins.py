@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
-from qrmi_core.cli.app import COMMAND_NAMES, Command, Options, load_command, pass_options, say
+from qrmi_core.cli.app import COMMAND_NAMES, Command, Options, load_command, pass_options
 from qrmi_core.cli.exits import USAGE, describe
-from qrmi_core.cli.output import table
+from qrmi_core.cli.output import say, table
 from qrmi_core.errors import PluginError, QrmiError
 from qrmi_core.registry import COMMANDS, DRIVERS, PluginInfo, check, installed
 

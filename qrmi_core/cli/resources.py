@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from qrmi_core.cli.app import Command, Options, pass_options, say
+from qrmi_core.cli.app import Command, Options, pass_options
 from qrmi_core.cli.completion import names
 from qrmi_core.cli.exits import describe
-from qrmi_core.cli.output import table
+from qrmi_core.cli.output import say, table
 from qrmi_core.cli.progress import Progress
 from qrmi_core.errors import ConfigError, EnvVarNotSetError, QrmiError
 from qrmi_core.values import ResourceInfo

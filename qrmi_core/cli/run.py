@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import click
 
-from qrmi_core.cli.app import Command, Options, pass_options, say
+from qrmi_core.cli.app import Command, Options, pass_options
 from qrmi_core.cli.completion import names
 from qrmi_core.cli.exits import describe
 from qrmi_core.cli.inputs import choose_payload, read_input
+from qrmi_core.cli.output import say
 from qrmi_core.cli.progress import Progress
 from qrmi_core.deadline import Deadline, within
 from qrmi_core.errors import (
@@ -69,8 +70,9 @@ def run_command(
         if output is None:
             try:
                 print_result(cast(BinaryIO, spool))
-            except OSError:
-                run.say_where()
+            except OSError as error:
+                if not isinstance(error, BrokenPipeError):
+                    run.say_where()
                 raise
 
 

@@ -10,9 +10,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Self
 
-import click
-
 from qrmi_core.cli.exits import Interrupted
+from qrmi_core.cli.output import say
 
 GRACE_SECONDS = 10.0
 """How long an exchange that must not be torn may go on after a signal."""
@@ -76,10 +75,9 @@ class Signals:
         self._pending = number
         self._former_alarm = signal.signal(signal.SIGALRM, self._expired)
         signal.setitimer(signal.ITIMER_REAL, GRACE_SECONDS)
-        click.echo(
-            f"qrmi: the answer under way is waited for, {GRACE_SECONDS:.0f} s at most; "
-            "interrupt again to leave at once",
-            err=True,
+        say(
+            f"the answer under way is waited for, {GRACE_SECONDS:.0f} s at most; "
+            "interrupt again to leave at once"
         )
 
     def _expired(self, _number: int, _frame: FrameType | None) -> None:

@@ -7,10 +7,10 @@ from typing import Any, BinaryIO, cast
 
 import click
 
-from qrmi_core.cli.app import Group, Options, pass_options, say
+from qrmi_core.cli.app import Group, Options, pass_options
 from qrmi_core.cli.completion import names
 from qrmi_core.cli.inputs import choose_payload, read_input
-from qrmi_core.cli.output import table
+from qrmi_core.cli.output import say, table
 from qrmi_core.cli.progress import Progress
 from qrmi_core.cli.run import SPOOL_BYTES, address, print_result, save_result
 from qrmi_core.files import check_writable

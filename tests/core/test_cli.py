@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -137,7 +137,7 @@ def test_without_arguments_there_is_help(qrmi: Qrmi) -> None:
         (["nonsense"], "No such command 'nonsense'. (see qrmi --help)"),
         (["task"], "Missing command. (see qrmi task --help)"),
         (["run"], "Missing argument 'NAME'. (see qrmi run --help)"),
-        (["status", "--colour", "x"], "No such option '--colour'"),
+        (["status", "--colour", "x"], "--colour"),
         (["--timeout", "-1", "plugins"], "Invalid value for '--timeout'"),
         (["status", "x", "y"], "unexpected extra argument"),
     ],
@@ -782,10 +782,11 @@ def process(site: Path, vendor: FakeVendor, tmp_path: Path) -> Callable[..., Any
         *arguments: str,
         stdout: Any = subprocess.PIPE,
         stderr: Any = subprocess.PIPE,
+        program: Sequence[str] = (),
         **variables: str,
     ) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-c", "from qrmi_core.cli import run; run()", *arguments],
+            [*program, sys.executable, "-c", "from qrmi_core.cli import run; run()", *arguments],
             env={
                 **os.environ,
                 "PYTHONPATH": os.pathsep.join([str(site), str(ROOT)]),
@@ -885,8 +886,21 @@ def test_a_reader_that_goes_away_is_no_error_to_tell(process: Callable[..., Any]
     running.stdout.close()
     err = running.stderr.read()
     assert running.wait(timeout=20) == 141
-    assert "rror" not in err
+    assert [line for line in err.splitlines() if "started" not in line] == [
+        line for line in err.splitlines() if "Completed (" in line
+    ]
     running.stderr.close()
+
+
+def test_the_resource_is_released_although_nobody_reads_the_messages(
+    process: Callable[..., Any],
+) -> None:
+    running = process("run", "slow:qpu", "input.json", "--timeout", "1")
+    running.stderr.close()
+    running.stdout.close()
+    assert running.wait(timeout=20) == 4
+    assert called("task_stop")
+    assert called("release")
 
 
 @pytest.mark.parametrize("arguments", [["plugins"], ["run", "slow:qpu", "input.json"]])
@@ -899,6 +913,30 @@ def test_standard_output_that_is_full_is_one_line(
     assert running.returncode == 2
     assert err.splitlines()[-1] == "qrmi: error: No space left on device"
     assert ("qrmi task result slow:qpu task-2" in err) is (arguments[0] == "run")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("run slow:qpu input.json >&-", "standard output is closed"),
+        ("run slow:qpu - <&-", "standard input: cannot be read: it is closed"),
+    ],
+)
+def test_streams_that_are_closed_are_one_line(
+    process: Callable[..., Any], line: str, message: str
+) -> None:
+    running = process(FAKE_STATUS="Completed", program=["sh", "-c", f'"$0" "$@" {line}'])
+    _, err = running.communicate(timeout=20)
+    assert running.returncode == 2
+    assert err.splitlines()[-1] == f"qrmi: error: {message}"
+
+
+def test_the_output_may_be_a_pipe(process: Callable[..., Any]) -> None:
+    os.mkfifo("pipe")
+    with subprocess.Popen(["cat", "pipe"], stdout=subprocess.PIPE) as reader:
+        running = process("run", "slow:qpu", "input.json", "pipe", FAKE_STATUS="Completed")
+        _, err = running.communicate(timeout=20)
+        assert (running.returncode, reader.communicate(timeout=20)[0]) == (0, b"xxxxx"), err
 
 
 def test_a_terminal_gets_a_live_line(process: Callable[..., Any]) -> None:

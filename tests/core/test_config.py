@@ -396,3 +396,17 @@ def test_a_dynamic_entry_opens_the_least_busy_or_a_certain_one(fake: Path, tmp_p
     assert open_resource("any:fake_busy", file).resource_id() == "fake_busy"
     with pytest.raises(ConfigError, match="no entry other"):
         Config.load(file).resource("other")
+
+
+def test_a_dynamic_entry_without_an_online_resource_says_so(fake: Path, tmp_path: Path) -> None:
+    entry = {"name": "any", "type": "asleep", "environment": {}, "is_dynamic": True}
+    source = f"{DRIVER}\nDriver.discover = classmethod(lambda *_: [])\n"
+    add_distribution(
+        tmp_path / "site",
+        "asleep",
+        drivers={"asleep": "qrmi_test_asleep:Driver"},
+        modules={"qrmi_test_asleep": source},
+    )
+    config = Config.load(write(tmp_path / "c.json", {"resources": [entry]}))
+    with pytest.raises(ConfigError, match="no resource of any is online"):
+        config.resource("any")
