@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
@@ -256,7 +256,9 @@ def execute(argv: list[str]) -> int:
         except SystemExit:  # of a plugin's command
             raise
         except BaseException as error:
-            return _report(error, options.verbosity)
+            status = _report(error, options.verbosity)
+    for stream in (sys.stdout, sys.stderr):
+        _drop_broken(stream)
     return status
 
 
@@ -273,8 +275,6 @@ def _run(argv: list[str], options: Options) -> int:
 
 def _report(error: BaseException, verbosity: int) -> int:
     status = status_of(error)
-    if isinstance(error, OSError):
-        _drop_broken_stdout()
     if status == BROKEN_PIPE:
         return status
     say(f"error: {describe(error)}")
@@ -285,14 +285,15 @@ def _report(error: BaseException, verbosity: int) -> int:
     return status
 
 
-def _drop_broken_stdout() -> None:
-    """Let what cannot be written go nowhere, or Python complains about it at its end."""
+def _drop_broken(stream: TextIO | None) -> None:
+    """Let what cannot be written go nowhere, or Python ends with a status of its own."""
+    if stream is None:
+        return
     try:
-        if sys.stdout is not None:
-            sys.stdout.flush()
+        stream.flush()
     except OSError:
         with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class _Handler(logging.Handler):
