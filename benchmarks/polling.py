@@ -10,9 +10,10 @@ import statistics
 from collections.abc import Sequence
 from typing import cast
 
+from qrmi_core.errors import QrmiError
 from qrmi_core.polling import PollingPolicy, wait_for
 from qrmi_core.resource import QuantumResource
-from qrmi_core.task import Task, TaskState
+from qrmi_core.task import Task
 from qrmi_core.testing import FakeClock
 from qrmi_core.values import Observation, TaskStatus
 
@@ -32,24 +33,26 @@ class SimulatedResource:
         self.clock = FakeClock()
         self.sleep = self.clock.sleep
         self.calls = 0
+        self.on_transition = None
 
     def resource_id(self) -> str:
         """The id."""
         return "simulated"
 
-    def look(self, tasks: Sequence[Task]) -> None:
+    def look(self, tasks: Sequence[Task]) -> dict[Task, QrmiError]:
         """One status request for each task."""
         for task in tasks:
             self.calls += 1
             ended = self.clock() >= self.duration
             self.clock.advance(REQUEST_SECONDS)
             task.observe(Observation(TaskStatus.Completed if ended else TaskStatus.Running))
+        return {}
 
 
 def ours(duration: float) -> tuple[int, float]:
     """Requests and lateness in seconds of one wait of the library's."""
     resource = SimulatedResource(duration)
-    wait_for(Task(cast(QuantumResource, resource), "task", TaskState("the task")))
+    wait_for(Task(cast(QuantumResource, resource), "task"))
     return resource.calls, resource.clock() - duration
 
 

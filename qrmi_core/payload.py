@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import json
+import operator
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, Self
+from typing import Any, BinaryIO, ClassVar, Self, SupportsIndex
 
 import attrs
 
@@ -107,10 +108,14 @@ class Payload:
         Raises:
             InvalidInputError: A value is missing or malformed.
         """
+        return cls(**cls._required(mapping))
+
+    @classmethod
+    def _required(cls, mapping: Mapping[str, Any]) -> dict[str, Any]:
         missing = [key for key in cls.required_keys if key not in mapping]
         if missing:
             raise InvalidInputError(f"a {cls.kind} input needs {', '.join(missing)}")
-        return cls(**{key: mapping[key] for key in cls.required_keys})
+        return {key: mapping[key] for key in cls.required_keys}
 
 
 @attrs.frozen
@@ -131,19 +136,19 @@ class QiskitPrimitive(Payload):
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, Any]) -> Self:
         """Make it of ``{"program_id": ..., "parameters": {...}}``."""
-        missing = [key for key in cls.required_keys if key not in mapping]
-        if missing:
-            raise InvalidInputError(f"a {cls.kind} input needs {', '.join(missing)}")
-        if not isinstance(mapping["program_id"], str):
+        values = cls._required(mapping)
+        if not isinstance(values["program_id"], str):
             raise InvalidInputError("`program_id` must be a string, such as sampler")
-        return cls(input=mapping["parameters"], program_id=mapping["program_id"])
+        return cls(input=values["parameters"], program_id=values["program_id"])
 
 
-def _runs(_payload: object, _field: object, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"`job_runs` must be an int, not {type(value).__name__}")
-    if value < 1:
-        raise InvalidInputError(f"`job_runs` must be at least 1, not {value}")
+def _runs(value: SupportsIndex) -> int:
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"`job_runs` must be an integer, not {type(value).__name__}")
+    runs = operator.index(value)
+    if runs < 1:
+        raise InvalidInputError(f"`job_runs` must be at least 1, not {runs}")
+    return runs
 
 
 @attrs.frozen
@@ -160,7 +165,7 @@ class PasqalCloud(Payload):
     required_keys = ("sequence", "job_runs")
 
     sequence: Content = attrs.field(converter=to_content, repr=describe)
-    job_runs: int = attrs.field(validator=_runs)
+    job_runs: int = attrs.field(converter=_runs)
 
 
 Payload.QiskitPrimitive = QiskitPrimitive

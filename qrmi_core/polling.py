@@ -6,13 +6,20 @@ import logging
 import operator
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
 from qrmi_core.deadline import Clock, Deadline, Sleep, within
-from qrmi_core.errors import InvalidInputError, QrmiError, ResourceBusyError, WaitTimeoutError
+from qrmi_core.errors import (
+    InvalidInputError,
+    QrmiError,
+    ResourceBusyError,
+    TransportError,
+    WaitTimeoutError,
+)
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -23,6 +30,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+
+_PATIENCE_SECONDS = 5.0
+"""How long the looks at one resource may take while other resources wait; doubled each time."""
+_MOST_PATIENCE_SECONDS = 60.0
+_LATE_LOOK_SECONDS = 1.0
+"""How long a look may take after the end, which came while the caller was at work."""
+
 OnWait = Callable[[str, float], object]
 """Called with the reason and the seconds of a pause before a busy resource is asked again."""
 
@@ -48,6 +62,14 @@ class PollingPolicy:
     jitter: float = 0.1
     max_outage_seconds: float = 600.0
 
+    def __attrs_post_init__(self) -> None:
+        for name, value in attrs.asdict(self).items():
+            least = 0.0 if name != "min_pause_seconds" else 0.001
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
+                raise InvalidInputError(
+                    f"{name} must be a number of at least {least}, not {value!r}"
+                )
+
     def pause(self, waited: float, retry_after: float | None = None) -> float:
         """Seconds until the next look.
 
@@ -67,12 +89,18 @@ def _checked(timeout: float | None) -> float | None:
     return timeout
 
 
+def _a_little_before(timeout: float | None, clock: Clock) -> Deadline:
+    """When to ask for the last time, so that the answer is there before the time is up."""
+    reserve = min(0.25, (timeout or 0.0) * 0.1)
+    return Deadline(None if timeout is None else timeout - reserve, clock)
+
+
 class _Watch:
     """The tasks of one wait: one look at a time, at all of them."""
 
     def __init__(
         self,
-        tasks: Iterable[Task],
+        tasks: Sequence[Task],
         timeout: float | None,
         policy: PollingPolicy,
         clock: Clock,
@@ -83,86 +111,128 @@ class _Watch:
         self._clock = clock
         self._sleep = sleep
         self._start = clock()
-        self._once = timeout == 0
         # A timeout of 0 asks once, and that request may take its usual time.
-        self._deadline = Deadline(None if self._once else timeout, clock)
-        # The last look comes a little before the end, so that its answer is there in time.
-        reserve = min(0.25, (timeout or 0.0) * 0.1)
-        self._last_look = Deadline(None if not timeout else timeout - reserve, clock)
-        self._retry_after: float | None = None
-        self._outages: dict[QuantumResource, float] = {}
-        self.error: QrmiError | None = None
+        self._deadline = Deadline(timeout or None, clock)
+        self._last_look = _a_little_before(timeout, clock)
+        self._spent = False
+        self._retry_after = 0.0
+        self._outages: dict[Task, float] = {}
+        self._slow: Counter[QuantumResource] = Counter()
+        self._fatal: QrmiError | None = None
+        self._error: QrmiError | None = None
 
     def ended(self) -> list[Task]:
         """Wait until at least one task has ended, and take those that have out of `pending`.
 
         Raises:
             WaitTimeoutError: None has, and the time is up.
+            QrmiError: A look failed for good, or for too long.
         """
         from tenacity import Retrying, retry_if_result
 
-        return Retrying(
+        if self._fatal:
+            raise self._fatal
+        ended: list[Task] = Retrying(
             retry=retry_if_result(operator.not_),
-            wait=self._pause,
-            stop=self.expired,
+            wait=lambda _state: self._pause(),
+            stop=lambda _state: self._last_look.passed(),
             sleep=self._sleep,
-            retry_error_callback=self._timed_out,
+            retry_error_callback=lambda _state: [],
         )(self._look)
+        if not ended:
+            raise self.timed_out()
+        self._spent = self._last_look.passed()
+        return ended
 
     def rest(self) -> None:
-        """Pause between two calls of `ended`."""
+        """Pause between two calls of `ended`.
+
+        Raises:
+            WaitTimeoutError: The last look that the time allows has been.
+        """
+        if self._spent:
+            raise self.timed_out()
         self._sleep(self._pause())
 
-    def expired(self, _state: RetryCallState | None = None) -> bool:
-        return self._once or self._last_look.passed()
+    def timed_out(self) -> WaitTimeoutError:
+        """The error for a wait whose time is up."""
+        task = self.pending[0]
+        status = task.state.status
+        seen = "not seen yet" if status is None else f"last seen {status}; it goes on"
+        why = f"; the last look failed: {self._error}" if self._error else ""
+        error = WaitTimeoutError(
+            f"task {task.id} is not finished after {self._clock() - self._start:.1f} s of waiting "
+            f"({seen}){why}; wait again, or stop it",
+            status=status,
+            resource_id=task.resource.resource_id(),
+            task_id=task.id,
+        )
+        error.__cause__ = self._error
+        return error
 
-    def _pause(self, _state: RetryCallState | None = None) -> float:
-        pause = self._policy.pause(self._clock() - self._start, self._retry_after)
-        return self._last_look.clip(pause)
-
-    def _timed_out(self, _state: RetryCallState) -> list[Task]:
-        raise timed_out(self.pending[0], self._clock() - self._start) from self.error
+    def _pause(self) -> float:
+        return self._last_look.clip(
+            self._policy.pause(self._clock() - self._start, self._retry_after)
+        )
 
     def _look(self) -> list[Task]:
-        self._retry_after = None
+        self._retry_after = 0.0
+        self._error = None
         groups: dict[QuantumResource, list[Task]] = {}
         for task in self.pending:
             if not task.state.final:
                 groups.setdefault(task.resource, []).append(task)
-        for resource, tasks in groups.items():
-            try:
-                with within(self._deadline):
-                    resource.look(tasks)
-            except QrmiError as error:
-                self._outage(resource, error)
+        # Vendors that answer come first, so that one that hangs keeps nobody waiting twice.
+        order = sorted(groups, key=lambda resource: self._slow[resource])
+        for number, resource in enumerate(order):
+            with within(
+                Deadline(self._share(resource, len(order) - number, len(order)), self._clock)
+            ):
+                errors = resource.look(groups[resource])
+            if any(isinstance(error, TransportError) for error in errors.values()):
+                self._slow[resource] += 1
             else:
-                self._outages.pop(resource, None)
+                del self._slow[resource]
+            for task in groups[resource]:
+                self._note(task, errors.get(task))
         ended = [task for task in self.pending if task.state.final]
-        self.pending = [task for task in self.pending if not task.state.final]
+        failed = [task for task in self.pending if task in self._outages]
+        rest = [task for task in self.pending if not task.state.final]
+        # Those whose look failed come last: the others had no look if the vendor was out of reach.
+        self.pending = sorted(rest, key=failed.__contains__)
+        if self._fatal and not ended:
+            raise self._fatal
         return ended
 
-    def _outage(self, resource: QuantumResource, error: QrmiError) -> None:
+    def _share(self, resource: QuantumResource, waiting: int, groups: int) -> float | None:
+        """Seconds that the looks at one resource may take.
+
+        Args:
+            resource: The resource.
+            waiting: How many resources, it included, have not had their looks in this round.
+            groups: How many resources there are in all.
+        """
+        left = self._deadline.remaining()
+        if left == 0.0:
+            left = _LATE_LOOK_SECONDS
+        if groups == 1:
+            return left
+        patience = min(_PATIENCE_SECONDS * 2.0 ** self._slow[resource], _MOST_PATIENCE_SECONDS)
+        return patience if left is None else min(left / waiting, patience)
+
+    def _note(self, task: Task, error: QrmiError | None) -> None:
         """Outlive an error that may pass: the task is on the QPU, not on the network."""
+        if error is None:
+            self._outages.pop(task, None)
+            return
         now = self._clock()
-        since = self._outages.setdefault(resource, now)
+        since = self._outages.setdefault(task, now)
         if not error.retryable or now - since > self._policy.max_outage_seconds:
-            raise error
-        self.error = error
-        self._retry_after = max(self._retry_after or 0.0, error.retry_after or 0.0)
+            self._fatal = error
+        self._error = error
+        self._retry_after = max(self._retry_after, error.retry_after or 0.0)
         level = logging.WARNING if since == now else logging.DEBUG
         _log.log(level, "waiting goes on although a look failed: %s", error)
-
-
-def timed_out(task: Task, waited: float) -> WaitTimeoutError:
-    """The error for a wait whose time is up."""
-    status = task.state.status
-    return WaitTimeoutError(
-        f"task {task.id} is not finished after {waited:.1f} s of waiting (last seen {status}); "
-        "it goes on: wait again, or stop it",
-        status=status,
-        resource_id=task.resource.resource_id(),
-        task_id=task.id,
-    )
 
 
 def wait_for(task: Task, timeout: float | None = None) -> TaskStatus:
@@ -196,35 +266,30 @@ def as_completed(
         WaitTimeoutError: The time is up, and at least one task has not ended.
         QrmiError: A look failed for good, or for longer than the policy's `max_outage_seconds`.
     """
-    return _completed(tasks, _checked(timeout), policy, clock, sleep)
+    return _completed(list(tasks), _checked(timeout), policy, clock, sleep)
 
 
 def _completed(
-    tasks: Iterable[Task],
+    tasks: Sequence[Task],
     timeout: float | None,
     policy: PollingPolicy | None,
     clock: Clock | None,
     sleep: Sleep | None,
 ) -> Iterator[Task]:
-    tasks = list(tasks)
     if not tasks:
         return
     first = tasks[0].resource
     watch = _Watch(
         tasks, timeout, policy or first.polling, clock or first.clock, sleep or first.sleep
     )
-    while True:
-        yield from watch.ended()
-        if not watch.pending:
-            return
-        # The round that gave the last tasks was the look that a spent timeout allows.
-        if watch.expired():
-            watch._timed_out(None)  # type: ignore[arg-type]
+    yield from watch.ended()
+    while watch.pending:
         watch.rest()
+        yield from watch.ended()
 
 
 def wait(
-    tasks: Sequence[Task], timeout: float | None = None, **how: object
+    tasks: Iterable[Task], timeout: float | None = None, **how: object
 ) -> tuple[list[Task], list[Task]]:
     """Wait until all tasks have ended or the time is up.
 
@@ -236,6 +301,7 @@ def wait(
     Returns:
         Those that have ended and those that have not, each in the order given.
     """
+    tasks = list(tasks)
     try:
         for _ in as_completed(tasks, timeout, **how):  # type: ignore[arg-type]
             pass
@@ -246,7 +312,7 @@ def wait(
 
 
 def until_free(
-    attempt: Callable[[], _T],
+    attempt: Callable[[float | None], _T],
     timeout: float | None,
     *,
     policy: PollingPolicy,
@@ -257,7 +323,8 @@ def until_free(
     """Repeat a call while it raises `ResourceBusyError` and the time is not up.
 
     Args:
-        attempt: The call; it holds no lock while the next attempt is waited for.
+        attempt: The call, given the seconds left (None for no limit, 0 for none); it holds no
+            lock while the next attempt is waited for.
         timeout: Seconds; None for ever, 0 tries once.
         policy: How often to try.
         clock: Monotonic clock in seconds.
@@ -270,25 +337,27 @@ def until_free(
     from tenacity import Retrying, retry_if_exception_type
 
     deadline = Deadline(_checked(timeout), clock)
+    last_attempt = _a_little_before(timeout, clock)
     start = clock()
 
     def pause(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, QrmiError) else None
-        seconds = deadline.clip(policy.pause(clock() - start, asked))
+        seconds = last_attempt.clip(policy.pause(clock() - start, asked))
         _log.info("%s; trying again in %.1f s", error, seconds)
         if on_wait:
             on_wait(str(error), seconds)
         return seconds
 
     def bounded() -> _T:
+        # A timeout of 0 tries once, and that request may take its usual time.
         with within(deadline if timeout else Deadline(None)):
-            return attempt()
+            return attempt(deadline.remaining())
 
     return Retrying(
         retry=retry_if_exception_type(ResourceBusyError),
         wait=pause,
-        stop=lambda _state: deadline.passed(),
+        stop=lambda _state: last_attempt.passed(),
         sleep=sleep,
         reraise=True,
     )(bounded)

@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import BinaryIO, NoReturn, Self, TypeVar
+from typing import NoReturn, Self, TypeVar
+from weakref import WeakValueDictionary
 
-from qrmi_core.deadline import Clock, Sleep, current
+import attrs
+
+from qrmi_core.deadline import Clock, Sleep
 from qrmi_core.driver import Driver
 from qrmi_core.errors import (
-    DriverDefectError,
     InvalidInputError,
-    InvalidResponseError,
     QrmiError,
-    TaskCancelledError,
-    TaskFailedError,
-    TaskNotReadyError,
+    ResourceBusyError,
+    TransportError,
     UnsupportedPayloadError,
 )
-from qrmi_core.files import atomic_output
 from qrmi_core.payload import Payload
-from qrmi_core.polling import OnWait, PollingPolicy, until_free, wait_for
+from qrmi_core.polling import OnWait, PollingPolicy, until_free
 from qrmi_core.registry import find_driver
-from qrmi_core.submission import submit
-from qrmi_core.task import OnTransition, Task, TaskState
+from qrmi_core.submission import Submission, defects_named
+from qrmi_core.task import OnTransition, Task
 from qrmi_core.values import (
+    Observation,
     ResourceStatus,
     ResourceStatusCode,
     ResourceType,
@@ -86,12 +86,10 @@ class QuantumResource:
         driver_class: type[Driver] | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        if not isinstance(resource_id, str) or not isinstance(resource_type, str):
-            raise TypeError("resource_id and resource_type must be strings")
-        if not resource_id:
-            raise InvalidInputError("the resource id is empty")
-        self._id = resource_id
-        self._type = resource_type
+        self._id = _checked_id(resource_id, "resource id")
+        self._type = _checked_id(resource_type, "resource type")
+        if config is not None and not isinstance(config, Mapping):
+            raise TypeError(f"config must be a mapping, not {type(config).__name__}")
         self.polling = polling or PollingPolicy()
         self.on_transition = on_transition
         self.on_wait = on_wait
@@ -104,8 +102,10 @@ class QuantumResource:
             settings = driver_class.settings_class.from_mapping(config, resource_id)
         self._scheduler_token = settings.acquisition_token
         self._lock = threading.Lock()
-        self._states: dict[str, TaskState] = {}
-        self._tokens: list[str] = []
+        # Handles that somebody holds, and the newest of those that nobody does.
+        self._tasks: WeakValueDictionary[str, Task] = WeakValueDictionary()
+        self._recent: deque[Task] = deque(maxlen=_REMEMBERED_TASKS)
+        self._held: list[_Held] = []
         with self._explained():
             self._driver: Driver = driver_class(resource_id, resource_type, settings)
 
@@ -114,6 +114,8 @@ class QuantumResource:
         cls, resource_id: str, resource_type: str, config: Mapping[str, str]
     ) -> QuantumResource:
         """Make a resource of a mapping of settings; the environment is not read."""
+        if not isinstance(config, Mapping):
+            raise TypeError(f"config must be a mapping, not {type(config).__name__}")
         return cls(resource_id, resource_type, config)
 
     def __repr__(self) -> str:
@@ -126,7 +128,7 @@ class QuantumResource:
         )
 
     def __enter__(self) -> Self:
-        self.acquire()
+        self._take(None, detached=False, thread=threading.get_ident())
         return self
 
     def __exit__(
@@ -136,10 +138,12 @@ class QuantumResource:
         traceback: TracebackType | None,
     ) -> None:
         with self._lock:
-            token = self._tokens[-1] if self._tokens else None
+            entered = [held for held in self._held if held.thread is not None]
+            ours = [held for held in entered if held.thread == threading.get_ident()]
+            held = next(reversed(ours or entered), None)
         try:
-            if token is not None:
-                self.release(token, cancel_pending=kind is not None)
+            if held is not None:
+                self.release(held.token, cancel_pending=kind is not None)
         except QrmiError as failure:
             if error is None:
                 raise
@@ -219,19 +223,24 @@ class QuantumResource:
         Raises:
             ResourceBusyError: It was busy until the time was up.
         """
+        return self._take(timeout, detached=detached, thread=None)
+
+    def _take(self, timeout: float | None, *, detached: bool, thread: int | None) -> str:
+        real = True
         if self._scheduler_token is not None:
             token = self._scheduler_token
-        elif not self._driver.supports("acquire"):
-            token = f"nothing-held-{uuid.uuid4()}"
-            _log.info("%s cannot be reserved; the acquisition holds nothing", self._id)
+        elif self._driver.supports("acquire"):
+
+            def acquire(left: float | None) -> str:
+                with self._explained():
+                    return self._driver.acquire(timeout=left, detached=detached)
+
+            token = self._until_free(acquire, timeout)
         else:
-            with self._explained():
-                token = self._until_free(
-                    lambda: self._driver.acquire(timeout=current().remaining(), detached=detached),
-                    timeout,
-                )
+            token, real = f"nothing-held-{uuid.uuid4()}", False
+            _log.info("%s cannot be reserved; the acquisition holds nothing", self._id)
         with self._lock:
-            self._tokens.append(token)
+            self._held.append(_Held(token, real, thread))
         return token
 
     def release(self, token: str, *, cancel_pending: bool = False) -> None:
@@ -241,16 +250,26 @@ class QuantumResource:
             token: What `acquire` gave, here or in another process.
             cancel_pending: Whether to cancel what is still queued under it.
         """
-        if not isinstance(token, str):
-            raise TypeError(f"the acquisition token must be a string, not {type(token).__name__}")
+        _checked_id(token, "acquisition token", self._id)
+        with self._lock:
+            held = next((held for held in self._held if held.token == token), None)
         if token == self._scheduler_token:
             _log.info("%s was acquired by the scheduler, which will release it", self._id)
-        elif self._driver.supports("release") and not token.startswith("nothing-held-"):
+        elif self._driver.supports("release") and (held is None or held.real):
             with self._explained():
                 self._driver.release(token, cancel_pending=cancel_pending)
         with self._lock:
-            if token in self._tokens:
-                self._tokens.remove(token)
+            if held in self._held:
+                self._held.remove(held)
+
+    def _acquisition(self) -> str | None:
+        """The token for a task of this thread: of its own ``with``, else the newest there is."""
+        with self._lock:
+            ours = [held for held in self._held if held.thread == threading.get_ident()]
+            newest = next(reversed(ours or self._held), None)
+        if newest is None:
+            return self._scheduler_token
+        return newest.token if newest.real else None
 
     # Tasks
 
@@ -271,18 +290,16 @@ class QuantumResource:
         return self.task(self.task_start(payload, timeout), on_transition=on_transition)
 
     def task(self, task_id: str, *, on_transition: OnTransition | None = None) -> Task:
-        """A handle for a task, also one that another process started; costs no request."""
-        if not isinstance(task_id, str):
-            raise TypeError(f"the task's id must be a string, not {type(task_id).__name__}")
-        if not task_id:
-            raise InvalidInputError("the task's id is empty", resource_id=self._id)
+        """The handle of a task, also one that another process started; costs no request."""
+        _checked_id(task_id, "task's id", self._id)
         with self._lock:
-            state = self._states.get(task_id)
-            if state is None:
-                state = self._states[task_id] = TaskState(f"task {task_id} on {self._id}")
-                if len(self._states) > _REMEMBERED_TASKS:
-                    del self._states[next(iter(self._states))]
-        return Task(self, task_id, state, on_transition or self.on_transition)
+            task = self._tasks.get(task_id)
+            if task is None:
+                task = self._tasks[task_id] = Task(self, task_id)
+                self._recent.append(task)
+        if on_transition:
+            task.tell(on_transition)
+        return task
 
     def task_start(self, payload: Payload, timeout: float | None = None) -> str:
         """Submit a task exactly once and give its id.
@@ -307,14 +324,12 @@ class QuantumResource:
                 resource_id=self._id,
             )
         tag = uuid.uuid4().hex
-        with self._lock:
-            acquisition = self._tokens[-1] if self._tokens else self._scheduler_token
-        if acquisition is not None and acquisition.startswith("nothing-held-"):
-            acquisition = None
-        with self._explained():
-            task_id = self._until_free(
-                lambda: submit(self._driver, payload, tag, acquisition, self.sleep), timeout
-            )
+        submission = Submission(self._driver, payload, tag, self._acquisition(), self.sleep)
+        with self._named():
+            try:
+                task_id = self._until_free(lambda _left: submission.send(), timeout)
+            except ResourceBusyError as busy:
+                raise submission.gave_up(busy) from busy.__cause__
         _log.info("task %s started on %s", task_id, self._id)
         return task_id
 
@@ -324,12 +339,7 @@ class QuantumResource:
         Raises:
             TaskNotFoundError: The vendor has no such task.
         """
-        task = self.task(task_id)
-        if not task.state.final:
-            self.look([task])
-        status = task.state.status
-        assert status is not None  # look() leaves a state or raises
-        return status
+        return self.task(task_id).status()
 
     def task_result(self, task_id: str, timeout: float | None = None) -> TaskResult:
         """Wait for a task and fetch its result.
@@ -344,56 +354,7 @@ class QuantumResource:
             TaskCancelledError: It was cancelled.
             TaskNotFoundError: The vendor has no such task.
         """
-        pieces = bytearray()
-
-        def collect(chunks: Iterator[bytes]) -> None:
-            pieces.clear()
-            for chunk in chunks:
-                pieces.extend(chunk)
-
-        self._read_result(task_id, collect, timeout)
-        try:
-            return TaskResult(pieces.decode())
-        except UnicodeDecodeError as error:
-            raise InvalidResponseError(
-                f"the result of task {task_id} is not text; save it with save_result",
-                resource_id=self._id,
-                task_id=task_id,
-            ) from error
-
-    def save_task_result(
-        self, task_id: str, path: str | os.PathLike[str], timeout: float | None = None
-    ) -> None:
-        """Wait for a task and stream its result into a file; see `Task.save_result`."""
-        self._wait_for_result(task_id, timeout)
-        with atomic_output(path) as stream:
-            self.write_task_result(task_id, stream)
-
-    def write_task_result(
-        self, task_id: str, stream: BinaryIO, timeout: float | None = None
-    ) -> None:
-        """Wait for a task and stream its result into an open binary file.
-
-        Args:
-            task_id: The task's id.
-            stream: Where to write; emptied and written again when a read breaks off, which a stream
-                that cannot seek makes an `OSError`.
-            timeout: Seconds to wait for the end; None for ever, 0 looks once.
-        """
-
-        written = False
-
-        def write(chunks: Iterator[bytes]) -> None:
-            nonlocal written
-            # Only then: a pipe and /dev/null cannot be rewound.
-            if written:
-                stream.seek(0)
-                stream.truncate()
-            for chunk in chunks:
-                written = True
-                stream.write(chunk)
-
-        self._read_result(task_id, write, timeout)
+        return self.task(task_id).result(timeout)
 
     def task_stop(self, task_id: str) -> None:
         """Ask to stop a task; returning means that the vendor has taken the request.
@@ -404,7 +365,8 @@ class QuantumResource:
         Raises:
             TaskNotFoundError: The vendor has no such task.
         """
-        with self._explained(self.task(task_id).id):
+        task_id = self.task(task_id).id
+        with self._explained(task_id):
             self._driver.task_stop(task_id)
 
     def task_logs(self, task_id: str) -> str:
@@ -436,68 +398,41 @@ class QuantumResource:
         with self._explained():
             return list(self._driver.task_list())
 
-    def look(self, tasks: Sequence[Task]) -> None:
-        """Look once at tasks of this resource, in one request where the driver can."""
+    def look(self, tasks: Sequence[Task]) -> dict[Task, QrmiError]:
+        """Look once at tasks of this resource, in one request where the driver can.
+
+        Returns:
+            The looks that failed. If the vendor is out of reach, the rest is not looked at.
+        """
+        reports: Mapping[str, Observation] = {}
+        errors: dict[Task, QrmiError] = {}
         if len(tasks) > 1 and self._driver.supports("task_statuses"):
-            with self._explained():
-                reports = self._driver.task_statuses([task.id for task in tasks])
-        else:
-            reports = {}
+            try:
+                with self._explained():
+                    reports = self._driver.task_statuses([task.id for task in tasks])
+            except QrmiError as error:
+                return dict.fromkeys(tasks, error)
         for task in tasks:
-            report = reports.get(task.id)
-            if report is None:
-                # Alone, an unknown task is an error that names it.
+            try:
                 with self._explained(task.id):
-                    report = self._driver.task_status(task.id)
-            task.observe(report)
+                    # Alone, an unknown task is an error that names it.
+                    report = reports.get(task.id) or self._driver.task_status(task.id)
+                    if not isinstance(report, Observation):
+                        raise TypeError(f"task_status must give an Observation, not {report!r}")
+            except QrmiError as error:
+                errors[task] = error
+                if isinstance(error, TransportError):
+                    break
+            else:
+                task.observe(report)
+        return errors
 
-    def _wait_for_result(self, task_id: str, timeout: float | None) -> None:
-        task = self.task(task_id)
-        status = wait_for(task, timeout)
-        report = task.state.observation
-        # Without the reason at hand the driver is asked for the result, and its error tells.
-        if report is None or report.reason is None or status is TaskStatus.Completed:
-            return
-        kind = TaskFailedError if status is TaskStatus.Failed else TaskCancelledError
-        raise kind(
-            f"task {task_id} {status.name.lower()}: {report.reason}",
-            resource_id=self._id,
-            task_id=task_id,
-            vendor_code=report.code,
-        )
+    def result_pieces(self, task_id: str) -> Iterator[bytes]:
+        """Read a result once, in pieces; see `Driver.task_result`."""
+        with self._explained(task_id):
+            yield from self._driver.task_result(task_id)
 
-    def _read_result(
-        self, task_id: str, consume: Callable[[Iterator[bytes]], None], timeout: float | None
-    ) -> None:
-        from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
-
-        self._wait_for_result(task_id, timeout)
-
-        begun = False
-
-        def pieces() -> Iterator[bytes]:
-            nonlocal begun
-            with self._explained(task_id):
-                for piece in self._driver.task_result(task_id):
-                    begun = True
-                    yield piece
-
-        def can_help(error: BaseException) -> bool:
-            # What fails before the first byte was repeated in the call, as far as that helps;
-            # but a result may appear a little later than the state tells.
-            return isinstance(error, TaskNotReadyError) or (
-                begun and isinstance(error, QrmiError) and error.retryable
-            )
-
-        Retrying(
-            retry=retry_if_exception(can_help),
-            stop=stop_after_attempt(4),
-            wait=wait_exponential(multiplier=0.5),
-            sleep=self.sleep,
-            reraise=True,
-        )(lambda: consume(pieces()))
-
-    def _until_free(self, attempt: Callable[[], _T], timeout: float | None) -> _T:
+    def _until_free(self, attempt: Callable[[float | None], _T], timeout: float | None) -> _T:
         return until_free(
             attempt,
             timeout,
@@ -508,18 +443,46 @@ class QuantumResource:
         )
 
     @contextmanager
-    def _explained(self, task_id: str | None = None) -> Iterator[None]:
-        """Say which resource and task an error of the driver is about."""
+    def _named(self, task_id: str | None = None) -> Iterator[None]:
+        """Say which resource and task an error is about."""
         try:
             yield
         except QrmiError as error:
             error.resource_id = error.resource_id or self._id
             error.task_id = error.task_id or task_id
             raise
-        except Exception as error:
-            raise DriverDefectError(
-                f"the driver of {self._type} raised {type(error).__name__}: {error}; "
-                "tell the authors of the plugin",
-                resource_id=self._id,
-                task_id=task_id,
-            ) from error
+
+    @contextmanager
+    def _explained(self, task_id: str | None = None) -> Iterator[None]:
+        """The same for a call of the driver, whose other exceptions are its defects."""
+        with self._named(task_id), defects_named():
+            yield
+
+
+@attrs.frozen
+class _Held:
+    """An acquisition.
+
+    Args:
+        token: What stands for it.
+        real: Whether it holds anything at the vendor.
+        thread: The thread whose ``with`` made it, None for a call of `acquire`.
+    """
+
+    token: str = attrs.field(repr=False)
+    real: bool
+    thread: int | None
+
+
+def _checked_id(value: object, what: str, resource_id: str | None = None) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"the {what} must be a string, not {type(value).__name__}")
+    if not value:
+        raise InvalidInputError(f"the {what} is empty", resource_id=resource_id)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidInputError(
+            f"the {what} {value!r} is not text", resource_id=resource_id
+        ) from None
+    return value

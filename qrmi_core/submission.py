@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from qrmi_core.deadline import Sleep
+from qrmi_core.deadline import Deadline, Sleep, current, within
 from qrmi_core.driver import Driver
 from qrmi_core.errors import (
     CallTimeoutError,
     DriverDefectError,
     QrmiError,
+    ResourceBusyError,
     SubmissionUncertainError,
 )
 from qrmi_core.payload import Payload
+from qrmi_core.values import TaskInfo
 
 _log = logging.getLogger(__name__)
 
@@ -21,81 +26,142 @@ ATTEMPTS = 4
 """How often a submission, or the search for one, is repeated at most."""
 PAUSES_SECONDS = (0.5, 1.0, 2.0)
 """The pauses before the second and each further attempt."""
+SEARCH_SECONDS = 30.0
+"""What a search may take in all where the caller's time is spent: losing a task is worse."""
+CLOCK_SKEW = datetime.timedelta(minutes=5)
+"""How far the vendor's clock may be from ours when tasks are named as candidates."""
+PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""What ends a program, and is nobody's defect."""
+
 _STILL_AT_WORK = frozenset({408, 504, 524})
 
 
-def submit(
-    driver: Driver, payload: Payload, tag: str, acquisition: str | None, sleep: Sleep
-) -> str:
-    """Submit a task so that it is neither lost nor doubled, and give its id.
+class Submission:
+    """One task on its way to the vendor, so that it is neither lost nor doubled.
 
     When the answer is lost, the vendor is told the same task again if the id is of our making;
     else the task is looked for by its tag, and submitted again only if the vendor does not have
     it and cannot still be at work on it; else the uncertainty is the caller's to resolve.
 
-    Raises:
-        SubmissionUncertainError: Whether the task exists could not be found out.
-        QrmiError: Any other; no task was created.
+    Args:
+        driver: The driver of the resource.
+        payload: What to run.
+        tag: The unique tag that the submission carries.
+        acquisition: The acquisition token, if there is one.
+        sleep: Sleeps for a number of seconds.
     """
-    try:
-        return _submit(driver, payload, tag, acquisition, sleep)
-    except KeyboardInterrupt as interrupt:
-        interrupt.add_note(f"the task may have been submitted; its tag is {tag}")
-        raise
 
+    def __init__(
+        self, driver: Driver, payload: Payload, tag: str, acquisition: str | None, sleep: Sleep
+    ) -> None:
+        self._driver = driver
+        self._payload = payload
+        self._tag = tag
+        self._acquisition = acquisition
+        self._sleep = sleep
+        self._started = datetime.datetime.now(datetime.UTC)
+        self._lost: QrmiError | None = None
 
-def _submit(
-    driver: Driver, payload: Payload, tag: str, acquisition: str | None, sleep: Sleep
-) -> str:
-    started = datetime.datetime.now(datetime.UTC)
-    for attempt in range(ATTEMPTS):
-        if attempt:
-            sleep(PAUSES_SECONDS[attempt - 1])
+    def send(self) -> str:
+        """Submit and give the task's id; may be called again after a `ResourceBusyError`.
+
+        Raises:
+            ResourceBusyError: No place is free.
+            SubmissionUncertainError: Whether the task exists could not be found out.
+            QrmiError: Any other; no task was created.
+        """
         try:
-            return driver.task_start(payload, submission=tag, acquisition=acquisition)
-        except QrmiError as error:
-            if not error.uncertain:
-                if attempt:
-                    # An earlier attempt may have succeeded, so this refusal settles nothing.
-                    raise _uncertain(driver, tag, started, error) from error
+            return self._send()
+        except PASSING as interrupt:
+            interrupt.add_note(f"the task may have been submitted; its tag is {self._tag}")
+            raise
+
+    def gave_up(self, busy: ResourceBusyError) -> QrmiError:
+        """The error for a vendor that stayed busy: after a lost answer that settles nothing."""
+        return self._uncertain(busy) if self._lost else busy
+
+    def _send(self) -> str:
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                self._sleep(PAUSES_SECONDS[attempt - 1])
+            try:
+                return self._start()
+            except ResourceBusyError:
                 raise
-            lost: QrmiError = error
-        except Exception as error:  # a defect after the request is as uncertain as a lost answer
-            lost = DriverDefectError(f"the driver raised {type(error).__name__}: {error}")
-            lost.__cause__ = error
-        _log.warning("the answer to submission %s was lost: %s", tag, lost)
-        if driver.client_chooses_id:
-            if isinstance(lost, DriverDefectError):
-                break  # it would be the same the next time
-            continue
-        if not driver.supports("find_submission"):
-            break
-        found = _find(driver, tag, sleep)
-        if found is not None:
-            _log.warning("submission %s was found again as task %s", tag, found)
-            return found
-        if _still_at_work(lost):
-            break
-    raise _uncertain(driver, tag, started, lost) from lost
-
-
-def _find(driver: Driver, tag: str, sleep: Sleep) -> str | None:
-    """Look for a submission a few times, since a vendor's lists may lag behind."""
-    for pause in (0.0, *PAUSES_SECONDS):
-        sleep(pause)
-        try:
-            found = driver.find_submission(tag)
-        except QrmiError as error:
-            if not error.retryable:
-                raise SubmissionUncertainError(
-                    f"submission {tag} was not answered, and looking for it failed: {error}",
-                    submission=tag,
-                ) from error
-            _log.warning("looking for submission %s failed: %s", tag, error)
-        else:
+            except QrmiError as error:
+                if not error.uncertain:
+                    if self._lost:
+                        # An earlier attempt may have succeeded, so this refusal settles nothing.
+                        raise self._uncertain(error) from error
+                    raise
+                self._lost = error
+            _log.warning("the answer to submission %s was lost: %s", self._tag, self._lost)
+            if self._driver.client_chooses_id:
+                if isinstance(self._lost, DriverDefectError):
+                    break  # it would be the same the next time
+                continue
+            if not self._driver.supports("find_submission"):
+                break
+            found = self._find()
             if found is not None:
+                _log.warning("submission %s was found again as task %s", self._tag, found)
                 return found
-    return None
+            if _still_at_work(self._lost):
+                break
+        assert self._lost is not None  # else an id was returned
+        raise self._uncertain(self._lost) from self._lost
+
+    def _start(self) -> str:
+        # A defect after the request is as uncertain as a lost answer.
+        with defects_named(uncertain=True):
+            task_id = self._driver.task_start(
+                self._payload, submission=self._tag, acquisition=self._acquisition
+            )
+            if not isinstance(task_id, str) or not task_id:
+                raise TypeError(f"task_start must give an id, not {task_id!r}")
+            return task_id
+
+    def _find(self) -> str | None:
+        """Look for the task a few times, since a vendor's lists may lag behind."""
+        for pause in (0.0, *PAUSES_SECONDS):
+            if pause:
+                self._sleep(pause)
+            try:
+                with _time_to_search(), defects_named(uncertain=True):
+                    found = self._driver.find_submission(self._tag)
+            except QrmiError as error:
+                if not error.retryable:
+                    raise self._uncertain(error) from error
+                _log.warning("looking for submission %s failed: %s", self._tag, error)
+            else:
+                if found is not None:
+                    return found
+        return None
+
+    def _uncertain(self, error: QrmiError) -> SubmissionUncertainError:
+        candidates: tuple[str, ...] = ()
+        if self._driver.supports("task_list"):
+            try:
+                with _time_to_search(), defects_named(uncertain=True):
+                    # Newest first, and each page of the list may be a request.
+                    recent = itertools.takewhile(self._may_be_ours, self._driver.task_list())
+                    candidates = tuple(info.id for info in recent)
+            except QrmiError as failure:
+                _log.warning("the tasks could not be listed: %s", failure)
+        hint = f"; tasks created about then: {', '.join(candidates)}" if candidates else ""
+        later = f"; then {error}" if error is not self._lost else ""
+        return SubmissionUncertainError(
+            f"the answer to submission {self._tag} was lost ({self._lost}{later}), and the task "
+            f"may exist{hint}; look at the vendor's list of tasks before submitting again",
+            submission=self._tag,
+            candidates=candidates,
+        )
+
+    def _may_be_ours(self, info: TaskInfo) -> bool:
+        created = info.created_at
+        if created is not None and created.tzinfo is None:
+            created = created.replace(tzinfo=datetime.UTC)
+        return created is None or created >= self._started - CLOCK_SKEW
 
 
 def _still_at_work(error: QrmiError) -> bool:
@@ -103,23 +169,26 @@ def _still_at_work(error: QrmiError) -> bool:
     return isinstance(error, CallTimeoutError) or error.status_code in _STILL_AT_WORK
 
 
-def _uncertain(
-    driver: Driver, tag: str, started: datetime.datetime, error: Exception
-) -> SubmissionUncertainError:
-    candidates: tuple[str, ...] = ()
-    if driver.supports("task_list"):
-        try:
-            candidates = tuple(
-                info.id
-                for info in driver.task_list()
-                if info.created_at is None or info.created_at >= started
-            )
-        except QrmiError as failure:
-            _log.warning("the tasks could not be listed: %s", failure)
-    hint = f"; tasks created since: {', '.join(candidates)}" if candidates else ""
-    return SubmissionUncertainError(
-        f"the answer to submission {tag} was lost ({error}), and the task may exist{hint}; "
-        "look at the vendor's list of tasks before submitting again",
-        submission=tag,
-        candidates=candidates,
-    )
+@contextmanager
+def _time_to_search() -> Iterator[None]:
+    left = current().remaining()
+    with within(Deadline(None if left is None else max(left, SEARCH_SECONDS))):
+        yield
+
+
+@contextmanager
+def defects_named(*, uncertain: bool = False) -> Iterator[None]:
+    """Turn what a driver must not raise into an error of the tree.
+
+    Args:
+        uncertain: Whether the vendor may have done what it was asked.
+    """
+    try:
+        yield
+    except (QrmiError, *PASSING):
+        raise
+    except BaseException as error:  # vendors' libraries have errors that are no Exception
+        raise DriverDefectError(
+            f"the driver raised {type(error).__name__}: {error}; tell the authors of the plugin",
+            uncertain=uncertain,
+        ) from error

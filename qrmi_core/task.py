@@ -7,7 +7,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import attrs
 
@@ -142,20 +142,19 @@ class Task:
         resource: The resource it runs on.
     """
 
-    def __init__(
-        self,
-        resource: QuantumResource,
-        task_id: str,
-        state: TaskState,
-        on_transition: OnTransition | None = None,
-    ) -> None:
+    def __init__(self, resource: QuantumResource, task_id: str) -> None:
         self.id = task_id
         self.resource = resource
-        self.state = state
-        self.on_transition = on_transition
+        self.state = TaskState(f"task {task_id} on {resource.resource_id()}")
+        self._hooks: list[OnTransition] = []
 
     def __repr__(self) -> str:
         return f"<Task {self.id} on {self.resource.resource_id()}: {self.state.status}>"
+
+    def tell(self, on_transition: OnTransition) -> None:
+        """Have a function called with every move from now on, in place of the resource's."""
+        if on_transition not in self._hooks:
+            self._hooks.append(on_transition)
 
     @property
     def history(self) -> tuple[Transition, ...]:
@@ -168,7 +167,12 @@ class Task:
         Raises:
             TaskNotFoundError: The vendor has no such task.
         """
-        return self.resource.task_status(self.id)
+        if not self.state.final:
+            for error in self.resource.look([self]).values():
+                raise error
+        status = self.state.status
+        assert status is not None  # a look leaves a state or an error
+        return status
 
     def wait(self, timeout: float | None = None) -> TaskStatus:
         """Wait until the task has ended, whichever way.
@@ -197,7 +201,10 @@ class Task:
             TaskFailedError: It failed.
             TaskCancelledError: It was cancelled.
         """
-        return self.resource.task_result(self.id, timeout=timeout)
+        from qrmi_core.results import read_text, wait_for_result
+
+        wait_for_result(self, timeout)
+        return TaskResult(read_text(self))
 
     def save_result(self, path: str | os.PathLike[str], timeout: float | None = None) -> None:
         """Wait for the task and stream its result into a file, which appears whole or not at all.
@@ -212,7 +219,25 @@ class Task:
             TaskFailedError: It failed.
             TaskCancelledError: It was cancelled.
         """
-        self.resource.save_task_result(self.id, path, timeout=timeout)
+        from qrmi_core.files import atomic_output
+        from qrmi_core.results import wait_for_result, write
+
+        wait_for_result(self, timeout)
+        with atomic_output(path) as stream:
+            write(self, stream)
+
+    def write_result(self, stream: BinaryIO, timeout: float | None = None) -> None:
+        """Wait for the task and stream its result into an open binary file.
+
+        Args:
+            stream: Where to write; emptied and written again when a read breaks off, which a
+                stream that cannot seek makes an `OSError`.
+            timeout: Seconds to wait for the end; None for ever, 0 looks once.
+        """
+        from qrmi_core.results import wait_for_result, write
+
+        wait_for_result(self, timeout)
+        write(self, stream)
 
     def stop(self) -> None:
         """Ask to stop the task; see `QuantumResource.task_stop`."""
@@ -226,15 +251,15 @@ class Task:
         """Ask what the task consumed; see `QuantumResource.task_usage`."""
         return self.resource.task_usage(self.id)
 
-    def observe(self, report: Observation) -> TaskStatus:
-        """Take a report of the driver into account and tell `on_transition`."""
+    def observe(self, report: Observation) -> None:
+        """Take a report of the driver into account and tell those who asked for it."""
         moved = self.state.observe(report)
-        if moved and self.on_transition:
-            old, move = moved
+        if moved is None:
+            return
+        old, move = moved
+        default = self.resource.on_transition
+        for hook in self._hooks or ([default] if default else []):
             try:
-                self.on_transition(self, old, move.status, move.at)
+                hook(self, old, move.status, move.at)
             except Exception:
                 _log.exception("on_transition of task %s failed", self.id)
-        status = self.state.status
-        assert status is not None  # observe() always leaves a state
-        return status

@@ -17,6 +17,9 @@ class _PublishedEnum(enum.IntEnum):
 
     __repr__ = __str__
 
+    def __bool__(self) -> bool:
+        return True  # a state is something, whatever its number
+
     def __format__(self, spec: str) -> str:
         return format(str(self), spec)
 
@@ -177,7 +180,9 @@ class Observation:
         queue_position: Tasks before this one in the queue, 0 for the next to run.
     """
 
-    status: TaskStatus | None
+    status: TaskStatus | None = attrs.field(
+        validator=attrs.validators.optional(attrs.validators.instance_of(TaskStatus))
+    )
     reason: str | None = None
     code: str | None = None
     raw: str | None = None

@@ -129,7 +129,7 @@ class _Run:
             self._wait(task)
             self._progress.doing("fetching the result")
             if output is None:
-                self._resource.write_task_result(task.id, spool)
+                task.write_result(spool)
             else:
                 save_result(task, output)
         except BaseException as error:

@@ -87,7 +87,7 @@ def result(options: Options, name: str, task_id: str, output: str | None) -> Non
             task.wait(options.timeout)
             progress.doing("fetching the result")
             if output is None:
-                task.resource.write_task_result(task_id, cast(BinaryIO, spool))
+                task.write_result(cast(BinaryIO, spool))
             else:
                 save_result(task, output)
         if output is None:

@@ -199,7 +199,9 @@ class FakeDriver(Driver):
         report = task.reports[0]
         match report.status:
             case TaskStatus.Failed:
-                raise TaskFailedError(f"task {task_id} failed: {report.reason}")
+                raise TaskFailedError(
+                    f"task {task_id} failed: {report.reason or 'no reason given'}"
+                )
             case TaskStatus.Cancelled:
                 raise TaskCancelledError(f"task {task_id} was cancelled")
             case TaskStatus.Completed:

@@ -7,20 +7,24 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
 from qrmi_core import (
     AuthenticationFailedError,
+    CallTimeoutError,
     InvalidInputError,
     Observation,
     Payload,
     PollingPolicy,
+    QrmiError,
     QuantumResource,
     ResourceBusyError,
     ServiceError,
     Task,
+    TaskNotFoundError,
     TaskNotReadyError,
     TaskStatus,
     TransportError,
@@ -280,7 +284,7 @@ def test_a_busy_resource_is_asked_again_until_it_is_free() -> None:
         return answer
 
     found = until_free(
-        attempt,
+        lambda _left: attempt(),
         60,
         policy=PollingPolicy(),
         clock=clock,
@@ -302,9 +306,111 @@ def test_a_resource_that_stays_busy_is_an_error_in_time(timeout: float, attempts
         raise ResourceBusyError("taken")
 
     with pytest.raises(ResourceBusyError, match="taken"):
-        until_free(attempt, timeout, policy=PollingPolicy(), clock=clock, sleep=clock.sleep)
+        until_free(
+            lambda _left: attempt(), timeout, policy=PollingPolicy(), clock=clock, sleep=clock.sleep
+        )
     assert clock() <= timeout
     assert attempts - 1 <= count <= attempts
+
+
+def hanging(clock: FakeClock) -> FakeVendor:
+    """A vendor that takes all the time that a call may take, and does not answer."""
+    vendor = FakeVendor()
+
+    def hang(function: str) -> None:
+        if function.startswith("task_status"):
+            left = current().remaining()
+            clock.advance(60 if left is None else left)
+            raise CallTimeoutError("no answer")
+
+    vendor.on_call = hang
+    return vendor
+
+
+@pytest.mark.parametrize("hung_first", [True, False])
+def test_a_vendor_that_hangs_does_not_starve_another(hung_first: bool) -> None:
+    clock = FakeClock()
+    good = TimedVendor(clock, 0)
+    tasks = [resource(vendor, clock).run(PAYLOAD) for vendor in (hanging(clock), good)]
+    done, pending = wait(tasks if hung_first else tasks[::-1], 3)
+    assert (done, pending) == ([tasks[1]], [tasks[0]])
+    assert clock() <= 3 + 1e-6
+
+
+def test_a_vendor_that_hangs_delays_another_by_seconds_and_not_by_minutes() -> None:
+    clock = FakeClock()
+    good = TimedVendor(clock, 8)
+    tasks = [resource(vendor, clock).run(PAYLOAD) for vendor in (hanging(clock), good)]
+    assert next(as_completed(tasks)) is tasks[1]
+    assert clock() < 40
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServiceError("broken", status_code=503, retryable=True),
+        TransportError("reset"),
+        TaskNotFoundError("no such task"),
+    ],
+    ids=["503", "reset", "not found"],
+)
+@pytest.mark.parametrize("batched", [True, False])
+def test_a_task_that_cannot_be_looked_at_does_not_starve_another(
+    error: QrmiError, batched: bool
+) -> None:
+    clock = FakeClock()
+
+    class Vendor(TimedVendor):
+        def look(self, task_id: str) -> Observation:
+            if task_id == "task-1":
+                raise error
+            return super().look(task_id)
+
+    vendor = Vendor(clock, 0)
+    qpu = resource(vendor, clock, batched=batched)
+    bad, good = qpu.run(PAYLOAD), qpu.run(PAYLOAD)
+    if batched:
+        del vendor.tasks[bad.id]
+    ended = as_completed([bad, good], 60)
+    assert next(ended) is good
+    with pytest.raises(QrmiError):
+        next(ended)
+
+
+def test_a_caller_that_takes_its_time_still_gets_a_last_look() -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, 1, 2)
+    qpu = resource(vendor, clock)
+    tasks = [qpu.run(PAYLOAD) for _ in range(2)]
+    ended = as_completed(tasks, 3)
+    assert next(ended) is tasks[0]
+    clock.advance(5)
+    assert next(ended) is tasks[1]
+
+
+def test_tasks_may_come_from_a_generator() -> None:
+    clock = FakeClock()
+    qpu = resource(FakeVendor(), clock)
+    done, pending = wait(qpu.run(PAYLOAD) for _ in range(3))
+    assert (len(done), pending) == (3, [])
+
+
+@pytest.mark.parametrize(
+    "figure",
+    [{"min_pause_seconds": 0}, {"growth": -1}, {"jitter": "x"}, {"max_pause_seconds": None}],
+)
+def test_a_policy_that_makes_no_sense_is_refused(figure: dict[str, Any]) -> None:
+    with pytest.raises(InvalidInputError, match=next(iter(figure))):
+        PollingPolicy(**figure)
+
+
+def test_a_timeout_tells_why_nothing_was_seen() -> None:
+    clock = FakeClock()
+    vendor = FakeVendor()
+    vendor.faults["task_status"] = [TransportError("connection refused")]
+    with pytest.raises(WaitTimeoutError, match="connection refused") as caught:
+        resource(vendor, clock).run(PAYLOAD).wait(0)
+    assert "it goes on" not in str(caught.value)
 
 
 def test_ctrl_c_ends_a_wait_at_once() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from qrmi_core import Observation, QuantumResource, TaskStatus
-from qrmi_core.task import FINAL, TRANSITIONS, Task, TaskState
+from qrmi_core.task import FINAL, TRANSITIONS, TaskState
 from qrmi_core.testing import FakeClock, FakeVendor
 
 reports = st.builds(
@@ -117,7 +117,7 @@ def test_a_report_after_the_end_is_logged_and_ignored(caplog: pytest.LogCaptureF
 def test_on_transition_is_told_every_move_once(sequence: list[Observation]) -> None:
     told: list[tuple[TaskStatus | None, TaskStatus]] = []
     resource = make_resource(FakeVendor())
-    task = Task(resource, "t", TaskState("t"), lambda _task, old, new, _at: told.append((old, new)))
+    task = resource.task("t", on_transition=lambda _task, old, new, _at: told.append((old, new)))
     for report in sequence:
         task.observe(report)
     statuses = [move.status for move in task.history]
@@ -136,6 +136,25 @@ def test_an_exception_of_on_transition_is_logged_and_harms_nothing(
     errors = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert len(errors) == 3
     assert all("on_transition" in record.getMessage() for record in errors)
+
+
+@pytest.mark.parametrize(
+    "finish",
+    [
+        lambda task: task.result(),
+        lambda task: task.wait(),
+        lambda task: [task.status() for _ in range(3)],
+        lambda task: task.resource.task_result(task.id),
+    ],
+    ids=["result", "wait", "status", "by id"],
+)
+def test_on_transition_is_told_whichever_way_the_task_is_looked_at(finish: object) -> None:
+    told: list[str] = []
+    qpu = make_resource(FakeVendor())
+    task = qpu.run(payload(), on_transition=lambda _task, _old, new, _at: told.append(new.name))
+    finish(task)  # type: ignore[operator]
+    assert told == ["Queued", "Running", "Completed"]
+    assert qpu.task(task.id) is task
 
 
 def make_resource(vendor: FakeVendor) -> QuantumResource:
