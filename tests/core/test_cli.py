@@ -366,7 +366,7 @@ def test_an_uncertain_submission_has_its_status(vendor: FakeVendor, qrmi: Qrmi) 
     vendor.lost_answers["task_start"] = [TransportError("reset", uncertain=True)]
     ended = qrmi("run", "fake:qpu", "input.json")
     assert ended.status == 6
-    assert "tasks created since: task-2" in ended.error
+    assert "tasks created about then: task-2" in ended.error
     assert vendor.tokens == []
 
 
