@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import logging
 
 from qrmi_core.deadline import Sleep
@@ -109,11 +110,12 @@ def _uncertain(
     candidates: tuple[str, ...] = ()
     if driver.supports("task_list"):
         try:
-            candidates = tuple(
-                info.id
-                for info in driver.task_list()
-                if info.created_at is None or info.created_at >= started
+            # Newest first, and each page of the list may be a request.
+            recent = itertools.takewhile(
+                lambda info: info.created_at is None or info.created_at >= started,
+                driver.task_list(),
             )
+            candidates = tuple(info.id for info in recent)
         except QrmiError as failure:
             _log.warning("the tasks could not be listed: %s", failure)
     hint = f"; tasks created since: {', '.join(candidates)}" if candidates else ""
