@@ -46,6 +46,12 @@ DISTRIBUTIONS = [
         frozenset({"qiskit", "pulser", "emu-mps", "all"}),
     ),
     Distribution(
+        "qrmi-emulator",
+        ROOT / "plugins/qrmi-emulator",
+        {"qrmi.commands": {"emulator": "qrmi_emulator.commands:emulator"}},
+        frozenset({"ibm", "all"}),
+    ),
+    Distribution(
         "qrmi-example",
         ROOT / "docs/examples/qrmi-example",
         {"qrmi.drivers": {"coin": "qrmi_example.driver:CoinDriver"}},
@@ -148,7 +154,7 @@ def test_the_entry_points_are_those_announced(wheels: Path, dist: Distribution) 
     assert {section: dict(parser[section]) for section in parser.sections()} == dist.entry_points
 
 
-@pytest.mark.parametrize("package", ["qrmi_core", "qrmi_local"])
+@pytest.mark.parametrize("package", ["qrmi_core", "qrmi_local", "qrmi_emulator"])
 def test_an_installed_package_imports(smoke_venv: Path, tmp_path: Path, package: str) -> None:
     python = smoke_venv / "bin/python"
     done = run(
@@ -187,6 +193,15 @@ def test_an_engine_that_is_not_installed_is_one_line_that_says_what_to_install(
     assert done.returncode not in {0, 70}
     assert "Traceback" not in done.stderr
     assert "qrmi-local[" in done.stderr
+
+
+def test_an_emulator_without_its_simulator_is_one_line_that_says_what_to_install(
+    smoke_venv: Path, tmp_path: Path
+) -> None:
+    done = run(smoke_venv / "bin/qrmi", "emulator", "serve", home=tmp_path)
+    assert done.returncode not in {0, 70}
+    assert "Traceback" not in done.stderr
+    assert "qrmi-emulator[ibm]" in done.stderr
 
 
 def test_the_installed_environment_is_consistent(smoke_venv: Path, tmp_path: Path) -> None:

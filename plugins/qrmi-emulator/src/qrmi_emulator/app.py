@@ -89,7 +89,6 @@ def application(
             runner.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await runner
-            state.close()
 
     return Starlette(
         routes=[route for group in routes.values() for route in group],
@@ -184,7 +183,7 @@ class _Gate:
 
     async def _hit(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.kind in (kinds.RESET, kinds.OUTAGE):
-            self._cut(scope, True)
+            await self._end(scope, receive, at_once=True)
         elif fault.kind == kinds.STATUS:
             headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
             answer = _refusal(self._faces, scope["path"], fault.status, headers)
@@ -194,10 +193,11 @@ class _Gate:
             await _refusal(self._faces, scope["path"], 401)(scope, receive, send)
         else:
             start, body = await self._answer(scope, receive)
-            if fault.kind == kinds.RESET_AFTER:
-                self._cut(scope, True)
+            if fault.kind == kinds.RESET_AFTER or (fault.kind == kinds.TRUNCATED and not body):
+                await self._end(scope, receive, at_once=True)
             elif fault.kind == kinds.MALFORMED:
-                answer = Response(b'{"<html>: ' + body[: len(body) // 2], start["status"])
+                status = start["status"] if body else 200
+                answer = Response(b'{"<html>: ' + body[: len(body) // 2], status)
                 await answer(scope, receive, send)
             else:
                 await send(start)
@@ -208,7 +208,13 @@ class _Gate:
                         "more_body": True,
                     }
                 )
-                self._cut(scope, False)
+                await self._end(scope, receive, at_once=False)
+
+    async def _end(self, scope: Scope, receive: Receive, *, at_once: bool) -> None:
+        self._cut(scope, at_once)
+        # The server takes an end without an answer for a defect, unless the client is gone.
+        while (await receive())["type"] != "http.disconnect":
+            pass
 
     async def _answer(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
         """What the application answers, kept back."""

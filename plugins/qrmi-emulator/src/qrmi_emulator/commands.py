@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import json
 import os
@@ -16,6 +17,7 @@ import click
 
 from qrmi_core.errors import ConfigError, InvalidInputError, ServiceError
 from qrmi_emulator.settings import EmulatorSettings
+from qrmi_local.engines import MissingExtra
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -98,7 +100,7 @@ def serve(
             threading.Event().wait()
     except ValueError as error:
         raise InvalidInputError(str(error)) from error
-    except OSError as error:
+    except (OSError, MissingExtra) as error:
         raise ConfigError(str(error)) from error
 
 
@@ -149,10 +151,8 @@ def info(state: Path | None) -> None:
 def change(name: str, value: str, state: Path | None) -> None:
     """Change a setting of a running emulator: NAME to VALUE, or to `none`."""
     parsed: Any = value
-    try:
+    with contextlib.suppress(ValueError):
         parsed = None if value == "none" else json.loads(value)
-    except ValueError:
-        pass
     _call(state, "PATCH", "settings", {name.replace("-", "_"): parsed})
 
 

@@ -11,7 +11,7 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,10 +21,11 @@ from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from qrmi_emulator import config
-from qrmi_emulator.faces import FACES, face_class
+from qrmi_emulator.faces import FACES, Face, face_class
 from qrmi_emulator.faults import Faults
 from qrmi_emulator.settings import EmulatorSettings
 from qrmi_emulator.state import State, write_private
+from qrmi_local.engines import MissingExtra
 
 _START_SECONDS = 30.0
 
@@ -127,26 +128,28 @@ class Emulator(Control):
     def __init__(
         self, vendors: Iterable[str] = (), *, state: Path | str | None = None, **settings: Any
     ) -> None:
-        self._settings = EmulatorSettings(**settings)
-        self._temporary = state is None
-        self.home = Path(state or tempfile.mkdtemp(prefix="qrmi-emulator-")).absolute()
-        self._state = State(self.home, self._settings)
-        self._faults = Faults(self._state)
-        self.faces = [
-            face_class(name)(self._state, self._faults)
-            for name in (tuple(dict.fromkeys(vendors)) or FACES)
-        ]
         super().__init__("", secrets.token_urlsafe(32))
+        self._settings = EmulatorSettings(**settings)
+        self._vendors = tuple(dict.fromkeys(vendors))
+        self._folder = state
         self._stack = contextlib.ExitStack()
+        self.faces: list[Face] = []
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
-            if self._temporary:
+            if self._folder is None:
+                self.home = Path(tempfile.mkdtemp(prefix="qrmi-emulator-"))
                 stack.callback(shutil.rmtree, self.home, ignore_errors=True)
+            else:
+                self.home = Path(self._folder).absolute()
+            state = State(self.home, self._settings)
+            stack.callback(state.close)
+            faults = Faults(state)
+            self.faces = list(self._served(state, faults))
             listener = stack.enter_context(self._listen())
             host, port = listener.getsockname()[:2]
             self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-            server = _Server(self._state, self._faults, self.faces, self._key)
+            server = _Server(state, faults, self.faces, self._key)
             thread = threading.Thread(target=server.serve_on, args=(listener,), daemon=True)
             thread.start()
             stack.callback(thread.join)
@@ -181,6 +184,15 @@ class Emulator(Control):
                 return face.environment(resource_type, self.url)
         raise ValueError(f"no vendor that is served has the type {resource_type!r}")
 
+    def _served(self, state: State, faults: Faults) -> Iterator[Face]:
+        for name in self._vendors or FACES:
+            try:
+                yield face_class(name)(state, faults)
+            except MissingExtra:
+                # Of all there are, those that can be are served.
+                if self._vendors or len(FACES) == 1:
+                    raise
+
     def _listen(self) -> socket.socket:
         host = self._settings.host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -204,7 +216,7 @@ class _Server(uvicorn.Server):
     """uvicorn without signal handlers, in a thread, whose connections can be cut."""
 
     def __init__(
-        self, state: State, faults: Faults, faces: Sequence[Any], control_key: str
+        self, state: State, faults: Faults, faces: Sequence[Face], control_key: str
     ) -> None:
         from qrmi_emulator.app import application
 

@@ -10,12 +10,26 @@ import attrs
 from qrmi_local.settings import default_slots
 
 
+def _check(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
+    kind, least = field.metadata["type"], field.metadata["least"]
+    if value is None and field.default is None:
+        return
+    wanted = (int, float) if kind is float else kind
+    if isinstance(value, bool) or not isinstance(value, wanted):
+        raise ValueError(f"{field.name} is not of type {kind.__name__}")
+    if field.name == "plan" and value not in ("premium", "open"):
+        raise ValueError("plan is neither premium nor open")
+    if isinstance(value, int | float) and value < least:
+        raise ValueError(f"{field.name} is less than {least}")
+
+
 def _option(
     default: Any, help: str, *, type: type = float, least: float = 0, changeable: bool = False
 ) -> Any:
     """A setting; `None` as the default means that there is no limit or nothing fixed."""
     return attrs.field(
         default=default,
+        validator=_check,
         metadata={"help": help, "type": type, "least": least, "changeable": changeable},
     )
 
@@ -68,27 +82,12 @@ class EmulatorSettings:
         Raises:
             ValueError: One is unknown, fixed, or its value is not of its type.
         """
-        checked = {name: _checked(name, value) for name, value in values.items()}
-        for name, value in checked.items():
+        fields = {
+            field.name: field for field in attrs.fields(type(self)) if field.metadata["changeable"]
+        }
+        for name, value in values.items():
+            if name not in fields:
+                raise ValueError(f"{name} is none of: {', '.join(fields)}")
+            _check(self, fields[name], value)
+        for name, value in values.items():
             setattr(self, name, value)
-
-
-def _checked(name: str, value: object) -> object:
-    fields = {
-        field.name: field
-        for field in attrs.fields(EmulatorSettings)
-        if field.metadata["changeable"]
-    }
-    if name not in fields:
-        raise ValueError(f"{name} is none of: {', '.join(fields)}")
-    field = fields[name]
-    if value is None and field.default is None:
-        return None
-    wanted = (int, float) if field.metadata["type"] is float else field.metadata["type"]
-    if isinstance(value, bool) or not isinstance(value, wanted):
-        raise ValueError(f"{name} is not of type {field.metadata['type'].__name__}")
-    if name == "plan" and value not in ("premium", "open"):
-        raise ValueError("plan is neither premium nor open")
-    if isinstance(value, int | float) and value < field.metadata["least"]:
-        raise ValueError(f"{name} is less than {field.metadata['least']}")
-    return value

@@ -21,6 +21,7 @@ import attrs
 
 from qrmi_core.values import TaskStatus
 from qrmi_emulator.settings import EmulatorSettings
+from qrmi_local import locks
 
 _ALPHABET = string.ascii_lowercase + string.digits
 _UNUSED_SESSION_SECONDS = 1800.0
@@ -132,6 +133,10 @@ class State:
         self.on_end: Callable[[Job], None] = _nothing
         make_private(home)
         make_private(home / "inputs")
+        lock = locks.take(home / "emulator.lock")
+        if lock is None:
+            raise ValueError(f"another emulator uses {home}; name another folder")
+        self._lock = lock
         self.files = home / "tasks" / "tasks"
         # No call waits for the disk: the end of the machine may lose something, that of the
         # process does not.
@@ -152,8 +157,9 @@ class State:
                 self._add(Session(**document))
 
     def close(self) -> None:
-        """Close the database."""
+        """Leave the folder to others."""
         self._db.close()
+        os.close(self._lock)
 
     def credentials(self, name: str, make: Callable[[], dict[str, str]]) -> dict[str, str]:
         """The credentials under a name, made when first asked for.

@@ -32,6 +32,9 @@ class Face(abc.ABC):
     Args:
         state: The emulator's memory.
         faults: The faults that wait.
+
+    Raises:
+        qrmi_local.engines.MissingExtra: Its simulator is not installed.
     """
 
     name: ClassVar[str]

@@ -24,7 +24,7 @@ from qrmi_emulator.faces import Face, Refused, ibm_backends as backends
 from qrmi_emulator.faces.ibm_iam import TOKEN_PATH, Iam, refusal as iam_refusal
 from qrmi_emulator.faults import Faults
 from qrmi_emulator.state import FINAL, Job, Session, State
-from qrmi_local.engines import EngineError, qiskit as engine
+from qrmi_local.engines import EngineError, MissingExtra, qiskit as engine
 
 PREFIXES: Final = ("/api/v1", "/experimental/api/v1")
 PLAN: Final = "emulator-plan"
@@ -62,6 +62,8 @@ class IbmRuntime(Face):
 
     def __init__(self, state: State, faults: Faults) -> None:
         super().__init__(state, faults)
+        if not engine.resources():
+            raise MissingExtra(f"{self.name} needs Qiskit: pip install 'qrmi-emulator[ibm]'")
         self._iam = Iam(state)
         instance = state.credentials(self.name, lambda: {"instance": str(uuid.uuid4())})["instance"]
         self.crn = (
