@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -11,9 +12,20 @@ from typing import Any
 
 import pytest
 
+from qrmi_core import Payload, QuantumResource
 from qrmi_emulator import Emulator
 
 HERE = Path(__file__).parent
+BELL_ON_DEVICE = """OPENQASM 3.0;
+include "stdgates.inc";
+bit[2] c;
+rz(pi/2) $0; sx $0; rz(pi/2) $0;
+rz(pi/2) $1; sx $1; rz(pi/2) $1;
+cz $0, $1;
+rz(pi/2) $1; sx $1; rz(pi/2) $1;
+c[0] = measure $0;
+c[1] = measure $1;
+"""
 SEED = "7"
 NAME = "fake_fez"
 
@@ -104,3 +116,22 @@ def test_ibms_client_runs_in_its_three_modes(
     assert found["listed"] == 3
     assert found["metrics"]["usage"]["status"] == "complete"
     assert len({json.dumps(each, sort_keys=True) for each in counts.values()}) == 1
+
+
+def test_our_plugin_gets_the_same_counts(
+    emulator: Emulator, counts: dict[str, dict[str, int]]
+) -> None:
+    settings = emulator.settings_for("ibm-quantum-compute-service")
+    document = {
+        "pubs": [[BELL_ON_DEVICE, None, 1000]],
+        "options": {"simulator": {"seed_simulator": int(SEED)}},
+        "support_qiskit": False,
+        "version": 2,
+    }
+    payload = Payload.QiskitPrimitive(input=document, program_id="sampler")
+    with QuantumResource(NAME, "ibm-quantum-compute-service", config=settings) as qpu:
+        result = json.loads(qpu.run(payload).result(timeout=60).value)
+    samples = result["results"][0]["data"]["c"]["samples"]
+    found = Counter(format(int(sample, 16), "02b") for sample in samples)
+    assert is_bell(found)
+    assert all(found == each for each in counts.values())

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import attrs
 
 from qrmi_core.values import TaskStatus
-from qrmi_emulator.state import Job, State
+from qrmi_emulator.state import Job, State, may_start
 
 LATENCY, STATUS, RESET, RESET_AFTER = "latency", "status", "reset", "reset-after"
 TRUNCATED, MALFORMED, EXPIRED, OUTAGE = "truncated", "malformed", "expired-token", "outage"
@@ -140,8 +140,15 @@ class Faults:
         return taken
 
 
-def play(state: State, job: Job, now: float) -> None:
-    """Let a job with a fate meet it when its time has come."""
+def play(state: State, job: Job, now: float, holders: Mapping[str, Collection[str]]) -> None:
+    """Let a job with a fate meet it when its time has come.
+
+    Args:
+        state: The emulator's memory.
+        job: A job with a fate.
+        now: The time.
+        holders: See `State.holders`.
+    """
     reason, code, seconds = job.reason, job.code, job.fate_seconds
     if job.fate == QUEUED:
         if seconds is not None and now > job.created + seconds:
@@ -151,7 +158,7 @@ def play(state: State, job: Job, now: float) -> None:
         if now > job.created + (_AT_ONCE_SECONDS if seconds is None else seconds):
             state.end(job, TaskStatus.Cancelled, reason or "cancelled by the operator", code=code)
     elif job.started is None:
-        if state.may_start(job):
+        if may_start(job, holders):
             state.start(job, now)
     elif job.fate == FAILED:
         if now > job.started + (_AT_ONCE_SECONDS if seconds is None else seconds):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,12 +19,15 @@ import attrs
 from qrmi_core.errors import QrmiError
 from qrmi_core.values import TaskStatus
 from qrmi_emulator.faults import LONG, play
-from qrmi_emulator.state import FINAL, Job, State
+from qrmi_emulator.state import FINAL, Job, State, may_start
 from qrmi_local.pool import start_workers
 from qrmi_local.settings import LocalSettings
 from qrmi_local.store import Store, StoredTask
 
+_log = logging.getLogger(__name__)
+
 _BUSY_PAUSE_SECONDS = 0.02
+_FATE_PAUSE_SECONDS = 0.1
 _IDLE_PAUSE_SECONDS = 0.5
 _HANDED_PER_SLOT = 4
 _KEEP_SECONDS = 10 * 365 * 86400.0
@@ -60,7 +64,10 @@ class Runner:
             known = await loop.run_in_executor(
                 self._thread, self._store.tasks, list(self._state.live)
             )
-            self._handed = {task.id: self._state.live[task.id] for task in known}
+            # Some may have been cancelled since.
+            live = self._state.live
+            self._handed = {task.id: live[task.id] for task in known if task.id in live}
+            self._stops += [task.id for task in known if task.id not in live]
             while True:
                 self._work.clear()
                 self._state.expire()
@@ -70,13 +77,18 @@ class Runner:
                 self._handed |= {job.id: job for job in new}
                 if self._handed or stops:
                     handed = list(self._handed)
-                    tasks = await loop.run_in_executor(
-                        self._thread,
-                        self._exchange,
-                        [self._parcel(job) for job in new],
-                        stops,
-                        handed,
-                    )
+                    parcels = [self._parcel(job) for job in new]
+                    try:
+                        tasks = await loop.run_in_executor(
+                            self._thread, self._exchange, parcels, stops, handed
+                        )
+                    except QrmiError:
+                        _log.exception("the simulators' store cannot be used, trying again")
+                        self._stops += stops
+                        for job in new:
+                            self._handed.pop(job.id, None)
+                        await asyncio.sleep(_IDLE_PAUSE_SECONDS)
+                        continue
                     for task in tasks:
                         self._report(task)
                 await self._pause()
@@ -88,7 +100,7 @@ class Runner:
         if self._handed:
             await asyncio.sleep(_BUSY_PAUSE_SECONDS)
         else:
-            seconds = _BUSY_PAUSE_SECONDS if self._state.live else _IDLE_PAUSE_SECONDS
+            seconds = _FATE_PAUSE_SECONDS if self._state.live else _IDLE_PAUSE_SECONDS
             try:
                 await asyncio.wait_for(self._work.wait(), seconds)
             except TimeoutError:
@@ -98,10 +110,11 @@ class Runner:
         free = _HANDED_PER_SLOT * self._state.settings.slots - len(self._handed)
         if free <= 0:
             return
+        holders = self._state.holders()
         for job in self._state.live.values():
             if job.fate or job.status is not TaskStatus.Queued or job.id in self._handed:
                 continue
-            if self._state.may_start(job):
+            if may_start(job, holders):
                 yield job
                 free -= 1
                 if not free:
@@ -109,15 +122,15 @@ class Runner:
 
     def _play(self) -> None:
         """Let the jobs with a fate meet it, and stop those that run for too long."""
-        now = self._state.clock()
-        for job in list(self._state.live.values()):
-            if job.fate:
-                play(self._state, job, now)
-            elif job.status is TaskStatus.Running and job.max_seconds is not None:
-                limit = max(job.max_seconds, _LEAST_LIMIT_SECONDS)
-                if job.started is not None and now - job.started > limit:
-                    job.details["ran_too_long"] = True
-                    self._state.end(job, TaskStatus.Cancelled, LONG)
+        now, holders = self._state.clock(), self._state.holders()
+        for job in [job for job in self._state.live.values() if job.fate]:
+            play(self._state, job, now, holders)
+        for job in list(self._state.running.values()):
+            if job.fate or job.max_seconds is None or job.started is None:
+                continue
+            if now - job.started > max(job.max_seconds, _LEAST_LIMIT_SECONDS):
+                job.details["ran_too_long"] = True
+                self._state.end(job, TaskStatus.Cancelled, LONG)
 
     def _forget(self, job: Job) -> None:
         if self._handed.pop(job.id, None):

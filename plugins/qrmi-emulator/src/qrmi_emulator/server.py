@@ -200,7 +200,8 @@ class Emulator(Control):
         with contextlib.suppress(OSError, ValueError, KeyError):
             former = json.loads((self.home / "server.json").read_text())["port"]
         for port in dict.fromkeys((self._settings.port or former, self._settings.port)):
-            listener = socket.socket(family)
+            # With the protocol named, asyncio sends what is written without waiting for more.
+            listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind((host, port))

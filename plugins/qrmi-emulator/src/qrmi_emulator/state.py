@@ -13,7 +13,7 @@ import sqlite3
 import string
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +83,9 @@ class Session:
         face: The vendor API that it came by.
         resource: The id of the resource.
         exclusive: Whether the jobs of others wait while it is active.
-        created: When it was opened, seconds since the epoch, as are the next three.
+        created: When it was opened, seconds since the epoch, as are the next four.
         started: When its first job began.
+        job_started: When its latest job began.
         busy_until: When its last job ended.
         closed: When it was closed.
         max_seconds: How long it may last from its start.
@@ -100,6 +101,7 @@ class Session:
     created: float
     max_seconds: float
     started: float | None = None
+    job_started: float | None = None
     busy_until: float | None = None
     closed: float | None = None
     accepting: bool = True
@@ -124,6 +126,7 @@ class State:
         self.clock = clock
         self.jobs: dict[str, Job] = {}
         self.live: dict[str, Job] = {}
+        self.running: dict[str, Job] = {}
         self.sessions: dict[str, Session] = {}
         self.open_sessions: dict[str, Session] = {}
         self.revoked: set[str] = set()
@@ -202,9 +205,10 @@ class State:
         if job.status is not TaskStatus.Queued:
             return
         job.status, job.started = TaskStatus.Running, at
+        self.running[job.id] = job
         session = self.sessions.get(job.session or "")
         if session:
-            session.started = session.started or at
+            session.started, session.job_started = session.started or at, at
             session.reason = "session_activated"
             self._save(session)
         self._save(job)
@@ -224,6 +228,7 @@ class State:
         job.status, job.reason, job.code = status, reason, code
         job.finished = at or self.clock()
         del self.live[job.id]
+        self.running.pop(job.id, None)
         self._count(job)
         session = self.sessions.get(job.session or "")
         if session:
@@ -304,23 +309,18 @@ class State:
             elif not session.accepting and not self.pending(session=session.id):
                 self.close_session(session, "session_closed_early")
 
-    def may_start(self, job: Job) -> bool:
-        """Whether no exclusive session of others holds the job's resource."""
-        return not any(
-            session.exclusive
-            and session.resource == job.resource
-            and session.id != job.session
-            and self.state_of(session) == "active"
-            for session in self.open_sessions.values()
-        )
+    def holders(self) -> dict[str, set[str]]:
+        """The exclusive sessions that are active, by resource."""
+        found: dict[str, set[str]] = {}
+        for session in self.open_sessions.values():
+            if session.exclusive and self.state_of(session) == "active":
+                found.setdefault(session.resource, set()).add(session.id)
+        return found
 
     # Helpers
 
     def _is_busy(self, session: Session) -> bool:
-        return any(
-            job.session == session.id and job.status is TaskStatus.Running
-            for job in self.live.values()
-        )
+        return any(job.session == session.id for job in self.running.values())
 
     def _add(self, record: Job | Session) -> None:
         if isinstance(record, Session):
@@ -333,6 +333,8 @@ class State:
             self._count(record)
         else:
             self.live[record.id] = record
+            if record.status is TaskStatus.Running:
+                self.running[record.id] = record
 
     def _count(self, job: Job) -> None:
         self.used_seconds[job.face] = self.used_seconds.get(job.face, 0.0) + job.seconds
@@ -345,6 +347,17 @@ class State:
             " ON CONFLICT (id) DO UPDATE SET body = excluded.body",
             (record.id, kind, body),
         )
+
+
+def may_start(job: Job, holders: Mapping[str, Collection[str]]) -> bool:
+    """Whether a job need not wait for the exclusive sessions of others.
+
+    Args:
+        job: The job.
+        holders: See `State.holders`.
+    """
+    held = holders.get(job.resource)
+    return not held or job.session in held
 
 
 def _nothing(_job: Job) -> None:

@@ -328,7 +328,7 @@ class IbmRuntime(Face):
             "started_at": _time(session.created),
             "activated_at": _time(session.started),
             "closed_at": _time(session.closed),
-            "last_job_started": _time(session.started),
+            "last_job_started": _time(session.job_started),
             "last_job_completed": _time(session.busy_until),
             "timestamps": [{"status": s, "timestamp": _time(at)} for s, at in times if at],
         }
