@@ -67,6 +67,12 @@ def _checked(timeout: float | None) -> float | None:
     return timeout
 
 
+def _a_little_before(timeout: float | None, clock: Clock) -> Deadline:
+    """When to ask for the last time, so that the answer is there before the time is up."""
+    reserve = min(0.25, (timeout or 0.0) * 0.1)
+    return Deadline(None if not timeout else timeout - reserve, clock)
+
+
 class _Watch:
     """The tasks of one wait: one look at a time, at all of them."""
 
@@ -86,9 +92,7 @@ class _Watch:
         self._once = timeout == 0
         # A timeout of 0 asks once, and that request may take its usual time.
         self._deadline = Deadline(None if self._once else timeout, clock)
-        # The last look comes a little before the end, so that its answer is there in time.
-        reserve = min(0.25, (timeout or 0.0) * 0.1)
-        self._last_look = Deadline(None if not timeout else timeout - reserve, clock)
+        self._last_look = _a_little_before(timeout, clock)
         self._retry_after: float | None = None
         self._outages: dict[QuantumResource, float] = {}
         self.error: QrmiError | None = None
@@ -270,12 +274,13 @@ def until_free(
     from tenacity import Retrying, retry_if_exception_type
 
     deadline = Deadline(_checked(timeout), clock)
+    last_attempt = deadline if timeout == 0 else _a_little_before(timeout, clock)
     start = clock()
 
     def pause(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, QrmiError) else None
-        seconds = deadline.clip(policy.pause(clock() - start, asked))
+        seconds = last_attempt.clip(policy.pause(clock() - start, asked))
         _log.info("%s; trying again in %.1f s", error, seconds)
         if on_wait:
             on_wait(str(error), seconds)
@@ -288,7 +293,7 @@ def until_free(
     return Retrying(
         retry=retry_if_exception_type(ResourceBusyError),
         wait=pause,
-        stop=lambda _state: deadline.passed(),
+        stop=lambda _state: last_attempt.passed(),
         sleep=sleep,
         reraise=True,
     )(bounded)
