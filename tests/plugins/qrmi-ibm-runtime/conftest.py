@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -20,13 +21,16 @@ def service() -> Iterator[IbmService]:
 
 @pytest.fixture
 def make(service: IbmService) -> Iterator[Make]:
-    """Makes resources of the service; settings by keyword."""
+    """Makes resources of the service that do not wait long; settings by keyword."""
     made: list[QuantumResource] = []
 
     def resource(backend: str = "ibm_fez", **settings: str) -> QuantumResource:
         quick = {"QRMI_HTTP_FIRST_PAUSE_SECONDS": "0.01"}
         qpu = QuantumResource(
-            backend, "ibm-quantum-compute-service", service.settings(**quick, **settings)
+            backend,
+            "ibm-quantum-compute-service",
+            service.settings(**quick, **settings),
+            sleep=lambda seconds: time.sleep(min(seconds, 0.02)),
         )
         made.append(qpu)
         return qpu

@@ -84,8 +84,8 @@ def _problems(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _sentence(problem: Mapping[str, Any]) -> str:
     """What one problem says, and what to do about it."""
-    texts = dict.fromkeys(text for name in _MESSAGES if (text := _text(problem.get(name))))
-    message = ": ".join(texts) or _text(problem.get("title"))
+    texts = dict.fromkeys(_text(problem.get(name)).rstrip(".") for name in _MESSAGES)
+    message = ": ".join(filter(None, texts)) or _text(problem.get("title"))
     if not message:
         return ""
     solution, more_info = _text(problem.get("solution")), _text(problem.get("more_info"))

@@ -255,7 +255,8 @@ def _explained(response: Response, error: QrmiError) -> QrmiError:
     creates = response.call.startswith("POST ") and response.call.endswith(("/jobs", "/sessions"))
     if creates and response.status_code == 429:
         busy = recast(error, ResourceBusyError, "the service limits submissions per minute")
-        busy.retry_after = retry_after_seconds(response.headers) or _RATE_LIMIT_PAUSE_SECONDS
+        told = retry_after_seconds(response.headers)
+        busy.retry_after = _RATE_LIMIT_PAUSE_SECONDS if told is None else told
         return busy
     code = error.vendor_code or ""
     if code in _PASSING:

@@ -100,7 +100,7 @@ class RuntimeDriver(Driver):
             if device.get("name") == self.resource_id:
                 info = _info(device)
                 return ResourceStatus(
-                    info.status or ResourceStatusCode.Paused,
+                    ResourceStatusCode.Paused if info.status is None else info.status,
                     status_reason=_text(member(device, "status").get("reason")),
                     pending_job_count=info.pending_job_count,
                 )
