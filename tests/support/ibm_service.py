@@ -123,6 +123,7 @@ class IbmService:
         token_seconds: How long a token is valid.
         looks: How many looks see a job queued, and then running.
         result: The result of a job.
+        key: The API key that IAM knows; it begins with `KEY`.
     """
 
     def __init__(self) -> None:
@@ -138,6 +139,8 @@ class IbmService:
         self.looks = 1
         self.result = RESULT
         self.tokens: set[str] = set()
+        # Another one each time, since tokens are shared by key and ports are used again.
+        self.key = f"{KEY}-{uuid.uuid4().hex}"
         self.lock = threading.RLock()
         self._server = _Server(("127.0.0.1", 0), _Handler)
         self._server.service = self
@@ -164,7 +167,7 @@ class IbmService:
         return {
             "QRMI_IBM_QCS_ENDPOINT": self.url,
             "QRMI_IBM_QCS_IAM_ENDPOINT": self.host,
-            "QRMI_IBM_QCS_IAM_APIKEY": KEY,
+            "QRMI_IBM_QCS_IAM_APIKEY": self.key,
             "QRMI_IBM_QCS_SERVICE_CRN": CRN,
             **{
                 name if name.startswith("QRMI_") else f"QRMI_IBM_QCS_{name}": text
@@ -331,7 +334,7 @@ class _Handler(BaseHTTPRequestHandler):
         form = parse_qs(body.decode())
         if form.get("grant_type") != ["urn:ibm:params:oauth:grant-type:apikey"]:
             self.answer(400, {"errorCode": "BXNIM0109E", "errorMessage": "Property missing"})
-        elif form.get("apikey") != [KEY]:
+        elif form.get("apikey") != [service.key]:
             self.answer(
                 400,
                 {

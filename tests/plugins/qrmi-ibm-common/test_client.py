@@ -36,11 +36,11 @@ def service() -> Iterator[IbmService]:
         yield service
 
 
-def client(service: IbmService, key: str = KEY, iam: str | None = None) -> HttpClient:
+def client(service: IbmService, key: str | None = None, iam: str | None = None) -> HttpClient:
     return ibm_client(
         service.url,
         iam_endpoint=iam or service.host,
-        api_key=key,
+        api_key=key or service.key,
         policy=HttpPolicy(first_pause_seconds=0.01),
         headers={"Service-CRN": CRN},
         error=lambda _response, _error: None,

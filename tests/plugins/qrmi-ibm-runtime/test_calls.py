@@ -451,8 +451,8 @@ def test_status(web: responses.RequestsMock) -> None:
 def test_the_status_of_a_backend_that_the_instance_does_not_have(
     web: responses.RequestsMock,
 ) -> None:
-    on(web, "GET", "/backends", json={"devices": []})
-    with pytest.raises(ResourceNotFoundError, match="ibm_fez"):
+    on(web, "GET", "/backends", json={"devices": [{"name": "ibm_torino"}]})
+    with pytest.raises(ResourceNotFoundError, match="no backend ibm_fez, but ibm_torino"):
         driver().status()
 
 

@@ -388,7 +388,7 @@ def test_one_fault_is_survived(
     assert not any(token in caplog.text for token in service.tokens)
 
 
-@pytest.mark.parametrize("fault", [*FAULTS, "malformed", "html"])
+@pytest.mark.parametrize("fault", [*FAULTS, "silent", "malformed", "html"])
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_fault_that_stays_is_one_typed_error(
     service: IbmService,
@@ -398,12 +398,17 @@ def test_a_fault_that_stays_is_one_typed_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    qpu = make(QRMI_HTTP_ATTEMPTS="2")
+    qpu = make(
+        QRMI_HTTP_ATTEMPTS="2",
+        QRMI_HTTP_READ_TIMEOUT_SECONDS="0.1",
+        QRMI_HTTP_STREAM_TIMEOUT_SECONDS="0.1",
+    )
     task_id = qpu.task_start(sampler())
     service.finish_all()
     before = len(service.jobs)
     request, call = OPERATIONS[operation]
     one = {
+        "silent": lambda _handler, _proceed: time.sleep(0.2),
         "malformed": malformed,
         "html": status(200, b"<html>log in</html>", Content_Type="text/html"),
         **FAULTS,

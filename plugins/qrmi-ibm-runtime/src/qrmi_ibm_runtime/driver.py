@@ -92,11 +92,13 @@ class RuntimeDriver(Driver):
     # The resource
 
     def metadata(self) -> Mapping[str, str]:
-        session = self._session or self._settings.acquisition_token
+        scheduler = self._settings.acquisition_token if self.holds_acquisition else None
+        session = self._session or scheduler
         return {"session_id": session} if session else {}
 
     def status(self) -> ResourceStatus:
-        for device in self._api.backends():
+        devices = self._api.backends()
+        for device in devices:
             if device.get("name") == self.resource_id:
                 info = _info(device)
                 return ResourceStatus(
@@ -105,7 +107,8 @@ class RuntimeDriver(Driver):
                     pending_job_count=info.pending_job_count,
                 )
         raise ResourceNotFoundError(
-            f"the instance has no backend {self.resource_id}; `qrmi` lists those that it has"
+            f"the instance has no backend {self.resource_id}, but "
+            f"{', '.join(str(device.get('name')) for device in devices) or 'none at all'}"
         )
 
     def target(self) -> bytes:
@@ -208,7 +211,7 @@ class RuntimeDriver(Driver):
 
     def find_submission(self, submission: str) -> str | None:
         tag = _tag(submission)
-        for job in self._api.jobs(self.resource_id, tag):
+        for job in itertools.islice(self._api.jobs(self.resource_id, tag), PAGE):
             task_id = _text(job.get("id"))
             if task_id and tag in (job.get("tags") or ()):
                 self._started.add(task_id)
