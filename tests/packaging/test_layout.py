@@ -28,7 +28,10 @@ CLI_ONLY = {"click", "rich"}
 TESTING_ONLY = {"pytest"}
 
 # import package -> sibling packages it may import; the design names each.
-ALLOWED_SIBLINGS: dict[str, set[str]] = {"qrmi_emulator": {"qrmi_local"}}
+ALLOWED_SIBLINGS: dict[str, set[str]] = {
+    "qrmi_emulator": {"qrmi_local"},
+    "qrmi_ibm_runtime": {"qrmi_ibm_common"},
+}
 
 VENDOR_WORDS = re.compile(r"qiskit|pasqal|ibm|pulser|iqm|oqtopus|alice", re.IGNORECASE)
 

@@ -51,6 +51,17 @@ DISTRIBUTIONS = [
         {"qrmi.commands": {"emulator": "qrmi_emulator.commands:emulator"}},
         frozenset({"ibm", "all"}),
     ),
+    Distribution("qrmi-ibm-common", ROOT / "plugins/qrmi-ibm-common", {}),
+    Distribution(
+        "qrmi-ibm-runtime",
+        ROOT / "plugins/qrmi-ibm-runtime",
+        {
+            "qrmi.drivers": {
+                "ibm-quantum-compute-service": "qrmi_ibm_runtime.driver:RuntimeDriver",
+                "qiskit-runtime-service": "qrmi_ibm_runtime.driver:RuntimeDriver",
+            }
+        },
+    ),
     Distribution(
         "qrmi-example",
         ROOT / "docs/examples/qrmi-example",
@@ -148,13 +159,16 @@ def test_every_dependency_has_a_lower_bound_and_ours_an_upper_one(
 @each
 def test_the_entry_points_are_those_announced(wheels: Path, dist: Distribution) -> None:
     with zipfile.ZipFile(wheel_of(wheels, dist)) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
+        names = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
         parser = configparser.ConfigParser(delimiters=["="])
-        parser.read_string(archive.read(name).decode())
+        for name in names:
+            parser.read_string(archive.read(name).decode())
     assert {section: dict(parser[section]) for section in parser.sections()} == dist.entry_points
 
 
-@pytest.mark.parametrize("package", ["qrmi_core", "qrmi_local", "qrmi_emulator"])
+@pytest.mark.parametrize(
+    "package", [dist.package for dist in DISTRIBUTIONS if dist.name != "qrmi-example"]
+)
 def test_an_installed_package_imports(smoke_venv: Path, tmp_path: Path, package: str) -> None:
     python = smoke_venv / "bin/python"
     done = run(
