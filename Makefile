@@ -19,6 +19,7 @@ WORK := $(CURDIR)/.make
 WHEELS := $(WORK)/wheels
 SMOKE_VENV := $(WORK)/smoke
 OUTSIDER_VENV := $(WORK)/outsider
+PEERS_VENV := $(WORK)/peers
 PIP := -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -qq --prefer-binary -c constraints.txt
 
@@ -42,10 +43,11 @@ demo: $(DEMO_VENV)/.ready
 	@$(DEMO_VENV)/bin/python docs/examples/demo.py $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.ready $(WHEELS)/.ready $(SMOKE_VENV)/.ready $(OUTSIDER_VENV)/.ready
+test: $(VENV)/.ready $(WHEELS)/.ready $(SMOKE_VENV)/.ready $(OUTSIDER_VENV)/.ready $(PEERS_VENV)/.ready
 	@QRMI_TEST_WHEELS=$(WHEELS) \
 	QRMI_TEST_SMOKE_VENV=$(SMOKE_VENV) \
 	QRMI_TEST_OUTSIDER_VENV=$(OUTSIDER_VENV) \
+	QRMI_TEST_PEERS_VENV=$(PEERS_VENV) \
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 .PHONY: lint
@@ -97,7 +99,8 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(METADATA)
 	@echo 'preparing $(VENV) for development (some minutes the first time)'
 	@$(call new_venv,$(VENV))
 	@$(VENV)/bin/python $(INSTALL) -r requirements-dev.txt
-	@$(VENV)/bin/python $(INSTALL) --no-build-isolation -e . -e 'plugins/qrmi-local[all]' -e $(EXAMPLE)
+	@$(VENV)/bin/python $(INSTALL) --no-build-isolation -e . -e 'plugins/qrmi-local[all]' \
+	    -e plugins/qrmi-ibm-common -e plugins/qrmi-ibm-runtime -e 'plugins/qrmi-emulator[all]' -e $(EXAMPLE)
 	@touch $@
 
 # All anew when the dependencies may have changed, else only what is ours.
@@ -127,7 +130,15 @@ $(WHEELS)/.ready: $(VENV)/.ready setup.cfg pyproject.toml LICENSE $(wildcard REA
 $(SMOKE_VENV)/.ready: $(WHEELS)/.ready
 	@echo 'preparing a clean environment with the wheels'
 	@$(call new_venv,$(SMOKE_VENV))
-	@$(SMOKE_VENV)/bin/python $(INSTALL) $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl
+	@$(SMOKE_VENV)/bin/python $(INSTALL) $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl \
+	    $(WHEELS)/qrmi_ibm_common-*.whl $(WHEELS)/qrmi_ibm_runtime-*.whl $(WHEELS)/qrmi_emulator-*.whl
+	@touch $@
+
+# The published clients that ours and the emulator are compared with, as published.
+$(PEERS_VENV)/.ready: constraints.txt requirements-peers.txt
+	@echo 'preparing an environment with the published clients'
+	@$(call new_venv,$(PEERS_VENV))
+	@$(PEERS_VENV)/bin/python $(INSTALL) -r requirements-peers.txt
 	@touch $@
 
 # What somebody has who writes a plugin: pytest, the core's wheel and the plugin's own.
@@ -142,9 +153,12 @@ constraints:
 	@mkdir -p $(WORK)
 	@$(call new_venv,$(WORK)/constraints)
 	@$(WORK)/constraints/bin/python $(PIP) install -qq --prefer-binary \
-	    -r requirements-dev.txt . './plugins/qrmi-local[all]' './$(EXAMPLE)[test]'
+	    -r requirements-dev.txt . './plugins/qrmi-local[all]' ./plugins/qrmi-ibm-common \
+	    ./plugins/qrmi-ibm-runtime './plugins/qrmi-emulator[all]' \
+	    './$(EXAMPLE)[test]'
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
 	    $(WORK)/constraints/bin/python $(PIP) freeze --all --exclude pip --exclude qrmi-core \
-	        --exclude qrmi-local --exclude qrmi-example; } > $(WORK)/constraints.txt
+	        --exclude qrmi-local --exclude qrmi-ibm-common --exclude qrmi-ibm-runtime \
+	        --exclude qrmi-emulator --exclude qrmi-example; } > $(WORK)/constraints.txt
 	@mv $(WORK)/constraints.txt constraints.txt
 	@rm -rf $(WORK)/constraints

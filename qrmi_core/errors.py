@@ -53,6 +53,9 @@ class QrmiError(RuntimeError):
         retryable: Whether trying the same call again can help.
         retry_after: Seconds that the vendor asks to wait before the next attempt.
         uncertain: Whether the vendor may have carried out the call although it failed.
+
+    Attributes:
+        details: What else the vendor's answer says, under the vendor's own names.
     """
 
     retryable: bool = False
@@ -81,6 +84,7 @@ class QrmiError(RuntimeError):
             self.retryable = retryable
         self.retry_after = retry_after
         self.uncertain = uncertain
+        self.details: dict[str, str] = {}
 
     def __str__(self) -> str:
         details = [

@@ -27,7 +27,7 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import IO, Any
 from urllib.parse import parse_qsl, urljoin, urlsplit
 
@@ -68,7 +68,7 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 _Value = str | int | float | bool | None
-_Body = bytes | IO[bytes] | Mapping[str, str] | None
+_Body = bytes | IO[bytes] | Iterable[bytes] | Mapping[str, str] | None
 
 USER_AGENT = f"qrmi-core/{__version__}"
 
@@ -188,8 +188,9 @@ class Response:
 
 ErrorHook = Callable[[Response, QrmiError], QrmiError | None]
 """Called with an answer that is an error, and the error it would become. Amends that one (its
-`message`, `vendor_code`, `request_id`), or gives another in its place. A `ResourceBusyError` is
-raised at once; otherwise it makes no difference to whether the call is repeated."""
+`message`, `vendor_code`, `request_id`, `details`), or gives another in its place. A
+`ResourceBusyError` is raised at once; otherwise it makes no difference to whether the call is
+repeated."""
 
 
 @attrs.define(eq=False)
@@ -289,6 +290,41 @@ class HttpClient:
     def __repr__(self) -> str:
         return f"HttpClient({_without_query(self._base_url)!r})"
 
+    def sibling(
+        self,
+        base_url: str,
+        *,
+        auth: Auth | None = None,
+        headers: Mapping[str, str] | Callable[[], Mapping[str, str]] | None = None,
+        error: ErrorHook | None = None,
+    ) -> HttpClient:
+        """Make a client for another API of the vendor, such as the one that gives tokens.
+
+        It has this one's policy and connections, so that two APIs of one host need one connection;
+        `close` closes those of both. Nothing else is shared.
+
+        Args:
+            base_url: Put in front of the paths.
+            auth: Gives the credential.
+            headers: Sent with every call to the host of `base_url`.
+            error: Makes the vendor's own errors of its error answers.
+
+        Raises:
+            ConfigError: As for `HttpClient`.
+        """
+        other = HttpClient(
+            base_url,
+            policy=self.policy,
+            auth=auth,
+            headers=headers,
+            error=error,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
+        other._user_agent = self._user_agent
+        other._local = self._local
+        return other
+
     def request(
         self,
         method: str,
@@ -296,7 +332,7 @@ class HttpClient:
         *,
         params: Mapping[str, _Value] | Callable[[], Mapping[str, _Value]] | None = None,
         headers: Mapping[str, str] | Callable[[], Mapping[str, str]] | None = None,
-        data: _Body | Callable[[], _Body | Iterator[bytes]] = None,
+        data: _Body | Callable[[], _Body] = None,
         json: Any = None,
         idempotent: bool | None = None,
         submission: bool = False,
@@ -311,8 +347,9 @@ class HttpClient:
             path: Path below the base URL, or a complete URL.
             params: Query parameters; None as a value leaves one out.
             headers: Further headers; these go to any host.
-            data: The body: bytes, a seekable binary file, or the fields of a form; a function may
-                also give an iterator of bytes.
+            data: The body: bytes, a seekable binary file, the fields of a form, or an iterable of
+                bytes, which is sent in chunks unless it has a length (`len`) in bytes; an iterator
+                must come from a function.
             json: The body as a value to encode.
             idempotent: Whether doing it twice is as good as once; None decides by the method.
             submission: Whether the call creates a task: a 503 without ``Retry-After`` and all
@@ -447,6 +484,7 @@ class HttpClient:
             # Also those of factories and of the token's renewal: what counts is this call.
             error.uncertain = call.uncertain
             error.message = call.scrub(error.message)
+            error.details = {key: call.scrub(text) for key, text in error.details.items()}
             error.args = (error.message,)
             raise
 

@@ -727,6 +727,25 @@ def test_a_file_is_sent_from_where_it_stood_at_every_attempt() -> None:
     assert [len(request.body) for request in server.requests] == [100_000, 100_000]
 
 
+def test_a_body_in_pieces_is_sent_as_it_is_with_its_length_at_every_attempt() -> None:
+    class Pieces:
+        def __init__(self, *pieces: bytes) -> None:
+            self.pieces = pieces
+
+        def __len__(self) -> int:
+            return sum(map(len, self.pieces))
+
+        def __iter__(self) -> Iterator[bytes]:
+            return iter(self.pieces)
+
+    body = Pieces(b"[", b"x" * 300_000, b"]")
+    with SocketServer([reset(), answer()]) as server, closing(client(server)) as http:
+        http.request("PUT", "/input", data=body)
+    for request in server.requests:
+        assert request.body == b"[" + b"x" * 300_000 + b"]"
+        assert request.headers["content-length"] == "300002"
+
+
 def test_a_body_that_is_not_json_is_not_sent() -> None:
     http = HttpClient("http://127.0.0.1:1")
     with pytest.raises(errors.InvalidInputError, match="NaN"):
@@ -743,6 +762,7 @@ def test_a_vendor_describes_its_own_errors() -> None:
         body = response.json()
         error.message = f"{response.call}: {body['title']}"
         error.vendor_code = body["code"]
+        error.details = {"hint": f"ask for {SECRET}"}
         return ResourceBusyError("all lanes are taken") if response.status_code == 429 else None
 
     script = [
@@ -754,7 +774,8 @@ def test_a_vendor_describes_its_own_errors() -> None:
     with SocketServer(script) as server:
         with closing(client(server, error=describe, policy=HttpPolicy(attempts=1))) as http:
             with pytest.raises(TaskNotFoundError) as first:
-                http.request("GET", "/jobs/1", not_found=TaskNotFoundError)
+                params = {"apikey": SECRET}
+                http.request("GET", "/jobs/1", params=params, not_found=TaskNotFoundError)
             with pytest.raises(ServiceError, match="not JSON"):
                 http.request("GET", "/jobs/1")
             with pytest.raises(ServiceError, match="unexpected"):
@@ -764,6 +785,7 @@ def test_a_vendor_describes_its_own_errors() -> None:
     error = first.value
     assert str(error) == f"GET {server.url}/jobs/1: no such job [code 1291, request r-1]"
     assert (error.status_code, error.vendor_code, error.request_id) == (404, "1291", "r-1")
+    assert error.details == {"hint": "ask for ***"}
     assert (b.value.status_code, b.value.retry_after, len(server.requests)) == (429, 1.0, 4)
 
 
@@ -808,6 +830,29 @@ def test_one_connection_for_the_calls_of_a_thread_and_one_more_for_another() -> 
         http.request("GET", "/")
     assert server.connections == 2
     assert [request.connection for request in server.requests] == [1, 1, 1, 1, 1, 1, 2, 1]
+
+
+def test_siblings_share_connections_and_nothing_else() -> None:
+    def describe(_response: Response, error: QrmiError) -> None:
+        error.vendor_code = "tokens"
+
+    with SocketServer([answer(), answer(401), answer(), answer()]) as server:
+        http = client(server, auth=CachedToken(lambda: Token("of-the-api")), product="p/1")
+        tokens = http.sibling(server.url, headers={"X-Of": "tokens"}, error=describe)
+        http.request("GET", "/")
+        with pytest.raises(AuthenticationFailedError) as caught:
+            tokens.request("POST", "/token")
+        http.request("GET", "/")
+        assert server.connections == 1
+        tokens.close()
+        http.request("GET", "/")
+        http.close()
+    assert caught.value.vendor_code == "tokens"
+    assert server.connections == 2
+    first, second, *_ = (request.headers for request in server.requests)
+    assert first["user-agent"] == second["user-agent"]
+    assert ("authorization" in first, "x-of" in first) == (True, False)
+    assert ("authorization" in second, "x-of" in second) == (False, True)
 
 
 def test_a_client_can_be_used_after_it_was_closed() -> None:

@@ -303,6 +303,7 @@ def test_a_resource_that_stays_busy_is_an_error_in_time(timeout: float, attempts
     def attempt() -> None:
         nonlocal count
         count += 1
+        assert not current().passed(), "a request would find no time left and not say why"
         raise ResourceBusyError("taken")
 
     with pytest.raises(ResourceBusyError, match="taken"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Iterator
 
 import pytest
 from fakes import PAYLOAD, fake_resource
@@ -16,6 +17,7 @@ from qrmi_core import (
     ResourceBusyError,
     ServiceError,
     SubmissionUncertainError,
+    TaskInfo,
     TransportError,
 )
 from qrmi_core.deadline import current
@@ -99,6 +101,21 @@ def test_a_search_outlives_a_short_outage() -> None:
     assert list(vendor.tasks) == [task_id]
 
 
+def test_candidates_are_looked_for_among_the_newest_only() -> None:
+    class Endless(FakeVendor().driver()):  # type: ignore[misc]
+        def task_list(self) -> Iterator[TaskInfo]:
+            long_ago = datetime.datetime(2000, 1, 1, tzinfo=datetime.UTC)
+            yield TaskInfo("new", created_at=datetime.datetime.now(datetime.UTC))
+            yield TaskInfo("old", created_at=long_ago)
+            raise AssertionError("each page is a request")
+
+    Endless.vendor.lost_answers["task_start"] = [reset()]
+    resource = QuantumResource("fake", "fake", {}, driver_class=Endless)
+    with pytest.raises(SubmissionUncertainError) as caught:
+        resource.task_start(PAYLOAD)
+    assert caught.value.candidates == ("new",)
+
+
 def test_where_nothing_can_be_done_the_uncertainty_is_told_with_candidates() -> None:
     vendor = FakeVendor()
     old = fake_resource(vendor).task_start(PAYLOAD)
@@ -110,6 +127,7 @@ def test_where_nothing_can_be_done_the_uncertainty_is_told_with_candidates() -> 
     error = caught.value
     assert error.candidates == ("task-2",)
     assert "task-2" in str(error)
+    assert "task-1" not in str(error)
     assert error.submission in str(error)
     assert error.resource_id == "fake"
     assert not error.retryable

@@ -46,6 +46,23 @@ DISTRIBUTIONS = [
         frozenset({"qiskit", "pulser", "emu-mps", "all"}),
     ),
     Distribution(
+        "qrmi-emulator",
+        ROOT / "plugins/qrmi-emulator",
+        {"qrmi.commands": {"emulator": "qrmi_emulator.commands:emulator"}},
+        frozenset({"ibm", "all"}),
+    ),
+    Distribution("qrmi-ibm-common", ROOT / "plugins/qrmi-ibm-common", {}),
+    Distribution(
+        "qrmi-ibm-runtime",
+        ROOT / "plugins/qrmi-ibm-runtime",
+        {
+            "qrmi.drivers": {
+                "ibm-quantum-compute-service": "qrmi_ibm_runtime.driver:RuntimeDriver",
+                "qiskit-runtime-service": "qrmi_ibm_runtime.driver:RuntimeDriver",
+            }
+        },
+    ),
+    Distribution(
         "qrmi-example",
         ROOT / "docs/examples/qrmi-example",
         {"qrmi.drivers": {"coin": "qrmi_example.driver:CoinDriver"}},
@@ -142,13 +159,16 @@ def test_every_dependency_has_a_lower_bound_and_ours_an_upper_one(
 @each
 def test_the_entry_points_are_those_announced(wheels: Path, dist: Distribution) -> None:
     with zipfile.ZipFile(wheel_of(wheels, dist)) as archive:
-        (name,) = (name for name in archive.namelist() if name.endswith("entry_points.txt"))
+        names = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
         parser = configparser.ConfigParser(delimiters=["="])
-        parser.read_string(archive.read(name).decode())
+        for name in names:
+            parser.read_string(archive.read(name).decode())
     assert {section: dict(parser[section]) for section in parser.sections()} == dist.entry_points
 
 
-@pytest.mark.parametrize("package", ["qrmi_core", "qrmi_local"])
+@pytest.mark.parametrize(
+    "package", [dist.package for dist in DISTRIBUTIONS if dist.name != "qrmi-example"]
+)
 def test_an_installed_package_imports(smoke_venv: Path, tmp_path: Path, package: str) -> None:
     python = smoke_venv / "bin/python"
     done = run(
@@ -187,6 +207,15 @@ def test_an_engine_that_is_not_installed_is_one_line_that_says_what_to_install(
     assert done.returncode not in {0, 70}
     assert "Traceback" not in done.stderr
     assert "qrmi-local[" in done.stderr
+
+
+def test_an_emulator_without_its_simulator_is_one_line_that_says_what_to_install(
+    smoke_venv: Path, tmp_path: Path
+) -> None:
+    done = run(smoke_venv / "bin/qrmi", "emulator", "serve", home=tmp_path)
+    assert done.returncode not in {0, 70}
+    assert "Traceback" not in done.stderr
+    assert "qrmi-emulator[ibm]" in done.stderr
 
 
 def test_the_installed_environment_is_consistent(smoke_venv: Path, tmp_path: Path) -> None:

@@ -1,0 +1,227 @@
+"""The web application: the faces' routes, the faults before them, control, and a page."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Any
+
+import attrs
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from qrmi_emulator import faults as kinds
+from qrmi_emulator.control import control_routes
+from qrmi_emulator.faces import Face, Refused
+from qrmi_emulator.faults import Fault, Faults
+from qrmi_emulator.page import page
+from qrmi_emulator.runner import Runner
+from qrmi_emulator.state import State
+
+_REQUESTS_KEPT = 50_000
+
+
+@attrs.frozen(kw_only=True)
+class Exchange:
+    """A request as it came, for those who count them.
+
+    Attributes:
+        at: When, seconds since the epoch.
+        method: Its method.
+        path: Its path.
+        query: Its query.
+        version: Value of `IBM-API-Version` or the like, None if it had none.
+        agent: Its `User-Agent`.
+        size: Bytes of its body, as announced.
+        connection: Address of the client's end, one for each connection.
+        status: Of the answer; None if there was none.
+        fault: The kind of the fault that hit it.
+    """
+
+    at: float
+    method: str
+    path: str
+    query: str
+    version: str | None
+    agent: str | None
+    size: int
+    connection: str
+    status: int | None
+    fault: str | None
+
+
+def application(
+    state: State,
+    faults: Faults,
+    faces: Sequence[Face],
+    *,
+    control_key: str,
+    cut: Callable[[Scope, bool], None],
+) -> Starlette:
+    """The application.
+
+    Args:
+        state: The emulator's memory.
+        faults: The faults that wait.
+        faces: What to serve.
+        control_key: What the control endpoint asks for.
+        cut: Ends a request's connection, at once (True) or after what was sent.
+    """
+    exchanges: deque[Exchange] = deque(maxlen=_REQUESTS_KEPT)
+    routes: dict[str, list[BaseRoute]] = {"/": [Route("/", page(state, faces))]}
+    routes["control"] = control_routes(state, faults, exchanges, control_key)
+    for face in faces:
+        routes[face.name] = list(face.routes())
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        runner = asyncio.create_task(Runner(state).run())
+        try:
+            yield
+        finally:
+            runner.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await runner
+
+    return Starlette(
+        routes=[route for group in routes.values() for route in group],
+        lifespan=lifespan,
+        middleware=[
+            Middleware(_Gate, state=state, faults=faults, faces=faces, exchanges=exchanges, cut=cut)
+        ],
+        exception_handlers={Refused: _refused, 404: _unknown(faces), 405: _unknown(faces)},
+    )
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)
+    return error.response
+
+
+def _unknown(faces: Sequence[Face]) -> Callable[[Request, Exception], Response]:
+    def answer(request: Request, error: Exception) -> Response:
+        status: int = getattr(error, "status_code", 404)
+        return _refusal(faces, request.url.path, status)
+
+    return answer
+
+
+def _refusal(
+    faces: Sequence[Face], path: str, status: int, headers: dict[str, str] | None = None
+) -> Response:
+    face = next((face for face in faces if face.owns(path)), None)
+    body: Any = face.refusal(path, status) if face else {"error": f"HTTP {status}"}
+    return JSONResponse(body, status, headers)
+
+
+class _Gate:
+    """Notes every request to a face, and lets faults happen to it."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        state: State,
+        faults: Faults,
+        faces: Sequence[Face],
+        exchanges: deque[Exchange],
+        cut: Callable[[Scope, bool], None],
+    ) -> None:
+        self._app = app
+        self._state = state
+        self._faults = faults
+        self._faces = faces
+        self._exchanges = exchanges
+        self._cut = cut
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] != "http" or path == "/" or path.startswith("/control"):
+            await self._app(scope, receive, send)
+            return
+        status: int | None = None
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        at = time.time()
+        taken = self._faults.take(scope["method"], path)
+        try:
+            for fault in taken:
+                if fault.kind == kinds.LATENCY:
+                    await asyncio.sleep(fault.delay)
+            hit = next((fault for fault in taken if fault.kind != kinds.LATENCY), None)
+            if hit:
+                await self._hit(hit, scope, receive, noted)
+            else:
+                await self._app(scope, receive, noted)
+        finally:
+            request = Request(scope)
+            self._exchanges.append(
+                Exchange(
+                    at=at,
+                    method=scope["method"],
+                    path=path,
+                    query=scope["query_string"].decode("latin-1"),
+                    version=request.headers.get("ibm-api-version"),
+                    agent=request.headers.get("user-agent"),
+                    size=int(request.headers.get("content-length", 0)),
+                    connection=":".join(map(str, scope.get("client") or ())),
+                    status=status,
+                    fault=taken[-1].kind if taken else None,
+                )
+            )
+
+    async def _hit(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        if fault.kind in (kinds.RESET, kinds.OUTAGE):
+            await self._end(scope, receive, at_once=True)
+        elif fault.kind == kinds.STATUS:
+            headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
+            answer = _refusal(self._faces, scope["path"], fault.status, headers)
+            await answer(scope, receive, send)
+        elif fault.kind == kinds.EXPIRED:
+            self._state.revoked.add(Request(scope).headers.get("authorization", ""))
+            await _refusal(self._faces, scope["path"], 401)(scope, receive, send)
+        else:
+            start, body = await self._answer(scope, receive)
+            if fault.kind == kinds.RESET_AFTER or (fault.kind == kinds.TRUNCATED and not body):
+                await self._end(scope, receive, at_once=True)
+            elif fault.kind == kinds.MALFORMED:
+                status = start["status"] if body else 200
+                answer = Response(b'{"<html>: ' + body[: len(body) // 2], status)
+                await answer(scope, receive, send)
+            else:
+                await send(start)
+                await send(
+                    {
+                        "type": "http.response.body",
+                        "body": body[: len(body) // 2],
+                        "more_body": True,
+                    }
+                )
+                await self._end(scope, receive, at_once=False)
+
+    async def _end(self, scope: Scope, receive: Receive, *, at_once: bool) -> None:
+        self._cut(scope, at_once)
+        # The server takes an end without an answer for a defect, unless the client is gone.
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def _answer(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
+        """What the application answers, kept back."""
+        kept: list[Message] = []
+
+        async def keep(message: Message) -> None:
+            kept.append(message)
+
+        await self._app(scope, receive, keep)
+        return kept[0], b"".join(message.get("body", b"") for message in kept[1:])

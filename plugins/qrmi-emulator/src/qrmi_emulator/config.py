@@ -1,0 +1,74 @@
+"""The configuration file that points a client at the emulator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from qrmi_emulator.faces import Face
+from qrmi_emulator.state import write_private
+
+MARK: Final = "qrmi-emulator-"
+"""What each face's secret begins with, so that a file of ours can be told from others."""
+
+
+def document(
+    faces: Sequence[Face], url: str, resources: Iterable[tuple[str, str]] = ()
+) -> dict[str, Any]:
+    """A `qrmi_config.json` with one resource a face, and further ones.
+
+    Args:
+        faces: What is served.
+        url: Where.
+        resources: Types and ids of further resources.
+
+    Raises:
+        ValueError: No face has such a resource.
+    """
+    wanted = {(face.types[0], face.default_resource): face for face in faces}
+    for resource_type, resource_id in resources:
+        wanted[resource_type, resource_id] = _face(faces, resource_type, resource_id)
+    return {
+        "resources": [
+            {
+                "name": resource_id,
+                "type": resource_type,
+                "environment": face.environment(resource_type, url),
+            }
+            for (resource_type, resource_id), face in wanted.items()
+        ]
+    }
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Write the file, readable for the user alone, over nothing but one of an emulator.
+
+    Raises:
+        FileExistsError: There is another's file.
+    """
+    if path.exists() and not _is_ours(path):
+        raise FileExistsError(f"{path} was not made by an emulator; name another file")
+    write_private(path, json.dumps(content, indent=2) + "\n")
+
+
+def _face(faces: Sequence[Face], resource_type: str, resource_id: str) -> Face:
+    for face in faces:
+        if resource_type in face.types:
+            if resource_id not in face.resources():
+                raise ValueError(f"{face.name} has no resource {resource_id!r}")
+            return face
+    known = ", ".join(name for face in faces for name in face.types)
+    raise ValueError(f"no vendor that is served has the type {resource_type!r}; there are: {known}")
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        resources = json.loads(path.read_text())["resources"]
+        return bool(resources) and all(
+            any(str(value).startswith(MARK) for value in resource["environment"].values())
+            for resource in resources
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False

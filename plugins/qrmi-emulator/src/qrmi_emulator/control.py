@@ -1,0 +1,116 @@
+"""The control endpoint, for faults, settings and what an operator does to a job."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import attrs
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from qrmi_core.values import TaskStatus
+from qrmi_emulator.faults import LONG, QUEUED, Fault, Faults
+from qrmi_emulator.state import State
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def control_routes(
+    state: State, faults: Faults, exchanges: deque[Any], key: str
+) -> list[BaseRoute]:
+    """The routes under `/control`.
+
+    Args:
+        state: The emulator's memory.
+        faults: The faults that wait.
+        exchanges: The requests so far.
+        key: What a request needs, as a bearer token.
+    """
+
+    def guarded(endpoint: Endpoint) -> Endpoint:
+        async def check(request: Request) -> Response:
+            given = request.headers.get("authorization", "")
+            if not hmac.compare_digest(given.encode(), f"Bearer {key}".encode()):
+                return JSONResponse({"error": "not the control key"}, 401)
+            try:
+                return await endpoint(request)
+            except ValueError as error:
+                return JSONResponse({"error": str(error)}, 400)
+
+        return check
+
+    async def info(_request: Request) -> Response:
+        by_state = dict.fromkeys((status.name for status in TaskStatus), 0)
+        for job in state.jobs.values():
+            by_state[job.status.name] += 1
+        return JSONResponse(
+            {
+                "jobs": by_state,
+                "sessions": {"open": len(state.open_sessions), "all": len(state.sessions)},
+                "faults": [attrs.asdict(fault) for fault in faults.waiting],
+                "settings": attrs.asdict(state.settings),
+            }
+        )
+
+    async def add_fault(request: Request) -> Response:
+        faults.add(Fault.from_mapping(await _document(request)))
+        return JSONResponse({}, 201)
+
+    async def clear_faults(_request: Request) -> Response:
+        faults.waiting.clear()
+        return JSONResponse({})
+
+    async def change(request: Request) -> Response:
+        state.settings.change(await _document(request))
+        return JSONResponse(attrs.asdict(state.settings))
+
+    async def list_requests(_request: Request) -> Response:
+        return JSONResponse([attrs.asdict(exchange) for exchange in exchanges])
+
+    async def clear_requests(_request: Request) -> Response:
+        exchanges.clear()
+        return JSONResponse({})
+
+    async def act(request: Request) -> Response:
+        job = state.jobs.get(request.path_params["job"])
+        if job is None:
+            return JSONResponse({"error": "there is no such job"}, 404)
+        match request.path_params["action"]:
+            case "cancel":
+                state.end(job, TaskStatus.Cancelled, "cancelled by the operator")
+            case "fail":
+                values = await _document(request) if await request.body() else {}
+                reason, code = values.get("reason", "failed on demand"), values.get("code")
+                state.end(job, TaskStatus.Failed, reason, code=code)
+            case "too-long":
+                job.details["ran_too_long"] = True
+                state.end(job, TaskStatus.Cancelled, LONG)
+            case "release":
+                if job.fate == QUEUED:
+                    job.fate = None
+                    state.save(job)
+            case action:
+                raise ValueError(f"{action} is none of: cancel, fail, too-long, release")
+        return JSONResponse({"status": job.status.name})
+
+    return [
+        Route("/control", guarded(info)),
+        Route("/control/faults", guarded(add_fault), methods=["POST"]),
+        Route("/control/faults", guarded(clear_faults), methods=["DELETE"]),
+        Route("/control/settings", guarded(change), methods=["PATCH"]),
+        Route("/control/requests", guarded(list_requests), methods=["GET"]),
+        Route("/control/requests", guarded(clear_requests), methods=["DELETE"]),
+        Route("/control/jobs/{job}/{action}", guarded(act), methods=["POST"]),
+    ]
+
+
+async def _document(request: Request) -> dict[str, Any]:
+    document = json.loads(await request.body())
+    if not isinstance(document, dict):
+        raise ValueError("not a JSON object")
+    return document

@@ -1,0 +1,75 @@
+"""The page at `/`: resources, sessions and jobs with their states."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from html import escape
+from itertools import islice
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from qrmi_emulator.faces import Face
+from qrmi_emulator.state import State
+
+_SHOWN = 200
+_STYLE = (
+    "body{font:15px sans-serif;margin:2em}table{border-collapse:collapse;margin-bottom:2em}"
+    "td,th{border:1px solid #ccc;padding:.2em .6em;text-align:left}"
+)
+
+
+def page(state: State, faces: Sequence[Face]) -> Callable[[Request], Awaitable[Response]]:
+    """The page's endpoint."""
+
+    async def show(_request: Request) -> Response:
+        state.expire()
+        waiting = Counter(job.resource for job in state.live.values())
+        parts = [
+            _table(
+                "Resources",
+                ("vendor", "resource", "jobs waiting or running"),
+                (
+                    (face.name, resource, waiting[resource])
+                    for face in faces
+                    for resource in face.resources()
+                ),
+            ),
+            _table(
+                f"Sessions, the latest {_SHOWN} of {len(state.sessions)}",
+                ("vendor", "id", "resource", "state", "reason", "created"),
+                (
+                    (s.face, s.id, s.resource, state.state_of(s), s.reason, _time(s.created))
+                    for s in islice(reversed(state.sessions.values()), _SHOWN)
+                ),
+            ),
+            _table(
+                f"Jobs, the latest {_SHOWN} of {len(state.jobs)}",
+                ("vendor", "id", "resource", "program", "state", "reason", "session", "created"),
+                (
+                    (
+                        *(job.face, job.id, job.resource, job.argument, job.status.name),
+                        *(job.reason or "", job.session or "", _time(job.created)),
+                    )
+                    for job in islice(reversed(state.jobs.values()), _SHOWN)
+                ),
+            ),
+        ]
+        return HTMLResponse(
+            "<!doctype html><html lang=en><meta charset=utf-8><title>QRMI emulator</title>"
+            f"<style>{_STYLE}</style><h1>QRMI emulator</h1>{''.join(parts)}</html>"
+        )
+
+    return show
+
+
+def _table(title: str, heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    head = "".join(f"<th>{escape(text)}" for text in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}' for cell in row)}" for row in rows)
+    return f"<h2>{escape(title)}</h2><table><tr>{head}{body}</table>"
+
+
+def _time(seconds: float) -> str:
+    return f"{datetime.datetime.fromtimestamp(seconds):%Y-%m-%d %H:%M:%S}"

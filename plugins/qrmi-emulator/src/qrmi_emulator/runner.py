@@ -1,0 +1,163 @@
+"""Executes the jobs with the simulators of qrmi-local.
+
+The queue is the emulator's own. Only the next few jobs are handed to qrmi-local, whose worker
+processes execute them one after the other; they go on when the emulator stops, and a restarted
+one finds what they did.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import attrs
+
+from qrmi_core.errors import QrmiError
+from qrmi_core.values import TaskStatus
+from qrmi_emulator.faults import LONG, play
+from qrmi_emulator.state import FINAL, Job, State, may_start
+from qrmi_local.pool import start_workers
+from qrmi_local.settings import LocalSettings
+from qrmi_local.store import Store, StoredTask
+
+_log = logging.getLogger(__name__)
+
+_BUSY_PAUSE_SECONDS = 0.02
+_FATE_PAUSE_SECONDS = 0.1
+_IDLE_PAUSE_SECONDS = 0.5
+_HANDED_PER_SLOT = 4
+_KEEP_SECONDS = 10 * 365 * 86400.0
+# A worker that has just been started loads its simulator in the time of its first job.
+_LEAST_LIMIT_SECONDS = 30.0
+
+
+class Runner:
+    """Moves jobs from the queue to their end.
+
+    Args:
+        state: Where the jobs are.
+    """
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        home = state.home / "tasks"
+        self._store = Store(home)
+        self._local = LocalSettings(
+            home=home, slots=state.settings.slots, retention_seconds=_KEEP_SECONDS
+        )
+        self._handed: dict[str, Job] = {}
+        self._stops: list[str] = []
+        self._work = asyncio.Event()
+        # One thread, since the store's connections belong to theirs.
+        self._thread = ThreadPoolExecutor(1, "qrmi-emulator-store")
+        state.on_work = self._work.set
+        state.on_end = self._forget
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        loop = asyncio.get_running_loop()
+        try:
+            known = await loop.run_in_executor(
+                self._thread, self._store.tasks, list(self._state.live)
+            )
+            # Some may have been cancelled since.
+            live = self._state.live
+            self._handed = {task.id: live[task.id] for task in known if task.id in live}
+            self._stops += [task.id for task in known if task.id not in live]
+            while True:
+                self._work.clear()
+                self._state.expire()
+                self._play()
+                new, stops = list(self._next()), self._stops
+                self._stops = []
+                self._handed |= {job.id: job for job in new}
+                if self._handed or stops:
+                    handed = list(self._handed)
+                    parcels = [self._parcel(job) for job in new]
+                    try:
+                        tasks = await loop.run_in_executor(
+                            self._thread, self._exchange, parcels, stops, handed
+                        )
+                    except QrmiError:
+                        _log.exception("the simulators' store cannot be used, trying again")
+                        self._stops += stops
+                        for job in new:
+                            self._handed.pop(job.id, None)
+                        await asyncio.sleep(_IDLE_PAUSE_SECONDS)
+                        continue
+                    for task in tasks:
+                        self._report(task)
+                await self._pause()
+        finally:
+            await loop.run_in_executor(self._thread, self._store.close)
+            self._thread.shutdown()
+
+    async def _pause(self) -> None:
+        if self._handed:
+            await asyncio.sleep(_BUSY_PAUSE_SECONDS)
+        else:
+            seconds = _FATE_PAUSE_SECONDS if self._state.live else _IDLE_PAUSE_SECONDS
+            try:
+                await asyncio.wait_for(self._work.wait(), seconds)
+            except TimeoutError:
+                return
+
+    def _next(self) -> Iterator[Job]:
+        free = _HANDED_PER_SLOT * self._state.settings.slots - len(self._handed)
+        if free <= 0:
+            return
+        holders = self._state.holders()
+        for job in self._state.live.values():
+            if job.fate or job.status is not TaskStatus.Queued or job.id in self._handed:
+                continue
+            if may_start(job, holders):
+                yield job
+                free -= 1
+                if not free:
+                    return
+
+    def _play(self) -> None:
+        """Let the jobs with a fate meet it, and stop those that run for too long."""
+        now, holders = self._state.clock(), self._state.holders()
+        for job in [job for job in self._state.live.values() if job.fate]:
+            play(self._state, job, now, holders)
+        for job in list(self._state.running.values()):
+            if job.fate or job.max_seconds is None or job.started is None:
+                continue
+            if now - job.started > max(job.max_seconds, _LEAST_LIMIT_SECONDS):
+                job.details["ran_too_long"] = True
+                self._state.end(job, TaskStatus.Cancelled, LONG)
+
+    def _forget(self, job: Job) -> None:
+        if self._handed.pop(job.id, None):
+            self._stops.append(job.id)
+
+    def _report(self, task: StoredTask) -> None:
+        job = self._handed.get(task.id)
+        if job is None:
+            return
+        if task.started is not None:
+            self._state.start(job, task.started)
+        if task.status in FINAL:
+            del self._handed[job.id]
+            self._state.end(job, task.status, task.reason, at=task.finished)
+
+    def _parcel(self, job: Job) -> tuple[Job, Path]:
+        return attrs.evolve(job), self._state.input(job)
+
+    def _exchange(
+        self, new: list[tuple[Job, Path]], stops: list[str], handed: list[str]
+    ) -> list[StoredTask]:
+        """One exchange with the store, in its thread."""
+        for job, path in new:
+            self._store.submit(job.id, job.resource, job.argument, path.read_bytes(), seed=job.seed)
+        for task_id in stops:
+            self._store.stop(task_id)
+        # Where the system refuses another process, those that are there go on.
+        with contextlib.suppress(QrmiError):
+            start_workers(self._store, self._local)
+        return self._store.tasks(handed)

@@ -1,0 +1,291 @@
+"""The server, in a thread of its own, and how Python uses it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import shutil
+import socket
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import requests
+import uvicorn
+from starlette.types import Scope
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from qrmi_emulator import config
+from qrmi_emulator.faces import FACES, Face, face_class
+from qrmi_emulator.faults import Faults
+from qrmi_emulator.settings import EmulatorSettings
+from qrmi_emulator.state import State, write_private
+from qrmi_local.engines import MissingExtra
+
+_START_SECONDS = 30.0
+
+
+class Control:
+    """Talks to the control endpoint of a running emulator.
+
+    Args:
+        url: Where it listens.
+        key: Its control key.
+    """
+
+    def __init__(self, url: str, key: str) -> None:
+        self.url = url
+        self._key = key
+
+    @classmethod
+    def of(cls, home: Path) -> Control:
+        """That of the emulator that uses a folder.
+
+        Raises:
+            FileNotFoundError: None does.
+        """
+        known = json.loads((home / "server.json").read_text())
+        return cls(known["url"], known["control_key"])
+
+    def fault(self, kind: str, **values: Any) -> None:
+        """Let a fault wait for requests; see `qrmi_emulator.faults.Fault` for the values.
+
+        Raises:
+            ValueError: It is not a fault.
+        """
+        self.call("POST", "faults", {"kind": kind, **values})
+
+    def clear_faults(self) -> None:
+        """Forget the faults that wait."""
+        self.call("DELETE", "faults")
+
+    def change(self, **values: Any) -> None:
+        """Change settings.
+
+        Raises:
+            ValueError: One cannot be changed, or not to this.
+        """
+        self.call("PATCH", "settings", values)
+
+    def act(self, job_id: str, action: str, **values: Any) -> None:
+        """Do to a job what an operator can: ``cancel``, ``fail``, ``too-long`` or ``release``.
+
+        Raises:
+            ValueError: There is no such job or action.
+        """
+        self.call("POST", f"jobs/{job_id}/{action}", values)
+
+    def requests(self) -> list[dict[str, Any]]:
+        """The requests to the vendors' APIs so far; see `qrmi_emulator.app.Exchange`."""
+        exchanges: list[dict[str, Any]] = self.call("GET", "requests")
+        return exchanges
+
+    def clear_requests(self) -> None:
+        """Forget the requests so far."""
+        self.call("DELETE", "requests")
+
+    def info(self) -> dict[str, Any]:
+        """Numbers of jobs and sessions, the faults that wait, and the settings."""
+        known: dict[str, Any] = self.call("GET", "")
+        return known
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """One exchange with the control endpoint.
+
+        Raises:
+            ValueError: It refuses.
+            requests.ConnectionError: Nobody listens.
+        """
+        # Only loopback, and never through a proxy that the environment names.
+        with requests.Session() as session:
+            session.trust_env = False
+            answer = session.request(
+                method,
+                f"{self.url}/control/{path}".rstrip("/"),
+                json=body,
+                headers={"Authorization": f"Bearer {self._key}"},
+                timeout=30,
+            )
+        if answer.status_code >= 400:
+            raise ValueError(answer.json().get("error", answer.text))
+        return answer.json()
+
+
+class Emulator(Control):
+    """An emulator in this process, for as long as the context lasts.
+
+    Args:
+        vendors: Names of the faces to serve; all by default.
+        state: Folder to keep everything in; a temporary one by default, deleted at the end.
+        settings: Values of `EmulatorSettings`.
+    """
+
+    def __init__(
+        self, vendors: Iterable[str] = (), *, state: Path | str | None = None, **settings: Any
+    ) -> None:
+        super().__init__("", secrets.token_urlsafe(32))
+        self._settings = EmulatorSettings(**settings)
+        self._vendors = tuple(dict.fromkeys(vendors))
+        self._folder = state
+        self._stack = contextlib.ExitStack()
+        self.faces: list[Face] = []
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            if self._folder is None:
+                self.home = Path(tempfile.mkdtemp(prefix="qrmi-emulator-"))
+                stack.callback(shutil.rmtree, self.home, ignore_errors=True)
+            else:
+                self.home = Path(self._folder).absolute()
+            state = State(self.home, self._settings)
+            stack.callback(state.close)
+            faults = Faults(state)
+            self.faces = list(self._served(state, faults))
+            listener = stack.enter_context(self._listen())
+            host, port = listener.getsockname()[:2]
+            self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            server = _Server(state, faults, self.faces, self._key)
+            thread = threading.Thread(target=server.serve_on, args=(listener,), daemon=True)
+            thread.start()
+            stack.callback(thread.join)
+            stack.callback(server.stop)
+            server.wait_until_started(thread)
+            write_private(
+                self.home / "server.json",
+                json.dumps({"url": self.url, "port": port, "control_key": self._key}),
+            )
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._stack.close()
+
+    def config(self, resources: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
+        """A `qrmi_config.json` for what is served.
+
+        Args:
+            resources: Types and ids of resources further to one a vendor.
+        """
+        return config.document(self.faces, self.url, resources)
+
+    def settings_for(self, resource_type: str) -> dict[str, str]:
+        """What a client of a type needs, without the resource's prefix.
+
+        Raises:
+            ValueError: No vendor that is served has the type.
+        """
+        for face in self.faces:
+            if resource_type in face.types:
+                return face.environment(resource_type, self.url)
+        raise ValueError(f"no vendor that is served has the type {resource_type!r}")
+
+    def _served(self, state: State, faults: Faults) -> Iterator[Face]:
+        for name in self._vendors or FACES:
+            try:
+                yield face_class(name)(state, faults)
+            except MissingExtra:
+                # Of all there are, those that can be are served.
+                if self._vendors or len(FACES) == 1:
+                    raise
+
+    def _listen(self) -> socket.socket:
+        host = self._settings.host
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        former = 0
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            former = json.loads((self.home / "server.json").read_text())["port"]
+        for port in dict.fromkeys((self._settings.port or former, self._settings.port)):
+            # With the protocol named, asyncio sends what is written without waiting for more.
+            listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                listener.bind((host, port))
+            except OSError as error:
+                listener.close()
+                failure = error
+            else:
+                return listener
+        raise failure
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers, in a thread, whose connections can be cut."""
+
+    def __init__(
+        self, state: State, faults: Faults, faces: Sequence[Face], control_key: str
+    ) -> None:
+        from qrmi_emulator.app import application
+
+        connections: dict[Any, Any] = {}
+
+        class Protocol(H11Protocol):
+            """Remembers the connections by their client's address."""
+
+            def connection_made(self, transport: Any) -> None:
+                super().connection_made(transport)
+                connections[self.client] = transport
+
+            def connection_lost(self, exc: Exception | None) -> None:
+                connections.pop(self.client, None)
+                super().connection_lost(exc)
+
+        def cut(scope: Scope, at_once: bool) -> None:
+            transport = connections.get(scope["client"])
+            if transport is None:
+                return
+            if at_once:
+                # Without lingering the client sees a reset, not an orderly end.
+                transport.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+                )
+                transport.abort()
+            else:
+                transport.close()
+
+        super().__init__(
+            uvicorn.Config(
+                application(state, faults, faces, control_key=control_key, cut=cut),
+                http=Protocol,
+                ws="none",
+                loop="asyncio",
+                lifespan="on",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                # Longer than a client pauses between two polls, so that its connection lives.
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=2,
+                backlog=2048,
+            )
+        )
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Signals are the main thread's."""
+        yield
+
+    def serve_on(self, listener: socket.socket) -> None:
+        """Serve until stopped."""
+        self.run(sockets=[listener])
+
+    def stop(self) -> None:
+        """Let it end soon."""
+        self.should_exit = True
+
+    def wait_until_started(self, thread: threading.Thread) -> None:
+        """Return when it answers.
+
+        Raises:
+            RuntimeError: It does not start.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        while not self.started:
+            if not thread.is_alive() or time.monotonic() > deadline:
+                raise RuntimeError("the emulator's server did not start")
+            time.sleep(0.01)

@@ -1,0 +1,93 @@
+"""What can be set: one declaration for Python, the command and the control endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+
+from qrmi_local.settings import default_slots
+
+
+def _check(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
+    kind, least = field.metadata["type"], field.metadata["least"]
+    if value is None and field.default is None:
+        return
+    wanted = (int, float) if kind is float else kind
+    if isinstance(value, bool) or not isinstance(value, wanted):
+        raise ValueError(f"{field.name} is not of type {kind.__name__}")
+    if field.name == "plan" and value not in ("premium", "open"):
+        raise ValueError("plan is neither premium nor open")
+    if isinstance(value, int | float) and value < least:
+        raise ValueError(f"{field.name} is less than {least}")
+
+
+def _option(
+    default: Any, help: str, *, type: type = float, least: float = 0, changeable: bool = False
+) -> Any:
+    """A setting; `None` as the default means that there is no limit or nothing fixed."""
+    return attrs.field(
+        default=default,
+        validator=_check,
+        metadata={"help": help, "type": type, "least": least, "changeable": changeable},
+    )
+
+
+@attrs.define(kw_only=True)
+class EmulatorSettings:
+    """Settings of an emulator; those that are changeable may be changed while it runs."""
+
+    host: str = _option("127.0.0.1", "Address to listen on.", type=str)
+    port: int = _option(
+        0, "Port to listen on; 0 for that of the last time, or any free one.", type=int
+    )
+    slots: int = _option(
+        attrs.Factory(default_slots),
+        "Jobs that are executed at the same time; by default one for each processor.",
+        type=int,
+        least=1,
+    )
+    seed: int | None = _option(
+        None, "Seed for jobs that bring none of their own.", type=int, changeable=True
+    )
+    token_seconds: float = _option(
+        3600.0, "How long an access token is valid.", least=1, changeable=True
+    )
+    plan: str = _option(
+        "premium",
+        "The account's plan: premium, or open, which has no dedicated sessions.",
+        type=str,
+        changeable=True,
+    )
+    usage_limit_seconds: float | None = _option(
+        None,
+        "Time on the QPU after which the account may submit no more; without limit by default.",
+        changeable=True,
+    )
+    submissions_per_minute: int | None = _option(
+        None,
+        "Jobs that may be submitted in a minute; without limit by default.",
+        type=int,
+        least=1,
+        changeable=True,
+    )
+    session_idle_seconds: float = _option(
+        60.0, "How long a session without jobs keeps its device.", changeable=True
+    )
+
+    def change(self, values: Mapping[str, object]) -> None:
+        """Change some of the changeable settings, all or none.
+
+        Raises:
+            ValueError: One is unknown, fixed, or its value is not of its type.
+        """
+        fields = {
+            field.name: field for field in attrs.fields(type(self)) if field.metadata["changeable"]
+        }
+        for name, value in values.items():
+            if name not in fields:
+                raise ValueError(f"{name} is none of: {', '.join(fields)}")
+            _check(self, fields[name], value)
+        for name, value in values.items():
+            setattr(self, name, value)

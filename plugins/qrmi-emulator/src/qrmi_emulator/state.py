@@ -1,0 +1,385 @@
+"""What the emulator knows: jobs, sessions and credentials, in memory and in a folder.
+
+Everything here is used in the server's event loop only, so nothing is locked. Each change is
+written to the folder's database as it happens, so that a restarted emulator goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sqlite3
+import string
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from qrmi_core.values import TaskStatus
+from qrmi_emulator.settings import EmulatorSettings
+from qrmi_local import locks
+
+_ALPHABET = string.ascii_lowercase + string.digits
+_UNUSED_SESSION_SECONDS = 1800.0
+FINAL = (TaskStatus.Completed, TaskStatus.Failed, TaskStatus.Cancelled)
+
+
+@attrs.define(kw_only=True)
+class Job:
+    """A job of any vendor's.
+
+    Attributes:
+        id: 20 lower-case letters and digits.
+        face: The vendor API that it came by.
+        resource: The id of the resource, as the simulators know it.
+        argument: The primitive, or the number of runs; what the simulators need with the input.
+        created: When it was submitted, seconds since the epoch, as are `started` and `finished`.
+        seed: Seed if the input brings none.
+        session: The session's id.
+        tags: What the user gave.
+        max_seconds: How long it may run.
+        status: Where it is.
+        reason: Why it failed or was cancelled.
+        code: The vendor's number for that.
+        fate: What happens to it instead of an execution, see `faults.JOB_FAULTS`.
+        fate_seconds: How long until then; None for a time that suits.
+        details: What only the face knows.
+    """
+
+    id: str = attrs.Factory(lambda: "".join(secrets.choice(_ALPHABET) for _ in range(20)))
+    face: str
+    resource: str
+    argument: str
+    created: float
+    seed: int | None = None
+    session: str | None = None
+    tags: list[str] = attrs.Factory(list)
+    max_seconds: float | None = None
+    status: TaskStatus = attrs.field(default=TaskStatus.Queued, converter=TaskStatus)
+    reason: str | None = None
+    code: int | None = None
+    started: float | None = None
+    finished: float | None = None
+    fate: str | None = None
+    fate_seconds: float | None = None
+    details: dict[str, Any] = attrs.Factory(dict)
+
+    @property
+    def seconds(self) -> float:
+        """How long it ran."""
+        return 0.0 if self.started is None else (self.finished or time.time()) - self.started
+
+
+@attrs.define(kw_only=True)
+class Session:
+    """A time on a resource that jobs share.
+
+    Attributes:
+        id: A UUID.
+        face: The vendor API that it came by.
+        resource: The id of the resource.
+        exclusive: Whether the jobs of others wait while it is active.
+        created: When it was opened, seconds since the epoch, as are the next four.
+        started: When its first job began.
+        job_started: When its latest job began.
+        busy_until: When its last job ended.
+        closed: When it was closed.
+        max_seconds: How long it may last from its start.
+        accepting: Whether it takes further jobs.
+        reason: Why it is in its state.
+        details: What only the face knows.
+    """
+
+    id: str
+    face: str
+    resource: str
+    exclusive: bool
+    created: float
+    max_seconds: float
+    started: float | None = None
+    job_started: float | None = None
+    busy_until: float | None = None
+    closed: float | None = None
+    accepting: bool = True
+    reason: str = "session_created"
+    details: dict[str, Any] = attrs.Factory(dict)
+
+
+class State:
+    """The emulator's memory.
+
+    Args:
+        home: Its folder; made for the user alone.
+        settings: The emulator's settings.
+        clock: Gives the time, seconds since the epoch.
+    """
+
+    def __init__(
+        self, home: Path, settings: EmulatorSettings, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.home = home
+        self.settings = settings
+        self.clock = clock
+        self.jobs: dict[str, Job] = {}
+        self.live: dict[str, Job] = {}
+        self.running: dict[str, Job] = {}
+        self.sessions: dict[str, Session] = {}
+        self.open_sessions: dict[str, Session] = {}
+        self.revoked: set[str] = set()
+        self.used_seconds: dict[str, float] = {}
+        self.submissions: deque[float] = deque()
+        self.on_work: Callable[[], None] = lambda: None
+        self.on_end: Callable[[Job], None] = _nothing
+        make_private(home)
+        make_private(home / "inputs")
+        lock = locks.take(home / "emulator.lock")
+        if lock is None:
+            raise ValueError(f"another emulator uses {home}; name another folder")
+        self._lock = lock
+        self.files = home / "tasks" / "tasks"
+        # No call waits for the disk: the end of the machine may lose something, that of the
+        # process does not.
+        self._db = sqlite3.connect(
+            home / "emulator.db", isolation_level=None, check_same_thread=False
+        )
+        self._db.execute("PRAGMA journal_mode = TRUNCATE")
+        self._db.execute("PRAGMA synchronous = OFF")
+        self._db.execute(
+            "CREATE TABLE IF NOT EXISTS records"
+            " (number INTEGER PRIMARY KEY, id TEXT UNIQUE, kind TEXT, body TEXT)"
+        )
+        for kind, body in self._db.execute("SELECT kind, body FROM records ORDER BY number"):
+            document = json.loads(body)
+            if kind == "job":
+                self._add(Job(**document))
+            else:
+                self._add(Session(**document))
+
+    def close(self) -> None:
+        """Leave the folder to others."""
+        self._db.close()
+        os.close(self._lock)
+
+    def credentials(self, name: str, make: Callable[[], dict[str, str]]) -> dict[str, str]:
+        """The credentials under a name, made when first asked for.
+
+        Args:
+            name: Whose they are.
+            make: Gives random ones.
+        """
+        path = self.home / "credentials.json"
+        known: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
+        if name not in known:
+            known[name] = make()
+            write_private(path, json.dumps(known, indent=2))
+        return known[name]
+
+    # Jobs
+
+    def submit(self, job: Job, content: bytes) -> None:
+        """Add a job to the queue.
+
+        Args:
+            job: The job.
+            content: Its input.
+        """
+        self.input(job).write_bytes(content)
+        self._add(job)
+        self._save(job)
+        self.on_work()
+
+    def input(self, job: Job) -> Path:
+        """The file with a job's input."""
+        return self.home / "inputs" / job.id
+
+    def output(self, job: Job, kind: str) -> Path:
+        """The file with a job's ``result`` or ``log``."""
+        return self.files / f"{job.id}.{kind}"
+
+    def start(self, job: Job, at: float) -> None:
+        """Note that a job runs."""
+        if job.status is not TaskStatus.Queued:
+            return
+        job.status, job.started = TaskStatus.Running, at
+        self.running[job.id] = job
+        session = self.sessions.get(job.session or "")
+        if session:
+            session.started, session.job_started = session.started or at, at
+            session.reason = "session_activated"
+            self._save(session)
+        self._save(job)
+
+    def end(
+        self,
+        job: Job,
+        status: TaskStatus,
+        reason: str | None = None,
+        *,
+        code: int | None = None,
+        at: float | None = None,
+    ) -> bool:
+        """Note that a job has ended, and stop it; False if it had ended already."""
+        if job.status in FINAL:
+            return False
+        job.status, job.reason, job.code = status, reason, code
+        job.finished = at or self.clock()
+        del self.live[job.id]
+        self.running.pop(job.id, None)
+        self._count(job)
+        session = self.sessions.get(job.session or "")
+        if session:
+            session.busy_until = max(session.busy_until or 0.0, job.finished)
+            self._save(session)
+        self._save(job)
+        self.on_end(job)
+        self.on_work()
+        return True
+
+    def delete(self, job: Job) -> None:
+        """Forget a job that has ended, with its files."""
+        del self.jobs[job.id]
+        self._db.execute("DELETE FROM records WHERE id = ?", (job.id,))
+        for path in (self.input(job), self.output(job, "result"), self.output(job, "log")):
+            path.unlink(missing_ok=True)
+
+    def save(self, record: Job | Session) -> None:
+        """Keep what was changed in a record."""
+        self._save(record)
+        self.on_work()
+
+    def pending(self, *, resource: str | None = None, session: str | None = None) -> list[Job]:
+        """The jobs that have not ended, oldest first, of one resource or one session."""
+        return [
+            job
+            for job in self.live.values()
+            if resource in (None, job.resource) and session in (None, job.session)
+        ]
+
+    # Sessions
+
+    def open(self, session: Session) -> None:
+        """Add a session."""
+        self._add(session)
+        self._save(session)
+
+    def state_of(self, session: Session) -> str:
+        """A session's state: open, active, inactive or closed."""
+        if session.closed is not None:
+            return "closed"
+        if session.started is None:
+            return "open"
+        if self._is_busy(session):
+            return "active"
+        idle = self.clock() - (session.busy_until or session.started)
+        return "active" if idle < self.settings.session_idle_seconds else "inactive"
+
+    def refuse_jobs(self, session: Session) -> None:
+        """Take no further jobs; the session closes when those that it has are done."""
+        session.accepting = False
+        self._save(session)
+        self.expire()
+
+    def close_session(self, session: Session, reason: str) -> None:
+        """Close a session; its queued jobs are cancelled, those that run may end."""
+        if session.closed is not None:
+            return
+        session.accepting, session.closed, session.reason = False, self.clock(), reason
+        del self.open_sessions[session.id]
+        self._save(session)
+        for job in self.pending(session=session.id):
+            if job.status is TaskStatus.Queued:
+                self.end(job, TaskStatus.Cancelled, "its session was closed")
+        self.on_work()
+
+    def expire(self) -> None:
+        """Close the sessions that are over."""
+        now = self.clock()
+        for session in list(self.open_sessions.values()):
+            if session.started is None and now > session.created + _UNUSED_SESSION_SECONDS:
+                self.close_session(session, "session_unused")
+            elif session.started is not None and now > session.started + session.max_seconds:
+                for job in self.pending(session=session.id):
+                    if job.status is TaskStatus.Queued:
+                        self.end(job, TaskStatus.Failed, "its session reached its time limit")
+                self.close_session(session, "session_max_ttl_reached")
+            elif not session.accepting and not self.pending(session=session.id):
+                self.close_session(session, "session_closed_early")
+
+    def holders(self) -> dict[str, set[str]]:
+        """The exclusive sessions that are active, by resource."""
+        found: dict[str, set[str]] = {}
+        for session in self.open_sessions.values():
+            if session.exclusive and self.state_of(session) == "active":
+                found.setdefault(session.resource, set()).add(session.id)
+        return found
+
+    # Helpers
+
+    def _is_busy(self, session: Session) -> bool:
+        return any(job.session == session.id for job in self.running.values())
+
+    def _add(self, record: Job | Session) -> None:
+        if isinstance(record, Session):
+            self.sessions[record.id] = record
+            if record.closed is None:
+                self.open_sessions[record.id] = record
+            return
+        self.jobs[record.id] = record
+        if record.status in FINAL:
+            self._count(record)
+        else:
+            self.live[record.id] = record
+            if record.status is TaskStatus.Running:
+                self.running[record.id] = record
+
+    def _count(self, job: Job) -> None:
+        self.used_seconds[job.face] = self.used_seconds.get(job.face, 0.0) + job.seconds
+
+    def _save(self, record: Job | Session) -> None:
+        kind = "job" if isinstance(record, Job) else "session"
+        body = json.dumps(attrs.asdict(record))
+        self._db.execute(
+            "INSERT INTO records (id, kind, body) VALUES (?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+            (record.id, kind, body),
+        )
+
+
+def may_start(job: Job, holders: Mapping[str, Collection[str]]) -> bool:
+    """Whether a job need not wait for the exclusive sessions of others.
+
+    Args:
+        job: The job.
+        holders: See `State.holders`.
+    """
+    held = holders.get(job.resource)
+    return not held or job.session in held
+
+
+def _nothing(_job: Job) -> None:
+    pass
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder that only the user may look into.
+
+    Raises:
+        PermissionError: Others may read it.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    if found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{folder} must be yours alone: chmod 700 it, or name another")
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only the user may read, whole or not at all."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as stream:
+        stream.write(text)
+    os.replace(temporary, path)

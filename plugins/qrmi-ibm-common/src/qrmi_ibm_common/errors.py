@@ -1,0 +1,107 @@
+"""IBM's error bodies, in all their forms."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from qrmi_core.errors import QrmiError
+from qrmi_core.http import Response
+
+_ErrorT = TypeVar("_ErrorT", bound=QrmiError)
+
+_CODES = ("code", "errorCode")
+# IAM's message is the general one, its details say what is wrong with this request.
+_MESSAGES = ("message", "errorMessage", "errorDetails", "detail", "error_description")
+_DETAILS = ("solution", "more_info", "title", "status_code", "location", "value", "target")
+
+
+def describe(response: Response, error: QrmiError) -> None:
+    """Put what an error body says into the error: message, `vendor_code`, `request_id`, `details`.
+
+    A body in none of these forms leaves the error as it is::
+
+        {"errors": [{"code", "message", "solution", "more_info", ...}, ...], "trace"}
+        {"error": {"code", "message", ...}}      {"code", "message", ...}
+        {"errorCode", "errorMessage", "errorDetails", "context": {"requestId"}}
+
+    Codes may be numbers or strings. What asks for an answer of IBM's support, the trace or IAM's
+    request id, becomes `request_id`; the first problem's further members become `details`.
+
+    Args:
+        response: The answer.
+        error: The error that it would become.
+    """
+    try:
+        body = json.loads(response.content)
+    except (ValueError, RecursionError):
+        return
+    if not isinstance(body, Mapping):
+        return
+    problems = _problems(body)
+    texts = [text for problem in problems if (text := _sentence(problem))]
+    if not texts:
+        return
+    first = problems[0]
+    error.message = f"{response.call}: {response.status_code}: {'; '.join(texts)}"
+    error.vendor_code = _first(first, _CODES) or error.vendor_code
+    error.details = {name: text for name in _DETAILS if (text := _text(first.get(name)))}
+    context = body.get("context")
+    trace = _text(body.get("trace"))
+    if trace:
+        error.details["trace"] = trace
+    error.request_id = (
+        trace or _text(context.get("requestId") if isinstance(context, Mapping) else None) or None
+    )
+
+
+def recast(error: QrmiError, kind: type[_ErrorT], advice: str = "") -> _ErrorT:
+    """Make an error of another kind that tells the same.
+
+    Args:
+        error: What to tell.
+        kind: The kind.
+        advice: What to do, put after the message.
+    """
+    message = f"{error.message}; {advice}" if advice else error.message
+    new = kind(
+        message,
+        status_code=error.status_code,
+        vendor_code=error.vendor_code,
+        request_id=error.request_id,
+        retry_after=error.retry_after,
+    )
+    new.details = error.details
+    return new
+
+
+def _problems(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    many, one = body.get("errors"), body.get("error")
+    found = many if isinstance(many, list) else [one if isinstance(one, Mapping) else body]
+    return [problem for problem in found if isinstance(problem, Mapping)]
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    """What one problem says, and what to do about it."""
+    texts = dict.fromkeys(_text(problem.get(name)).rstrip(".") for name in _MESSAGES)
+    message = ": ".join(filter(None, texts)) or _text(problem.get("title"))
+    if not message:
+        return ""
+    solution, more_info = _text(problem.get("solution")), _text(problem.get("more_info"))
+    return "".join(
+        [message, f"; {solution}" if solution else "", f" (see {more_info})" if more_info else ""]
+    )
+
+
+def _first(problem: Mapping[str, Any], names: tuple[str, ...]) -> str:
+    return next((text for name in names if (text := _text(problem.get(name)))), "")
+
+
+def _text(value: object) -> str:
+    """Printable text on one line; empty for what is neither a text nor a whole number."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return ""
+    return "".join(
+        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(value).split())
+    )

@@ -1,0 +1,1 @@
+"""Quantum resources of IBM Quantum, through the Qiskit Runtime REST API."""

@@ -1,0 +1,267 @@
+"""The service's exchanges, and what its error codes mean."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import logging
+from collections.abc import Collection, Iterator
+from typing import Any
+from urllib.parse import quote
+
+from qrmi_core.errors import (
+    AuthenticationFailedError,
+    ConfigError,
+    InvalidInputError,
+    InvalidResponseError,
+    NotAcquiredError,
+    PermissionDeniedError,
+    QrmiError,
+    ResourceBusyError,
+    ResourceNotFoundError,
+    TaskNotFoundError,
+)
+from qrmi_core.http import Response, retry_after_seconds
+from qrmi_ibm_common import describe, ibm_client, recast
+from qrmi_ibm_runtime.primitives import Body
+from qrmi_ibm_runtime.settings import RuntimeSettings
+
+_log = logging.getLogger(__name__)
+
+PAGE = 200
+"""Jobs in one page of a list, at most."""
+_PRODUCT = f"qrmi-ibm-runtime/{importlib.metadata.version('qrmi-ibm-runtime')}"
+_RATE_LIMIT_PAUSE_SECONDS = 5.0
+
+NO_SESSIONS = "1352"
+"""The code of a plan that may not open the session asked for."""
+_PASSING = frozenset({"1999", "9707"})
+_KINDS: dict[str, tuple[type[QrmiError], str]] = {
+    "1200": (AuthenticationFailedError, "check the API key's access to the instance"),
+    "1201": (AuthenticationFailedError, "check the API key"),
+    "1219": (AuthenticationFailedError, "check the API key"),
+    "1216": (ResourceNotFoundError, ""),
+    "1217": (NotAcquiredError, "acquire again"),
+    "4001": (NotAcquiredError, "acquire again"),
+    "1232": (ResourceBusyError, ""),
+    "1233": (ResourceBusyError, ""),
+    "1279": (ConfigError, "the CRN's region must be that of the endpoint"),
+    "1291": (TaskNotFoundError, ""),
+    NO_SESSIONS: (PermissionDeniedError, ""),
+    "5302": (InvalidInputError, ""),
+}
+
+
+class RuntimeApi:
+    """The requests, one method each. Retries, time-outs and tokens are the client's business.
+
+    Args:
+        settings: Addresses, credentials, network settings.
+    """
+
+    def __init__(self, settings: RuntimeSettings) -> None:
+        self._calibration_id = settings.calibration_id
+        self._http = ibm_client(
+            settings.endpoint,
+            iam_endpoint=settings.iam_endpoint,
+            api_key=settings.api_key,
+            policy=settings.http_policy(),
+            headers={
+                "Service-CRN": settings.service_crn,
+                "IBM-API-Version": settings.api_version,
+            },
+            error=_explained,
+            product=_PRODUCT,
+        )
+
+    def close(self) -> None:
+        """Close the connections of this thread."""
+        self._http.close()
+
+    # Backends
+
+    def backends(self) -> list[dict[str, Any]]:
+        """What the service tells about each backend of the instance."""
+        found = self._object("/backends").get("devices")
+        if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
+            raise InvalidResponseError(
+                "GET /backends: no list of backends as objects; check the endpoint and the version "
+                "of the API in the settings"
+            )
+        return found
+
+    def configuration(self, backend: str) -> Response:
+        """A backend's configuration."""
+        return self._description(backend, "configuration")
+
+    def properties(self, backend: str) -> Response | None:
+        """A backend's calibration data, None if it has none."""
+        answer = self._description(backend, "properties", ok=(404,))
+        return None if answer.status_code == 404 else answer
+
+    def _description(self, backend: str, what: str, ok: Collection[int] = ()) -> Response:
+        return self._http.request(
+            "GET",
+            f"/backends/{_segment(backend)}/{what}",
+            params={"calibration_id": self._calibration_id},
+            ok=ok,
+        )
+
+    # Sessions
+
+    def open_session(self, backend: str, mode: str, max_ttl_seconds: int) -> str:
+        """Open a session and give its id."""
+        body = {
+            "mode": mode,
+            "max_ttl": max_ttl_seconds,
+            "backend": backend,
+            "backend_name": backend,
+        }
+        try:
+            return self._created("/sessions", json=body)
+        except QrmiError as error:
+            if not error.uncertain:
+                raise
+            # Sessions have no tag to be found by; one that nobody uses closes by itself.
+            _log.warning("a session may have been opened that nobody will use: %s", error)
+        return self._created("/sessions", json=body)
+
+    def session(self, session_id: str) -> dict[str, Any] | None:
+        """What the service tells about a session, None if it does not know it."""
+        answer = self._http.request("GET", f"/sessions/{_segment(session_id)}", ok=(404,))
+        return None if answer.status_code == 404 else _json_object(answer)
+
+    def close_session(self, session_id: str, *, cancel: bool) -> None:
+        """End a session: at once, or when its jobs have ended. One that is gone is not an error."""
+        path = f"/sessions/{_segment(session_id)}"
+        if cancel:
+            self._http.request("DELETE", f"{path}/close", ok=(404,))
+        else:
+            body = {"accepting_jobs": False}
+            self._http.request("PATCH", path, json=body, idempotent=True, ok=(404,))
+
+    # Jobs
+
+    def start(self, body: Body) -> str:
+        """Create a job and give its id."""
+        headers = {"Content-Type": "application/json"}
+        return self._created("/jobs", data=body, headers=headers, submission=True)
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The state of a job."""
+        return self._object(_job(job_id), exclude_params="true", not_found=TaskNotFoundError)
+
+    def jobs(self, backend: str, tag: str | None = None) -> Iterator[dict[str, Any]]:
+        """The account's jobs on a backend, newest first; a request for each page that is read."""
+        offset = 0
+        while True:
+            page = self._object(
+                "/jobs",
+                backend=backend,
+                tags=tag,
+                limit=PAGE,
+                offset=offset,
+                sort="DESC",
+                exclude_params="true",
+            )
+            jobs, count = page.get("jobs"), page.get("count")
+            if not isinstance(jobs, list) or not all(isinstance(job, dict) for job in jobs):
+                raise InvalidResponseError("GET /jobs: the answer has no list of jobs")
+            yield from jobs
+            offset += len(jobs)
+            if len(jobs) < PAGE or count == offset:
+                return
+
+    def result(self, job_id: str) -> Iterator[bytes]:
+        """The result in pieces; none at all where there is no result."""
+        return self._http.stream(f"{_job(job_id)}/results", not_found=TaskNotFoundError)
+
+    def logs(self, job_id: str) -> str:
+        """The job's logs."""
+        answer = self._http.request("GET", f"{_job(job_id)}/logs", not_found=TaskNotFoundError)
+        return answer.content.decode("utf-8", "replace")
+
+    def metrics(self, job_id: str) -> dict[str, Any]:
+        """What the job consumed, and when."""
+        return self._object(f"{_job(job_id)}/metrics", not_found=TaskNotFoundError)
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job; one that has ended is not an error."""
+        self._http.request(
+            "POST",
+            f"{_job(job_id)}/cancel",
+            idempotent=True,
+            ok=(409,),
+            not_found=TaskNotFoundError,
+        )
+
+    def _object(
+        self,
+        path: str,
+        *,
+        not_found: type[QrmiError] = ResourceNotFoundError,
+        **params: str | int | None,
+    ) -> dict[str, Any]:
+        return _json_object(self._http.request("GET", path, params=params, not_found=not_found))
+
+    def _created(self, path: str, **how: Any) -> str:
+        answer = self._http.request("POST", path, **how)
+        made = answer.json()
+        made_id = made.get("id") if isinstance(made, dict) else None
+        if not isinstance(made_id, str) or not made_id:
+            # It exists, but its id is lost.
+            raise InvalidResponseError(f"{answer.call}: the answer has no id", uncertain=True)
+        return made_id
+
+
+def member(mapping: dict[str, Any], name: str) -> dict[str, Any]:
+    """An object within an answer; empty if there is none."""
+    found = mapping.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def to_time(value: object) -> datetime.datetime | None:
+    """The service's notation of a time; None for anything else."""
+    try:
+        moment = datetime.datetime.fromisoformat(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
+
+
+def _json_object(answer: Response) -> dict[str, Any]:
+    value = answer.json()
+    if not isinstance(value, dict):
+        raise InvalidResponseError(
+            f"{answer.call}: the answer is not a JSON object", status_code=answer.status_code
+        )
+    return value
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")
+
+
+def _job(job_id: str) -> str:
+    if not job_id.strip("."):
+        # Such a segment means another address.
+        raise TaskNotFoundError(f"{job_id!r} is not the id of a task")
+    return f"/jobs/{_segment(job_id)}"
+
+
+def _explained(response: Response, error: QrmiError) -> QrmiError:
+    """The error that an error answer is."""
+    describe(response, error)
+    creates = response.call.startswith("POST ") and response.call.endswith(("/jobs", "/sessions"))
+    if creates and response.status_code == 429:
+        busy = recast(error, ResourceBusyError, "the service limits submissions per minute")
+        told = retry_after_seconds(response.headers)
+        busy.retry_after = _RATE_LIMIT_PAUSE_SECONDS if told is None else told
+        return busy
+    code = error.vendor_code or ""
+    if code in _PASSING:
+        error.retryable = True
+    if code not in _KINDS:
+        return error
+    kind, advice = _KINDS[code]
+    return recast(error, kind, advice)

@@ -1,0 +1,368 @@
+"""The driver: what the core asks, in the service's words."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any, TypeGuard
+
+import attrs
+
+from qrmi_core.discovery import conditions
+from qrmi_core.driver import Driver
+from qrmi_core.errors import (
+    InvalidResponseError,
+    NotAcquiredError,
+    PermissionDeniedError,
+    QrmiError,
+    ResourceNotFoundError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotFoundError,
+    TaskNotReadyError,
+)
+from qrmi_core.payload import Payload, QiskitPrimitive
+from qrmi_core.settings import Settings
+from qrmi_core.values import (
+    Observation,
+    ResourceInfo,
+    ResourceStatus,
+    ResourceStatusCode,
+    TaskInfo,
+    TaskStatus,
+    TaskUsage,
+)
+from qrmi_ibm_runtime.api import NO_SESSIONS, PAGE, RuntimeApi, member, to_time
+from qrmi_ibm_runtime.primitives import prepare
+from qrmi_ibm_runtime.settings import MAX_COST_SECONDS, RuntimeSettings
+
+_log = logging.getLogger(__name__)
+
+_STATES = {
+    "initializing": TaskStatus.Queued,
+    "pending": TaskStatus.Queued,
+    "queued": TaskStatus.Queued,
+    "running": TaskStatus.Running,
+    "completed": TaskStatus.Completed,
+    "failed": TaskStatus.Failed,
+    "cancelled": TaskStatus.Cancelled,
+}
+"""The first word of the service's for the states of a job, in lower case."""
+
+_AVAILABILITY = {
+    "online": ResourceStatusCode.Online,
+    "active": ResourceStatusCode.Online,
+    "offline": ResourceStatusCode.Offline,
+}
+"""The service's words for the states of a backend; any other is a pause."""
+
+_LEAST_SESSION_SECONDS = 60.0
+
+
+class RuntimeDriver(Driver):
+    """A backend of IBM Quantum.
+
+    A task is a job with two tags: one of its own, by which an unanswered submission is found
+    again, and one for all that this object has started, so that they are looked at together.
+    """
+
+    settings_class = RuntimeSettings
+    payloads = (QiskitPrimitive,)
+
+    def __init__(self, resource_id: str, resource_type: str, settings: Settings) -> None:
+        super().__init__(resource_id, resource_type, settings)
+        assert isinstance(settings, RuntimeSettings)
+        self._settings = settings
+        self._api = RuntimeApi(settings)
+        self._session = settings.session_id
+        self._group = f"qrmi-group-{uuid.uuid4().hex}"
+        self._started: set[str] = set()
+        self.holds_acquisition = settings.session_mode != "job"
+
+    def supports(self, function: str) -> bool:
+        # Without sessions there is nothing to acquire.
+        return super().supports(function) and (function != "acquire" or self.holds_acquisition)
+
+    def close(self) -> None:
+        self._api.close()
+
+    # The resource
+
+    def metadata(self) -> Mapping[str, str]:
+        scheduler = self._settings.acquisition_token if self.holds_acquisition else None
+        session = self._session or scheduler
+        return {"session_id": session} if session else {}
+
+    def status(self) -> ResourceStatus:
+        devices = self._api.backends()
+        for device in devices:
+            if device.get("name") == self.resource_id:
+                info = _info(device)
+                return ResourceStatus(
+                    ResourceStatusCode.Paused if info.status is None else info.status,
+                    status_reason=_text(member(device, "status").get("reason")),
+                    pending_job_count=info.pending_job_count,
+                )
+        raise ResourceNotFoundError(
+            f"the instance has no backend {self.resource_id}, but "
+            f"{', '.join(str(device.get('name')) for device in devices) or 'none at all'}"
+        )
+
+    def target(self) -> bytes:
+        configuration = self._api.configuration(self.resource_id)
+        properties = self._api.properties(self.resource_id)
+        for answer in (configuration, properties):
+            if answer:
+                answer.json()
+        described = properties.content if properties else b"null"
+        return b'{"configuration":' + configuration.content + b',"properties":' + described + b"}"
+
+    @classmethod
+    def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
+        assert isinstance(settings, RuntimeSettings)
+        api = RuntimeApi(settings)
+        try:
+            found = [_info(device) for device in api.backends() if _text(device.get("name"))]
+            if "max_shots" not in filters:
+                return found
+            # Only the configurations tell it, a request each: not for what is not wanted anyway.
+            others = conditions({key: text for key, text in filters.items() if key != "max_shots"})
+            wanted = [info for info in found if all(passes(info) for passes in others)]
+            return [_with_max_shots(api, info) for info in wanted]
+        finally:
+            api.close()
+
+    # Acquisition
+
+    def acquire(self, *, timeout: float | None, detached: bool) -> str:  # noqa: ARG002
+        known = self._session
+        if known is not None:
+            if _usable(self._api.session(known), self.resource_id):
+                return known
+            _log.warning("session %s has ended or is unknown; a new one is opened", known)
+        self._session = self._opened()
+        return self._session
+
+    def release(self, token: str, *, cancel_pending: bool) -> None:
+        self._api.close_session(token, cancel=cancel_pending)
+        if self._session == token:
+            self._session = None
+
+    def _opened(self) -> str:
+        mode = self._settings.session_mode
+        try:
+            return self._open("dedicated" if mode == "auto" else mode)
+        except PermissionDeniedError as error:
+            if error.vendor_code != NO_SESSIONS or mode != "auto":
+                raise
+            _log.info("the plan has no dedicated sessions; a batch is opened")
+        return self._open("batch")
+
+    def _open(self, mode: str) -> str:
+        try:
+            return self._api.open_session(
+                self.resource_id, mode, self._settings.session_max_ttl_seconds
+            )
+        except PermissionDeniedError as error:
+            if error.vendor_code == NO_SESSIONS:
+                instead = "batch or job" if mode == "dedicated" else "job"
+                error.message += (
+                    f"; the account's plan cannot open a {mode} session: set SESSION_MODE "
+                    f"(QRMI_IBM_QCS_SESSION_MODE) to {instead}"
+                )
+            raise
+
+    # Tasks
+
+    def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:
+        assert isinstance(payload, QiskitPrimitive)
+        settings = self._settings
+        limit = settings.timeout_seconds or settings.job_timeout_seconds
+        session = self._session_for(acquisition)
+        optional = {
+            "cost": min(limit, MAX_COST_SECONDS) if limit else None,
+            "session_id": session,
+            "calibration_id": settings.calibration_id,
+            "private": settings.private or None,
+        }
+        fields = {
+            "backend": self.resource_id,
+            "tags": [_tag(submission), self._group, *settings.tags],
+            "log_level": settings.log_level,
+            **{name: value for name, value in optional.items() if value is not None},
+        }
+        body = prepare(payload, fields)
+        try:
+            task_id = self._api.start(body)
+        except NotAcquiredError as error:
+            error.message = f"session {session} is closed: {error.message}"
+            raise
+        self._started.add(task_id)
+        return task_id
+
+    def _session_for(self, acquisition: str | None) -> str | None:
+        """The session to submit into: one acquired here, else the one set, else the scheduler's."""
+        if acquisition is not None and acquisition != self._settings.acquisition_token:
+            return acquisition
+        return self._settings.session_id or acquisition
+
+    def find_submission(self, submission: str) -> str | None:
+        tag = _tag(submission)
+        for job in itertools.islice(self._api.jobs(self.resource_id, tag), PAGE):
+            task_id = _text(job.get("id"))
+            if task_id and tag in (job.get("tags") or ()):
+                self._started.add(task_id)
+                return task_id
+        return None
+
+    def task_status(self, task_id: str) -> Observation:
+        return _observation(self._api.job(task_id))
+
+    def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
+        found = self._look_at_group(self._started.intersection(task_ids))
+        for task_id in task_ids:
+            if task_id not in found:
+                with contextlib.suppress(TaskNotFoundError):
+                    found[task_id] = self.task_status(task_id)
+        return found
+
+    def _look_at_group(self, wanted: Set[str]) -> dict[str, Observation]:
+        found: dict[str, Observation] = {}
+        if wanted:
+            jobs = self._api.jobs(self.resource_id, self._group)
+            # Never more pages than a look at each would cost.
+            for job in itertools.islice(jobs, PAGE * len(wanted)):
+                if job.get("id") in wanted:
+                    found[job["id"]] = _observation(job)
+                    if len(found) == len(wanted):
+                        break
+        return found
+
+    def task_list(self) -> Iterator[TaskInfo]:
+        for job in self._api.jobs(self.resource_id):
+            if task_id := _text(job.get("id")):
+                yield TaskInfo(task_id, _observation(job).status, to_time(job.get("created")))
+
+    def task_result(self, task_id: str) -> Iterator[bytes]:
+        empty = True
+        try:
+            for piece in self._api.result(task_id):
+                empty = False
+                yield piece
+        except TaskNotFoundError:
+            pass  # or there is no result: the job tells
+        except QrmiError as error:
+            # The service has deleted it after this read.
+            error.retryable &= not self._settings.private
+            raise
+        if empty:
+            raise self._no_result(task_id)
+
+    def task_stop(self, task_id: str) -> None:
+        self._api.cancel(task_id)
+
+    def task_logs(self, task_id: str) -> str:
+        return self._api.logs(task_id)
+
+    def task_usage(self, task_id: str) -> TaskUsage:
+        metrics = self._api.metrics(task_id)
+        times, usage = member(metrics, "timestamps"), member(metrics, "usage")
+        seconds = (
+            usage.get("qpu_charge_time_seconds"),
+            usage.get("quantum_seconds"),
+            member(metrics, "bss").get("seconds"),
+        )
+        return TaskUsage(
+            quantum_seconds=next((float(value) for value in seconds if _is_number(value)), None),
+            created_at=to_time(times.get("created")),
+            started_at=to_time(times.get("running")),
+            finished_at=to_time(times.get("finished")),
+        )
+
+    def _no_result(self, task_id: str) -> QrmiError:
+        """Why a task has no result."""
+        report = _observation(self._api.job(task_id))
+        reason = report.reason or "the service gives no reason; see the task's logs"
+        match report.status:
+            case TaskStatus.Failed:
+                return TaskFailedError(f"task {task_id} failed: {reason}", vendor_code=report.code)
+            case TaskStatus.Cancelled:
+                return TaskCancelledError(
+                    f"task {task_id} was cancelled: {reason}", vendor_code=report.code
+                )
+        return TaskNotReadyError(f"task {task_id} has no result; its state is {report.raw}")
+
+
+def _tag(submission: str) -> str:
+    return f"qrmi-{submission}"
+
+
+def _observation(job: dict[str, Any]) -> Observation:
+    state = member(job, "state")
+    raw = _text(job.get("status")) or _text(state.get("status"))
+    if raw is None:
+        raise InvalidResponseError("the service's description of the job has no status")
+    first, _, rest = raw.lower().partition(" ")
+    reason = _text(state.get("reason"))
+    if reason is None and first == "cancelled" and rest:
+        reason = raw
+    solution = _text(state.get("reason_solution"))
+    return Observation(
+        _STATES.get(first),
+        reason=f"{reason}; {solution}" if reason and solution else reason,
+        code=_text(state.get("reason_code", state.get("reasonCode"))),
+        raw=raw,
+    )
+
+
+def _info(device: dict[str, Any]) -> ResourceInfo:
+    status = member(device, "status")
+    word = _text(status.get("name"))
+    return ResourceInfo(
+        resource_id=_text(device.get("name")) or "",
+        num_qubits=_count(device.get("qubits")),
+        is_simulator=device.get("is_simulator") is True,
+        status=_AVAILABILITY.get(word.lower(), ResourceStatusCode.Paused) if word else None,
+        pending_job_count=_count(device.get("queue_length")),
+    )
+
+
+def _with_max_shots(api: RuntimeApi, info: ResourceInfo) -> ResourceInfo:
+    try:
+        configuration = api.configuration(info.resource_id).json()
+    except ResourceNotFoundError:
+        return info  # listed, but not open to this instance
+    shots = configuration.get("max_shots") if isinstance(configuration, dict) else None
+    return attrs.evolve(info, max_shots=_count(shots))
+
+
+def _usable(session: dict[str, Any] | None, backend: str) -> bool:
+    """Whether a session is alive, takes jobs for the backend, and will do so for some time."""
+    if session is None:
+        return False
+    left, whole = session.get("active_ttl"), session.get("max_ttl")
+    least = max(_LEAST_SESSION_SECONDS, whole * 0.01 if _is_number(whole) else 0.0)
+    return (
+        session.get("state") not in ("closed", "pending_closed")
+        and session.get("accepting_jobs") is not False
+        and session.get("backend_name") in (None, backend)
+        and (left > least if _is_number(left) else True)
+    )
+
+
+def _text(value: object) -> str | None:
+    """A text, also of a number; None for anything else and for an empty one."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value) or None
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

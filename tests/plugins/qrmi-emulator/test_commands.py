@@ -1,0 +1,113 @@
+"""The command `qrmi emulator`, as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+import pytest
+import requests
+
+from qrmi_emulator.faults import JOB_FAULTS, REQUEST_FAULTS
+from qrmi_emulator.settings import EmulatorSettings
+
+QRMI = Path(sys.executable).with_name("qrmi")
+README = Path(__file__).parents[3] / "plugins/qrmi-emulator/README.md"
+
+
+def qrmi(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [QRMI, "emulator", *arguments],
+        env={**os.environ, "HOME": str(home), "XDG_STATE_HOME": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
+    """URL and configuration file of a served emulator, whose state is in the default place."""
+    config = tmp_path / "qrmi_config.json"
+    process = subprocess.Popen(
+        [
+            *(QRMI, "emulator", "serve", "--vendor", "ibm-runtime", "--config-out", config),
+            *("--resource", "qiskit-runtime-service:fake_lagos", "--token-seconds", "60"),
+        ],
+        env={**os.environ, "HOME": str(tmp_path), "XDG_STATE_HOME": ""},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line.startswith("listening on http://127.0.0.1:"), process.communicate()
+        yield line.split()[-1], config
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in errors
+
+
+def test_it_serves_and_lets_faults_happen(served: tuple[str, Path], tmp_path: Path) -> None:
+    url, config = served
+    names = [entry["name"] for entry in json.loads(config.read_text())["resources"]]
+    assert names == ["fake_fez", "fake_lagos"]
+    done = qrmi(
+        *(tmp_path, "fault", "status", "--path", "*/versions", "--status", "502"),
+        *("--retry-after", "3", "--count", "0"),
+    )
+    assert done.returncode == 0, done.stderr
+    for _ in range(2):
+        answer = requests.get(f"{url}/api/v1/versions", timeout=10)
+        assert answer.status_code == 502
+        assert answer.headers["Retry-After"] == "3"
+    assert qrmi(tmp_path, "clear").returncode == 0
+    assert requests.get(f"{url}/api/v1/versions", timeout=10).status_code == 200
+    assert qrmi(tmp_path, "change", "plan", "open").returncode == 0
+    assert qrmi(tmp_path, "change", "seed", "none").returncode == 0
+    info = json.loads(qrmi(tmp_path, "info").stdout)
+    assert info["settings"]["plan"] == "open"
+    assert info["settings"]["token_seconds"] == 60
+    for wrong in (
+        ("change", "plan", "gold"),
+        ("fault", "fire"),
+        ("job", "nowhere", "cancel"),
+        ("serve",),
+    ):
+        done = qrmi(tmp_path, *wrong)
+        assert done.returncode not in (0, 70)
+        assert "Traceback" not in done.stderr
+
+
+def test_without_a_server_the_commands_say_so(tmp_path: Path) -> None:
+    done = qrmi(tmp_path, "info")
+    assert done.returncode not in (0, 70)
+    assert "qrmi emulator serve" in done.stderr
+
+
+def test_an_address_for_others_is_warned_of(tmp_path: Path) -> None:
+    done = qrmi(tmp_path, "serve", "--host", "0.0.0.0", "--resource", "nothing")
+    assert done.returncode not in (0, 70)
+    assert "warning: 0.0.0.0 can be reached from other machines" in done.stderr
+    assert "TYPE:ID" in done.stderr
+
+
+def test_the_readme_has_all_settings_and_faults() -> None:
+    text = README.read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `([^`]+)` \| (.+?) \|", text, re.MULTILINE))
+    for field in attrs.fields(EmulatorSettings):
+        mark = " *" if field.metadata["changeable"] else ""
+        assert rows[f"--{field.name.replace('_', '-')}"] == field.metadata["help"] + mark
+    for kind, meaning in (REQUEST_FAULTS | JOB_FAULTS).items():
+        assert rows[kind] == meaning

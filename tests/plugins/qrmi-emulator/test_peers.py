@@ -1,0 +1,137 @@
+"""The published clients, unmodified, on the emulator."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from qrmi_core import Payload, QuantumResource
+from qrmi_emulator import Emulator
+
+HERE = Path(__file__).parent
+BELL_ON_DEVICE = """OPENQASM 3.0;
+include "stdgates.inc";
+bit[2] c;
+rz(pi/2) $0; sx $0; rz(pi/2) $0;
+rz(pi/2) $1; sx $1; rz(pi/2) $1;
+cz $0, $1;
+rz(pi/2) $1; sx $1; rz(pi/2) $1;
+c[0] = measure $0;
+c[1] = measure $1;
+"""
+SEED = "7"
+NAME = "fake_fez"
+
+
+def run(
+    python: Path,
+    script: str,
+    *arguments: object,
+    home: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
+) -> dict[str, Any]:
+    done = subprocess.run(
+        [python, HERE / "clients" / script, *map(str, arguments)],
+        env={"HOME": str(home), "PATH": "/usr/bin:/bin", **environment},
+        cwd=home,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def published(emulator: Emulator, python: Path, kind: str, home: Path) -> dict[str, Any]:
+    config = home / "qrmi_config.json"
+    entries = emulator.config([(kind, NAME)])["resources"]
+    config.write_text(json.dumps({"resources": [e for e in entries if e["type"] == kind]}))
+    return run(python, "published.py", config, NAME, SEED, home=home)
+
+
+def official(emulator: Emulator, python: Path, home: Path) -> dict[str, Any]:
+    known = emulator.settings_for("ibm-quantum-compute-service")
+    key, instance = known["QRMI_IBM_QCS_IAM_APIKEY"], known["QRMI_IBM_QCS_SERVICE_CRN"]
+    environment = {
+        "IAM_URL": emulator.url,
+        "QISKIT_FUNCTIONS_EXPERIMENTAL": "1",
+        "QISKIT_IBM_TOKEN": key,
+        "QISKIT_IBM_URL": f"{emulator.url}/experimental/api/v1",
+        "QISKIT_IBM_INSTANCE": instance,
+    }
+    return run(python, "official.py", NAME, SEED, home=home, environment=environment)
+
+
+@pytest.fixture(scope="module")
+def counts() -> dict[str, dict[str, int]]:
+    """What each client got for the same circuit and seed."""
+    return {}
+
+
+def is_bell(found: dict[str, int]) -> bool:
+    # The device's snapshot is noisy.
+    return found["00"] + found["11"] > 0.9 * sum(found.values())
+
+
+@pytest.mark.parametrize("kind", ["ibm-quantum-compute-service", "qiskit-runtime-service"])
+def test_the_published_package_runs_every_operation(
+    emulator: Emulator, peers: Path, tmp_path: Path, kind: str, counts: dict[str, dict[str, int]]
+) -> None:
+    found = published(emulator, peers, kind, tmp_path)
+    assert found["accessible"]
+    assert NAME in found["discovered"]
+    assert found["least_busy"].startswith("fake_")
+    assert found["target"] == ["configuration", "properties"]
+    assert found["end"] == found["stopped"] == "TaskStatus.Completed"
+    assert is_bell(found["counts"])
+    assert is_bell(found["primitive"])
+    assert found["ising"] == pytest.approx(1.0, abs=0.15)
+    counts[kind] = found["counts"]
+    assert len({json.dumps(each, sort_keys=True) for each in counts.values()}) == 1
+
+
+def test_ibms_client_runs_in_its_three_modes(
+    emulator: Emulator, peers: Path, tmp_path: Path, counts: dict[str, dict[str, int]]
+) -> None:
+    found = official(emulator, peers, tmp_path)
+    assert found["state"] == "active"
+    assert found["qubits"] == 156
+    for mode in ("job", "session", "batch"):
+        sampled, ising = found[mode]
+        assert is_bell(sampled)
+        assert ising == pytest.approx(1.0, abs=0.15)
+        counts[mode] = sampled
+    assert "accepting new jobs" in found["session_status"]
+    assert found["session_closed"] == "Closed"
+    assert found["tags"] == ["kept"]
+    assert found["listed"] == 3
+    assert found["metrics"]["usage"]["status"] == "complete"
+    assert len({json.dumps(each, sort_keys=True) for each in counts.values()}) == 1
+
+
+def test_our_plugin_gets_the_same_counts(
+    emulator: Emulator, counts: dict[str, dict[str, int]]
+) -> None:
+    settings = emulator.settings_for("ibm-quantum-compute-service")
+    document = {
+        "pubs": [[BELL_ON_DEVICE, None, 1000]],
+        "options": {"simulator": {"seed_simulator": int(SEED)}},
+        "support_qiskit": False,
+        "version": 2,
+    }
+    payload = Payload.QiskitPrimitive(input=document, program_id="sampler")
+    with QuantumResource(NAME, "ibm-quantum-compute-service", config=settings) as qpu:
+        result = json.loads(qpu.run(payload).result(timeout=60).value)
+    samples = result["results"][0]["data"]["c"]["samples"]
+    found = Counter(format(int(sample, 16), "02b") for sample in samples)
+    assert is_bell(found)
+    assert all(found == each for each in counts.values())

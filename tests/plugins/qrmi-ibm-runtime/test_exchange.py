@@ -1,0 +1,474 @@
+"""Exchanges with a service on a real socket: how many, over how many connections, with faults."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import tracemalloc
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ibm_service import (
+    KEY,
+    RESULT,
+    Fault,
+    IbmService,
+    bad_gateway_after,
+    cut_after,
+    cut_before,
+    error,
+    malformed,
+    silent_after,
+    status,
+    truncated,
+)
+
+from qrmi_core import (
+    NotAcquiredError,
+    Payload,
+    PermissionDeniedError,
+    QrmiError,
+    QuantumResource,
+    ResourceBusyError,
+    ResourceProvider,
+    SubmissionUncertainError,
+    TaskCancelledError,
+    TaskStatus,
+    as_completed,
+    wait,
+)
+from qrmi_core.testing import FakeClock
+
+Make = Callable[..., QuantumResource]
+TOKEN = {"POST identity/token": 1}
+TYPE = "ibm-quantum-compute-service"
+
+
+def sampler(text: str = "OPENQASM 3.0;") -> Payload:
+    return Payload.QiskitPrimitive({"pubs": [[text, None, 10]], "version": 2}, "sampler")
+
+
+# --- how many ---
+
+
+def test_the_life_of_one_job(service: IbmService, make: Make) -> None:
+    service.looks = 2
+    qpu = make()
+    token = qpu.acquire()
+    task = qpu.run(sampler())
+    assert task.wait(30) is TaskStatus.Completed
+    assert task.result(0).value == RESULT.decode()
+    task.stop()
+    qpu.release(token)
+    looks = service.counted()["GET jobs/*"]
+    assert looks >= 3
+    assert service.counted() == {
+        **TOKEN,
+        "POST sessions": 1,
+        "POST jobs": 1,
+        "GET jobs/*": looks,
+        "GET jobs/*/results": 1,
+        "POST jobs/*/cancel": 1,
+        "PATCH sessions/*": 1,
+    }
+    assert len(service.requests) == looks + 6
+    assert service.connections == 1, "IAM and the API are on one host here"
+
+
+def test_each_operation_costs_one_exchange(service: IbmService, make: Make) -> None:
+    qpu = make()
+    task = qpu.run(sampler())
+    service.finish_all()
+    task.wait(10)
+    operations: dict[str, Callable[[], object]] = {
+        "is_accessible": qpu.is_accessible,
+        "status": qpu.status,
+        "task_start": lambda: qpu.task_start(sampler()),
+        "task_result": lambda: qpu.task_result(task.id),
+        "task_stop": lambda: qpu.task_stop(task.id),
+        "task_logs": lambda: qpu.task_logs(task.id),
+        "task_usage": lambda: qpu.task_usage(task.id),
+        "acquire": qpu.acquire,
+        "acquire again": qpu.acquire,
+        "release": lambda: qpu.release(qpu.metadata()["session_id"]),
+    }
+    cost = {}
+    for name, operation in operations.items():
+        service.forget_requests()
+        operation()
+        cost[name] = len(service.requests)
+    assert cost == dict.fromkeys(operations, 1)
+
+
+def test_the_status_of_a_finished_task_costs_nothing(service: IbmService, make: Make) -> None:
+    task = make().run(sampler())
+    task.wait(10)
+    service.forget_requests()
+    assert task.status() is TaskStatus.Completed
+    assert not service.requests
+
+
+def test_replacing_a_session_costs_one_more(service: IbmService, make: Make) -> None:
+    qpu = make()
+    first = qpu.acquire()
+    service.sessions[first]["state"] = "closed"
+    service.forget_requests()
+    assert qpu.acquire() != first
+    assert service.counted() == {"GET sessions/*": 1, "POST sessions": 1}
+
+
+def test_in_job_mode_nothing_is_acquired_and_no_session_used(
+    service: IbmService, make: Make
+) -> None:
+    with make(SESSION_MODE="job") as qpu:
+        assert not qpu.holds_acquisition()
+        qpu.task_start(sampler())
+    assert service.counted() == {**TOKEN, "POST jobs": 1}
+    assert b"session_id" not in service.bodies[0]
+
+
+@pytest.mark.parametrize("number", [2, 200, 201, 450])
+def test_tasks_of_one_process_are_looked_at_200_in_a_request(
+    service: IbmService, make: Make, number: int
+) -> None:
+    qpu = make(SESSION_MODE="job")
+    tasks = [qpu.run(sampler("endless")) for _ in range(number)]
+    service.forget_requests()
+    wait(tasks, timeout=0)
+    assert {task.state.status for task in tasks} == {TaskStatus.Queued}
+    assert service.counted() == {"GET jobs": -(-number // 200)}
+
+
+def test_tasks_of_other_processes_are_looked_at_one_by_one(service: IbmService, make: Make) -> None:
+    other = make(SESSION_MODE="job")
+    foreign = [other.task_start(sampler("endless")) for _ in range(2)]
+    qpu = make(SESSION_MODE="job")
+    tasks = [qpu.run(sampler("endless")) for _ in range(3)]
+    tasks += [qpu.task(task_id) for task_id in foreign]
+    service.forget_requests()
+    wait(tasks, timeout=0)
+    assert service.counted() == {"GET jobs": 1, "GET jobs/*": 2}
+
+
+def test_many_tasks_end(service: IbmService, make: Make) -> None:
+    qpu = make(SESSION_MODE="batch")
+    with qpu:
+        tasks = [qpu.run(sampler()) for _ in range(5)]
+        assert {task.id for task in as_completed(tasks, timeout=30)} == set(service.jobs)
+
+
+def test_discovery_is_one_request_and_the_least_busy_is_first(service: IbmService) -> None:
+    provider = ResourceProvider(TYPE, service.settings())
+    found = provider.resources("is_simulator=false")
+    assert [qpu.resource_id() for qpu in found] == ["ibm_marrakesh", "ibm_fez"]
+    assert service.counted() == {**TOKEN, "GET backends": 1}
+    least = provider.least_busy("status=online&num_qubits=100")
+    assert least is not None
+    assert least.resource_id() == "ibm_fez"
+    enough = provider.infos("max_shots=50000&is_simulator=false")
+    assert [info.resource_id for info in enough] == ["ibm_fez"]
+    assert service.counted()["GET backends"] == 3
+    assert service.counted()["GET backends/ibm_sim/configuration"] == 0
+
+
+# --- sessions ---
+
+
+def test_jobs_are_submitted_into_the_session(service: IbmService, make: Make) -> None:
+    with make() as qpu:
+        task = qpu.run(sampler())
+        (session,) = service.sessions
+        assert service.jobs[task.id]["session_id"] == session
+        assert qpu.metadata() == {"backend_name": "ibm_fez", "session_id": session}
+    assert service.sessions[session]["accepting_jobs"] is False
+    assert service.sessions[session]["state"] == "open", "queued jobs may end"
+
+
+def test_leaving_by_an_error_cancels_what_is_queued(service: IbmService, make: Make) -> None:
+    with pytest.raises(KeyError), make() as qpu:
+        task = qpu.run(sampler())
+        raise KeyError
+    assert task.wait(10) is TaskStatus.Cancelled
+    with pytest.raises(TaskCancelledError):
+        task.result(0)
+
+
+def test_a_session_that_was_closed_by_others_is_an_error_that_says_what_to_do(
+    service: IbmService, make: Make
+) -> None:
+    qpu = make()
+    token = qpu.acquire()
+    service.sessions[token]["accepting_jobs"] = False
+    with pytest.raises(NotAcquiredError, match="acquire again") as caught:
+        qpu.run(sampler())
+    assert token in str(caught.value)
+    qpu.acquire()
+    qpu.run(sampler())
+    assert len(service.jobs) == 1
+
+
+def test_an_open_plan(service: IbmService, make: Make) -> None:
+    service.open_plan = True
+    with pytest.raises(PermissionDeniedError, match="batch or job"):
+        make().acquire()
+    token = make(SESSION_MODE="auto").acquire()
+    assert service.sessions[token]["mode"] == "batch"
+
+
+def test_a_session_whose_opening_was_not_answered_is_opened_anew_and_told(
+    service: IbmService, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.fail("POST sessions", cut_after)
+    token = make().acquire()
+    assert len(service.sessions) == 2
+    assert token == list(service.sessions)[1]
+    assert "nobody will use" in caplog.text
+
+
+# --- submitting exactly once ---
+
+
+@pytest.mark.parametrize(
+    "fault", [cut_after, cut_before, bad_gateway_after, malformed, status(503), truncated]
+)
+def test_a_submission_without_an_answer_is_one_job(
+    service: IbmService, make: Make, fault: Fault
+) -> None:
+    service.fail("POST jobs", fault)
+    qpu = make(SESSION_MODE="job")
+    task = qpu.run(sampler())
+    assert list(service.jobs) == [task.id]
+    assert task.result(10).value == RESULT.decode()
+
+
+def test_a_search_that_fails_at_first_finds_the_job_all_the_same(
+    service: IbmService, make: Make
+) -> None:
+    service.fail("POST jobs", cut_after)
+    service.fail("GET jobs", status(500), cut_before, truncated)
+    task_id = make(SESSION_MODE="job").task_start(sampler())
+    assert list(service.jobs) == [task_id]
+
+
+def test_a_service_that_is_still_at_work_is_not_given_the_job_again(
+    service: IbmService, make: Make
+) -> None:
+    qpu = make(SESSION_MODE="job", QRMI_HTTP_STREAM_TIMEOUT_SECONDS="0.2")
+    service.fail("POST jobs", silent_after)
+    task_id = qpu.task_start(sampler())
+    assert list(service.jobs) == [task_id]
+    service.fail("POST jobs", lambda _handler, _proceed: time.sleep(0.5))
+    with pytest.raises(SubmissionUncertainError):
+        qpu.task_start(sampler())
+    assert len(service.jobs) == 1
+
+
+def test_the_limit_of_submissions_is_waited_for_and_shown(service: IbmService) -> None:
+    clock, shown = FakeClock(), []
+    qpu = QuantumResource(
+        "ibm_fez",
+        TYPE,
+        service.settings(SESSION_MODE="job"),
+        clock=clock,
+        sleep=clock.sleep,
+        on_wait=lambda reason, seconds: shown.append((reason, seconds)),
+    )
+    limit = error(429, 1202, "Too many requests")
+    service.fail("POST jobs", limit, limit, status(429, Retry_After="40"))
+    qpu.task_start(sampler(), timeout=120)
+    assert len(service.jobs) == 1
+    assert service.counted()["POST jobs"] == 4, "each refusal is waited for, none repeated before"
+    assert "Too many requests" in shown[0][0]
+    assert [round(seconds) for _, seconds in shown] == [5, 5, 40]
+    service.fail("POST jobs", *[limit] * 9)
+    with pytest.raises(ResourceBusyError, match="Too many requests"):
+        qpu.task_start(sampler(), timeout=12)
+    assert len(service.jobs) == 1
+    qpu.close()
+
+
+# --- results ---
+
+
+def test_a_large_result_is_streamed(service: IbmService, make: Make, tmp_path: Path) -> None:
+    service.result = b'{"results": "' + b"0" * 100_000_000 + b'"}'
+    task = make(SESSION_MODE="job").run(sampler())
+    task.wait(10)
+    tracemalloc.start()
+    task.save_result(tmp_path / "result.json", timeout=0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (tmp_path / "result.json").stat().st_size == len(service.result)
+    assert peak < 10_000_000
+
+
+@pytest.mark.parametrize("fault", [truncated, cut_before, status(500)])
+def test_a_result_that_breaks_off_is_read_again(
+    service: IbmService, make: Make, fault: Fault
+) -> None:
+    task = make(SESSION_MODE="job").run(sampler())
+    task.wait(10)
+    service.fail("GET jobs/*/results", fault)
+    assert task.result(0).value == RESULT.decode()
+
+
+def test_a_private_result_that_breaks_off_is_not_asked_for_again(
+    service: IbmService, make: Make
+) -> None:
+    task = make(SESSION_MODE="job", PRIVATE="true").run(sampler())
+    task.wait(10)
+    service.fail("GET jobs/*/results", truncated)
+    with pytest.raises(QrmiError, match="lost"):
+        task.result(0)
+    assert service.counted()["GET jobs/*/results"] == 1
+
+
+# --- every fault at every operation ---
+
+FAULTS: dict[str, Fault] = {
+    "429": status(429, Retry_After="0"),
+    "503": status(503),
+    "503 in words": error(503, 9707, "temporary", solution="try again"),
+    "500": status(500, b"<html>oops</html>"),
+    "504": status(504),
+    "reset before": cut_before,
+    "reset after": cut_after,
+    "502 after": bad_gateway_after,
+    "half": truncated,
+    "401": error(401, 1201, "expired"),
+}
+# method and first segment of the request, and how to make it
+OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
+    "status": ("GET backends", lambda qpu, _id: qpu.status()),
+    "target": ("GET backends/*/configuration", lambda qpu, _id: qpu.target()),
+    "acquire": ("POST sessions", lambda qpu, _id: qpu.acquire(timeout=1)),
+    "task_start": ("POST jobs", lambda qpu, _id: qpu.task_start(sampler(), timeout=1)),
+    "task_status": ("GET jobs", lambda qpu, id: qpu.task_status(id)),
+    "task_result": ("GET jobs/*/results", lambda qpu, id: qpu.task_result(id)),
+    "task_stop": ("POST jobs/*/cancel", lambda qpu, id: qpu.task_stop(id)),
+    "task_logs": ("GET jobs/*/logs", lambda qpu, id: qpu.task_logs(id)),
+    "task_usage": ("GET jobs/*/metrics", lambda qpu, id: qpu.task_usage(id)),
+    "task_list": ("GET jobs", lambda qpu, _id: qpu.task_list()),
+    "release": ("PATCH sessions", lambda qpu, _id: qpu.release("s-1")),
+    "cancelling release": (
+        "DELETE sessions",
+        lambda qpu, _id: qpu.release("s-1", cancel_pending=True),
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_one_fault_is_survived(
+    service: IbmService,
+    make: Make,
+    fault: str,
+    operation: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    qpu = make()
+    task_id = qpu.task_start(sampler())
+    service.finish_all()
+    before = len(service.jobs)
+    request, call = OPERATIONS[operation]
+    service.fail(request, FAULTS[fault])
+    try:
+        call(qpu, task_id)
+    except SubmissionUncertainError:
+        # A gateway that gave up waiting says that the service may still create the job.
+        assert (operation, fault) == ("task_start", "504")
+        before -= 1
+    assert not service.faults[request], "the fault was met"
+    assert len(service.jobs) == before + (operation == "task_start")
+    assert KEY not in caplog.text
+    assert not any(token in caplog.text for token in service.tokens)
+
+
+@pytest.mark.parametrize("fault", [*FAULTS, "silent", "malformed", "html"])
+@pytest.mark.parametrize("operation", OPERATIONS)
+def test_a_fault_that_stays_is_one_typed_error(
+    service: IbmService,
+    make: Make,
+    fault: str,
+    operation: str,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    qpu = make(
+        QRMI_HTTP_ATTEMPTS="2",
+        QRMI_HTTP_READ_TIMEOUT_SECONDS="0.1",
+        QRMI_HTTP_STREAM_TIMEOUT_SECONDS="0.1",
+    )
+    task_id = qpu.task_start(sampler())
+    service.finish_all()
+    before = len(service.jobs)
+    request, call = OPERATIONS[operation]
+    one = {
+        "silent": lambda _handler, _proceed: time.sleep(0.2),
+        "malformed": malformed,
+        "html": status(200, b"<html>log in</html>", Content_Type="text/html"),
+        **FAULTS,
+    }[fault]
+    service.fail(request, *[one] * 1000)
+    try:
+        call(qpu, task_id)
+    except QrmiError as caught:
+        assert str(caught)
+        assert KEY not in str(caught)
+        assert not any(token in str(caught) for token in service.tokens)
+    else:
+        # Nothing in these answers tells that they are wrong; or the effect was there already.
+        assert (operation, fault) in HARMLESS or operation == "task_start"
+    assert len(service.jobs) <= before + (operation == "task_start")
+    assert KEY not in caplog.text
+    assert not any(token in caplog.text for token in service.tokens)
+
+
+HARMLESS = {
+    *((operation, "malformed") for operation in ("task_result", "task_logs", "task_stop")),
+    *((operation, "html") for operation in ("task_result", "task_logs", "task_stop")),
+    *((operation, "html") for operation in ("release", "cancelling release")),
+    *((operation, "malformed") for operation in ("release", "cancelling release")),
+    *((operation, "half") for operation in ("release", "cancelling release", "task_stop")),
+}
+
+
+def test_an_outage_does_not_end_a_wait(service: IbmService, make: Make) -> None:
+    qpu = make(SESSION_MODE="job", QRMI_HTTP_ATTEMPTS="1")
+    task = qpu.run(sampler())
+    service.fail("GET jobs", status(503), cut_before, status(500), truncated)
+    assert task.wait(30) is TaskStatus.Completed
+
+
+def test_the_service_sees_the_version_of_the_api_in_every_call(
+    service: IbmService, make: Make
+) -> None:
+    qpu = make()
+    token = qpu.acquire()
+    qpu.run(sampler()).result(10)
+    qpu.target()
+    qpu.release(token)
+    assert {fields["ibm-api-version"] for fields in service.headers} == {"2026-04-15"}
+    assert all("qrmi-ibm-runtime/" in fields["user-agent"] for fields in service.headers)
+
+
+def test_many_threads_lose_no_job_and_double_none(service: IbmService, make: Make) -> None:
+    qpu = make(SESSION_MODE="job")
+    service.fail("POST jobs", *[cut_after, cut_before] * 4)
+    started: Counter[str] = Counter()
+
+    def run() -> None:
+        started[qpu.task_start(sampler())] += 1
+        qpu.close()
+
+    threads = [threading.Thread(target=run) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert started == Counter(list(service.jobs))
+    assert len(started) == 8

@@ -1,0 +1,178 @@
+"""Programs and their inputs: what is refused, and what goes out as it came."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+from ibm_service import IbmService
+
+from qrmi_core import InvalidInputError, Payload, QuantumResource
+from qrmi_ibm_runtime.primitives import prepare
+
+Make = Callable[..., QuantumResource]
+
+
+def body(content: Any, program_id: str = "sampler") -> bytes:
+    return b"".join(prepare(Payload.QiskitPrimitive(content, program_id), {"backend": "b"}))
+
+
+@pytest.mark.parametrize(
+    ("program_id", "sent"),
+    [
+        ("sampler", "sampler"),
+        ("estimator", "estimator"),
+        ("executor", "executor"),
+        ("noise-learner", "noise-learner"),
+        ("noiselearner", "noise-learner"),
+        ("noise_learner", "noise-learner"),
+    ],
+)
+def test_programs_and_their_spellings(program_id: str, sent: str) -> None:
+    made = json.loads(
+        body({"pubs": [], "circuits": []} if sent == "executor" else _least(sent), program_id)
+    )
+    assert made["program_id"] == sent
+    assert made["backend"] == "b"
+
+
+def _least(program_id: str) -> dict[str, Any]:
+    return {"circuits": []} if program_id == "noise-learner" else {"pubs": []}
+
+
+@pytest.mark.parametrize("program_id", ["Sampler", "vqe", "", "sampler "])
+def test_another_program_is_refused_and_the_right_ones_named(program_id: str) -> None:
+    with pytest.raises(InvalidInputError, match="sampler, estimator, noise-learner, executor"):
+        body({"pubs": []}, program_id)
+
+
+@pytest.mark.parametrize(
+    ("program_id", "params", "names"),
+    [
+        ("sampler", {"pubs": [], "precision": 0.1}, "`precision`"),
+        ("sampler", {"pubs": [], "options": {"environment": {}}}, "`options.environment`"),
+        (
+            "sampler",
+            {"pubs": [], "options": {"resilience": 1, "seed_estimator": 2}},
+            "`options.resilience`, `options.seed_estimator`",
+        ),
+        (
+            "estimator",
+            {"pubs": [], "options": {"simulator": {"seed": 1}}},
+            "`options.simulator.seed`",
+        ),
+        ("estimator", {"pubs": [], "shots": 5}, "`shots`"),
+        ("noiselearner", {"circuits": [], "options": {"shots": 5}}, "`options.shots`"),
+    ],
+)
+def test_keys_that_the_program_does_not_know_are_named(
+    program_id: str, params: dict[str, Any], names: str
+) -> None:
+    with pytest.raises(InvalidInputError) as caught:
+        body(params, program_id)
+    assert names in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("program_id", "params"),
+    [
+        ("sampler", {"pubs": [], "options": None}),
+        ("sampler", {"pubs": [], "options": {"execution": {"anything": 1}, "simulator": None}}),
+        ("estimator", {"pubs": [], "precision": None, "resilience_level": 2, "options": {}}),
+        ("noise-learner", {"schema_version": "v0.2", "instructions": [], "options": {"x": 1}}),
+        ("executor", {"schema_version": "v2.0", "quantum_program": {}, "options": {"x": 1}}),
+    ],
+)
+def test_what_the_service_itself_decides_is_left_to_it(
+    program_id: str, params: dict[str, Any]
+) -> None:
+    assert json.loads(body(params, program_id))["params"] == params
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "not JSON"),
+        ("OPENQASM 3.0;", "not JSON"),
+        ('{"pubs": [NaN]}', "not JSON"),
+        ('{"pubs": []} {}', "not JSON"),
+        ('{"pubs": [1,]}', "not JSON"),
+        (b'{"pubs": ["\xff"]}', "UTF-8"),
+        (b'{"pubs": ["\xc3', "UTF-8"),
+        ("[]", "JSON object"),
+        ("null", "JSON object"),
+        ('{"pubs": [], "options": 1}', "`options` must be"),
+        ('{"pubs": [], "options": {"simulator": []}}', "`options.simulator` must be"),
+        ("{}", "needs `pubs`"),
+        ('{"pubs": ' + "[" * 100_000 + "]" * 100_000 + "}", "not JSON"),
+        ('{"parameters": {"pubs": []}, "program_id": "sampler"}', "`parameters` alone"),
+    ],
+)
+def test_an_input_that_cannot_be_right(content: str | bytes, words: str) -> None:
+    with pytest.raises(InvalidInputError, match=words) as caught:
+        body(content)
+    assert len(str(caught.value)) < 300
+
+
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False),
+    lambda inner: _TEXTS | st.lists(inner, max_size=3) | st.dictionaries(_TEXTS, inner, max_size=3),
+    max_leaves=8,
+)
+_NEARLY_JSON = st.text('{}[]",:0123456789-+.eEtrufalsn\\ ', max_size=20).map(str.encode)
+
+
+@given(_VALUES, st.booleans(), st.sampled_from([None, 1, "\t"]))
+def test_the_bytes_of_an_input_are_sent_as_they_are(
+    pubs: object, ascii_only: bool, indent: int | str | None
+) -> None:
+    text = json.dumps({"pubs": pubs}, ensure_ascii=ascii_only, indent=indent)
+    assert body(text) == b'{"program_id":"sampler","backend":"b","params":' + text.encode() + b"}"
+
+
+@given(
+    st.binary(max_size=40)
+    | st.text('{}[]":,0123456789-+.eEtrufalsn\\ ', max_size=20).map(str.encode)
+)
+def test_whatever_is_sent_is_json(content: bytes) -> None:
+    try:
+        made = body(content, "executor")
+    except InvalidInputError:
+        return
+    json.loads(made)
+
+
+def test_what_is_refused_is_not_sent(service: IbmService, make: Make) -> None:
+    with pytest.raises(InvalidInputError):
+        make().task_start(Payload.QiskitPrimitive('{"pubs": [], "option": {}}', "sampler"))
+    with pytest.raises(InvalidInputError):
+        make().task_start(Payload.QiskitPrimitive(Path("/does/not/exist"), "sampler"))
+    assert not service.requests
+
+
+LARGE = b'{ "pubs":[["' + b"x" * 50_000_000 + '\u0141"]] }'.encode()
+
+
+def test_a_large_input_goes_out_as_it_came(service: IbmService, make: Make, tmp_path: Path) -> None:
+    path = tmp_path / "input.json"
+    path.write_bytes(LARGE)
+    make(SESSION_MODE="job").task_start(Payload.QiskitPrimitive(path, "sampler"))
+    head, _, rest = service.bodies[0].partition(b',"params":')
+    assert head.startswith(b'{"program_id":"sampler","backend":"ibm_fez"')
+    assert rest == LARGE + b"}"
+
+
+def test_checking_a_large_input_takes_no_copy_of_it() -> None:
+    payload = Payload.QiskitPrimitive(LARGE, "sampler")
+    tracemalloc.start()
+    made = prepare(payload, {})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10_000_000
+    assert any(piece is LARGE for piece in made)

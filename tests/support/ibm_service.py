@@ -1,0 +1,476 @@
+"""IBM's IAM and Qiskit Runtime REST API on loopback, as far as their documentation goes.
+
+It executes nothing: a job goes from queued over running to its end as it is looked at, and the
+text in its input says which end.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+import threading
+import time
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qs, urlsplit
+
+KEY = "an-api-key-that-is-secret"
+CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0123:4567::"
+RESULT = b'{"results": [{"data": {"c": {"samples": ["0x0", "0x3"], "num_bits": 2}}}]}'
+DEVICES = [
+    {
+        "name": "ibm_fez",
+        "status": {"name": "online", "reason": "available"},
+        "is_simulator": False,
+        "qubits": 156,
+        "queue_length": 7,
+    },
+    {
+        "name": "ibm_marrakesh",
+        "status": {"name": "paused", "reason": "calibration"},
+        "is_simulator": False,
+        "qubits": 156,
+        "queue_length": 1,
+    },
+    {
+        "name": "ibm_sim",
+        "status": {"name": "online"},
+        "is_simulator": True,
+        "qubits": 5,
+        "queue_length": 0,
+    },
+]
+
+Fault = Callable[["_Handler", Callable[[], None]], None]
+"""Reacts in place of the service; may call what the service would do."""
+
+
+def status(code: int, body: object = b"", **headers: str) -> Fault:
+    """An error answer without an effect."""
+    return lambda handler, _proceed: handler.answer(
+        code, body, {name.replace("_", "-"): text for name, text in headers.items()}
+    )
+
+
+def error(code: int, vendor_code: object, message: str, **more: str) -> Fault:
+    """An error in the API's own words."""
+    body = {"errors": [{"code": vendor_code, "message": message, **more}], "trace": "trace-1"}
+    return status(code, body)
+
+
+def cut_before(handler: _Handler, _proceed: Callable[[], None]) -> None:
+    """The connection is reset and nothing was done."""
+    handler.reset()
+
+
+def cut_after(handler: _Handler, proceed: Callable[[], None]) -> None:
+    """The request is carried out and the connection reset."""
+    handler.muted = True
+    proceed()
+    handler.muted = False
+    handler.reset()
+
+
+def silent_after(handler: _Handler, proceed: Callable[[], None]) -> None:
+    """The request is carried out and never answered."""
+    handler.muted = True
+    proceed()
+    handler.muted = False
+    time.sleep(1.0)
+    handler.close_connection = True
+
+
+def bad_gateway_after(handler: _Handler, proceed: Callable[[], None]) -> None:
+    """The request is carried out and a proxy answers 502."""
+    handler.muted = True
+    proceed()
+    handler.muted = False
+    handler.answer(502, b"<html>bad gateway</html>", {"Content-Type": "text/html"})
+
+
+def truncated(handler: _Handler, proceed: Callable[[], None]) -> None:
+    """Half of the answer."""
+    handler.half = True
+    proceed()
+    handler.half = False
+    handler.close_connection = True
+
+
+def malformed(handler: _Handler, proceed: Callable[[], None]) -> None:
+    """The answer without its last character."""
+    handler.shorter = True
+    proceed()
+    handler.shorter = False
+
+
+class IbmService:
+    """A server in a thread; a context manager.
+
+    Attributes:
+        requests: Method and path below ``/api/v1`` of every request, in order.
+        bodies: The body of every submission, as it arrived.
+        headers: The headers of every request to the API.
+        connections: How many connections were accepted.
+        jobs: The jobs by id, oldest first.
+        sessions: The sessions by id.
+        faults: Faults for the next requests of a method and the first segment (``"POST jobs"``).
+        open_plan: Whether sessions may not be dedicated.
+        token_seconds: How long a token is valid.
+        looks: How many looks see a job queued, and then running.
+        result: The result of a job.
+        key: The API key that IAM knows; it begins with `KEY`.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        self.bodies: list[bytes] = []
+        self.headers: list[dict[str, str]] = []
+        self.connections = 0
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.sessions: dict[str, dict[str, Any]] = {}
+        self.faults: dict[str, deque[Fault]] = {}
+        self.open_plan = False
+        self.token_seconds = 3600
+        self.looks = 1
+        self.result = RESULT
+        self.tokens: set[str] = set()
+        # Another one each time, since tokens are shared by key and ports are used again.
+        self.key = f"{KEY}-{uuid.uuid4().hex}"
+        self.lock = threading.RLock()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.service = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self.host = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.url = f"{self.host}/api/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def settings(self, **more: str) -> dict[str, str]:
+        """Settings of a resource of this service; further ones without their prefix."""
+        return {
+            "QRMI_IBM_QCS_ENDPOINT": self.url,
+            "QRMI_IBM_QCS_IAM_ENDPOINT": self.host,
+            "QRMI_IBM_QCS_IAM_APIKEY": self.key,
+            "QRMI_IBM_QCS_SERVICE_CRN": CRN,
+            **{
+                name if name.startswith("QRMI_") else f"QRMI_IBM_QCS_{name}": text
+                for name, text in more.items()
+            },
+        }
+
+    def fail(self, what: str, *faults: Fault) -> None:
+        """Let the next requests of that kind meet these faults, one each."""
+        self.faults[what] = deque(faults)
+
+    def counted(self) -> Counter[str]:
+        """How often each kind of request came, with ids replaced by ``*``."""
+        known = {*self.jobs, *self.sessions}
+        return Counter(
+            "/".join("*" if part in known else part for part in line.partition("?")[0].split("/"))
+            for line in self.requests
+        )
+
+    def forget_requests(self) -> None:
+        """Begin to count anew."""
+        self.requests.clear()
+
+    # What the service does
+
+    def start(self, body: dict[str, Any]) -> dict[str, Any]:
+        text = json.dumps(body["params"])
+        end = {"status": "Completed"}
+        if "fail" in text:
+            end = {
+                "status": "Failed",
+                "reason": "the instruction is not in the target",
+                "reason_code": 1517,
+                "reason_solution": "transpile the circuit",
+            }
+        elif "endless" in text:
+            end = {"status": "Running"}
+        elif "too long" in text:
+            end = {"status": "Cancelled - Ran too long", "reason_code": 1305}
+        job_id = f"d{uuid.uuid4().hex[:19]}"
+        with self.lock:
+            self.jobs[job_id] = {
+                "id": job_id,
+                "backend": body["backend"],
+                "program": {"id": body["program_id"]},
+                "created": "2026-01-01T12:00:00.000Z",
+                "cost": body.get("cost", 10000),
+                "tags": body.get("tags", []),
+                "session_id": body.get("session_id"),
+                "looks": self.looks,
+                "now": {"status": "Queued"},
+                "end": end,
+            }
+        return {"id": job_id, "backend": body["backend"]}
+
+    def look(self, job: dict[str, Any]) -> dict[str, Any]:
+        """What a look sees, after which the job moves on."""
+        seen = dict(job["now"])
+        if job["now"]["status"] in {"Queued", "Running"} and job["now"] != job["end"]:
+            job["looks"] -= 1
+            if job["looks"] <= 0:
+                job["looks"] = self.looks
+                running = {"status": "Running"}
+                job["now"] = job["end"] if job["now"] == running else running
+        word = seen["status"]
+        seen["status"] = word.partition(" ")[0]
+        hidden = ("looks", "now", "end")
+        return {
+            **{key: value for key, value in job.items() if key not in hidden},
+            "status": word,
+            "state": seen,
+        }
+
+    def finish_all(self) -> None:
+        """Let every job end."""
+        for job in self.jobs.values():
+            job["now"] = job["end"]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+    service: IbmService
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self.service.connections += 1
+        super().process_request(request, client_address)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that went away is no error."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: _Server
+
+    def setup(self) -> None:
+        super().setup()
+        self.muted = self.half = self.shorter = False
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep quiet."""
+
+    def reset(self) -> None:
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+        self.connection.close()
+
+    def answer(self, code: int, body: object = b"", headers: dict[str, str] | None = None) -> None:
+        if self.muted:
+            return
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        data = data[:-1] if self.shorter else data
+        fields = {"Content-Type": "application/json", **(headers or {})}
+        self.send_response(code)
+        for name, text in fields.items():
+            self.send_header(name, text)
+        if code != 204:
+            self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        if code != 204:
+            self.wfile.write(data[: len(data) // 2] if self.half else data)
+
+    def refuse(self, code: int, vendor_code: object, message: str, **more: str) -> None:
+        error(code, vendor_code, message, **more)(self, lambda: None)
+
+    def _serve(self) -> None:
+        service = self.server.service
+        url = urlsplit(self.path)
+        path = url.path.removeprefix("/api/v1").strip("/").split("/")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        with service.lock:
+            line = f"{self.command} {'/'.join(path)}"
+            service.requests.append(f"{line}?{url.query}" if url.query else line)
+            if path[0] != "identity":
+                service.headers.append({k.lower(): v for k, v in self.headers.items()})
+            kinds = (f"{self.command} {path[0]}", f"{self.command} {path[0]}/*/{path[-1]}")
+            faults = next((service.faults[k] for k in kinds if service.faults.get(k)), None)
+            fault = faults.popleft() if faults else None
+
+        def proceed() -> None:
+            if path[0] == "identity":
+                self.identity(body)
+            elif self.headers.get("Authorization", "").removeprefix("Bearer ") not in (
+                service.tokens
+            ):
+                self.refuse(401, 1201, "invalid credentials")
+            elif self.headers.get("Service-CRN") != CRN:
+                self.refuse(404, 1279, "instance not found")
+            else:
+                with service.lock:
+                    self.route(path, parse_qs(url.query), body)
+
+        if fault:
+            fault(self, proceed)
+        else:
+            proceed()
+
+    do_GET = do_POST = do_PATCH = do_DELETE = _serve
+
+    def identity(self, body: bytes) -> None:
+        service = self.server.service
+        form = parse_qs(body.decode())
+        if form.get("grant_type") != ["urn:ibm:params:oauth:grant-type:apikey"]:
+            self.answer(400, {"errorCode": "BXNIM0109E", "errorMessage": "Property missing"})
+        elif form.get("apikey") != [service.key]:
+            self.answer(
+                400,
+                {
+                    "errorCode": "BXNIM0415E",
+                    "errorMessage": "Provided API key could not be found.",
+                    "context": {"requestId": "iam-request-1"},
+                },
+            )
+        else:
+            token = f"token-{uuid.uuid4().hex}"
+            service.tokens.add(token)
+            self.answer(
+                200,
+                {
+                    "access_token": token,
+                    "token_type": "Bearer",
+                    "expires_in": service.token_seconds,
+                    "expiration": int(time.time()) + service.token_seconds,
+                },
+            )
+
+    def route(self, path: list[str], query: dict[str, list[str]], body: bytes) -> None:
+        service = self.server.service
+        match self.command, *path:
+            case "GET", "backends":
+                self.answer(200, {"devices": DEVICES})
+            case "GET", "backends", name, what:
+                self.backend(name, what)
+            case "POST", "sessions":
+                self.open_session(json.loads(body))
+            case method, "sessions", session_id, *rest:
+                session = service.sessions.get(session_id)
+                if session is None:
+                    self.refuse(404, "not_found", "Not Found")
+                elif method == "GET":
+                    self.answer(200, session)
+                elif method == "PATCH":
+                    session["accepting_jobs"] = json.loads(body)["accepting_jobs"]
+                    self.answer(204)
+                elif rest == ["close"]:
+                    session |= {"state": "closed", "accepting_jobs": False}
+                    for job in service.jobs.values():
+                        if job["session_id"] == session_id and job["now"]["status"] == "Queued":
+                            job["now"] = job["end"] = {"status": "Cancelled"}
+                    self.answer(204)
+            case "POST", "jobs":
+                service.bodies.append(body)
+                wanted = json.loads(body)
+                session = service.sessions.get(wanted.get("session_id"), {})
+                if wanted["backend"] not in {device["name"] for device in DEVICES}:
+                    self.refuse(404, 1216, "backend not found")
+                elif "session_id" in wanted and not session.get("accepting_jobs"):
+                    self.refuse(400, 1217, "Session is closed", solution="open another")
+                else:
+                    self.answer(200, service.start(wanted))
+            case "GET", "jobs":
+                self.jobs(query)
+            case method, "jobs", job_id, *rest:
+                job = service.jobs.get(job_id)
+                if job is None:
+                    self.refuse(404, 1291, "Job not found", solution="check the id")
+                else:
+                    self.job(job, "/".join([method, *rest]))
+            case _:
+                self.refuse(404, "not_found", "Not Found")
+
+    def backend(self, name: str, what: str) -> None:
+        device = next((device for device in DEVICES if device["name"] == name), None)
+        if device is None:
+            self.refuse(404, 1216, "backend not found")
+        elif what == "configuration":
+            shots = 100_000 if name == "ibm_fez" else 20_000
+            self.answer(200, {"backend_name": name, "n_qubits": 156, "max_shots": shots})
+        elif what == "properties" and not device["is_simulator"]:
+            self.answer(200, {"backend_name": name, "qubits": []})
+        else:
+            self.refuse(404, "not_found", "Not Found")
+
+    def open_session(self, wanted: dict[str, Any]) -> None:
+        service = self.server.service
+        if service.open_plan and wanted["mode"] == "dedicated":
+            self.refuse(400, 1352, "You are not authorized to run a session", solution="use job")
+            return
+        session_id = str(uuid.uuid4())
+        service.sessions[session_id] = {
+            "id": session_id,
+            "backend_name": wanted["backend"],
+            "mode": wanted["mode"],
+            "state": "open",
+            "accepting_jobs": True,
+            "max_ttl": wanted["max_ttl"],
+            "active_ttl": wanted["max_ttl"],
+        }
+        self.answer(200, service.sessions[session_id])
+
+    def jobs(self, query: dict[str, list[str]]) -> None:
+        service = self.server.service
+        found = [
+            job
+            for job in reversed(service.jobs.values())
+            if set(query.get("tags", ())) <= set(job["tags"])
+            and query.get("backend", [job["backend"]]) == [job["backend"]]
+        ]
+        offset, limit = (int(query.get(key, ["0"])[0]) for key in ("offset", "limit"))
+        page = [service.look(job) for job in found[offset : offset + min(limit or 200, 200)]]
+        self.answer(200, {"jobs": page, "count": len(found), "limit": limit, "offset": offset})
+
+    def job(self, job: dict[str, Any], what: str) -> None:
+        service = self.server.service
+        completed = job["now"]["status"] == "Completed"
+        match what:
+            case "GET":
+                self.answer(200, service.look(job))
+            case "GET/results" if completed:
+                self.answer(200, service.result, {"Content-Type": "text/plain"})
+            case "GET/results":
+                self.answer(204)
+            case "GET/logs":
+                self.answer(200, b"a line of the log\n", {"Content-Type": "text/plain"})
+            case "GET/metrics":
+                self.answer(
+                    200,
+                    {
+                        "timestamps": {
+                            "created": "2026-01-01T12:00:00.000Z",
+                            "running": "2026-01-01T12:00:01Z",
+                            "finished": "2026-01-01T12:00:03Z",
+                        },
+                        "usage": {"qpu_charge_time_seconds": 2, "status": "complete"},
+                    },
+                )
+            case "POST/cancel":
+                if job["now"]["status"] in {"Queued", "Running"}:
+                    job["now"] = job["end"] = {"status": "Cancelled"}
+                    self.answer(204)
+                else:
+                    self.refuse(409, 1306, "Job is not cancellable")
+            case _:
+                self.refuse(404, "not_found", "Not Found")
