@@ -10,11 +10,14 @@ from __future__ import annotations
 import http.client
 import io
 import logging
+import os
 import socket
+import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import attrs
+import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -141,6 +144,35 @@ class Adapter(HTTPAdapter):
         manager: ProxyManager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
+
+
+class Session(requests.Session):
+    """One thread's connections."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, Adapter())
+
+    def get_redirect_target(self, resp: object) -> str | None:  # noqa: ARG002
+        # requests would parse it, and read the whole body, though no redirect is followed.
+        return None
+
+
+class ClosedAtEnd:
+    """Closes a session when it is let go itself.
+
+    A traceback, for one, may refer to the session for long after its thread has ended.
+    """
+
+    def __init__(self, session: Session) -> None:
+        weakref.finalize(self, _close, session, os.getpid())
+
+
+def _close(session: Session, process: int) -> None:
+    # In a forked child, another thread may have been holding the locks of its connections.
+    if process == os.getpid():
+        session.close()
 
 
 class _WithoutQuery(logging.Filter):

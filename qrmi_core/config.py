@@ -301,16 +301,26 @@ def resources_from_job(environment: Mapping[str, str] | None = None) -> list[Qua
 
 def config_files(config_path: str | os.PathLike[str] | None = None) -> list[Path]:
     """The configuration files that count, in order: the one given, else $QRMI_CONFIG, else the
-    user's and the site's where they exist. Never one of the working directory.
+    user's and the site's where they can be read. Never one of the working directory.
     """
+    return _found_files(config_path)[0]
+
+
+def _found_files(config_path: str | os.PathLike[str] | None) -> tuple[list[Path], list[Path]]:
+    """The configuration files that count, and those that are there but cannot be read."""
     explicit = config_path or os.environ.get("QRMI_CONFIG")
     if explicit:
-        return [Path(explicit).expanduser()]
+        return [Path(explicit).expanduser()], []
     base = os.environ.get("XDG_CONFIG_HOME") or ""
     # The XDG specification has relative paths ignored.
     base = base if os.path.isabs(base) else os.path.expanduser("~/.config")
+    own = Path(base, "qrmi", FILE_NAME)
+    files = [path for path in (own, SITE_FILE) if os.access(path, os.R_OK)]
+    closed = [path for path in (own, SITE_FILE) if path not in files and os.path.exists(path)]
     # The site's file may be meant for the scheduler alone.
-    return [path for path in (Path(base, "qrmi", FILE_NAME), SITE_FILE) if os.access(path, os.R_OK)]
+    if own in closed:
+        _log.warning("%s is ignored, since it cannot be read; check its owner and mode", own)
+    return files, closed
 
 
 def open_resource(
@@ -335,7 +345,7 @@ def open_resource(
         raise InvalidInputError(f"{name!r} names no resource; write a name or type:id")
     if colon and any(info.name == head for info in installed()):
         return QuantumResource(tail, head, **how)
-    known: list[str] = []
+    known: dict[str, str] = {}  # name -> where
     looked: list[str] = []
     try:
         job = job_resources()
@@ -344,19 +354,25 @@ def open_resource(
     else:
         if name in job:
             return QuantumResource(name, job[name], **how)
-        known += job
         looked.append("QRMI_JOB_QPU_RESOURCES")
-    files = config_files(config_path)
+        known |= dict.fromkeys(job, looked[-1])
+    files, closed = _found_files(config_path)
     for path in files:
         config = Config.load(path)
         entries = config.resource_map
         if name in entries or (head in entries and entries[head].is_dynamic):
             return config.resource(name, **how)
-        known += entries
         looked.append(str(path))
+        known |= {entry: looked[-1] for entry in entries if entry not in known}
+    looked += [f"{path} (cannot be read)" for path in closed]
+    if colon and head in known:
+        raise ConfigError(
+            f"{head} is an entry of {known[head]} and not a resource type; write {head} for its "
+            "resource (only a dynamic entry takes an id)"
+        )
     if colon:
         find_driver(head)
-    if not files:
+    if not files and not closed:
         looked.append("no configuration file (--config, QRMI_CONFIG, ~/.config/qrmi, /etc/qrmi)")
     raise ConfigError(
         f"there is no resource {name} (known: {_listed(known)}; looked in: {', '.join(looked)}); "

@@ -36,7 +36,7 @@ import requests
 import tenacity
 from urllib3.exceptions import HTTPError
 
-from qrmi_core._connections import Adapter, Exchange, underway
+from qrmi_core._connections import ClosedAtEnd, Exchange, Session, underway
 from qrmi_core._version import __version__
 from qrmi_core.credentials import Auth, CachedToken, Token
 from qrmi_core.deadline import Clock, Deadline, Sleep, current, within
@@ -80,12 +80,17 @@ _EXCERPT_CHARACTERS = 300
 _LONG_PAUSE_SECONDS = 5.0
 _REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID")
 _SECRET_NAME = re.compile(r"auth|token|secret|pass|key|cred|cookie|session|sig|assertion", re.I)
-_ENDPOINT_HINT = "check the endpoint setting, the network and the proxy"
+_ENDPOINT_HINT = "check the endpoint setting, the network and the proxy (QRMI_HTTP_PROXY)"
 
 
 def _positive(_instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
     if not value > 0:
-        raise ConfigError(f"{attribute.name} must be more than 0, not {value}")
+        raise ConfigError(f"{_key(attribute.name)} must be more than 0, not {value}")
+
+
+def _key(name: str) -> str:
+    """The key of the setting; see `qrmi_core.settings.HttpSettings`."""
+    return f"QRMI_HTTP_{name.upper()}"
 
 
 @attrs.frozen
@@ -127,9 +132,12 @@ class HttpPolicy:
         for name in ("ca_bundle", "client_cert", "client_key"):
             path = getattr(self, name)
             if path is not None and not os.path.exists(path):
-                raise ConfigError(f"{name}: there is no file {path}")
+                raise ConfigError(f"{_key(name)}: there is no file {path}")
         if self.client_key and not self.client_cert:
-            raise ConfigError("client_key needs client_cert, the certificate that it belongs to")
+            raise ConfigError(
+                "QRMI_HTTP_CLIENT_KEY needs QRMI_HTTP_CLIENT_CERT, the certificate that it "
+                "belongs to"
+            )
 
     def pause(self, attempt: int, retry_after: float | None = None) -> float:
         """Seconds to wait after the given attempt, counted from 1."""
@@ -416,7 +424,7 @@ class HttpClient:
         return self._pieces(call, current())
 
     def close(self) -> None:
-        """Close this thread's connections; those of other threads end with them.
+        """Close this thread's connections; those of other threads are closed when these end.
 
         The client can be used again afterwards.
         """
@@ -539,16 +547,23 @@ class HttpClient:
                 stream=True,
                 allow_redirects=False,
             )
-        except requests.exceptions.InvalidJSONError:
-            return _Failure(InvalidInputError(f"{call.name}: JSON knows no NaN and no infinity"))
         except ValueError as error:
             if exchange.sent:
-                raise
+                call.uncertain |= call.once
+                return _Failure(
+                    InvalidResponseError(
+                        f"{call.name}: the answer is not HTTP that can be read "
+                        f"({type(error).__name__}); check that the endpoint setting names the API "
+                        "and that no proxy answers in its place"
+                    ),
+                    cause=None if isinstance(error, requests.RequestException) else error,
+                )
             # Without the cause: the text of some of these shows the header or the URL.
             return _Failure(
                 ConfigError(
                     f"{call.name}: the request cannot be made ({type(error).__name__}); check the "
-                    "endpoint and proxy settings, and the credential for line breaks and the like"
+                    "endpoint setting, the proxy (QRMI_HTTP_PROXY), and the credential for line "
+                    "breaks and the like"
                 )
             )
         except (requests.RequestException, HTTPError) as error:
@@ -584,6 +599,10 @@ class HttpClient:
         if call.start_of_data is not None:
             call.data.seek(call.start_of_data)
         headers: dict[str, str] = {}
+        bodies = (parts["data"], value := parts.pop("json"))
+        if value is not None and not parts["data"]:
+            parts["data"] = _encoded(call, value)
+            headers["Content-Type"] = "application/json"
         call.authorization = None
         if _origin(call.url) == self._origin:
             headers.update(_fresh(self._headers) or {})
@@ -594,7 +613,7 @@ class HttpClient:
         parts["headers"] = headers | dict(_fresh(call.headers) or {})
         query = parse_qsl(urlsplit(call.url).query) + list((parts["params"] or {}).items())
         fields = [*parts["headers"].items(), *query]
-        for body in (parts["data"], parts["json"]):
+        for body in bodies:
             if isinstance(body, Mapping):
                 fields += body.items()
         call.secrets |= {
@@ -611,11 +630,9 @@ class HttpClient:
             self.close()
         session: requests.Session | None = local.get("session")
         if session is None:
-            session = requests.Session()
+            session = Session()
             session.headers["User-Agent"] = self._user_agent
-            for scheme in ("http://", "https://"):
-                session.mount(scheme, Adapter())
-            local.update(session=session, process=os.getpid())
+            local.update(session=session, process=os.getpid(), end=ClosedAtEnd(session))
         return session
 
     # --- what came of it ---
@@ -639,7 +656,7 @@ class HttpClient:
             return _Failure(
                 InvalidResponseError(
                     f"{call.name}: the answer is larger than {limit} bytes; check that the "
-                    "endpoint setting names the API, or raise max_answer_bytes",
+                    "endpoint setting names the API, or raise QRMI_HTTP_MAX_ANSWER_BYTES",
                     status_code=live.status_code,
                 )
             )
@@ -688,12 +705,12 @@ class HttpClient:
             what += f": {excerpt}"
         kind: type[QrmiError] = ServiceError
         if 300 <= status < 400:
-            target = urlsplit(urljoin(call.url, response.headers.get("Location", "")))
+            target = _redirected(call.url, response.headers.get("Location"))
             kind = InvalidResponseError
             what = (
-                f"{call.name}: {_status(status)}: redirects, here to "
-                f"{target.scheme}://{_host(target.netloc)}, are not followed; correct the endpoint "
-                "setting, or look for a login page or proxy that answers in the API's place"
+                f"{call.name}: {_status(status)}: redirects{target and f', here to {target},'} are "
+                "not followed; correct the endpoint setting, or look for a login page or proxy "
+                "that answers in the API's place"
             )
         elif status == 401:
             kind = AuthenticationFailedError
@@ -704,7 +721,7 @@ class HttpClient:
         elif status == 404:
             kind = call.not_found
         elif status == 407:
-            what += "; check the user and password in the proxy setting"
+            what += "; check the user and password of the proxy (QRMI_HTTP_PROXY)"
         elif status in (400, 413, 422):
             kind = InvalidInputError
         elif status in _TRANSIENT:
@@ -722,8 +739,8 @@ class HttpClient:
             return _Failure(
                 TransportError(
                     f"{call.name}: TLS failed: {getattr(root, 'verify_message', '') or reason}; "
-                    "check the ca_bundle setting (or REQUESTS_CA_BUNDLE), the client_cert setting "
-                    "if the vendor wants one, and that the endpoint speaks https",
+                    "check QRMI_HTTP_CA_BUNDLE (or REQUESTS_CA_BUNDLE), QRMI_HTTP_CLIENT_CERT if "
+                    "the vendor wants a certificate, and that the endpoint speaks https",
                     retryable=False,
                 ),
                 cause=root,
@@ -786,6 +803,13 @@ def _fresh(value: Any) -> Any:
     return value() if callable(value) else value
 
 
+def _encoded(call: _Call, value: Any) -> bytes:
+    try:
+        return json.dumps(value, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise InvalidInputError(f"{call.name}: the body cannot be sent as JSON: {error}") from error
+
+
 def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
@@ -809,6 +833,15 @@ def _host(netloc: str) -> str:
 def _without_query(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{_host(parts.netloc)}{parts.path}"
+
+
+def _redirected(url: str, location: str | None) -> str:
+    """Scheme and host of a redirect's target, as far as it names one."""
+    try:
+        parts = urlsplit(urljoin(url, location)) if location else None
+    except ValueError:
+        parts = None
+    return f"{parts.scheme}://{_host(parts.netloc)}" if parts and parts.netloc else ""
 
 
 def _origin(url: str) -> tuple[str, str, int]:

@@ -54,7 +54,7 @@ def installed(group: str = DRIVERS) -> list[PluginInfo]:
         )
         for entry in importlib.metadata.entry_points(group=group)
     }
-    return sorted(found, key=lambda info: (info.name, info.distribution))
+    return sorted(found, key=lambda info: (info.name, info.distribution, info.target))
 
 
 def load(name: str, group: str = DRIVERS) -> Any:
@@ -66,16 +66,27 @@ def load(name: str, group: str = DRIVERS) -> Any:
 
     Raises:
         UnsupportedResourceTypeError: No plugin has this name.
-        PluginError: It cannot be imported, or several distributions claim the name.
+        PluginError: It cannot be imported, or the name is claimed more than once.
     """
     claims = [info for info in installed(group) if info.name == name]
     if not claims:
         raise _not_installed(name, group)
-    if len(claims) > 1:
+    if len({info.distribution for info in claims}) > 1:
         raise PluginError(
             f"{name} is claimed by several distributions: "
             + ", ".join(f"{info.distribution} {info.version} ({info.target})" for info in claims)
             + "; uninstall all but one"
+        )
+    (info, *others) = claims
+    if others:
+        raise PluginError(
+            f"{info.distribution} {info.version} claims {name} more than once: "
+            f"{', '.join(info.target for info in claims)}; tell the authors of the plugin"
+        )
+    if not importlib.metadata.EntryPoint.pattern.match(info.target):
+        raise PluginError(
+            f"{_title(info)} cannot be used: its entry point is not module:attribute; "
+            "tell the authors of the plugin"
         )
     from stevedore import NamedExtensionManager
 
@@ -86,14 +97,17 @@ def load(name: str, group: str = DRIVERS) -> Any:
             names=[name],
             on_load_failure_callback=lambda _manager, _entry, error: failures.append(error),
         )
-    # A plugin that exits or fails an assertion at import is no reason to exit or fail.
-    except (Exception, SystemExit) as error:
-        raise _broken(claims[0], error) from error
+    except (KeyboardInterrupt, GeneratorExit):
+        raise
+    # A plugin that exits or fails an assertion at import is no reason to exit or fail, and some
+    # vendors' errors derive from BaseException.
+    except BaseException as error:
+        raise _broken(info, error) from error
     if failures:
-        raise _broken(claims[0], failures[0]) from failures[0]
+        raise _broken(info, failures[0]) from failures[0]
     if name not in manager:
         raise PluginError(
-            f"{_title(claims[0])} is listed but was not found again; "
+            f"{_title(info)} is listed but was not found again; "
             "clear the plugin cache in ~/.cache/python-entrypoints and try again"
         )
     return manager[name].plugin
@@ -134,14 +148,20 @@ def _title(info: PluginInfo) -> str:
 
 
 def _broken(info: PluginInfo, error: BaseException) -> PluginError:
+    module = info.target.partition(":")[0].strip()
     match error:
-        case ModuleNotFoundError(name=str(module)):
-            cause = f"its dependency {module} is not installed; pip install {info.distribution}"
+        case ModuleNotFoundError(name=str(missing)) if f"{module}.".startswith(f"{missing}."):
+            cause = (
+                f"its module {missing} is missing; "
+                f"pip install --force-reinstall {info.distribution}"
+            )
+        case ModuleNotFoundError(name=str(missing)):
+            cause = f"its dependency {missing} is not installed; pip install {info.distribution}"
         case SystemExit():
             cause = f"it exits on import (status {error.code})"
         case _:
             cause = f"importing it raises {type(error).__name__}: {error}".rstrip(": ")
-    return PluginError(f"{_title(info)} cannot be used: {cause}")
+    return PluginError(f"{_title(info)} cannot be used: {' '.join(cause.split())}")
 
 
 def _not_installed(name: str, group: str) -> QrmiError:

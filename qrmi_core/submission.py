@@ -122,7 +122,12 @@ class Submission:
             return task_id
 
     def _find(self) -> str | None:
-        """Look for the task a few times, since a vendor's lists may lag behind."""
+        """Look for the task a few times, since a vendor's lists may lag behind.
+
+        Raises:
+            SubmissionUncertainError: The last look failed, so it is not known what there is now.
+        """
+        failure: QrmiError | None = None
         for pause in (0.0, *PAUSES_SECONDS):
             if pause:
                 self._sleep(pause)
@@ -130,12 +135,16 @@ class Submission:
                 with _time_to_search(), defects_named(uncertain=True):
                     found = self._driver.find_submission(self._tag)
             except QrmiError as error:
+                failure = error
                 if not error.retryable:
-                    raise self._uncertain(error) from error
+                    break
                 _log.warning("looking for submission %s failed: %s", self._tag, error)
             else:
+                failure = None
                 if found is not None:
                     return found
+        if failure is not None:
+            raise self._uncertain(failure) from failure
         return None
 
     def _uncertain(self, error: QrmiError) -> SubmissionUncertainError:

@@ -367,6 +367,22 @@ def test_a_site_file_for_the_scheduler_alone_does_not_disturb(
     assert tmp_path / "private" not in config_files()
 
 
+def test_files_that_cannot_be_read_are_named(
+    fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    site_file = write(tmp_path / "etc/qrmi_config.json", {"resources": []})
+    own = write(fake / ".config/qrmi/qrmi_config.json", {"resources": [QPU]})
+    monkeypatch.setattr(qrmi_core.config, "SITE_FILE", site_file)
+    # The superuser could read them all the same.
+    monkeypatch.setattr(os, "access", lambda path, _mode: path not in (own, site_file))
+    with pytest.raises(ConfigError) as caught:
+        open_resource("qpu")
+    assert f"{own} (cannot be read), {site_file} (cannot be read)" in str(caught.value)
+    assert "no configuration file" not in str(caught.value)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"{own} is ignored" in caplog.text
+
+
 def test_an_unknown_name_lists_the_known_ones_and_where_they_were_looked_for(
     fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -382,6 +398,12 @@ def test_an_unknown_name_lists_the_known_ones_and_where_they_were_looked_for(
 def test_an_unknown_type_is_told_as_such(fake: Path) -> None:
     with pytest.raises(UnsupportedResourceTypeError, match="'nope'"):
         open_resource("nope:x")
+
+
+def test_an_entry_that_is_taken_for_a_type_is_told_as_such(fake: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "c.json", {"resources": [QPU]})
+    with pytest.raises(ConfigError, match="qpu is an entry of .*c.json and not a resource type"):
+        open_resource("qpu:x", file)
 
 
 @pytest.mark.parametrize("name", ["", ":", ":x", "fake:"])

@@ -421,7 +421,9 @@ def test_tls_failed(wrong: str, submission: bool, authority: tuple[trustme.CA, s
     with (
         tls_server(ca, name, [answer()]) as server,
         closing(client(server, pauses, policy=policy)) as http,
-        pytest.raises(TransportError, match="ca_bundle setting") as caught,
+        pytest.raises(
+            TransportError, match="check QRMI_HTTP_CA_BUNDLE .*QRMI_HTTP_CLIENT_CERT"
+        ) as caught,
     ):
         call(http, submission)
     assert type(caught.value) is TransportError
@@ -503,7 +505,7 @@ def test_settings_that_cannot_be_right(tmp_path: Path) -> None:
         {"ca_bundle": str(tmp_path / "none.pem")},
         {"client_key": str(tmp_path)},
     ):
-        with pytest.raises(ConfigError, match=next(iter(wrong))):
+        with pytest.raises(ConfigError, match=f"QRMI_HTTP_{next(iter(wrong)).upper()}"):
             HttpPolicy(**wrong)  # type: ignore[arg-type]
     for url in ("api.example.com", "ftp://example.com", "https://", "http://[::1", "http://a:b/"):
         with pytest.raises(ConfigError, match="not a URL"):
@@ -748,13 +750,29 @@ def test_a_body_in_pieces_is_sent_as_it_is_with_its_length_at_every_attempt() ->
 
 def test_a_body_that_is_not_json_is_not_sent() -> None:
     http = HttpClient("http://127.0.0.1:1")
-    with pytest.raises(errors.InvalidInputError, match="NaN"):
-        http.request("POST", "/jobs", json={"angle": float("nan")}, submission=True)
+    for value in (float("nan"), {1}, b"x", {(1, 2): 3}):
+        with pytest.raises(errors.InvalidInputError, match="cannot be sent as JSON") as caught:
+            http.request("POST", "/jobs", json={"angle": value}, submission=True)
+        assert not caught.value.uncertain
 
 
 def test_statuses_that_are_answers() -> None:
     with SocketServer(statuses(409)) as server, closing(client(server)) as http:
         assert http.request("POST", "/jobs", ok=(409,)).status_code == 409
+
+
+@pytest.mark.parametrize("submission", [False, True])
+def test_an_answer_with_two_lengths_is_none(submission: bool) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"
+    with (
+        SocketServer([close(head)]) as server,
+        closing(client(server)) as http,
+        pytest.raises(InvalidResponseError, match="not HTTP that can be read") as caught,
+    ):
+        call(http, submission)
+    assert len(server.requests) == 1
+    assert caught.value.uncertain == submission
+    assert not caught.value.retryable
 
 
 def test_a_vendor_describes_its_own_errors() -> None:
@@ -800,6 +818,40 @@ def test_a_redirect_names_where_it_leads_and_the_setting() -> None:
     ):
         http.request("GET", "/")
     assert caught.value.status_code == 302
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [(302, {"Location": "http://[bad"}), (301, {}), (304, {}), (307, {"Location": "mailto:me"})],
+)
+def test_a_redirect_to_nowhere_names_no_target(status: int, headers: dict[str, str]) -> None:
+    with (
+        SocketServer([answer(status, b"", headers)]) as server,
+        closing(client(server)) as http,
+        pytest.raises(InvalidResponseError, match="redirects are not followed") as caught,
+    ):
+        http.request("POST", "/", submission=True)
+    assert caught.value.status_code == status
+    assert not caught.value.uncertain
+
+
+def test_the_body_of_a_redirect_is_not_read_to_its_end() -> None:
+    leads = {"Location": "/there", "Content-Length": str(1 << 40)}
+    with (
+        SocketServer([answer(302, b"x" * 1_000_000, leads)]) as server,
+        closing(client(server)) as http,
+        pytest.raises(InvalidResponseError, match="redirects, here to"),
+    ):
+        http.request("GET", "/")
+
+
+def test_what_is_to_be_changed_is_named_by_its_key() -> None:
+    script = [answer(200, b"x" * 1001), answer(407)]
+    with SocketServer(script) as server, closing(client(server)) as http:
+        with pytest.raises(InvalidResponseError, match="raise QRMI_HTTP_MAX_ANSWER_BYTES"):
+            http.request("GET", "/")
+        with pytest.raises(ServiceError, match="QRMI_HTTP_PROXY"):
+            http.request("GET", "/")
 
 
 def test_the_middle_of_an_error_answer_may_be_missing_or_without_end() -> None:
@@ -869,6 +921,46 @@ def test_a_client_that_is_dropped_leaves_no_open_socket() -> None:
         http.request("GET", "/")
         del http
         gc.collect()  # an unclosed socket would be a warning, and so an error
+
+
+def test_the_connections_of_a_thread_are_closed_when_it_ends() -> None:
+    sockets: list[socket.socket] = []
+    kept: list[QrmiError] = []
+
+    def note(request: Request, connection: socket.socket) -> object:
+        sockets.append(connection)
+        return answer()(request, connection)
+
+    def work() -> None:
+        http.request("GET", "/")
+        try:
+            http.request("GET", f"http://127.0.0.1:{port}/")
+        except TransportError as error:
+            kept.append(error)  # whose traceback refers to the session
+
+    port = free_port()
+    with SocketServer([note]) as server, closing(client(server)) as http:
+        http.request("GET", "/")
+        for _ in range(3):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        until = time.monotonic() + 5
+        while any(sock.fileno() != -1 for sock in sockets[1:]) and time.monotonic() < until:
+            time.sleep(0.01)
+        assert [sock.fileno() != -1 for sock in sockets] == [True, False, False, False]
+        http.request("GET", "/")
+    assert server.requests[-1].connection == 1
+
+
+def test_a_stream_outlives_the_thread_that_began_it() -> None:
+    with SocketServer([answer(200, b"x" * 3_000_000)]) as server, closing(client(server)) as http:
+        stream = http.stream("/result")
+        size = []
+        thread = threading.Thread(target=lambda: size.append(len(next(stream))))
+        thread.start()
+        thread.join()
+        assert sum(size) + sum(map(len, stream)) == 3_000_000
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")

@@ -59,6 +59,9 @@ BROKEN = {
     "exits": ("import sys; sys.exit(3)", "it exits on import (status 3)"),
     "fails_an_assertion": ("assert 1 == 2, 'no'", "AssertionError: no"),
     "raises": ("raise ValueError('odd')", "ValueError: odd"),
+    "raises_no_exception": ("class E(BaseException): pass\nraise E('odd')", "raises E: odd"),
+    "raises_lines": ("raise ValueError('one\\n  two')", "ValueError: one two"),
+    "exits_with_lines": ("import sys; sys.exit('one\\ntwo')", "(status one two)"),
     "syntax_error": ("def (", "SyntaxError"),
     "no_attribute": ("Other = 1", "AttributeError"),
     "an_instance": ("Driver = 3", "not a Driver class but int"),
@@ -87,6 +90,34 @@ def test_an_import_error_is_kept_as_the_cause(site: Path) -> None:
     with pytest.raises(PluginError) as caught:
         find_driver("broken")
     assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_an_interruption_is_not_the_plugins_fault(site: Path) -> None:
+    add_driver(site, "slow", "raise KeyboardInterrupt")
+    with pytest.raises(KeyboardInterrupt):
+        find_driver("slow")
+
+
+@pytest.mark.parametrize("target", ["p_x:Driver", "p_x.inner:Driver"])
+def test_a_plugin_whose_own_module_is_missing_is_to_be_installed_again(
+    site: Path, target: str
+) -> None:
+    add_distribution(site, "qrmi-test-x", drivers={"x": target})
+    with pytest.raises(PluginError, match="its module p_x is missing; pip .* qrmi-test-x$"):
+        find_driver("x")
+
+
+def test_an_entry_point_that_is_none_is_named(site: Path) -> None:
+    add_distribution(site, "qrmi-test-x", drivers={"x": "p_x:"})
+    with pytest.raises(PluginError, match=r"qrmi-test-x 1\.0.* is not module:attribute"):
+        find_driver("x")
+
+
+def test_a_distribution_that_claims_a_name_twice_is_named(site: Path) -> None:
+    # The helper takes the names for two, the reader of entry points for one.
+    add_distribution(site, "qrmi-test-x", drivers={"x": "p_x:One", "x ": "p_x:Two"})
+    with pytest.raises(PluginError, match="claims x more than once: p_x:One, p_x:Two"):
+        find_driver("x")
 
 
 def test_a_name_claimed_twice_is_reported_before_either_is_imported(site: Path) -> None:

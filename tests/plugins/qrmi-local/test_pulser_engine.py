@@ -174,6 +174,38 @@ class TestRefusals:
             run(json.dumps(WHOLE).encode())
         assert "\n" not in str(refusal.value)
 
+    @pytest.mark.parametrize(
+        ("path", "value", "message"),
+        [
+            (("operations", 0, "op"), "foo", r"operations\[0\].op 'foo': 'pulse' was expected"),
+            (
+                ("operations", 0, "amplitude", "kind"),
+                "foo",
+                r"operations\[0\].amplitude.kind 'foo'",
+            ),
+            (
+                ("operations", 0, "phase"),
+                "x",
+                r"operations\[0\].phase: 'x' is not of type 'number'",
+            ),
+            (("device",), {}, "device: 'channels' is a required property"),
+            (("device", "name"), 3, "device.name: 3 is not of type 'string'"),
+            (("version",), "2", "version '2': '1' was expected"),
+            (("register", 0, "x"), "a", r"register\[0\].x: 'a' is not of type 'number'"),
+            (("operations",), "z" * 999, r"operations: 'zz.*is not of type 'array'"),
+        ],
+    )
+    def test_say_what_is_wrong_where(self, path: tuple[Any, ...], value: Any, message: str) -> None:
+        document = json.loads(sequence().to_abstract_repr())
+        *way, last = path
+        place = document
+        for step in way:
+            place = place[step]
+        place[last] = value
+        with pytest.raises(EngineError, match=f"^the sequence is not valid at {message}") as found:
+            run(json.dumps(document).encode())
+        assert len(str(found.value)) < 250
+
 
 class TestCheck:
     @pytest.mark.parametrize("runs", [0, -1, 1.5, "3", True, None, 10**9])
@@ -193,6 +225,7 @@ class TestCheck:
             (WHOLE | {"variables": [1]}, "without values"),
             (WHOLE | {"register": None}, "where each atom is"),
             (WHOLE | {"register": [{"qid": "q0"}]}, "where each atom is"),
+            (WHOLE | {"register": []}, "register has no atoms"),
         ],
     )
     def test_refuses_in_words(self, text: Any, message: str) -> None:

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from qiskit import QuantumCircuit, QuantumRegister, qasm3, transpile
 from qiskit.circuit import ClassicalRegister, Parameter, ParameterVector
+from qiskit.qasm3 import ExperimentalFeatures
 from qiskit_ibm_runtime import RuntimeEncoder, fake_provider
 from qiskit_ibm_runtime.decoders.result_decoder import ResultDecoder
 from qiskit_ibm_runtime.models import BackendProperties
@@ -24,7 +25,13 @@ from qiskit_ibm_runtime.utils.backend_decoder import (
     properties_from_server_data,
 )
 
-from qrmi_local.engines import EngineError, UnknownResource, engine_for, qiskit as engine
+from qrmi_local.engines import (
+    EngineError,
+    UnknownResource,
+    engine_for,
+    one_line,
+    qiskit as engine,
+)
 
 HEADER = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 # As the published wrapper sends them: a Bell state on two qubits of a device.
@@ -268,6 +275,48 @@ class TestSampler:
         [result] = sample([qasm3.dumps(circuit) if as_text else circuit, [[0.0], [math.pi]], 10])
         assert [result.data.c.get_counts(i) for i in range(2)] == [{"01": 10}, {"11": 10}]
 
+    @pytest.mark.parametrize("form", ["qpy", "text", "text of the first syntax"])
+    @pytest.mark.parametrize(("angle", "expected"), [(0.0, "0110"), (math.pi, "1111")])
+    def test_a_switch(self, form: str, angle: float, expected: str) -> None:
+        circuit = QuantumCircuit(3, 4)
+        circuit.x(0)
+        circuit.measure(0, 1)
+        with circuit.switch(circuit.cregs[0]) as case:
+            with case(0):
+                circuit.x(2)
+            with case(1, 2):
+                circuit.ry(Parameter("a"), 1)
+                with circuit.for_loop(range(3)):
+                    circuit.measure(1, 3)
+                    with circuit.switch(circuit.clbits[3]) as inner:
+                        with inner(1):
+                            circuit.z(2)
+                        with inner(0):
+                            circuit.x(2)
+                    with circuit.if_test((circuit.clbits[3], 1)):
+                        circuit.x(2)
+            with case(3, case.DEFAULT):
+                circuit.y(2)
+        circuit.measure([1, 2], [0, 2])
+        with circuit.switch(circuit.cregs[0]) as case:
+            with case(3):
+                circuit.x(2)
+            with case(case.DEFAULT):
+                circuit.id(2)
+        old = {"experimental": ExperimentalFeatures.SWITCH_CASE_V1}
+        options = old if "first" in form else {}
+        sent = circuit if form == "qpy" else qasm3.dumps(circuit, **options)
+        [result] = sample([sent, [angle], 10])
+        assert result.data.c.get_counts() == {expected: 10}
+
+    def test_a_switch_with_gates_that_the_text_defines(self) -> None:
+        text = HEADER + (
+            "gate r(a) q { ry(a) q; }\nbit[1] c;\nint i;\nqubit[1] q;\ni = c;\n"
+            "switch (i) { case 1 { id q[0]; } default { r(pi) q[0]; } }\nc[0] = measure q[0];\n"
+        )
+        [result] = sample([text, None, 10])
+        assert result.data.c.get_counts() == {"1": 10}
+
     def test_a_gate_that_the_text_defines_is_its_definition(self) -> None:
         # Aer has a gate `r` of two parameters.
         text = HEADER + (
@@ -358,6 +407,14 @@ class TestEstimator:
         wide = ["I" * 29 + "Z", "I" * 27 + "ZII", "Z" + "I" * 29]
         [result] = estimate([text, wide, None, 0])
         np.testing.assert_allclose(result.data.evs, [1, -1, -1], atol=1e-9)
+
+    def test_projectors(self) -> None:
+        labels = ["00", "01", "11", "+-", "++", "rl", "rr", "Z1", {"0I": 2, "II": 1}, {"11": 4}]
+        expected = [0.5, 0, 0.5, 0, 0.5, 0.5, 0, -0.5, 2, 2]
+        [result] = estimate([bell(), labels, None, 0])
+        np.testing.assert_allclose(result.data.evs, expected, atol=1e-9)
+        [noisy] = estimate([LAGOS_PAIR, ["IIIIII1", "IIIII00"]], on="fake_lagos")
+        np.testing.assert_allclose(noisy.data.evs, 0.5, atol=0.2)
 
     def test_broadcasting_of_observables_and_parameters(self) -> None:
         circuit = QuantumCircuit(1)
@@ -463,6 +520,14 @@ class TestDevices:
         )
         assert result.data.c.num_shots == 100
 
+    def test_the_identity_in_a_block_is_too(self) -> None:
+        text = (
+            "bit[1] c;\nc[0] = measure $3;\nif (c[0]) { id $3; if (c[0]) { id $3; } }\n"
+            "int i;\ni = c;\nswitch (i) { case 0 { id $3; } }\n"
+        )
+        [result] = sample([HEADER + text, None, 100], on="fake_lagos")
+        assert result.data.c.num_shots == 100
+
     @pytest.mark.parametrize(
         ("text", "message"),
         [
@@ -483,7 +548,7 @@ class TestDevices:
             sample([HEADER + text], on="fake_lagos")
 
     def test_observables_wider_than_the_device_are_refused(self) -> None:
-        with pytest.raises(EngineError, match="has 8 qubits, fake_lagos 7"):
+        with pytest.raises(EngineError, match="an observable has 8 qubits, fake_lagos 7"):
             estimate([LAGOS_PAIR, "I" * 6 + "ZZ"], on="fake_lagos")
 
     def test_more_shots_than_the_device_takes_are_refused(self) -> None:
@@ -499,17 +564,38 @@ class TestRefusals:
         ("pub", "message"),
         [
             (["OPENQASM 3.0;\nfoo"], "not OpenQASM 3: line 2:"),
-            ([""], "not OpenQASM 3: "),
+            (["OPENQASM 3.0;\nqubit[2"], "not OpenQASM 3: line 2:7 unexpected '<EOF>'"),
+            ([""], "not OpenQASM 3: the text is empty"),
+            (["// nothing"], "not OpenQASM 3: the text is empty"),
+            (["bit c; switch (c) { case 1: { } case 2: { } break; }"], "lacks its break"),
+            (["bit c; int i; i = c; c = 1; switch (i) { case 1 { } }"], "'int' are not supported"),
             (["OPENQASM 3.0;\nqubit q;\nfoo q;"], "gate 'foo' is not defined"),
-            ([{"__type__": "QuantumCircuit", "__value__": "eJw="}], ""),
+            (
+                [{"__type__": "QuantumCircuit", "__value__": "eJw="}],
+                "its circuit cannot be decoded: E",
+            ),
+            (
+                [LAGOS_BELL, {"__type__": "ndarray", "__value__": "AAAA"}],
+                "its parameter values can",
+            ),
             ([QuantumCircuit(1)], "no classical bits"),
+            (
+                [QuantumCircuit([], ClassicalRegister(0, "e"))],
+                "register e of the circuit has no bits",
+            ),
+            (
+                [HEADER + "bit[0] e;\nbit[1] c;\nqubit q;\n"],
+                "register e of the circuit has no bits",
+            ),
             ([LAGOS_BELL, [1.0]], ""),
             ([rotation(), None], r"number of values \(0\) does not match"),
             ([rotation(), []], "array of parameter values is empty"),
             ([rotation(), [["x"]]], "could not convert string"),
             ([rotation(), {"phi": 1.0}], ""),
-            ([LAGOS_BELL, None, 0], "shots must be positive"),
-            ([LAGOS_BELL, None, 2.5], "shots must be an integer"),
+            ([rotation(), [math.nan]], "its parameter values are not all finite"),
+            ([rotation(), [[0.0], [math.inf]]], "its parameter values are not all finite"),
+            ([LAGOS_BELL, None, 0], "its number of shots is not a positive whole number: 0"),
+            ([LAGOS_BELL, None, 2.5], "its number of shots is not a positive whole number: 2.5"),
             ([LAGOS_BELL, None, 10**9], "1000000000 shots; aer takes at most 1000000"),
         ],
     )
@@ -527,7 +613,15 @@ class TestRefusals:
             ([bell(), "AB"], "labels must only contain"),
             ([bell(), {"ZZ": {"__type__": "complex", "__value__": [0, 1]}}], "Non-Hermitian"),
             ([bell(), ["ZZ", "XX"], np.zeros((3, 0))], "not broadcastable"),
-            ([bell(), "ZZ", None, -1], "precision must be non-negative"),
+            ([bell(), {"ZZ": math.nan}], "the result is not finite"),
+            ([bell(), ""], "an observable has no qubits"),
+            ([bell(), {"__type__": "ndarray", "__value__": "AAAA"}], "its observables cannot be"),
+            ([QuantumCircuit(11), "1" * 11], "a term has 11 projectors; at most 10"),
+            ([bell(), "ZZ", None, -1], "its precision is not a finite number of at least 0: -1"),
+            ([bell(), "ZZ", None, math.nan], "its precision is not a finite number"),
+            ([bell(), "ZZ", None, math.inf], "its precision is not a finite number"),
+            ([bell(), "ZZ", None, True], "its precision is not a finite number"),
+            ([LAGOS_BELL, "ZZ", None, 1e-200], "shots; aer takes at most"),
             ([LAGOS_BELL, "ZZ", None, 1e-6], "shots; aer takes at most"),
         ],
     )
@@ -573,6 +667,8 @@ class TestCheck:
             ("estimator", b'{"version": 2, "pubs": [""]}', "pub 0: not a list of 2 to 4 parts"),
             ("estimator", b'{"version": 2, "pubs": [[3, "Z"]]}', "pub 0: its circuit is neither"),
             ("sampler", b'{"version": 2, "pubs": [[{"__type__": "set"}]]}', "pub 0: its circuit"),
+            ("sampler", b'{"version": 2, "pubs": [""], "shots": 0}', "^shots is not a positive"),
+            ("estimator", b'{"version": 2, "pubs": [["", ""]], "shots": 0}', None),
         ],
     )
     def test_refuses_in_words(self, program_id: str, input: bytes, message: str | None) -> None:
@@ -581,6 +677,19 @@ class TestCheck:
             return
         with pytest.raises(EngineError, match=message):
             engine.check(program_id, input)
+
+    @pytest.mark.parametrize("value", [0, -1, 2.5, "x", True, [], math.nan, 2**63])
+    @pytest.mark.parametrize("program_id", engine.PROGRAMS)
+    def test_of_default_shots(self, program_id: str, value: Any) -> None:
+        input = encoded([[LAGOS_BELL, "ZZ"]], options={"default_shots": value})
+        with pytest.raises(EngineError, match=r"^options.default_shots is not a positive whole n"):
+            engine.check(program_id, input)
+
+    @pytest.mark.parametrize("value", [-1, "x", True, [], math.nan, math.inf, 10**400])
+    def test_of_default_precision(self, value: Any) -> None:
+        for fields in ({"precision": value}, {"options": {"default_precision": value}}):
+            with pytest.raises(EngineError, match=r"precision is not a finite number of at least"):
+                engine.check("estimator", encoded([[LAGOS_BELL, "ZZ"]], **fields))
 
     def test_takes_what_runs(self) -> None:
         engine.check("sampler", encoded([LAGOS_BELL, [bell(), None, 3]]))
@@ -622,6 +731,20 @@ class TestCheck:
             engine.check(program_id, input)
         except EngineError as refusal:
             assert "\n" not in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("'quoted'", "quoted"),
+        ("'a' is not 'b'", "'a' is not 'b'"),
+        ("'a' has no 'b", "'a' has no 'b"),
+        ("'", "'"),
+        ("", "ValueError"),
+    ],
+)
+def test_one_line_strips_only_a_pair_of_quotes(message: str, expected: str) -> None:
+    assert one_line(ValueError(message)) == expected
 
 
 class TestSamplePayloads:

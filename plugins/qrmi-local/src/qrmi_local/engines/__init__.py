@@ -63,6 +63,7 @@ def engine_for(resource_id: str) -> ModuleType:
 def one_line(error: BaseException) -> str:
     """An exception's message in one line of at most 500 characters, or its type if it has none."""
     message = " ".join(str(getattr(error, "message", None) or error).split())
-    if len(message) > 1 and message[0] == message[-1] and message[0] in "'\"":
+    quote = message[:1]
+    if quote in ("'", '"') and message.count(quote) == 2 and message.endswith(quote):
         message = message[1:-1]
     return message[:500] or type(error).__name__

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Collection
 from typing import Any
 
 import attrs
 import openqasm3
-import qiskit_qasm3_import
 from openqasm3 import ast
 from openqasm3.visitor import QASMVisitor
 from qiskit import QuantumCircuit
@@ -17,8 +17,18 @@ from qiskit.circuit import ClassicalRegister, ControlFlowOp, Qubit
 from qiskit.circuit.library import IGate
 from qiskit.converters import circuit_to_dag, dag_to_circuit
 from qiskit.transpiler import Target
+from qiskit_qasm3_import.converter import ConvertVisitor
+from qiskit_qasm3_import.state import LocalScope
 
 from qrmi_local.engines import EngineError, one_line
+
+# Comments and strings; an opening brace, perhaps after labels of an old switch; a closing one.
+_BRACES = re.compile(
+    r"//[^\n]*|/\*.*?\*/|\"[^\"\n]*\""
+    r"|(?P<labels>(?:\b(?:case\b[^:;{}]*|default\s*):\s*)*)\{"
+    r"|\}(?P<rest>\s*break\s*;)?",
+    re.DOTALL,
+)
 
 
 @attrs.frozen
@@ -46,13 +56,16 @@ def load(form: Any, *, rename_gates: bool) -> Program:
         rename_gates: Whether a gate that the text defines is that definition, even where a
             simulator has a gate of that name.
     """
-    if not isinstance(form, str):
-        return _from_circuit(form)
-    tree = _parse(form)
+    return _from_text(form, rename_gates) if isinstance(form, str) else _from_circuit(form)
+
+
+def _from_text(text: str, rename_gates: bool) -> Program:
+    tree = _parse(_modern_switch(text))
+    _InlineSwitchTargets().visit(tree)
     if rename_gates:
         _RenameGates().visit(tree)
-    circuit = qiskit_qasm3_import.convert(tree)
-    _restore_identities(circuit)
+    circuit = _Importer().convert(tree).circuit
+    _refuse_empty_registers(circuit)
     names = [
         statement.identifier.name
         for statement in tree.statements
@@ -111,11 +124,114 @@ def _parse(text: str) -> ast.Program:
         try:
             return openqasm3.parse(text)
         except Exception as error:
-            reason = found.getvalue() or one_line(error)
+            reason = found.getvalue() or _unexpected(error) or one_line(error)
+            if isinstance(error, AttributeError):  # of the parser, on a text without any statement
+                reason = "the text is empty"
             raise EngineError(f"not OpenQASM 3: {reason}") from error
 
 
-class _RenameGates(QASMVisitor[None]):
+def _unexpected(error: Exception) -> str | None:
+    """Where the parser stopped, for the errors that it does not write."""
+    causes = getattr(error.__cause__, "args", ())
+    token = getattr(causes[0], "offendingToken", None) if causes else None
+    return token and f"line {token.line}:{token.column} unexpected {token.text!r}"
+
+
+def _modern_switch(text: str) -> str:
+    """Rewrites `case 1: case 2: {} break;`, which Qiskit may write, to `case 1, 2 {}`."""
+    opened: list[bool] = []
+
+    def rewrite(found: re.Match[str]) -> str:
+        labels, lines = found["labels"], "\n" * found[0].count("\n")
+        if labels is not None:
+            opened.append(bool(labels))
+            if not labels:
+                return found[0]
+            values = ", ".join(value.strip() for value in re.findall(r"case\b([^:]*)", labels))
+            # With other labels in front of it, `default` still takes what no case does.
+            return ("default {" if "default" in labels else f"case {values} {{") + lines
+        if found[0][0] != "}" or not (opened and opened.pop()):
+            return found[0]
+        if found["rest"] is None:
+            raise EngineError("not OpenQASM 3: a case of a switch lacks its break")
+        return "}" + lines
+
+    return _BRACES.sub(rewrite, text)
+
+
+class _Visitor(QASMVisitor[None]):
+    """Visits the cases of a switch too."""
+
+    def visit_SwitchStatement(self, node: ast.SwitchStatement) -> None:
+        for _, block in node.cases:
+            self.visit(block)
+        self.generic_visit(node)
+
+
+class _InlineSwitchTargets(_Visitor):
+    """Makes `switch (c)` of `int i; i = c; switch (i)`, as Qiskit writes it."""
+
+    def __init__(self) -> None:
+        self._inlined: set[str] = set()
+
+    def visit_Program(self, node: ast.Program) -> None:
+        self.generic_visit(node)
+        node.statements = [
+            statement
+            for statement in node.statements
+            if not (
+                isinstance(statement, ast.ClassicalDeclaration)
+                and isinstance(statement.type, ast.IntType)
+                and statement.identifier.name in self._inlined
+            )
+        ]
+
+    def generic_visit(self, node: ast.QASMNode, context: None = None) -> None:
+        for block in vars(node).values():
+            if isinstance(block, list):
+                self._inline(block)
+        super().generic_visit(node, context)
+
+    def _inline(self, block: list[Any]) -> None:
+        for index in reversed(range(1, len(block))):
+            assignment, switch = block[index - 1 : index + 1]
+            if (
+                isinstance(switch, ast.SwitchStatement)
+                and isinstance(switch.target, ast.Identifier)
+                and isinstance(assignment, ast.ClassicalAssignment)
+                and assignment.op is ast.AssignmentOperator["="]
+                and assignment.lvalue == switch.target
+            ):
+                self._inlined.add(switch.target.name)
+                switch.target = assignment.rvalue
+                del block[index - 1]
+
+
+class _Importer(ConvertVisitor):
+    """Qiskit's importer, and `switch`, which it lacks."""
+
+    def visit_Include(self, node: ast.Include, context: Any) -> Any:
+        context = super().visit_Include(node, context)
+        # The importer has it as `U(0, 0, 0)`, which no device has.
+        context.symbol_table.get("id", node).data = IGate
+        return context
+
+    def visit_SwitchStatement(self, node: ast.SwitchStatement, context: Any) -> Any:
+        with context.circuit.switch(self._resolve_carg(node.target, context)) as case:
+            cases = [
+                ([self._resolve_constant_int(value, context) for value in values], block)
+                for values, block in node.cases
+            ]
+            if node.default is not None:
+                cases.append(([case.DEFAULT], node.default))
+            for values, block in cases:
+                with case(*values), LocalScope(context) as inner:
+                    for statement in block.statements:
+                        self.visit(statement, inner)
+        return context
+
+
+class _RenameGates(_Visitor):
     """Gives the gates that a program defines names that no simulator has."""
 
     def __init__(self) -> None:
@@ -136,9 +252,10 @@ def _from_circuit(circuit: Any) -> Program:
         raise EngineError("its circuit is neither OpenQASM 3 text nor a QuantumCircuit")
     if circuit.clbits and not circuit.cregs:
         circuit.add_register(ClassicalRegister(bits=circuit.clbits, name="c"))
+    _refuse_empty_registers(circuit)
     for register in circuit.cregs:
         places = [circuit.find_bit(bit).index for bit in register]
-        if places and places != list(range(places[0], places[0] + len(places))):
+        if places != list(range(places[0], places[0] + len(places))):
             raise EngineError(f"the bits of register {register.name} are not next to one another")
     return Program(
         circuit,
@@ -165,25 +282,23 @@ def _declared_fields(tree: ast.Program, circuit: Any) -> dict[str, str]:
             register = next(
                 register
                 for register in circuit.cregs
-                if register.size and circuit.find_bit(register[0]).index == start
+                if circuit.find_bit(register[0]).index == start
             )
         fields[name] = register.name
         start += register.size
     return fields
 
 
+def _refuse_empty_registers(circuit: Any) -> None:
+    for register in circuit.cregs:
+        if not register.size:
+            raise EngineError(f"register {register.name} of the circuit has no bits: remove it")
+
+
 def _free(name: str, taken: Collection[str]) -> str:
     while name in taken:
         name += "_"
     return name
-
-
-def _restore_identities(circuit: Any) -> None:
-    """The importer reads `id` as `U(0, 0, 0)`, which no device has."""
-    for index, instruction in enumerate(circuit.data):
-        operation = instruction.operation
-        if operation.name == "u" and list(operation.params) == [0, 0, 0]:
-            circuit.data[index] = instruction.replace(operation=IGate())
 
 
 def _check_block(block: Any, qubits: list[int], target: Target, device: str) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -42,6 +43,14 @@ NOT_UNITARY = {
     *("measure", "reset", "initialize", "store", "break_loop", "continue_loop"),
     *engine.AER_CONTROL,
 }
+# Projector of an observable -> (Pauli, sign) of `(I + sign * Pauli) / 2`.
+PROJECTORS = {
+    **{"0": ("Z", 1), "1": ("Z", -1)},
+    **{"+": ("X", 1), "-": ("X", -1)},
+    **{"r": ("Y", 1), "l": ("Y", -1)},
+}
+# Each doubles the terms.
+MAX_PROJECTORS = 10
 
 
 def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: int | None) -> bytes:
@@ -53,8 +62,11 @@ def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: in
     results = []
     for index, pub in enumerate(document["pubs"]):
         with _errors_of(f"pub {index}"):
-            decoded = json.loads(json.dumps(pub), cls=RuntimeDecoder)
-            parts = [decoded] if isinstance(decoded, str) else list(decoded)
+            names = engine.PARTS[program_id]
+            parts = [
+                _decode(name, part)
+                for name, part in zip(names, [pub] if isinstance(pub, str) else pub, strict=False)
+            ]
             pub_seed = None if seed is None else seed + index
             results.append(execute(device, parts, document, options, pub_seed))
     if not document.get("support_qiskit", True):
@@ -207,7 +219,13 @@ def _estimate(
     form, observables, values, precision = (*parts, None, None)[:4]
     observables = ObservablesArray.coerce(observables)
     labels = [label for terms in _flat(observables) for label in terms]
-    program = device.load(form, num_qubits=max(map(len, labels), default=0))
+    if not all(labels):
+        raise EngineError("an observable has no qubits")
+    width = max(map(len, labels), default=0)
+    name, most = device.resource.resource_id, device.resource.num_qubits
+    if device.backend is not None and width > most:
+        raise EngineError(f"an observable has {width} qubits, {name} {most}")
+    program = device.load(form, num_qubits=width)
     pub = EstimatorPub.coerce(
         (program.circuit, observables, _bindings(program, values), precision),
         _default_precision(document, options),
@@ -232,11 +250,12 @@ def _estimate(
             raise EngineError(
                 "the precision must be more than 0, since this circuit's values come from shots"
             )
-        shots = math.ceil(1 / pub.precision**2)
+        # Even less takes too many shots all the more, and its square may be 0.
+        shots = math.ceil(1 / max(pub.precision, 1e-9) ** 2)
         _limit(shots, MAX_ESTIMATOR_SHOTS, device)
         metadata["shots"] = shots
         estimator = BackendEstimatorV2(backend=simulator, options={"seed_simulator": seed})
-    terms = _map(observables, lambda label: "".join(label[-1 - q] for q in reversed(qubits)))
+    terms = _terms(observables, qubits)
     values = _used(pub, circuit)
     if exact and not values.num_parameters:
         # As in _sample: Aer executes it once, so the shape has to come from the observables.
@@ -244,6 +263,8 @@ def _estimate(
     with _memory_for(circuit):
         [result] = estimator.run([(circuit, terms, values, pub.precision)]).result()
     data = {name: np.asarray(result.data[name], dtype=float) for name in ("evs", "stds")}
+    if not all(np.isfinite(array).all() for array in data.values()):
+        raise EngineError("the result is not finite: use smaller coefficients and precision")
     return PubResult(DataBin(**data, shape=pub.shape), metadata=metadata)
 
 
@@ -257,6 +278,8 @@ def _bindings(program: Program, values: Any) -> BindingsArray:
         values = BindingsArray(values)
     if 0 in values.shape:
         raise EngineError("the array of parameter values is empty, and the circuit has parameters")
+    if not all(np.isfinite(array).all() for array in values.data.values()):
+        raise EngineError("its parameter values are not all finite")
     return values
 
 
@@ -294,6 +317,13 @@ def _seed(options: Mapping[str, Any], seed: int | None) -> int | None:
     return found % 2**31
 
 
+def _decode(name: str, part: object) -> Any:
+    try:
+        return json.loads(json.dumps(part), cls=RuntimeDecoder)
+    except Exception as error:
+        raise EngineError(f"its {name} cannot be decoded: {one_line(error)}") from error
+
+
 def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
@@ -308,13 +338,32 @@ def _flat(observables: ObservablesArray) -> list[Mapping[str, float]]:
     return flat
 
 
-def _map(observables: ObservablesArray, change: Callable[[str], str]) -> Any:
+def _terms(observables: ObservablesArray, qubits: list[int]) -> Any:
+    """The observables on these qubits alone, as sums of Pauli strings."""
     terms = np.empty(observables.size, dtype=object)
-    terms[:] = [
-        {change(label): coefficient for label, coefficient in entry.items()}
-        for entry in _flat(observables)
-    ]
+    for place, entry in enumerate(_flat(observables)):
+        total: dict[str, float] = {}
+        for label, coefficient in entry.items():
+            small = "".join(label[-1 - qubit] for qubit in reversed(qubits))
+            for paulis, factor in _expand(small):
+                total[paulis] = total.get(paulis, 0) + factor * coefficient
+        terms[place] = total
     return terms.reshape(observables.shape)
+
+
+def _expand(label: str) -> Iterator[tuple[str, float]]:
+    """A product of Paulis and projectors as a sum of Pauli strings and their factors."""
+    count = sum(character in PROJECTORS for character in label)
+    if count > MAX_PROJECTORS:
+        raise EngineError(f"a term has {count} projectors; at most {MAX_PROJECTORS} are possible")
+    choices = [
+        (("I", 0.5), (PROJECTORS[character][0], PROJECTORS[character][1] / 2))
+        if character in PROJECTORS
+        else ((character, 1.0),)
+        for character in label
+    ]
+    for choice in itertools.product(*choices):
+        yield "".join(pauli for pauli, _ in choice), math.prod(factor for _, factor in choice)
 
 
 def _shaped(bits: BitArray, shape: tuple[int, ...], shots: int) -> BitArray:

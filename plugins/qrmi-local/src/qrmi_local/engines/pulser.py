@@ -79,6 +79,8 @@ def check(sequence: bytes, job_runs: int) -> None:
         isinstance(atom, dict) and {"x", "y"} <= atom.keys() for atom in register
     ):
         raise EngineError("the sequence's register does not say where each atom is")
+    if not register:
+        raise EngineError("the sequence's register has no atoms")
 
 
 def run(resource_id: str, sequence: bytes, job_runs: int, *, seed: int | None = None) -> bytes:
@@ -106,7 +108,7 @@ def run(resource_id: str, sequence: bytes, job_runs: int, *, seed: int | None = 
     except EngineError:
         raise
     except Exception as error:
-        raise EngineError(one_line(error)) from error
+        raise EngineError(_reason(error)) from error
     ordered = {bits: int(counter[bits]) for bits in sorted(counter)}
     return json.dumps({"counter": ordered}, separators=(",", ":")).encode()
 
@@ -166,6 +168,30 @@ def _run_mps(sequence: Any, observable: Any, atoms: int, seed: int | None) -> An
         log_level=logging.WARNING,
     )
     return MPSBackend(sequence, config=config).run().final_bitstrings
+
+
+def _reason(error: Any) -> str:
+    """What is wrong: of a document against its schema, the inmost error and not all of it."""
+    while context := getattr(error, "context", None):
+        alternatives: dict[Any, list[Any]] = {}
+        for inner in context:
+            alternatives.setdefault(inner.schema_path[0], []).append(inner)
+        # The alternative that was meant is the one with the least wrong: seldom a name out of a
+        # list, seldom an expression.
+        meant = min(
+            alternatives.values(),
+            key=lambda found: (len(found), found[0].validator == "enum", bool(found[0].context)),
+        )
+        error = max(meant, key=lambda found: (bool(found.context), len(found.path)))
+    if not hasattr(error, "json_path"):
+        return one_line(error)
+    message = " ".join(error.message.split())
+    if len(message) > 130:  # it starts with what is wrong and ends with why
+        message = f"{message[:40]} ... {message[-85:]}"
+    found = error.instance if error.validator == "const" else None
+    given = "" if found is None else f" {found!r:.20}"
+    place = error.json_path.removeprefix("$").removeprefix(".")
+    return f"the sequence is not valid at {place[:60]}{given}: {message}"
 
 
 def _measure(sequence: Any) -> str:

@@ -5,12 +5,18 @@ from __future__ import annotations
 import functools
 import importlib.util
 import json
+import sys
 from pathlib import Path
 from typing import Any, Final
 
 from qrmi_local.engines import EngineError, MissingExtra, Resource, UnknownResource
 
 PROGRAMS: Final = ("sampler", "estimator")
+# Of a pub.
+PARTS: Final = {
+    "sampler": ("circuit", "parameter values", "number of shots"),
+    "estimator": ("circuit", "observables", "parameter values", "precision"),
+}
 AER: Final = Resource("aer", num_qubits=30, max_shots=1_000_000, is_simulator=True)
 # Name -> parameters, of the gates that both Qiskit's standard library and Aer have.
 AER_GATES: Final[dict[str, tuple[str, ...]]] = {
@@ -111,8 +117,15 @@ def parse(program_id: str, input: bytes) -> dict[str, Any]:
         raise EngineError("the input is not a JSON object")
     if (version := document.get("version")) != 2:
         raise EngineError(f"the input's version is {_show(version)}, not 2")
-    if not isinstance(document.get("options") or {}, dict):
+    options = document.get("options") or {}
+    if not isinstance(options, dict):
         raise EngineError("options is not an object")
+    _check_shots("options.default_shots", options.get("default_shots"))
+    if program_id == "sampler":
+        _check_shots("shots", document.get("shots"))
+    else:
+        _check_precision("precision", document.get("precision"))
+        _check_precision("options.default_precision", options.get("default_precision"))
     if not isinstance(document.get("support_qiskit", True), bool):
         raise EngineError("support_qiskit is neither true nor false")
     pubs = document.get("pubs")
@@ -129,7 +142,8 @@ def configuration(resource_id: str) -> dict[str, Any]:
 
 
 def _check_pub(program_id: str, index: int, pub: object) -> None:
-    least, most = (1, 3) if program_id == "sampler" else (2, 4)
+    names = PARTS[program_id]
+    least, most = len(names) - 2, len(names)
     if program_id == "sampler" and isinstance(pub, str):
         pub = [pub]
     if not isinstance(pub, list) or not least <= len(pub) <= most:
@@ -141,6 +155,25 @@ def _check_pub(program_id: str, index: int, pub: object) -> None:
         raise EngineError(
             f"pub {index}: its circuit is neither OpenQASM 3 text nor a QuantumCircuit"
         )
+    if len(pub) == most:
+        check_last = _check_shots if program_id == "sampler" else _check_precision
+        check_last(f"pub {index}: its {names[-1]}", pub[-1])
+
+
+def _check_shots(what: str, value: object) -> None:
+    if value is not None and not (type(value) is int and 0 < value < 2**63):
+        raise EngineError(f"{what} is not a positive whole number: {_show(value)}")
+
+
+def _check_precision(what: str, value: object) -> None:
+    if value is None:
+        return
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not 0 <= value <= sys.float_info.max
+    ):
+        raise EngineError(f"{what} is not a finite number of at least 0: {_show(value)}")
 
 
 def _show(value: object) -> str:
