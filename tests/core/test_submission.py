@@ -101,7 +101,6 @@ def test_a_search_outlives_a_short_outage() -> None:
     assert list(vendor.tasks) == [task_id]
 
 
-<<<<<<< HEAD
 def test_candidates_are_looked_for_among_the_newest_only() -> None:
     class Endless(FakeVendor().driver()):  # type: ignore[misc]
         def task_list(self) -> Iterator[TaskInfo]:
@@ -115,7 +114,8 @@ def test_candidates_are_looked_for_among_the_newest_only() -> None:
     with pytest.raises(SubmissionUncertainError) as caught:
         resource.task_start(PAYLOAD)
     assert caught.value.candidates == ("new",)
-=======
+
+
 def test_a_search_that_was_never_answered_does_not_lead_to_a_second_task() -> None:
     vendor = FakeVendor()
     vendor.lost_answers["task_start"] = [reset()]
@@ -124,7 +124,6 @@ def test_a_search_that_was_never_answered_does_not_lead_to_a_second_task() -> No
         fake_resource(vendor, **FINDABLE).task_start(PAYLOAD)
     assert vendor.calls["task_start"] == 1
     assert len(vendor.tasks) == 1
->>>>>>> main
 
 
 def test_where_nothing_can_be_done_the_uncertainty_is_told_with_candidates() -> None:
