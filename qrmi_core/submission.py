@@ -81,21 +81,30 @@ def _submit(
 
 
 def _find(driver: Driver, tag: str, sleep: Sleep) -> str | None:
-    """Look for a submission a few times, since a vendor's lists may lag behind."""
+    """Look for a submission a few times, since a vendor's lists may lag behind.
+
+    Raises:
+        SubmissionUncertainError: The last look failed, so nothing is known of what there is now.
+    """
+    failure: QrmiError | None = None
     for pause in (0.0, *PAUSES_SECONDS):
         sleep(pause)
         try:
             found = driver.find_submission(tag)
         except QrmiError as error:
+            failure = error
             if not error.retryable:
-                raise SubmissionUncertainError(
-                    f"submission {tag} was not answered, and looking for it failed: {error}",
-                    submission=tag,
-                ) from error
+                break
             _log.warning("looking for submission %s failed: %s", tag, error)
         else:
+            failure = None
             if found is not None:
                 return found
+    if failure is not None:
+        raise SubmissionUncertainError(
+            f"submission {tag} was not answered, and looking for it failed: {failure}",
+            submission=tag,
+        ) from failure
     return None
 
 
