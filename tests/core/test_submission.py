@@ -101,16 +101,6 @@ def test_a_search_outlives_a_short_outage() -> None:
     assert list(vendor.tasks) == [task_id]
 
 
-def test_a_search_that_was_never_answered_does_not_lead_to_a_second_task() -> None:
-    vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [reset()]
-    vendor.faults["find_submission"] = [TransportError("down") for _ in range(4)]
-    with pytest.raises(SubmissionUncertainError, match="down"):
-        fake_resource(vendor, **FINDABLE).task_start(PAYLOAD)
-    assert vendor.calls["task_start"] == 1
-    assert len(vendor.tasks) == 1
-
-
 def test_candidates_are_looked_for_among_the_newest_only() -> None:
     class Endless(FakeVendor().driver()):  # type: ignore[misc]
         def task_list(self) -> Iterator[TaskInfo]:
