@@ -32,7 +32,7 @@ def throughput(home: Path, journal_mode: str, tasks: int) -> None:
         store.submit(str(uuid.uuid4()), "aer", "sampler", b"{}")
     report(f"{journal_mode}: submitted by one process", tasks, start)
     start = time.perf_counter()
-    claimed = [task for _ in range(tasks) if (task := store.claim(0, 2**22 + 1))]
+    claimed = [task for _ in range(tasks) if (task := store.claim(0, 2**22 + 1, ["aer"]))]
     report(f"{journal_mode}: claimed", tasks, start)
     start = time.perf_counter()
     for task in claimed:

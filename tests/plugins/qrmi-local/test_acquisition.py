@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from qrmi_core import QuantumResource, TaskStatus
-from qrmi_core.errors import ResourceBusyError
+from qrmi_core.errors import NotAcquiredError, ResourceBusyError
 
 ACQUIRE = """
 import os, sys
@@ -181,3 +181,52 @@ def test_an_unknown_token_releases_nothing(make_resource, home, tmp_path) -> Non
     victim.touch()
     make_resource().release("../../victim")
     assert victim.exists()
+
+
+def test_a_release_through_another_resource_frees_and_cancels_nothing(make_resource, slow) -> None:
+    aer = make_resource(QRMI_LOCAL_SLOTS="1")
+    token = aer.acquire(0)
+    aer.run(slow)
+    waiting = aer.run(slow)
+    make_resource("fake_lagos").release(token, cancel_pending=True)
+    assert not is_free(make_resource())
+    assert waiting.status() is TaskStatus.Queued
+    aer.release(token, cancel_pending=True)
+    assert is_free(make_resource())
+    assert waiting.status() is TaskStatus.Cancelled
+
+
+def test_a_resource_is_the_same_in_any_case_of_its_name(make_resource) -> None:
+    lower, upper = make_resource("emu_free"), make_resource("EMU_FREE")
+    token = lower.acquire(0)
+    assert not is_free(upper)
+    upper.release(token)
+    assert is_free(lower)
+
+
+def test_a_task_under_an_acquisition_that_is_none_is_refused(make_resource, home, bell) -> None:
+    aer = make_resource()
+    for token in ("unknown", make_resource("fake_lagos").acquire(0)):
+        with pytest.raises(NotAcquiredError, match="acquire the resource again"):
+            make_resource(QRMI_JOB_ACQUISITION_TOKEN=token).run(bell)
+    token = aer.acquire(0)
+    make_resource().release(token)
+    with pytest.raises(NotAcquiredError):
+        aer.run(bell)
+    assert aer.task_list() == []
+    assert list((home / "tasks").iterdir()) == []
+
+
+def test_a_holder_that_waits_for_a_slot_is_told(make_resource, slow, until) -> None:
+    other = make_resource("fake_lagos", QRMI_LOCAL_SLOTS="1")
+    driver = other._driver
+    driver._store.submit("00000000-0000-0000-0000-00000000000b", "fake_lagos", "sampler", b"{}")
+    lock = driver._store.take_slot(0)
+    assert driver._store.claim(0, 2**22 + 1, ["fake_lagos"])
+    aer = make_resource(QRMI_LOCAL_SLOTS="1")
+    aer.acquire(0)
+    reason = aer.status().status_reason or ""
+    assert "exclusive" in reason
+    assert "all slots" in reason
+    assert lock is not None
+    os.close(lock)

@@ -22,7 +22,7 @@ def filled(home: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     store = Store(home)
     for name in ("ended", "queued"):
         store.submit(name, "aer", "sampler", b"{}")
-    task = store.claim(0, 2**22 + 1)
+    task = store.claim(0, 2**22 + 1, ["aer"])
     assert task
     store.complete(task, b"output")
     return store

@@ -198,7 +198,7 @@ def test_a_large_result_comes_in_pieces(make_resource, bell) -> None:
     store = driver._store
     store.submit("00000000-0000-0000-0000-00000000000a", "aer", "sampler", b"{}")
     lock = store.take_slot(0)
-    task = store.claim(0, 2**22 + 1)
+    task = store.claim(0, 2**22 + 1, ["aer"])
     assert task
     store.complete(task, bytes(3_000_000))
     pieces = list(driver.task_result(task.id))
@@ -219,6 +219,8 @@ def test_a_start_takes_little_time(warm, bell) -> None:
     ("key", "value"),
     [
         ("QRMI_LOCAL_HOME", "relative/folder"),
+        ("QRMI_LOCAL_HOME", "~no-such-user/store"),
+        ("QRMI_LOCAL_JOURNAL", "truncate"),
         ("QRMI_LOCAL_SLOTS", "0"),
         ("QRMI_LOCAL_RETENTION", "a while"),
         ("QRMI_LOCAL_IDLE_SECONDS", "-1"),
@@ -241,6 +243,30 @@ def test_the_store_is_in_the_users_state_folder_one_for_each_host(
     monkeypatch.setenv("XDG_STATE_HOME", "relative")
     monkeypatch.setenv("HOME", "/home/ada")
     assert LocalSettings.from_mapping({}).home == Path("/home/ada/.local/state/qrmi/local/node7")
+
+
+def test_a_user_without_a_home_folder_is_told_to_name_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(_uid: int) -> None:
+        raise KeyError
+
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    with pytest.raises(ConfigError, match="set QRMI_LOCAL_HOME"):
+        LocalSettings.from_mapping({})
+
+
+def test_the_journal_can_be_chosen(make_resource) -> None:
+    aer = make_resource(QRMI_LOCAL_JOURNAL="delete")
+    assert aer.task_list() == []
+    assert driver_of(aer)._store.journal_mode() == "delete"
+
+
+def test_a_task_is_found_under_any_case_of_its_resources_name(make_resource) -> None:
+    lower, upper = make_resource("emu_free"), make_resource("EMU_FREE")
+    driver_of(lower)._store.submit("t", "EMU_FREE", "1", b"{}")
+    assert [info.id for info in lower.task_list()] == ["t"]
+    assert [info.id for info in upper.task_list()] == ["t"]
 
 
 def test_the_environments_store_settings_have_no_prefix() -> None:

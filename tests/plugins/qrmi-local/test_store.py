@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
 from hypothesis.strategies import booleans, sampled_from
 
-from qrmi_core.errors import ConfigError, ResourceBusyError, ServiceError
+from qrmi_core import deadline
+from qrmi_core.errors import ConfigError, ResourceBusyError, ServiceError, TransportError
 from qrmi_core.values import TaskStatus
 from qrmi_local.database import on_network
 from qrmi_local.store import Store
@@ -47,7 +49,7 @@ def store(home: Path, request: pytest.FixtureRequest) -> Store:
 
 def test_a_task_goes_from_the_queue_to_its_result(store: Store) -> None:
     submit(store, content=b"input")
-    task = store.claim(0, NOBODY)
+    task = store.claim(0, NOBODY, ["aer"])
     assert task is not None
     assert task.status is TaskStatus.Running
     assert store.path(task, "payload").read_bytes() == b"input"
@@ -60,13 +62,17 @@ def test_a_task_goes_from_the_queue_to_its_result(store: Store) -> None:
 def test_tasks_are_claimed_in_the_order_of_submission(store: Store) -> None:
     for name in "cab":
         submit(store, name)
-    assert [task.id for _ in range(3) if (task := store.claim(0, NOBODY))] == ["c", "a", "b"]
-    assert store.claim(0, NOBODY) is None
+    assert [task.id for _ in range(3) if (task := store.claim(0, NOBODY, ["aer"]))] == [
+        "c",
+        "a",
+        "b",
+    ]
+    assert store.claim(0, NOBODY, ["aer"]) is None
 
 
 def test_a_submission_with_a_known_id_changes_nothing(store: Store) -> None:
     submit(store)
-    task = store.claim(0, NOBODY)
+    task = store.claim(0, NOBODY, ["aer"])
     assert task
     store.complete(task, b"output")
     submit(store, content=b"again")
@@ -78,7 +84,7 @@ def test_a_stopped_task_takes_no_result_any_more(store: Store) -> None:
     submit(store)
     lock = store.take_slot(0)
     assert lock is not None
-    task = store.claim(0, NOBODY)
+    task = store.claim(0, NOBODY, ["aer"])
     assert task
     store.stop(task.id)
     assert not store.complete(task, b"too late")
@@ -91,7 +97,7 @@ def test_the_task_of_a_worker_without_a_lock_fails_with_a_reason(store: Store) -
     submit(store)
     lock = store.take_slot(3)
     assert lock is not None
-    store.claim(3, NOBODY)
+    store.claim(3, NOBODY, ["aer"])
     store.settle()
     assert status_of(store) is TaskStatus.Running
     os.close(lock)
@@ -102,20 +108,45 @@ def test_the_task_of_a_worker_without_a_lock_fails_with_a_reason(store: Store) -
     assert "gone without a word" in (task.reason or "")
 
 
+def test_a_dead_executors_task_leaves_no_payload(store: Store) -> None:
+    for settle in (store.settle, lambda: store.settle(NOBODY, "why")):
+        submit(store, "t")
+        assert store.claim(0, NOBODY, ["aer"])
+        assert settle() == 1
+        assert status_of(store) is TaskStatus.Failed
+        assert list(store.files.iterdir()) == []
+        store.prune(0)
+
+
+def test_only_tasks_of_the_given_resources_are_claimed_and_get_slots(store: Store) -> None:
+    store.submit("pulses", "EMU_FREE", "10", b"{}")
+    assert store.claim(0, NOBODY, ["aer"]) is None
+    assert store.claim(0, NOBODY, []) is None
+    assert store.free_slots(4, ["aer"]) == {}
+    submit(store)
+    slots = store.free_slots(4, ["aer", "fake_lagos"])
+    assert list(slots) == [0]
+    task = store.claim(0, NOBODY, ["aer"])
+    assert task
+    assert task.id == "t", "though it came later"
+    assert status_of(store, "pulses") is TaskStatus.Queued
+    os.close(slots[0])
+
+
 def test_as_many_slots_are_given_out_as_tasks_lack_a_worker(store: Store) -> None:
-    assert store.free_slots(4) == {}
+    assert store.free_slots(4, ["aer"]) == {}
     submit(store, "a")
     submit(store, "b")
-    first = store.free_slots(4)
+    first = store.free_slots(4, ["aer"])
     assert sorted(first) == [0, 1]
-    assert store.free_slots(4) == {}, "the new workers will take the tasks"
-    store.claim(0, NOBODY)
+    assert store.free_slots(4, ["aer"]) == {}, "the new workers will take the tasks"
+    store.claim(0, NOBODY, ["aer"])
     submit(store, "c")
-    second = store.free_slots(4)
+    second = store.free_slots(4, ["aer"])
     assert sorted(second) == [2]
     submit(store, "d")
     submit(store, "e")
-    third = store.free_slots(4)
+    third = store.free_slots(4, ["aer"])
     assert sorted(third) == [3], "there are no more than four"
     for lock in (*first.values(), *second.values(), *third.values()):
         os.close(lock)
@@ -125,7 +156,7 @@ def test_everything_is_readable_by_its_owner_alone(store: Store) -> None:
     old = os.umask(0o000)
     try:
         submit(store)
-        task = store.claim(0, NOBODY)
+        task = store.claim(0, NOBODY, ["aer"])
         assert task
         store.complete(task, b"output")
     finally:
@@ -172,6 +203,11 @@ def test_the_journal_is_chosen_by_the_file_system(home: Path, tmp_path: Path) ->
         "server:/home /home\\040of/all nfs4 rw 0 0\n"
         "/dev/sdb /home\\040of/all/local xfs rw 0 0\n"
         "scratch /lustre lustre rw 0 0\n"
+        "host:/ /sshfs fuse.sshfs rw 0 0\n"
+        "s3 /bucket fuse.new-thing rw 0 0\n"
+        "overlay /container fuse.fuse-overlayfs rw 0 0\n"
+        "/dev/sdc /ntfs fuseblk rw 0 0\n"
+        "shared /host virtiofs rw 0 0\n"
     )
     kinds = {
         "/var/lib": False,
@@ -179,6 +215,11 @@ def test_the_journal_is_chosen_by_the_file_system(home: Path, tmp_path: Path) ->
         "/home of/all/local/ada": False,
         "/home of/allure": False,
         "/lustre": True,
+        "/sshfs": True,
+        "/bucket": True,
+        "/container": False,
+        "/ntfs": False,
+        "/host": True,
     }
     assert {name: on_network(Path(name), mounts) for name in kinds} == kinds
     assert on_network(home, tmp_path / "missing") is False
@@ -212,7 +253,7 @@ def test_threads_share_a_store(store: Store) -> None:
         try:
             for index in range(20):
                 submit(store, f"{number}-{index}")
-                store.claim(0, NOBODY)
+                store.claim(0, NOBODY, ["aer"])
         except BaseException as error:
             errors.append(error)
 
@@ -223,6 +264,108 @@ def test_threads_share_a_store(store: Store) -> None:
         thread.join()
     assert errors == []
     assert store.counts()[TaskStatus.Running] == 80
+
+
+def test_a_locked_database_is_waited_for_until_the_deadline_only(store: Store) -> None:
+    submit(store)
+    # With WAL reading is possible all the time.
+    calls = [store.settle] if store.journal_mode() == "wal" else [store.settle, store.counts]
+    locked = sqlite3.connect(store.home / "store.db", isolation_level=None)
+    locked.execute("BEGIN EXCLUSIVE")
+    for call in calls:
+        start = time.monotonic()
+        with (
+            deadline.within(deadline.Deadline(0.3)),
+            pytest.raises(TransportError, match=r"locked by others for 0\.\d s"),
+        ):
+            call()
+        assert 0.2 < time.monotonic() - start < 2
+    locked.execute("ROLLBACK")
+    locked.close()
+    store.stop("t")
+    assert status_of(store) is TaskStatus.Cancelled
+
+
+INTERRUPTED = """
+import signal, sys
+from pathlib import Path
+from qrmi_local.store import Store
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+signal.setitimer(signal.ITIMER_REAL, 0.5)
+try:
+    Store(Path(sys.argv[1])).stop("t")
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_wait_for_a_locked_database_can_be_interrupted(store: Store) -> None:
+    submit(store)
+    locked = sqlite3.connect(store.home / "store.db", isolation_level=None)
+    locked.execute("BEGIN IMMEDIATE")
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED, str(store.home)],
+        stdout=subprocess.PIPE,
+        timeout=10,
+        check=True,
+    )
+    locked.close()
+    assert done.stdout == b"interrupted\n"
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_fork_waits_until_no_thread_is_in_the_database(store: Store) -> None:
+    entered, left = threading.Event(), threading.Event()
+
+    def work() -> None:
+        with store._db.transaction():
+            entered.set()
+            time.sleep(0.3)
+            left.set()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    assert entered.wait(10)
+    child = os.fork()
+    if child == 0:
+        status = 2
+        try:
+            store.counts()
+            status = 0 if left.is_set() else 1
+        finally:
+            os._exit(status)
+    thread.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_children_forked_while_threads_write_can_write_too(store: Store) -> None:
+    stop = threading.Event()
+
+    def work(number: int) -> None:
+        index = 0
+        while not stop.is_set():
+            submit(store, f"{number}-{index}")
+            index += 1
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for number in range(10):
+            child = multiprocessing.get_context("fork").Process(
+                target=submit, args=(store, f"child-{number}")
+            )
+            child.start()
+            child.join(20)
+            assert child.exitcode == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert {f"child-{number}" for number in range(10)} <= {
+        task.id for task in store.tasks_of("aer")
+    }
 
 
 def _in_child(store: Store) -> None:
@@ -262,7 +405,7 @@ def test_a_full_disk_is_a_clear_error_and_leaves_nothing(
         submit(store, "after")
     assert store.task("after") is None
     assert [path.name for path in store.files.iterdir()] == ["before.payload"]
-    task = store.claim(0, NOBODY)
+    task = store.claim(0, NOBODY, ["aer"])
     assert task
     with pytest.raises(ServiceError, match="no space left"):
         store.complete(task, b"output")
@@ -283,7 +426,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (limit.stat().st_size + 8192,) * 2)
 kept = 1
 try:
     for number in range(10_000):
-        store.submit(f"t{number}", "aer", "sampler", b"{}", acquisition="x" * 500)
+        store.submit(f"t{number}", "aer", "x" * 500, b"{}")
         kept += 1
 except QrmiError as error:
     print(kept, type(error).__name__, error)
@@ -310,7 +453,7 @@ def test_a_database_that_cannot_grow_loses_nothing_that_was_accepted(store: Stor
 def test_pruning_deletes_what_ended_long_ago_with_its_files(store: Store) -> None:
     for name in ("ended", "queued"):
         submit(store, name)
-    task = store.claim(0, NOBODY)
+    task = store.claim(0, NOBODY, ["aer"])
     assert task
     store.complete(task, b"output")
     orphan = store.files / "killed.x7h2"
@@ -326,7 +469,7 @@ def test_pruning_deletes_what_ended_long_ago_with_its_files(store: Store) -> Non
 
 def test_a_large_result_needs_little_memory_beyond_itself(store: Store) -> None:
     submit(store)
-    task = store.claim(0, NOBODY)
+    task = store.claim(0, NOBODY, ["aer"])
     assert task
     result = bytes(50_000_000)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -354,7 +497,7 @@ class Transitions(RuleBasedStateMachine):
         for lock in self.slots.values():
             os.close(lock)
         if self.holder:
-            self.store.release(self.holder, cancel_pending=False)
+            self.store.release("aer", self.holder, cancel_pending=False)
         self.store.close()
         shutil.rmtree(self.home)
 
@@ -380,7 +523,7 @@ class Transitions(RuleBasedStateMachine):
             self.slots[slot] = lock
         if slot in self.working.values():
             return
-        task = self.store.claim(slot, NOBODY + slot)
+        task = self.store.claim(slot, NOBODY + slot, ["aer"])
         queued = [name for name, status in self.model.items() if status is TaskStatus.Queued]
         if self.holder:
             # The holder's tasks wait for those of others that run already.
@@ -432,7 +575,7 @@ class Transitions(RuleBasedStateMachine):
     def release(self, cancel: bool) -> None:
         if self.holder is None:
             return
-        self.store.release(self.holder, cancel_pending=cancel)
+        self.store.release("aer", self.holder, cancel_pending=cancel)
         for name, token in self.tokens.items():
             if cancel and token == self.holder and self.model[name] is TaskStatus.Queued:
                 self.model[name] = TaskStatus.Cancelled
@@ -479,6 +622,6 @@ def test_a_killed_writer_leaves_a_store_that_works(store: Store) -> None:
     writer.wait(30)
     queued = store.counts()[TaskStatus.Queued]
     assert queued in (number + 1, number + 2)
-    task = store.claim(0, NOBODY)
+    task = store.claim(0, NOBODY, ["aer"])
     assert task
     assert task.id == "before"

@@ -15,7 +15,10 @@ from pathlib import Path
 import pytest
 
 from qrmi_core import QuantumResource, TaskStatus, wait
-from qrmi_core.errors import TaskFailedError
+from qrmi_core.errors import ServiceError, TaskFailedError
+from qrmi_core.payload import read_content
+from qrmi_local import pool, worker
+from qrmi_local.settings import LocalSettings
 from qrmi_local.store import Store, StoredTask
 
 
@@ -197,6 +200,90 @@ def test_a_worker_starts_whatever_folder_and_relative_path_the_caller_uses(
     )
     (task_id,) = done.stdout.split()
     until(lambda: stored(home, task_id).status is TaskStatus.Completed, 60)
+
+
+# As with a Python in which nothing is installed.
+EXTENDED = """
+import runpy, sys
+sys.executable = sys._base_executable
+sys.path[:0] = sys.argv[1].split(":")
+del sys.argv[:2]
+runpy.run_path(sys.argv[0])
+"""
+
+
+def test_a_worker_starts_where_the_caller_has_extended_its_import_path(home, until) -> None:
+    import qrmi_core
+    import qrmi_local
+
+    paths = ":".join(str(Path(module.__file__).parents[1]) for module in (qrmi_core, qrmi_local))
+    script = Path(__file__).with_name("submit.py")
+    done = subprocess.run(
+        [sys.executable, "-c", EXTENDED, paths, str(script), str(home), "1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (task_id,) = done.stdout.split()
+    until(lambda: stored(home, task_id).status is TaskStatus.Completed, 60)
+
+
+def test_workers_that_cannot_start_are_told_and_harm_no_task(
+    make_resource, home, bell, until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    aer = make_resource(QRMI_LOCAL_SLOTS="1")
+    with monkeypatch.context() as broken:
+        broken.setattr(pool, "_WORKER", "raise SystemExit('no simulator fits')")
+        task = aer.run(bell)
+        with pytest.raises(ServiceError, match=r"3 in a row.*worker\.log.*no simulator fits"):
+            task.wait(60)
+        until(lambda: "no simulator fits" in (aer.status().status_reason or ""))
+    # Repaired.
+    until(lambda: not workers_of(home))
+    with suppress(ServiceError):
+        aer.status()
+    assert task.wait(60) is TaskStatus.Completed
+    assert (home / "locks" / "worker-0").stat().st_size == 0
+
+
+def test_a_python_without_the_simulator_leaves_the_task_to_others(
+    make_resource, home, bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(home)
+    aer = make_resource()
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("qrmi_local.engines.qiskit._installed", lambda: False)
+        content = read_content(bell.input)
+        store.submit("00000000-0000-0000-0000-00000000000c", "aer", "sampler", content)
+        pool.start_workers(store, LocalSettings.from_mapping({"QRMI_LOCAL_HOME": str(home)}))
+        observation = aer._driver.task_status("00000000-0000-0000-0000-00000000000c")
+        assert observation.status is TaskStatus.Queued
+        assert "pip install" in (observation.reason or "")
+        assert not workers_of(home)
+        elsewhere.setattr(worker, "_can_run", pool.can_run)
+        start = time.monotonic()
+        lock = store.take_slot(0)
+        assert lock is not None
+        worker._execute_tasks(store, 0, os.getppid(), 30.0, 1e9)
+        os.close(lock)
+        assert time.monotonic() - start < 5, "it leaves its slot to others"
+    task = aer.task("00000000-0000-0000-0000-00000000000c")
+    assert task.wait(60) is TaskStatus.Completed, task.logs()
+    store.close()
+
+
+def test_a_worker_prunes_while_it_lives(home, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(home)
+    pruned = []
+    monkeypatch.setattr(worker, "_PRUNE_SECONDS", 0.1)
+    monkeypatch.setattr(store, "prune", pruned.append)
+    lock = store.take_slot(0)
+    assert lock is not None
+    worker._execute_tasks(store, 0, os.getppid(), 0.5, 7.0)
+    os.close(lock)
+    assert len(pruned) >= 2
+    assert set(pruned) == {7.0}
+    store.close()
 
 
 LIMITED = """

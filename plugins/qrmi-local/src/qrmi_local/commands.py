@@ -9,6 +9,7 @@ import click
 
 from qrmi_core.errors import InvalidInputError
 from qrmi_core.values import TaskStatus
+from qrmi_local.pool import open_store
 from qrmi_local.settings import LocalSettings, to_duration
 from qrmi_local.store import Store
 
@@ -69,4 +70,4 @@ def prune(older_than: str | None, everything: bool, as_json: bool) -> None:
 
 def _open() -> tuple[LocalSettings, Store]:
     settings = LocalSettings.from_environment("local")
-    return settings, Store(settings.home)
+    return settings, open_store(settings)

@@ -8,18 +8,26 @@ import os
 import re
 import sqlite3
 import threading
+import time
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
+from qrmi_core import deadline
 from qrmi_core.errors import ConfigError, QrmiError, ServiceError, TransportError
+
+_T = TypeVar("_T")
 
 _VERSION = 1
 _BUSY_SECONDS = 30.0
+# SQLite waits in C, where no signal and no deadline is seen.
+_SLICE_SECONDS = 0.1
+# What FUSE and virtiofs have behind them is not told; the rollback journal is right everywhere.
 _NETWORK_FILE_SYSTEMS = re.compile(
-    r"9p|afs|beegfs|ceph|cifs|fhgfs|fuse\.(?:ceph|glusterfs|sshfs)|glusterfs|gpfs|lustre|nfs4?"
-    r"|orangefs|panfs|pvfs2|smb[23]|smbfs|wekafs"
+    r"9p|afs|beegfs|ceph|cifs|fhgfs|fuse(?:\.(?!fuse-overlayfs$).*)?|glusterfs|gpfs|lustre|nfs4?"
+    r"|orangefs|panfs|pvfs2|smb[23]|smbfs|virtiofs|wekafs"
 )
 
 _SCHEMA = """
@@ -72,40 +80,87 @@ class Database:
         # By process and thread. A forked child must not even close its parent's.
         self._connections: dict[tuple[int, int], tuple[int, sqlite3.Connection]] = {}
         self._finalizer = weakref.finalize(self, _close_all, self._connections)
+        with _in_use:
+            _databases.add(self)
+
+    def close_all(self) -> None:
+        """Close the connections of all threads; none may be in use."""
+        _close_all(self._connections)
 
     def close(self) -> None:
         """Close this thread's connection; the database can be used again afterwards."""
-        _, connection = self._connections.pop((os.getpid(), threading.get_ident()), (0, None))
-        if connection:
-            connection.close()
+        with _in_use:
+            _, connection = self._connections.pop(_key(), (0, None))
+            if connection:
+                connection.close()
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """A connection that alone may write until the end of the block."""
-        with self.connected() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                # On a full disk SQLite has rolled back already.
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
+        """This thread's connection, which alone may write until the end of the block."""
+        with self._begun(lambda db: db.execute("BEGIN IMMEDIATE")) as db:
+            yield db
 
     @contextmanager
     def connected(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, for reading."""
-        with self.explained():
-            key = (os.getpid(), threading.get_ident())
-            self.make_home()
-            known, connection = self._connections.get(key, (0, None))
-            if connection is None or known != self._inode():
-                if connection:
-                    connection.close()
-                connection = self._open()
-                self._connections[key] = (self._inode(), connection)
-            yield connection
+        """This thread's connection, for reading one state until the end of the block."""
+        with self._begun(_begin_to_read) as db:
+            yield db
+
+    @contextmanager
+    def _begun(self, begin: Callable[[sqlite3.Connection], object]) -> Iterator[sqlite3.Connection]:
+        with self.explained(), ExitStack() as held:
+
+            def enter() -> sqlite3.Connection:
+                db = self._connection()
+                begin(db)
+                held.enter_context(_in_use)
+                return db
+
+            try:
+                db = self._patiently(enter)
+                yield db
+                self._patiently(lambda: db.execute("COMMIT"))
+            except BaseException:
+                _, used = self._connections.get(_key(), (0, None))
+                # On a full disk SQLite has rolled back already.
+                if used and used.in_transaction:
+                    with _in_use:
+                        used.execute("ROLLBACK")
+                raise
+
+    def _patiently(self, step: Callable[[], _T]) -> _T:
+        """Repeat a step while others keep the database locked, in slices that can be interrupted.
+
+        Raises:
+            TransportError: The time was up, of this or of the whole operation.
+        """
+        start = time.monotonic()
+        seconds = deadline.current().clip(_BUSY_SECONDS)
+        while True:
+            try:
+                with _in_use:
+                    return step()
+            except sqlite3.OperationalError as error:
+                if getattr(error, "sqlite_errorcode", 0) & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                waited = time.monotonic() - start
+                if waited >= seconds:
+                    raise TransportError(
+                        f"the store in {self._home} was locked by others for {waited:.1f} s; "
+                        "try again"
+                    ) from error
+            time.sleep(0.001)  # outside of the lock, for other threads
+
+    def _connection(self) -> sqlite3.Connection:
+        key = _key()
+        self.make_home()
+        known, connection = self._connections.get(key, (0, None))
+        if connection is None or known != self._inode():
+            if connection:
+                connection.close()
+            connection = self._open()
+            self._connections[key] = (self._inode(), connection)
+        return connection
 
     def _inode(self) -> int:
         # Somebody may delete the folder while we have the database open.
@@ -123,7 +178,7 @@ class Database:
         db = sqlite3.connect(
             f"{self.path.as_uri()}?mode=rw",
             uri=True,
-            timeout=_BUSY_SECONDS,
+            timeout=_SLICE_SECONDS,
             isolation_level=None,
             check_same_thread=False,
         )
@@ -194,7 +249,6 @@ class Database:
 
         Raises:
             ConfigError: The folder cannot be used.
-            TransportError: Others kept the database locked for too long.
             ServiceError: The disk is full, or anything else.
         """
         try:
@@ -205,11 +259,6 @@ class Database:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code == sqlite3.SQLITE_FULL:
                 raise self._full() from error
-            if code == sqlite3.SQLITE_BUSY:
-                raise TransportError(
-                    f"the store in {self._home} was locked by others for {_BUSY_SECONDS:.0f} s; "
-                    "try again"
-                ) from error
             raise ServiceError(f"the store in {self._home} cannot be used: {error}") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -260,6 +309,44 @@ def _is_private(folder: Path) -> bool:
 
 
 def _close_all(connections: dict[tuple[int, int], tuple[int, sqlite3.Connection]]) -> None:
-    for (process, _), (_, connection) in connections.items():
-        if process == os.getpid():
-            connection.close()
+    with _in_use:
+        for key in [key for key in connections if key[0] == os.getpid()]:
+            connections.pop(key)[1].close()
+
+
+def _key() -> tuple[int, int]:
+    return os.getpid(), threading.get_ident()
+
+
+def _begin_to_read(db: sqlite3.Connection) -> None:
+    if not db.in_transaction:
+        db.execute("BEGIN")
+    # Takes the lock that is held while reading.
+    db.execute("SELECT 1 FROM sqlite_master").fetchone()
+
+
+# Held by a thread while it is in a database. SQLite has locks of its own and notes which locks its
+# process has on which file. In a child they would be as they were when it was forked, for ever; so
+# no thread is in a database at that moment, and none is open.
+_in_use = threading.RLock()
+_databases: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+def _before_fork() -> None:
+    _in_use.acquire()
+    for database in list(_databases):
+        database.close_all()
+
+
+def _after_fork() -> None:
+    _in_use.release()
+
+
+def _after_fork_in_child() -> None:
+    global _in_use
+    _in_use = threading.RLock()
+
+
+os.register_at_fork(
+    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
+)

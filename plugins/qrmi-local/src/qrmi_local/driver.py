@@ -16,6 +16,7 @@ from qrmi_core.errors import (
     InvalidInputError,
     QrmiError,
     ResourceNotFoundError,
+    ServiceError,
     TaskCancelledError,
     TaskFailedError,
     TaskNotFoundError,
@@ -41,9 +42,9 @@ from qrmi_local.engines import (
     pulser,
     qiskit,
 )
-from qrmi_local.pool import start_workers
+from qrmi_local.pool import open_store, start_workers
 from qrmi_local.settings import LocalSettings
-from qrmi_local.store import Store, StoredTask
+from qrmi_local.store import StoredTask
 
 _log = logging.getLogger(__name__)
 
@@ -66,13 +67,17 @@ class LocalDriver(Driver):
         super().__init__(resource_id, resource_type, settings)
         assert isinstance(settings, LocalSettings)
         self._settings = settings
-        self._store = Store(settings.home)
+        self._store = open_store(settings)
+        # The resource's one name in the store. Pulser's may be written in any case.
+        self._name = resource_id
         try:
             engine = engine_for(resource_id)
         except UnknownResource:
             self.payloads = (QiskitPrimitive, PasqalCloud)
         else:
             self.payloads = (QiskitPrimitive if engine is qiskit else PasqalCloud,)
+            if engine is pulser:
+                self._name = resource_id.upper()
 
     def close(self) -> None:
         self._store.close()
@@ -82,16 +87,21 @@ class LocalDriver(Driver):
     def status(self) -> ResourceStatus:
         try:
             self._check_resource()
-        except ConfigError as error:
+            start_workers(self._store, self._settings)
+        except (ConfigError, ServiceError) as error:
+            if isinstance(error, ResourceNotFoundError):
+                raise
             return ResourceStatus(ResourceStatusCode.Offline, status_reason=error.message)
-        start_workers(self._store, self._settings)
         running = self._store.counts()[TaskStatus.Running]
-        pending = self._store.counts(self.resource_id)[TaskStatus.Queued]
+        pending = self._store.counts(self._name)[TaskStatus.Queued]
         free = max(0, self._settings.slots - running)
-        held = self._store.held_exclusively(self.resource_id)
+        held = self._store.held_exclusively(self._name)
+        reasons = ["held by an exclusive acquisition"] * held
+        if not free:
+            reasons.append("tasks run in all slots of the store, maybe of its other resources")
         return ResourceStatus(
             ResourceStatusCode.Online,
-            status_reason="held by an exclusive acquisition" if held else None,
+            status_reason="; ".join(reasons) or None,
             healthy=True,
             busy=held or not free,
             capacity=ResourceCapacity(0 if held else free, self._settings.slots),
@@ -114,7 +124,7 @@ class LocalDriver(Driver):
     @classmethod
     def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:  # noqa: ARG003
         assert isinstance(settings, LocalSettings)
-        store = Store(settings.home)
+        store = open_store(settings)
         try:
             pending = store.pending()
         finally:
@@ -139,14 +149,14 @@ class LocalDriver(Driver):
         settings = self._settings
         lease = settings.lease_seconds or settings.job_timeout_seconds or _DEFAULT_LEASE_SECONDS
         return self._store.acquire(
-            self.resource_id,
+            self._name,
             exclusive=settings.acquisition == "exclusive",
             holders=settings.slots,
             lease_seconds=lease if detached else None,
         )
 
     def release(self, token: str, *, cancel_pending: bool) -> None:
-        self._store.release(token, cancel_pending=cancel_pending)
+        self._store.release(self._name, token, cancel_pending=cancel_pending)
 
     # Tasks
 
@@ -167,7 +177,7 @@ class LocalDriver(Driver):
                     raise TypeError(type(payload).__name__)
         self._store.submit(
             task_id,
-            self.resource_id,
+            self._name,
             argument,
             content,
             seed=self._settings.seed,
@@ -210,7 +220,7 @@ class LocalDriver(Driver):
         self._store.settle()
         return [
             TaskInfo(task.id, task.status, _time(task.created))
-            for task in self._store.tasks_of(self.resource_id)
+            for task in self._store.tasks_of(self._name)
         ]
 
     def task_logs(self, task_id: str) -> str:
@@ -242,7 +252,7 @@ class LocalDriver(Driver):
 
     def _find(self, task_id: str) -> StoredTask:
         task = self._store.task(task_id)
-        if task is None or task.resource != self.resource_id:
+        if task is None or task.resource != self._name:
             raise TaskNotFoundError(
                 f"there is no task {task_id}; it may have been pruned", task_id=task_id
             )
@@ -263,13 +273,19 @@ class LocalDriver(Driver):
         return self._mine(task_ids) if TaskStatus.Running in statuses else tasks
 
     def _mine(self, task_ids: Sequence[str]) -> list[StoredTask]:
-        return [task for task in self._store.tasks(task_ids) if task.resource == self.resource_id]
+        return [task for task in self._store.tasks(task_ids) if task.resource == self._name]
 
     def _observation(self, task: StoredTask) -> Observation:
         queued = task.status is TaskStatus.Queued
+        reason = task.reason
+        if queued:
+            try:
+                self._check_resource()
+            except (ConfigError, ResourceNotFoundError) as error:
+                reason = f"it waits for a worker of another Python: {error.message}"
         return Observation(
             task.status,
-            reason=task.reason,
+            reason=reason,
             raw=task.status.name,
             queue_position=self._store.queue_position(task) if queued else None,
         )

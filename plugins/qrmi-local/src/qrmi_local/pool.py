@@ -5,26 +5,71 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 
 from qrmi_core.errors import ConfigError, ServiceError
+from qrmi_local.engines import UnknownResource, engine_for
 from qrmi_local.settings import LocalSettings
 from qrmi_local.store import Store
+
+_FAILED_STARTS = 3
+_LAST_WORDS_BYTES = 500
+# The worker finds whatever its starter finds, its own modules first.
+_WORKER = """
+import os, sys
+sys.path += [path for path in sys.argv.pop().split(os.pathsep) if path not in sys.path]
+from qrmi_local.worker import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def open_store(settings: LocalSettings) -> Store:
+    """The store that the settings name."""
+    return Store(settings.home, None if settings.journal == "auto" else settings.journal)
+
+
+def can_run(resource: str) -> bool:
+    """Whether this Python has the resource's simulator."""
+    try:
+        engine_for(resource).known(resource)
+    except UnknownResource:
+        return False
+    return True
 
 
 def start_workers(store: Store, settings: LocalSettings) -> None:
     """Start the workers that the queue lacks, at most `settings.slots` in all.
 
+    Tasks for whose resource this Python has no simulator are left to others.
+
     Raises:
         ConfigError: This Python cannot start another.
-        ServiceError: The system refuses a further process.
+        ServiceError: The system refuses a further process, or workers end at once.
     """
-    slots = store.free_slots(settings.slots)
+    resources = [resource for resource in store.pending() if can_run(resource)]
+    slots = store.free_slots(settings.slots, resources)
     try:
+        # A worker that has started well empties the file of its slot's lock.
+        failed = max((os.fstat(lock).st_size for lock in slots.values()), default=0)
         for slot, lock in slots.items():
+            os.pwrite(lock, b".", os.fstat(lock).st_size)
             _start(store, settings, slot, lock)
     finally:
         for lock in slots.values():
             os.close(lock)
+    if failed >= _FAILED_STARTS:
+        raise ServiceError(
+            f"tasks wait, since worker processes end as they start ({failed} in a row); "
+            f"the last words in {store.home / 'worker.log'}: {_last_words(store)}"
+        )
+
+
+def _last_words(store: Store) -> str:
+    lines = []
+    with suppress(OSError), (store.home / "worker.log").open("rb") as log:
+        log.seek(max(0, log.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
+        lines = log.read().decode(errors="replace").splitlines()
+    return lines[-1] if lines else "none"
 
 
 def _start(store: Store, settings: LocalSettings, slot: int, lock: int) -> None:
@@ -35,9 +80,10 @@ def _start(store: Store, settings: LocalSettings, slot: int, lock: int) -> None:
     if not sys.executable:
         raise ConfigError("this Python does not know its own executable and cannot start a worker")
     worker = [
-        *(sys.executable, "-P", "-m", "qrmi_local.worker"),
+        *(sys.executable, "-P", "-c", _WORKER),
         *(str(store.home), str(slot), str(lock)),
         *(str(settings.idle_seconds), str(settings.retention_seconds)),
+        os.pathsep.join(map(os.path.abspath, sys.path)),
     ]
     environment = dict(os.environ)
     if paths := environment.get("PYTHONPATH"):

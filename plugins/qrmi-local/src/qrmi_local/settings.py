@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from contextlib import suppress
 from pathlib import Path
 
 import attrs
@@ -23,10 +24,20 @@ def to_duration(text: str) -> float:
 
 
 def default_home() -> Path:
-    """The store's folder where none is set: one for each host, since home folders are shared."""
+    """The store's folder where none is set: one for each host, since home folders are shared.
+
+    Raises:
+        ValueError: The user has no home folder.
+    """
     state = os.environ.get("XDG_STATE_HOME") or ""
     # The XDG specification has relative paths ignored.
-    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
+    base = Path(state) if state.startswith("/") else Path("~/.local/state")
+    with suppress(RuntimeError):
+        base = base.expanduser()
+    if not base.is_absolute():
+        raise ValueError(
+            "this user has no home folder for the store; set QRMI_LOCAL_HOME to an absolute path"
+        )
     return base / "qrmi" / "local" / socket.gethostname()
 
 
@@ -45,7 +56,10 @@ def _to_seed(text: str) -> int:
 
 
 def _to_home(text: str) -> Path:
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:
+        raise ValueError("an absolute path: there is no such user's home folder") from None
     if not path.is_absolute():
         raise ValueError("an absolute path")
     return path
@@ -57,6 +71,7 @@ class LocalSettings(Settings):
 
     Args:
         home: Folder of the store.
+        journal: Journal mode of a store that is made: ``wal``, ``delete`` (rollback), or ``auto``.
         slots: Tasks that may run at the same time, over all resources of the store.
         retention_seconds: How long a finished task is kept.
         idle_seconds: How long a worker without work stays.
@@ -71,6 +86,14 @@ class LocalSettings(Settings):
         help="Folder of the store, an absolute path; not to be shared by several hosts.",
         default=attrs.Factory(default_home),
         converter=_to_home,
+        prefixed=False,
+    )
+    journal: str = setting(
+        "QRMI_LOCAL_JOURNAL",
+        help="Journal of a new store's database: wal, delete (a rollback journal, for every file "
+        "system), or auto (the default), which chooses by the file system.",
+        default="auto",
+        converter=one_of("auto", "wal", "delete"),
         prefixed=False,
     )
     slots: int = setting(

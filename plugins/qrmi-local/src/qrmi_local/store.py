@@ -13,24 +13,25 @@ import sqlite3
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import attrs
 
-from qrmi_core.errors import ResourceBusyError
+from qrmi_core.errors import NotAcquiredError, ResourceBusyError
 from qrmi_core.values import TaskStatus
 from qrmi_local import locks
 from qrmi_local.database import Database
 
 _ORPHAN_SECONDS = 3600.0
 _CONTENTS = ("payload", "result", "log")
+_GONE = "its worker is gone without a word: killed, or this machine went down"
 
 # The oldest task that no acquisition of another holds up. Whoever holds the resource exclusively
 # waits for the tasks of others that were running already.
 _NEXT = """
-SELECT * FROM tasks AS task WHERE status = 0 AND NOT EXISTS (
+SELECT * FROM tasks AS task WHERE status = 0 AND {among} AND NOT EXISTS (
     SELECT 1 FROM acquisitions AS held
     WHERE held.resource = task.resource AND held.exclusive AND (
         held.token IS NOT task.acquisition OR EXISTS (
@@ -119,17 +120,24 @@ class Store:
             acquisition: The token it is submitted under.
 
         Raises:
+            NotAcquiredError: That acquisition is none of the resource, or has ended.
             ServiceError: It could not be written, such as on a full disk; there is no task.
         """
         if self.task(task_id):
             return
         self._write(task_id, "payload", content)
-        with self._db.transaction() as db:
-            db.execute(
-                "INSERT OR IGNORE INTO tasks (id, resource, argument, seed, acquisition, status,"
-                " created) VALUES (?, ?, ?, ?, ?, 0, ?)",
-                (task_id, resource, argument, seed, acquisition, time.time()),
-            )
+        try:
+            with self._db.transaction() as db:
+                if acquisition is not None:
+                    self._check_acquisition(db, acquisition, resource)
+                db.execute(
+                    "INSERT OR IGNORE INTO tasks (id, resource, argument, seed, acquisition,"
+                    " status, created) VALUES (?, ?, ?, ?, ?, 0, ?)",
+                    (task_id, resource, argument, seed, acquisition, time.time()),
+                )
+        except NotAcquiredError:
+            self._discard(task_id, "payload")
+            raise
 
     def task(self, task_id: str) -> StoredTask | None:
         """One task, None if there is none."""
@@ -192,41 +200,35 @@ class Store:
             _end(db, task.id, TaskStatus.Cancelled, "stopped on request")
         self._discard(task.id, "payload")
 
-    def settle(self) -> None:
-        """Let the tasks of dead workers fail."""
-        with self._db.transaction() as db:
-            self._settle(db)
+    def settle(self, pid: int | None = None, reason: str = _GONE) -> int:
+        """Let the tasks of dead workers fail, and give their number.
 
-    def settle_executor(self, pid: int, reason: str) -> int:
-        """Let the tasks of one dead process fail, and give their number."""
+        Args:
+            pid: An executing process that is dead, whose tasks alone are meant.
+            reason: Why they fail.
+        """
         with self._db.transaction() as db:
-            rows = db.execute("SELECT id FROM tasks WHERE status = 1 AND pid = ?", (pid,))
-            ids = [row[0] for row in rows]
-            for task_id in ids:
-                _end(db, task_id, TaskStatus.Failed, reason)
-        for task_id in ids:
-            self._discard(task_id, "payload")
-        return len(ids)
+            return self._settle(db, pid, reason)
 
     # What workers need
 
-    def has_queued(self) -> bool:
-        """Whether a task waits, for a worker or for the end of an acquisition."""
-        return bool(self._count("SELECT EXISTS (SELECT 1 FROM tasks WHERE status = 0)"))
-
-    def free_slots(self, slots: int) -> dict[int, int]:
+    def free_slots(self, slots: int, resources: Collection[str]) -> dict[int, int]:
         """The slots that lack a worker, each with the descriptor of its lock, which is taken.
 
         Args:
             slots: The number of workers at most.
+            resources: Those that the workers could serve.
         """
-        if not self.has_queued():
+        if not resources:
             return {}
         with self._db.transaction() as db:
             self._settle(db)
             queued, running = (
-                db.execute("SELECT count(*) FROM tasks WHERE status = ?", (status,)).fetchone()[0]
-                for status in (_Q, _R)
+                db.execute(f"SELECT count(*) FROM tasks WHERE {which}", parameters).fetchone()[0]
+                for which, parameters in (
+                    (f"status = 0 AND {_among(resources)}", tuple(resources)),
+                    ("status = 1", ()),
+                )
             )
             taken = {slot: locks.take(self._slot(slot)) for slot in range(slots)}
             free = {slot: lock for slot, lock in taken.items() if lock is not None}
@@ -241,18 +243,19 @@ class Store:
             self._settle(db)
             return locks.take(self._slot(slot))
 
-    def claim(self, slot: int, pid: int) -> StoredTask | None:
+    def claim(self, slot: int, pid: int, resources: Collection[str]) -> StoredTask | None:
         """Take the next task that may run, None if there is none.
 
         Args:
             slot: The worker's slot.
             pid: The executing process, leader of its own process group.
+            resources: Those that the process can serve.
         """
-        if not self.has_queued():
+        if not resources:
             return None
         with self._db.transaction() as db:
             self._expire(db)
-            task = _one(db, _NEXT)
+            task = _one(db, _NEXT.format(among=_among(resources)), *resources)
             if task is None:
                 return None
             db.execute(
@@ -317,19 +320,21 @@ class Store:
             )
         return token
 
-    def release(self, token: str, *, cancel_pending: bool) -> None:
-        """End an acquisition; one that has ended already is not an error.
+    def release(self, resource: str, token: str, *, cancel_pending: bool) -> None:
+        """End an acquisition of a resource; one that has ended already is not an error.
 
         Args:
+            resource: The resource's id.
             token: What `acquire` gave.
             cancel_pending: Whether to cancel what is queued under it.
         """
         ids: list[str] = []
         with self._db.transaction() as db:
-            self._end_acquisitions(db, [token])
+            self._end_acquisition(db, token, resource)
             if cancel_pending:
                 rows = db.execute(
-                    "SELECT id FROM tasks WHERE status = 0 AND acquisition = ?", (token,)
+                    "SELECT id FROM tasks WHERE status = 0 AND acquisition = ? AND resource = ?",
+                    (token, resource),
                 )
                 ids = [row[0] for row in rows]
                 for task_id in ids:
@@ -400,36 +405,44 @@ class Store:
         self._discard(task.id, "payload")
         return mine is not None
 
-    def _settle(self, db: sqlite3.Connection) -> None:
-        slots = db.execute("SELECT DISTINCT slot FROM tasks WHERE status = 1").fetchall()
-        for (slot,) in slots:
-            if not locks.is_held(self._slot(slot)):
-                rows = db.execute("SELECT id FROM tasks WHERE status = 1 AND slot = ?", (slot,))
-                for (task_id,) in rows.fetchall():
-                    _end(
-                        db,
-                        task_id,
-                        TaskStatus.Failed,
-                        "its worker is gone without a word: killed, or this machine went down",
-                    )
+    def _settle(self, db: sqlite3.Connection, pid: int | None = None, reason: str = _GONE) -> int:
+        running = db.execute(
+            "SELECT id, slot FROM tasks WHERE status = 1 AND (?1 IS NULL OR pid = ?1)", (pid,)
+        ).fetchall()
+        slots = {slot for _, slot in running}
+        dead = {slot for slot in slots if pid or not locks.is_held(self._slot(slot))}
+        ids = [task_id for task_id, slot in running if slot in dead]
+        for task_id in ids:
+            _end(db, task_id, TaskStatus.Failed, reason)
+            # Of no use any more, even if this transaction comes to nothing.
+            self._discard(task_id, "payload")
+        return len(ids)
+
+    def _check_acquisition(self, db: sqlite3.Connection, token: str, resource: str) -> None:
+        self._expire(db)
+        if not db.execute(
+            "SELECT 1 FROM acquisitions WHERE token = ? AND resource = ?", (token, resource)
+        ).fetchone():
+            raise NotAcquiredError(
+                f"the acquisition of {resource} is not there: it was released, its time is over, "
+                f"or it is not of the store in {self.home}; acquire the resource again"
+            )
 
     def _expire(self, db: sqlite3.Connection) -> None:
         """End the acquisitions whose process or time has ended."""
         now = time.time()
-        rows = db.execute("SELECT token, expires FROM acquisitions").fetchall()
-        ended = [
-            token
-            for token, expires in rows
-            if (expires <= now if expires is not None else not locks.is_held(self._locks / token))
-        ]
-        self._end_acquisitions(db, ended)
+        rows = db.execute("SELECT token, resource, expires FROM acquisitions").fetchall()
+        for token, resource, expires in rows:
+            if expires <= now if expires is not None else not locks.is_held(self._locks / token):
+                self._end_acquisition(db, token, resource)
 
-    def _end_acquisitions(self, db: sqlite3.Connection, tokens: Iterable[str]) -> None:
-        for token in tokens:
-            # Only for a token that is known may its name be that of a file.
-            if db.execute("DELETE FROM acquisitions WHERE token = ?", (token,)).rowcount:
-                locks.drop(token)
-                (self._locks / token).unlink(missing_ok=True)
+    def _end_acquisition(self, db: sqlite3.Connection, token: str, resource: str) -> None:
+        # Only for a token that is known may its name be that of a file.
+        if db.execute(
+            "DELETE FROM acquisitions WHERE token = ? AND resource = ?", (token, resource)
+        ).rowcount:
+            locks.drop(token)
+            (self._locks / token).unlink(missing_ok=True)
 
     def _slot(self, slot: int) -> Path:
         return self._locks / f"worker-{slot}"
@@ -475,6 +488,10 @@ class Store:
     def _count(self, statement: str, *parameters: object) -> int:
         with self._db.connected() as db:
             return int(db.execute(statement, parameters).fetchone()[0])
+
+
+def _among(resources: Collection[str]) -> str:
+    return f"resource IN ({','.join('?' * len(resources))})"
 
 
 def _one(db: sqlite3.Connection, statement: str, *parameters: object) -> StoredTask | None:

@@ -1,4 +1,4 @@
-"""The worker process: ``python -m qrmi_local.worker``, started by `qrmi_local.pool`.
+"""The worker process, started by `qrmi_local.pool`.
 
 It is two processes. The watcher is small and only waits. The executor, its child, imports the
 simulators once and executes one task after the other. When the executor is stopped, killed or
@@ -9,6 +9,7 @@ tasks wait. Both hold the lock of the worker's slot.
 from __future__ import annotations
 
 import faulthandler
+import functools
 import logging
 import os
 import resource
@@ -24,11 +25,15 @@ from typing import NoReturn
 from qrmi_core.errors import QrmiError
 from qrmi_local import locks
 from qrmi_local.engines import EngineError, UnknownResource, engine_for, one_line
+from qrmi_local.pool import can_run
 from qrmi_local.store import Store, StoredTask
 
 _PAUSE_SECONDS = 0.05
+_PRUNE_SECONDS = 60.0
 # An executor that needed more is replaced after its task, since memory is not always given back.
 _LARGE_BYTES = 2**30
+
+_can_run = functools.cache(can_run)
 
 
 def main(arguments: list[str]) -> int:
@@ -43,8 +48,7 @@ def main(arguments: list[str]) -> int:
     # A store that was deleted meanwhile must not be made again.
     store = Store(Path(home), create=False)
     try:
-        store.prune(float(retention))
-        _serve(store, int(slot), int(descriptor), float(idle))
+        _serve(store, int(slot), int(descriptor), float(idle), float(retention))
     except QrmiError as error:
         if store.exists():
             print(error, file=sys.stderr)
@@ -52,10 +56,12 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _serve(store: Store, slot: int, lock: int | None, idle_seconds: float) -> None:
+def _serve(
+    store: Store, slot: int, lock: int | None, idle_seconds: float, retention_seconds: float
+) -> None:
     while lock is not None:
         os.set_inheritable(lock, False)
-        went_well = _watch(store, slot, lock, idle_seconds)
+        went_well = _watch(store, slot, lock, idle_seconds, retention_seconds)
         if went_well and _is_needed(store):
             continue
         os.close(lock)
@@ -64,20 +70,22 @@ def _serve(store: Store, slot: int, lock: int | None, idle_seconds: float) -> No
 
 
 def _is_needed(store: Store) -> bool:
-    return store.exists() and store.has_queued()
+    return store.exists() and any(map(_can_run, store.pending()))
 
 
-def _watch(store: Store, slot: int, lock: int, idle_seconds: float) -> bool:
+def _watch(
+    store: Store, slot: int, lock: int, idle_seconds: float, retention_seconds: float
+) -> bool:
     """Let one executor live; False if it could not even take a task."""
     store.close()
     watcher = os.getpid()
     executor = os.fork()
     if executor == 0:
-        _become_executor(store, slot, lock, watcher, idle_seconds)
+        _become_executor(store, slot, lock, watcher, idle_seconds, retention_seconds)
     # Reaped after its task is settled: until then its number cannot be another process's.
     ended = os.waitid(os.P_PID, executor, os.WEXITED | os.WNOWAIT)
     assert ended is not None  # only with WNOHANG is there nothing to tell
-    settled = store.settle_executor(executor, _reason(ended)) if store.exists() else 0
+    settled = store.settle(executor, _reason(ended)) if store.exists() else 0
     os.waitpid(executor, 0)
     killed = ended.si_code != os.CLD_EXITED
     return killed or settled > 0 or ended.si_status == 0
@@ -95,7 +103,12 @@ def _reason(ended: os.waitid_result) -> str:
 
 
 def _become_executor(
-    store: Store, slot: int, lock: int, watcher: int, idle_seconds: float
+    store: Store,
+    slot: int,
+    lock: int,
+    watcher: int,
+    idle_seconds: float,
+    retention_seconds: float,
 ) -> NoReturn:
     status = 1
     try:
@@ -103,7 +116,8 @@ def _become_executor(
         locks.keep("worker", lock)
         faulthandler.enable(file=2)
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-        _execute_tasks(store, slot, watcher, idle_seconds)
+        os.ftruncate(lock, 0)  # a start that went well; see start_workers
+        _execute_tasks(store, slot, watcher, idle_seconds, retention_seconds)
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -113,15 +127,24 @@ def _become_executor(
         os._exit(status)
 
 
-def _execute_tasks(store: Store, slot: int, watcher: int, idle_seconds: float) -> None:
+def _execute_tasks(
+    store: Store, slot: int, watcher: int, idle_seconds: float, retention_seconds: float
+) -> None:
     idle_since = time.monotonic()
+    prune_at = idle_since
     while os.getppid() == watcher and store.exists():
-        task = store.claim(slot, os.getpid())
+        if time.monotonic() >= prune_at:
+            store.prune(retention_seconds)
+            prune_at = time.monotonic() + _PRUNE_SECONDS
+        pending = store.pending()
+        mine = [resource for resource in pending if _can_run(resource)]
+        task = store.claim(slot, os.getpid(), mine)
         if task is None:
             # Tasks may wait for the end of an acquisition, which nobody announces.
-            if store.has_queued():
+            if mine:
                 idle_since = time.monotonic()
-            elif time.monotonic() - idle_since > idle_seconds:
+            # Those of another Python's resources may wait for our slot.
+            elif pending or time.monotonic() - idle_since > idle_seconds:
                 return
             time.sleep(_PAUSE_SECONDS)
             continue
