@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 from qrmi_core import (
     AuthenticationFailedError,
     CallTimeoutError,
+    InvalidResponseError,
     QrmiError,
     QuantumResource,
     ResourceBusyError,
@@ -95,6 +96,14 @@ def test_a_search_outlives_a_short_outage() -> None:
     vendor = FakeVendor()
     vendor.lost_answers["task_start"] = [reset()]
     vendor.faults["find_submission"] = [TransportError("down"), TransportError("down")]
+    task_id = fake_resource(vendor, **FINDABLE).task_start(PAYLOAD)
+    assert list(vendor.tasks) == [task_id]
+
+
+def test_a_garbled_answer_to_a_search_is_asked_for_again() -> None:
+    vendor = FakeVendor()
+    vendor.lost_answers["task_start"] = [reset()]
+    vendor.faults["find_submission"] = [InvalidResponseError("a page of a proxy")]
     task_id = fake_resource(vendor, **FINDABLE).task_start(PAYLOAD)
     assert list(vendor.tasks) == [task_id]
 
