@@ -15,6 +15,7 @@ import attrs
 from qrmi_core.deadline import Clock, Deadline, Sleep, within
 from qrmi_core.errors import (
     InvalidInputError,
+    InvalidResponseError,
     QrmiError,
     ResourceBusyError,
     TransportError,
@@ -227,12 +228,18 @@ class _Watch:
             return
         now = self._clock()
         since = self._outages.setdefault(task, now)
-        if not error.retryable or now - since > self._policy.max_outage_seconds:
+        if not _may_pass(error) or now - since > self._policy.max_outage_seconds:
             self._fatal = error
+            return
         self._error = error
         self._retry_after = max(self._retry_after, error.retry_after or 0.0)
         level = logging.WARNING if since == now else logging.DEBUG
         _log.log(level, "waiting goes on although a look failed: %s", error)
+
+
+def _may_pass(error: QrmiError) -> bool:
+    # A gateway's page in place of an answer is an outage too, as long as it does not last.
+    return error.retryable or isinstance(error, InvalidResponseError)
 
 
 def wait_for(task: Task, timeout: float | None = None) -> TaskStatus:

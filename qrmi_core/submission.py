@@ -13,6 +13,7 @@ from qrmi_core.driver import Driver
 from qrmi_core.errors import (
     CallTimeoutError,
     DriverDefectError,
+    InvalidResponseError,
     QrmiError,
     ResourceBusyError,
     SubmissionUncertainError,
@@ -136,7 +137,8 @@ class Submission:
                     found = self._driver.find_submission(self._tag)
             except QrmiError as error:
                 failure = error
-                if not error.retryable:
+                # A garbled answer says nothing; the next one may.
+                if not error.retryable and not isinstance(error, InvalidResponseError):
                     break
                 _log.warning("looking for submission %s failed: %s", self._tag, error)
             else:

@@ -16,6 +16,7 @@ from qrmi_core import (
     AuthenticationFailedError,
     CallTimeoutError,
     InvalidInputError,
+    InvalidResponseError,
     Observation,
     Payload,
     PollingPolicy,
@@ -174,13 +175,23 @@ def test_outages_are_counted_apart() -> None:
     assert resource(vendor, clock).run(PAYLOAD).wait() is TaskStatus.Completed
 
 
-def test_an_error_that_trying_again_cannot_mend_ends_a_wait() -> None:
+def test_a_page_of_a_proxy_does_not_end_a_wait() -> None:
+    clock = FakeClock()
+    vendor = FakeVendor()
+    vendor.faults["task_status"] = [InvalidResponseError("HTML in place of JSON")]
+    assert resource(vendor, clock).run(PAYLOAD).wait() is TaskStatus.Completed
+
+
+def test_an_error_that_trying_again_cannot_mend_ends_a_wait(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     clock = FakeClock()
     vendor = FakeVendor()
     vendor.faults["task_status"] = [AuthenticationFailedError("refused")]
     with pytest.raises(AuthenticationFailedError):
         resource(vendor, clock).run(PAYLOAD).wait()
     assert clock.pauses == []
+    assert "waiting goes on" not in caplog.text
 
 
 def test_retry_after_is_obeyed() -> None:

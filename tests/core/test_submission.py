@@ -12,6 +12,7 @@ from hypothesis import given, strategies as st
 from qrmi_core import (
     AuthenticationFailedError,
     CallTimeoutError,
+    InvalidResponseError,
     QrmiError,
     QuantumResource,
     ResourceBusyError,
@@ -114,6 +115,14 @@ def test_candidates_are_looked_for_among_the_newest_only() -> None:
     with pytest.raises(SubmissionUncertainError) as caught:
         resource.task_start(PAYLOAD)
     assert caught.value.candidates == ("new",)
+
+
+def test_a_garbled_answer_to_a_search_is_asked_for_again() -> None:
+    vendor = FakeVendor()
+    vendor.lost_answers["task_start"] = [reset()]
+    vendor.faults["find_submission"] = [InvalidResponseError("a page of a proxy")]
+    task_id = fake_resource(vendor, **FINDABLE).task_start(PAYLOAD)
+    assert list(vendor.tasks) == [task_id]
 
 
 def test_a_search_that_was_never_answered_does_not_lead_to_a_second_task() -> None:
