@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +12,7 @@ import attrs
 import pytest
 from runtime_client import BELL, TYPE, Client
 
-from qrmi_core import Payload, PollingPolicy, QrmiError, QuantumResource, TaskStatus
+from qrmi_core import Payload, PollingPolicy, QrmiError, QuantumResource, TaskResult, TaskStatus
 from qrmi_emulator import Emulator
 
 CALL_SECONDS = 3.0
@@ -63,6 +64,11 @@ OPERATIONS = (
     *("is_accessible", "status", "target", "acquire", "task_start", "task_status"),
     *("task_result", "task_logs", "task_usage", "task_stop", "release"),
 )
+
+
+def aim(operation: str) -> str:
+    """Which requests a fault is for: of a result the one that reads it, not the look before."""
+    return "*/results" if operation == "task_result" else "/api/v1/*"
 
 
 def sampler() -> Payload:
@@ -120,12 +126,13 @@ def test_one_fault_is_overcome_or_is_one_typed_error_within_the_deadline(
     emulator: Emulator, bench: Bench, caplog: pytest.LogCaptureFixture, fault: str, operation: str
 ) -> None:
     before = jobs(emulator)
-    emulator.fault(path="/api/v1/*", **FAULTS[fault])
+    emulator.fault(path=aim(operation), **FAULTS[fault])
     begun = time.monotonic()
     failure: QrmiError | None = None
+    told: object = None
     with caplog.at_level(logging.DEBUG):
         try:
-            bench.operations()[operation]()
+            told = bench.operations()[operation]()
         except QrmiError as error:
             failure = error
     assert time.monotonic() - begun < CALL_SECONDS + 1
@@ -136,6 +143,10 @@ def test_one_fault_is_overcome_or_is_one_typed_error_within_the_deadline(
         assert made == 1 or (made == 0 and failure)
     else:
         assert made == 0
+    if operation == "task_result" and failure is None:
+        assert isinstance(told, TaskResult)
+        assert told.value == bench.qpu.task_result(bench.finished).value
+        assert len(json.loads(told.value)["results"]) == 1
     no_secret(emulator, caplog, failure)
 
 
@@ -154,7 +165,7 @@ def test_a_fault_that_stays_is_one_typed_error_within_the_deadline(
     emulator: Emulator, bench: Bench, caplog: pytest.LogCaptureFixture, fault: str, operation: str
 ) -> None:
     before = jobs(emulator)
-    emulator.fault(path="/api/v1/*", count=None, **FAULTS[fault])
+    emulator.fault(path=aim(operation), count=None, **FAULTS[fault])
     begun = time.monotonic()
     with caplog.at_level(logging.DEBUG), pytest.raises(QrmiError) as failure:
         bench.operations()[operation]()

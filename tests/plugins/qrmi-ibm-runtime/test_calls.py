@@ -29,7 +29,7 @@ from qrmi_core import (
     TaskNotReadyError,
     TaskStatus,
 )
-from qrmi_ibm_runtime.driver import RuntimeDriver
+from qrmi_ibm_runtime.driver import RuntimeDriver, _started
 from qrmi_ibm_runtime.settings import RuntimeSettings
 
 IAM = "https://iam.example"
@@ -50,6 +50,7 @@ QUERY = {"limit": "200", "offset": "0", "sort": "DESC", "exclude_params": "true"
 @pytest.fixture
 def web() -> Iterator[responses.RequestsMock]:
     """The service, which answers only what a test expects, and where all headers must be there."""
+    _started.renew()  # ids of one test are those of another
     with responses.RequestsMock(assert_all_requests_are_fired=False) as web:
         web.post(f"{IAM}/identity/token", json={"access_token": "tok-1", "expires_in": 3600})
         yield web
@@ -141,6 +142,8 @@ def test_task_start_with_everything_set(web: responses.RequestsMock) -> None:
         ("acquired", {"SESSION_ID": "joined"}, "acquired"),
         ("scheduler", {"SESSION_ID": "joined"}, "joined"),
         ("scheduler", {}, "scheduler"),
+        (None, {"SESSION_ID": "joined", "SESSION_MODE": "job"}, None),
+        ("scheduler", {"SESSION_ID": "joined", "SESSION_MODE": "job"}, None),
     ],
 )
 def test_the_session_of_a_task(
@@ -196,6 +199,30 @@ def test_task_start_refused(
     )
     assert error.details["solution"] == "do this"
     assert not error.uncertain
+
+
+@pytest.mark.parametrize("session", [None, "s-1"])
+@pytest.mark.parametrize("status", [400, 409])
+def test_a_spent_limit_is_not_a_closed_session(
+    web: responses.RequestsMock, status: int, session: str | None
+) -> None:
+    message = "The instance has reached its usage limit."
+    on(web, "POST", "/jobs", json=problem(1217, message), status=status)
+    with pytest.raises(PermissionDeniedError, match=r"its usage limit; .*more usage") as caught:
+        start(driver(), acquisition=session)
+    assert "session" not in caught.value.message
+    assert "acquire" not in caught.value.message
+    assert (caught.value.vendor_code, caught.value.retryable) == ("1217", False)
+
+
+@pytest.mark.parametrize("code", [1217, 4001])
+def test_without_a_session_none_is_closed(web: responses.RequestsMock, code: int) -> None:
+    on(web, "POST", "/jobs", json=problem(code), status=400)
+    with pytest.raises(ServiceError, match="the message") as caught:
+        start(driver())
+    assert "session" not in caught.value.message
+    assert "acquire" not in caught.value.message
+    assert caught.value.vendor_code == str(code)
 
 
 @pytest.mark.parametrize(
@@ -300,6 +327,47 @@ def test_task_result(web: responses.RequestsMock) -> None:
 def test_a_result_may_also_be_declared_as_json(web: responses.RequestsMock) -> None:
     on(web, "GET", "/jobs/d1/results", json={"results": []})
     assert json.loads(b"".join(driver().task_result("d1"))) == {"results": []}
+
+
+@pytest.mark.parametrize("body", [b" [1] \n", b'"x"', b"7", b"-1.5", b"null", b"true", b"\n{}"])
+def test_a_result_is_any_json_as_it_came(web: responses.RequestsMock, body: bytes) -> None:
+    on(web, "GET", "/jobs/d1/results", body=body)
+    assert b"".join(driver().task_result("d1")) == body
+
+
+@pytest.mark.parametrize("body", [b"<html></html>", b"\n <html>}", b"oops", b"}", b"\x00{}"])
+def test_what_does_not_begin_as_json_is_not_a_result(
+    web: responses.RequestsMock, body: bytes
+) -> None:
+    on(web, "GET", "/jobs/d1/results", body=body)
+    with pytest.raises(InvalidResponseError) as caught:
+        next(iter(driver().task_result("d1")))
+    assert caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    "body", [b"{", b'{"results": [', b'{"results": [] \n', b"[{}", b'"', b"-", b"nu", b'{"a": 1]']
+)
+@pytest.mark.parametrize("private", [False, True])
+def test_a_result_without_its_end_is_an_error(
+    web: responses.RequestsMock, body: bytes, private: bool
+) -> None:
+    on(web, "GET", "/jobs/d1/results", body=body)
+    with pytest.raises(InvalidResponseError, match="ends in the middle") as caught:
+        list(driver(PRIVATE=str(private).lower()).task_result("d1"))
+    assert caught.value.retryable is not private
+
+
+@pytest.mark.parametrize(("told", "set_"), [(True, "false"), (True, "true"), (None, "true")])
+def test_the_second_read_of_a_private_result_tells_that_it_is_deleted(
+    web: responses.RequestsMock, told: bool | None, set_: str
+) -> None:
+    on(web, "GET", "/jobs/d1/results", status=204)
+    more = {} if told is None else {"private": told}
+    on(web, "GET", "/jobs/d1", json=job("Completed") | more)
+    with pytest.raises(ServiceError, match="deleted after it was read") as caught:
+        list(driver(PRIVATE=set_).task_result("d1"))
+    assert not caught.value.retryable
 
 
 @pytest.mark.parametrize("none", [{"status": 204}, {"status": 404, "json": problem("not_found")}])

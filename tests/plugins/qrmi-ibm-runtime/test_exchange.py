@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -27,6 +29,7 @@ from ibm_service import (
 )
 
 from qrmi_core import (
+    InvalidResponseError,
     NotAcquiredError,
     Payload,
     PermissionDeniedError,
@@ -143,14 +146,40 @@ def test_tasks_of_one_process_are_looked_at_200_in_a_request(
 
 
 def test_tasks_of_other_processes_are_looked_at_one_by_one(service: IbmService, make: Make) -> None:
-    other = make(SESSION_MODE="job")
-    foreign = [other.task_start(sampler("endless")) for _ in range(2)]
+    body = {"backend": "ibm_fez", "program_id": "sampler", "params": "endless"}
+    foreign = [service.start(body)["id"] for _ in range(2)]
     qpu = make(SESSION_MODE="job")
     tasks = [qpu.run(sampler("endless")) for _ in range(3)]
     tasks += [qpu.task(task_id) for task_id in foreign]
     service.forget_requests()
     wait(tasks, timeout=0)
     assert service.counted() == {"GET jobs": 1, "GET jobs/*": 2}
+
+
+def test_tasks_of_several_objects_are_looked_at_together(service: IbmService, make: Make) -> None:
+    started = [make(SESSION_MODE="job").task_start(sampler("endless")) for _ in range(3)]
+    qpu = make(SESSION_MODE="job")
+    service.forget_requests()
+    wait([qpu.task(task_id) for task_id in started], timeout=0)
+    assert service.counted() == {"GET jobs": 1}
+
+
+def test_a_forked_process_has_a_tag_of_its_own() -> None:
+    script = """
+import os
+from qrmi_ibm_runtime import driver
+driver._started.ids.add("d1")
+print(driver._started.group, len(driver._started.ids), flush=True)
+if os.fork() == 0:
+    print(driver._started.group, len(driver._started.ids), flush=True)
+    os._exit(0)
+os.wait()
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert told[1::2] == ["1", "0"]
+    assert told[0] != told[2]
 
 
 def test_many_tasks_end(service: IbmService, make: Make) -> None:
@@ -305,13 +334,28 @@ def test_a_large_result_is_streamed(service: IbmService, make: Make, tmp_path: P
     assert peak < 10_000_000
 
 
-@pytest.mark.parametrize("fault", [truncated, cut_before, status(500)])
+@pytest.mark.parametrize("fault", [truncated, malformed, cut_before, status(500)])
 def test_a_result_that_breaks_off_is_read_again(
     service: IbmService, make: Make, fault: Fault
 ) -> None:
     task = make(SESSION_MODE="job").run(sampler())
     task.wait(10)
     service.fail("GET jobs/*/results", fault)
+    assert task.result(0).value == RESULT.decode()
+
+
+def test_a_page_in_place_of_a_result_is_not_the_result(
+    service: IbmService, make: Make, tmp_path: Path
+) -> None:
+    task = make(SESSION_MODE="job").run(sampler())
+    task.wait(10)
+    page = status(200, b"<html>login</html>")
+    service.fail("GET jobs/*/results", page, page)
+    for read in (task.result, lambda _: task.save_result(tmp_path / "result.json", timeout=0)):
+        with pytest.raises(InvalidResponseError, match="not a result") as caught:
+            read(0)
+        assert caught.value.retryable
+    assert not (tmp_path / "result.json").exists()
     assert task.result(0).value == RESULT.decode()
 
 

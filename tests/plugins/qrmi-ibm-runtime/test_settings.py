@@ -98,6 +98,14 @@ def test_an_endpoint_that_cannot_be_used_is_found_at_once(address: str) -> None:
     assert "pw1" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["ENDPOINT", "IAM_ENDPOINT"])
+@pytest.mark.parametrize("end", ["?key=pw1", "/?key=pw1", "?", "/api/v1?key=pw1", "#pw1"])
+def test_an_address_with_a_query_string_is_refused(name: str, end: str) -> None:
+    with pytest.raises(ConfigError, match=f"QRMI_IBM_QCS_{name}.*query string") as caught:
+        settings(**{name: f"https://quantum.example{end}"})
+    assert "pw1" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("given_", "used"),
     [

@@ -41,8 +41,8 @@ _KINDS: dict[str, tuple[type[QrmiError], str]] = {
     "1201": (AuthenticationFailedError, "check the API key"),
     "1219": (AuthenticationFailedError, "check the API key"),
     "1216": (ResourceNotFoundError, ""),
-    "1217": (NotAcquiredError, "acquire again"),
-    "4001": (NotAcquiredError, "acquire again"),
+    "1217": (NotAcquiredError, ""),
+    "4001": (NotAcquiredError, ""),
     "1232": (ResourceBusyError, ""),
     "1233": (ResourceBusyError, ""),
     "1279": (ConfigError, "the CRN's region must be that of the endpoint"),
@@ -50,6 +50,21 @@ _KINDS: dict[str, tuple[type[QrmiError], str]] = {
     NO_SESSIONS: (PermissionDeniedError, ""),
     "5302": (InvalidInputError, ""),
 }
+_USAGE_LIMIT = "usage limit"
+"""What the message of a spent limit says; its code is that of a closed session."""
+
+_BLANKS = b" \t\r\n"
+_ENDS = {
+    b"{": b"}",
+    b"[": b"]",
+    b'"': b'"',
+    b"t": b"e",
+    b"f": b"e",
+    b"n": b"l",
+    **dict.fromkeys((b"%d" % digit for digit in range(10)), b"0123456789"),
+    b"-": b"0123456789",
+}
+"""With which bytes a JSON value can end, by the byte that it begins with."""
 
 
 class RuntimeApi:
@@ -173,8 +188,14 @@ class RuntimeApi:
                 return
 
     def result(self, job_id: str) -> Iterator[bytes]:
-        """The result in pieces; none at all where there is no result."""
-        return self._http.stream(f"{_job(job_id)}/results", not_found=TaskNotFoundError)
+        """The result in pieces; none at all where there is no result.
+
+        Raises:
+            InvalidResponseError: It is no JSON value from its first byte to its last. Only these
+                are looked at. Where the first is wrong no piece was given out.
+        """
+        path = f"{_job(job_id)}/results"
+        return _whole(f"GET {path}", self._http.stream(path, not_found=TaskNotFoundError))
 
     def logs(self, job_id: str) -> str:
         """The job's logs."""
@@ -238,6 +259,33 @@ def _json_object(answer: Response) -> dict[str, Any]:
     return value
 
 
+def _whole(call: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same pieces, checked to begin and to end as one JSON value does."""
+    begin = b""
+    for piece in pieces:
+        begin += piece
+        if begin.strip(_BLANKS):
+            break
+    text = begin.strip(_BLANKS)
+    if not text:
+        return
+    ends = _ENDS.get(text[:1])
+    if ends is None:
+        raise InvalidResponseError(
+            f"{call}: the answer is not a result, which is JSON; a proxy or a login page may have "
+            "answered in the service's place",
+            retryable=True,
+        )
+    # A value of one byte is a digit; any other needs a byte for its end.
+    last = text[-1:] if len(text) > 1 or text.isdigit() else b""
+    yield begin
+    for piece in pieces:
+        last = piece.rstrip(_BLANKS)[-1:] or last
+        yield piece
+    if not last or last not in ends:
+        raise InvalidResponseError(f"{call}: the result ends in the middle", retryable=True)
+
+
 def _segment(text: str) -> str:
     return quote(text, safe="")
 
@@ -258,6 +306,9 @@ def _explained(response: Response, error: QrmiError) -> QrmiError:
         told = retry_after_seconds(response.headers)
         busy.retry_after = _RATE_LIMIT_PAUSE_SECONDS if told is None else told
         return busy
+    if creates and _USAGE_LIMIT in error.message.lower():
+        advice = "ask the administrator of the instance for more usage"
+        return recast(error, PermissionDeniedError, advice)
     code = error.vendor_code or ""
     if code in _PASSING:
         error.retryable = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import logging
+import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any, TypeGuard
@@ -19,6 +20,7 @@ from qrmi_core.errors import (
     PermissionDeniedError,
     QrmiError,
     ResourceNotFoundError,
+    ServiceError,
     TaskCancelledError,
     TaskFailedError,
     TaskNotFoundError,
@@ -35,6 +37,7 @@ from qrmi_core.values import (
     TaskStatus,
     TaskUsage,
 )
+from qrmi_ibm_common import recast
 from qrmi_ibm_runtime.api import NO_SESSIONS, PAGE, RuntimeApi, member, to_time
 from qrmi_ibm_runtime.primitives import prepare
 from qrmi_ibm_runtime.settings import MAX_COST_SECONDS, RuntimeSettings
@@ -62,11 +65,26 @@ _AVAILABILITY = {
 _LEAST_SESSION_SECONDS = 60.0
 
 
+class _Started:
+    """What this process has started: the tag that its tasks share, and their ids."""
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        self.group = f"qrmi-group-{uuid.uuid4().hex}"
+        self.ids: set[str] = set()
+
+
+_started = _Started()
+os.register_at_fork(after_in_child=_started.renew)
+
+
 class RuntimeDriver(Driver):
     """A backend of IBM Quantum.
 
     A task is a job with two tags: one of its own, by which an unanswered submission is found
-    again, and one for all that this object has started, so that they are looked at together.
+    again, and one for all that this process has started, so that they are looked at together.
     """
 
     settings_class = RuntimeSettings
@@ -77,10 +95,8 @@ class RuntimeDriver(Driver):
         assert isinstance(settings, RuntimeSettings)
         self._settings = settings
         self._api = RuntimeApi(settings)
-        self._session = settings.session_id
-        self._group = f"qrmi-group-{uuid.uuid4().hex}"
-        self._started: set[str] = set()
         self.holds_acquisition = settings.session_mode != "job"
+        self._session = settings.session_id if self.holds_acquisition else None
 
     def supports(self, function: str) -> bool:
         # Without sessions there is nothing to acquire.
@@ -190,7 +206,7 @@ class RuntimeDriver(Driver):
         }
         fields = {
             "backend": self.resource_id,
-            "tags": [_tag(submission), self._group, *settings.tags],
+            "tags": [_tag(submission), _started.group, *settings.tags],
             "log_level": settings.log_level,
             **{name: value for name, value in optional.items() if value is not None},
         }
@@ -198,13 +214,20 @@ class RuntimeDriver(Driver):
         try:
             task_id = self._api.start(body)
         except NotAcquiredError as error:
-            error.message = f"session {session} is closed: {error.message}"
+            if session is None:
+                raise recast(error, ServiceError) from error
+            error.message = f"session {session} is closed: {error.message}; acquire again"
             raise
-        self._started.add(task_id)
+        _started.ids.add(task_id)
         return task_id
 
     def _session_for(self, acquisition: str | None) -> str | None:
-        """The session to submit into: one acquired here, else the one set, else the scheduler's."""
+        """The session to submit into: one acquired here, else the one set, else the scheduler's.
+
+        None in job mode.
+        """
+        if not self.holds_acquisition:
+            return None
         if acquisition is not None and acquisition != self._settings.acquisition_token:
             return acquisition
         return self._settings.session_id or acquisition
@@ -214,7 +237,7 @@ class RuntimeDriver(Driver):
         for job in itertools.islice(self._api.jobs(self.resource_id, tag), PAGE):
             task_id = _text(job.get("id"))
             if task_id and tag in (job.get("tags") or ()):
-                self._started.add(task_id)
+                _started.ids.add(task_id)
                 return task_id
         return None
 
@@ -222,7 +245,7 @@ class RuntimeDriver(Driver):
         return _observation(self._api.job(task_id))
 
     def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
-        found = self._look_at_group(self._started.intersection(task_ids))
+        found = self._look_at_group(_started.ids.intersection(task_ids))
         for task_id in task_ids:
             if task_id not in found:
                 with contextlib.suppress(TaskNotFoundError):
@@ -232,7 +255,7 @@ class RuntimeDriver(Driver):
     def _look_at_group(self, wanted: Set[str]) -> dict[str, Observation]:
         found: dict[str, Observation] = {}
         if wanted:
-            jobs = self._api.jobs(self.resource_id, self._group)
+            jobs = self._api.jobs(self.resource_id, _started.group)
             # Never more pages than a look at each would cost.
             for job in itertools.islice(jobs, PAGE * len(wanted)):
                 if job.get("id") in wanted:
@@ -284,7 +307,8 @@ class RuntimeDriver(Driver):
 
     def _no_result(self, task_id: str) -> QrmiError:
         """Why a task has no result."""
-        report = _observation(self._api.job(task_id))
+        job = self._api.job(task_id)
+        report = _observation(job)
         reason = report.reason or "the service gives no reason; see the task's logs"
         match report.status:
             case TaskStatus.Failed:
@@ -292,6 +316,11 @@ class RuntimeDriver(Driver):
             case TaskStatus.Cancelled:
                 return TaskCancelledError(
                     f"task {task_id} was cancelled: {reason}", vendor_code=report.code
+                )
+            case TaskStatus.Completed if job.get("private", self._settings.private) is True:
+                return ServiceError(
+                    f"task {task_id} is private: its result was deleted after it was read",
+                    retryable=False,
                 )
         return TaskNotReadyError(f"task {task_id} has no result; its state is {report.raw}")
 

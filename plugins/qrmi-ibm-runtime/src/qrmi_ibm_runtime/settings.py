@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import attrs
 
+from qrmi_core.errors import ConfigError
 from qrmi_core.settings import HttpSettings, one_of, setting, to_bool, to_count
 
 API_VERSION = "2026-04-15"
@@ -20,7 +21,7 @@ MAX_COST_SECONDS = 10800
 
 def to_api_url(text: str) -> str:
     """The address of the API, also where only that of the service is given."""
-    url = text.strip().rstrip("/")
+    url = _to_url(text)
     return url + {"": "/api/v1", "/api": "/v1"}.get(urlsplit(url).path, "")
 
 
@@ -111,7 +112,10 @@ class RuntimeSettings(HttpSettings):
         to_count,
     )
     session_id: str | None = _ibm(
-        "SESSION_ID", "Session to join: `acquire` gives it if it is alive, else a new one.", None
+        "SESSION_ID",
+        "Session to join: `acquire` gives it if it is alive, else a new one. Not used in mode "
+        "`job`.",
+        None,
     )
     timeout_seconds: int | None = _ibm(
         "TIMEOUT_SECONDS",
@@ -144,3 +148,12 @@ class RuntimeSettings(HttpSettings):
         API_VERSION,
         to_version,
     )
+
+    def __attrs_post_init__(self) -> None:
+        # Not by the converters, whose errors show the value: it may have secrets.
+        for name, url in (("ENDPOINT", self.endpoint), ("IAM_ENDPOINT", self.iam_endpoint)):
+            if "?" in url or "#" in url:
+                raise ConfigError(
+                    f"QRMI_IBM_QCS_{name}: the address has a query string or a fragment; leave "
+                    "out what begins with ? or #"
+                )
