@@ -147,9 +147,10 @@ def test_a_circuit_that_is_none_fails_with_a_reason(client: Client) -> None:
     assert client("GET", f"/jobs/{job['id']}/results").status_code == 204
 
 
-def test_a_private_job_is_read_once(client: Client) -> None:
+def test_a_private_job_is_read_once(emulator: Emulator, client: Client) -> None:
     job = client.submit(private=True)
     client.wait(job)
+    assert not (emulator.home / "inputs" / job).exists()
     assert "params" not in client("GET", f"/jobs/{job}").json()
     assert client("GET", f"/jobs/{job}/results").status_code == 200
     assert client("GET", f"/jobs/{job}/results").status_code == 204
@@ -295,7 +296,7 @@ def test_a_limit_of_usage_is_told(emulator: Emulator, client: Client) -> None:
     assert usage["usage_limit_reached"] is False
     emulator.change(usage_limit_seconds=0)
     assert client("GET", "/instances/usage").json()["usage_limit_reached"] is True
-    assert client("POST", "/jobs", job_body()).status_code == 409
+    assert code(client("POST", "/jobs", job_body()), 409) == "conflict"
     assert client("GET", "/instance").json()["instance_limit_seconds"] == "0"
 
 

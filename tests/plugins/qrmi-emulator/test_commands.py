@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ import attrs
 import pytest
 import requests
 
+from qrmi_emulator import Emulator
 from qrmi_emulator.faults import JOB_FAULTS, REQUEST_FAULTS
 from qrmi_emulator.settings import EmulatorSettings
 
@@ -55,8 +57,8 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     finally:
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=20)
-    assert process.returncode == 128 + signal.SIGTERM
-    assert "Traceback" not in errors
+    assert process.returncode == 0
+    assert errors == ""
 
 
 def test_it_serves_and_lets_faults_happen(served: tuple[str, Path], tmp_path: Path) -> None:
@@ -82,6 +84,9 @@ def test_it_serves_and_lets_faults_happen(served: tuple[str, Path], tmp_path: Pa
     for wrong in (
         ("change", "plan", "gold"),
         ("fault", "fire"),
+        ("fault", "latency", "--delay", "nan"),
+        ("fault", "status", "--retry-after", "1\n2"),
+        ("change", "token-seconds", "NaN"),
         ("job", "nowhere", "cancel"),
         ("serve",),
     ):
@@ -101,6 +106,41 @@ def test_an_address_for_others_is_warned_of(tmp_path: Path) -> None:
     assert done.returncode not in (0, 70)
     assert "warning: 0.0.0.0 can be reached from other machines" in done.stderr
     assert "TYPE:ID" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--port", "99999", "port is more than 65535"),
+        ("--host", "nowhere.invalid", "cannot listen on nowhere.invalid"),
+        ("--host", "a..b", "cannot listen on a..b"),
+        ("--token-seconds", "nan", "token_seconds is not a finite number"),
+    ],
+)
+def test_what_cannot_be_served_is_a_usage_error(
+    tmp_path: Path, option: str, value: str, message: str
+) -> None:
+    done = qrmi(tmp_path, "serve", option, value)
+    assert done.returncode == 2
+    assert f"error: {message}" in done.stderr.splitlines()[-1]
+
+
+def test_an_unknown_fault_is_told_those_there_are(tmp_path: Path) -> None:
+    done = qrmi(tmp_path, "fault", "nope")
+    assert done.returncode == 2
+    assert done.stderr == (
+        "qrmi: error: there is no fault 'nope'; there are: "
+        f"{', '.join(REQUEST_FAULTS | JOB_FAULTS)}\n"
+    )
+
+
+def test_clients_of_every_address_are_pointed_to_the_host(tmp_path: Path) -> None:
+    with Emulator(host="0.0.0.0", state=tmp_path / "state") as running:
+        environment = running.config()["resources"][0]["environment"]
+        assert environment["QRMI_IBM_QCS_IAM_ENDPOINT"] == (
+            f"http://{socket.gethostname()}:{running.url.rpartition(':')[2]}"
+        )
+        assert running.info()["faults"] == []
 
 
 def test_the_readme_has_all_settings_and_faults() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from typing import Any
 
@@ -10,6 +12,18 @@ import requests
 from runtime_client import Client, job_body
 
 from qrmi_emulator import Emulator
+
+WRONG: dict[str, list[Any]] = {
+    "path": [5, None, "\ud800"],
+    "method": [5, ["GET"]],
+    "count": [0, -1, 1.5, "1", True],
+    "seconds": [-1, "1", math.nan, math.inf, 10**400, True],
+    "status": [200, 600, 500.0, "500", None, True],
+    "retry_after": [-1, math.nan, [1], "1\r\nX: y", "1\n", "é"],
+    "delay": [-0.1, None, "1", math.nan, math.inf],
+    "reason": [1, ["x"]],
+    "code": ["1", 1.5, -1, True],
+}
 
 
 def jobs_tagged(client: Client, tag: str) -> int:
@@ -98,6 +112,29 @@ def test_an_expired_token_stays_expired_and_a_new_one_is_good(
     assert client("GET", "/backends").status_code == 200
 
 
+def test_an_expired_token_is_not_that_of_a_request_without_one(
+    emulator: Emulator, client: Client
+) -> None:
+    emulator.fault("expired-token")
+    client.http.headers["Authorization"] = f"Bearer {client.token()['access_token']}"
+    assert client("GET", "/backends").status_code == 401
+    client.http.headers["Authorization"] = f"Bearer {client.token()['access_token']}"
+    assert client("GET", "/backends").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(400, "bad_request"), (405, "method_not_allowed"), (409, "bad_request"), (408, 9707)],
+)
+def test_only_a_passing_error_has_the_code_of_one(
+    emulator: Emulator, client: Client, status: int, code: int | str
+) -> None:
+    emulator.fault("status", status=status)
+    answer = client("GET", "/backends")
+    assert answer.status_code == status
+    assert answer.json()["errors"][0]["code"] == code
+
+
 def test_an_outage_ends(emulator: Emulator, client: Client) -> None:
     emulator.fault("outage", seconds=0.5)
     begun = time.monotonic()
@@ -175,12 +212,44 @@ def test_an_operator_ends_a_job(
 
 
 @pytest.mark.parametrize(
-    "values",
-    [{"kind": "fire"}, {"kind": "outage"}, {"kind": "status", "status": 200}, {"nothing": 1}],
+    ("values", "message"),
+    [
+        ({"kind": "fire"}, "there is no fault 'fire'; there are: latency, status, reset, "),
+        ({"kind": ["reset"]}, "there is no fault"),
+        ({}, "there is no fault"),
+        ({"kind": "reset", "nothing": 1}, "'nothing' is none of: kind, path, "),
+        ({"kind": "outage"}, "an outage needs seconds"),
+        *(
+            ({"kind": "status", name: value}, f"{name} is not ")
+            for name, values in WRONG.items()
+            for value in values
+        ),
+    ],
 )
-def test_what_is_no_fault_is_refused(emulator: Emulator, values: dict[str, Any]) -> None:
-    with pytest.raises(ValueError):
+def test_what_is_no_fault_is_refused(
+    emulator: Emulator, client: Client, values: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}.*$"):
         emulator.call("POST", "faults", values)
+    assert emulator.info()["faults"] == []
+    assert client("GET", "/versions").status_code == 200
+
+
+def test_what_is_not_json_is_refused(emulator: Emulator) -> None:
+    with pytest.raises(ValueError, match="JSON serializable"):
+        emulator.fault("reset", path=object())
+    for value in (math.nan, math.inf):
+        with pytest.raises(ValueError, match="token_seconds is not a finite number"):
+            emulator.change(token_seconds=value)
+        with pytest.raises(ValueError, match="token_seconds is not a finite number"):
+            Emulator(token_seconds=value)
+
+
+def test_faults_that_are_spent_are_not_listed(emulator: Emulator, client: Client) -> None:
+    emulator.fault("status", status=500)
+    assert len(emulator.info()["faults"]) == 1
+    assert client("GET", "/versions").status_code == 500
+    assert emulator.info()["faults"] == []
 
 
 def test_control_needs_its_key(emulator: Emulator, client: Client) -> None:

@@ -154,7 +154,8 @@ class _Gate:
             await send(message)
 
         at = time.time()
-        taken = self._faults.take(scope["method"], path)
+        authorization = Request(scope).headers.get("authorization", "")
+        taken = self._faults.take(scope["method"], path, authorization)
         try:
             for fault in taken:
                 if fault.kind == kinds.LATENCY:

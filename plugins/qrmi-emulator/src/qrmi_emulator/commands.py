@@ -94,10 +94,12 @@ def serve(
             content = running.config(pairs)
             if config_out:
                 config.write(config_out, content)
-            click.echo(f"listening on {running.url}")
-            for resource in content["resources"]:
-                click.echo(f"{resource['type']}:{resource['name']}")
-            threading.Event().wait()
+            # A signal is the normal end.
+            with contextlib.suppress(KeyboardInterrupt):
+                click.echo(f"listening on {running.url}")
+                for resource in content["resources"]:
+                    click.echo(f"{resource['type']}:{resource['name']}")
+                threading.Event().wait()
     except ValueError as error:
         raise InvalidInputError(str(error)) from error
     except (OSError, MissingExtra) as error:
@@ -124,9 +126,15 @@ def fault(kind: str, state: Path | None, **values: Any) -> None:
               expired-token outage
     Jobs:     job-queued job-failed job-too-long job-cancelled
     """
+    from qrmi_emulator.faults import Fault
+
     given = {name: value for name, value in values.items() if value is not None}
     if given.get("count") == 0:
         given["count"] = None
+    try:
+        Fault.from_mapping({"kind": kind, **given})
+    except ValueError as error:
+        raise InvalidInputError(str(error)) from error
     _call(state, "POST", "faults", {"kind": kind, **given})
 
 

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from qrmi_core.values import TaskStatus
-from qrmi_emulator.faults import LONG, QUEUED, Fault, Faults
+from qrmi_emulator.faults import FAILED, LONG, QUEUED, Fault, Faults
 from qrmi_emulator.state import State
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -52,7 +52,7 @@ def control_routes(
             {
                 "jobs": by_state,
                 "sessions": {"open": len(state.open_sessions), "all": len(state.sessions)},
-                "faults": [attrs.asdict(fault) for fault in faults.waiting],
+                "faults": [attrs.asdict(fault) for fault in faults.pending()],
                 "settings": attrs.asdict(state.settings),
             }
         )
@@ -85,8 +85,9 @@ def control_routes(
                 state.end(job, TaskStatus.Cancelled, "cancelled by the operator")
             case "fail":
                 values = await _document(request) if await request.body() else {}
-                reason, code = values.get("reason", "failed on demand"), values.get("code")
-                state.end(job, TaskStatus.Failed, reason, code=code)
+                fault = Fault.from_mapping({**values, "kind": FAILED})
+                reason = fault.reason or "failed on demand"
+                state.end(job, TaskStatus.Failed, reason, code=fault.code)
             case "too-long":
                 job.details["ran_too_long"] = True
                 state.end(job, TaskStatus.Cancelled, LONG)
@@ -110,7 +111,10 @@ def control_routes(
 
 
 async def _document(request: Request) -> dict[str, Any]:
-    document = json.loads(await request.body())
+    try:
+        document = json.loads(await request.body())
+    except (ValueError, RecursionError) as error:
+        raise ValueError("the body is not JSON") from error
     if not isinstance(document, dict):
         raise ValueError("not a JSON object")
     return document

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 import attrs
 
 from qrmi_core.values import TaskStatus
+from qrmi_emulator.settings import is_finite
 from qrmi_emulator.state import Job, State, may_start
 
 LATENCY, STATUS, RESET, RESET_AFTER = "latency", "status", "reset", "reset-after"
@@ -20,7 +22,7 @@ REQUEST_FAULTS: Final = {
     RESET_AFTER: "what was asked for is done, then the connection is reset",
     TRUNCATED: "the connection ends in the middle of the answer",
     MALFORMED: "the answer is not what its content type says",
-    EXPIRED: "the token of the request is no longer valid",
+    EXPIRED: "the token of the request is no longer valid; one without a token is not hit",
     OUTAGE: "every connection is reset, for `seconds`",
 }
 QUEUED, FAILED, TOO_LONG, CANCELLED = "job-queued", "job-failed", "job-too-long", "job-cancelled"
@@ -33,13 +35,49 @@ JOB_FAULTS: Final = {
 KINDS: Final = REQUEST_FAULTS | JOB_FAULTS
 LONG: Final = "it ran longer than its maximum execution time"
 _AT_ONCE_SECONDS = 0.5
+_SECONDS: Final = "a finite number of 0 or more"
 
 
-def _upper(method: str | None) -> str | None:
-    return method and method.upper()
+def _upper(method: Any) -> Any:
+    return method.upper() if isinstance(method, str) else method
 
 
-@attrs.define(kw_only=True)
+def _is_text(value: object) -> bool:
+    """Whether it is text that can be sent; half of a surrogate pair cannot."""
+    return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value)
+
+
+def _is_whole(value: object, least: float, most: float = math.inf) -> bool:
+    return type(value) is int and least <= value <= most
+
+
+def _is_time(value: object) -> bool:
+    return is_finite(value) and value >= 0  # type: ignore[operator]
+
+
+def _is_header(value: object) -> bool:
+    if not isinstance(value, str):
+        return _is_time(value)
+    return value.isascii() and value.isprintable() and value == value.strip()
+
+
+def _checked(test: Callable[[Any], bool], what: str, *, optional: bool = False) -> Any:
+    """A validator that says in plain words what a value is not."""
+
+    def check(_fault: object, field: attrs.Attribute[Any], value: object) -> None:
+        if not (optional and value is None) and not test(value):
+            raise ValueError(f"{field.name} is not {what}")
+
+    return check
+
+
+def _check_kind(_fault: object, _field: attrs.Attribute[Any], kind: object) -> None:
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise ValueError(f"there is no fault {kind!r:.60}; there are: {', '.join(KINDS)}")
+
+
+# What it is given is checked, not what it counts down.
+@attrs.define(kw_only=True, on_setattr=attrs.setters.NO_OP)
 class Fault:
     """A fault that waits for requests.
 
@@ -56,18 +94,33 @@ class Fault:
         code: See `JOB_FAULTS`.
     """
 
-    kind: str = attrs.field(validator=attrs.validators.in_(tuple(KINDS)))
-    path: str = "*"
-    method: str | None = attrs.field(default=None, converter=_upper)
-    count: int | None = 1
-    seconds: float | None = None
-    status: int = attrs.field(
-        default=503, validator=[attrs.validators.ge(400), attrs.validators.le(599)]
+    kind: str = attrs.field(validator=_check_kind)
+    path: str = attrs.field(default="*", validator=_checked(_is_text, "text"))
+    method: str | None = attrs.field(
+        default=None, converter=_upper, validator=_checked(_is_text, "text", optional=True)
     )
-    retry_after: float | str | None = None
-    delay: float = 1.0
-    reason: str | None = None
-    code: int | None = None
+    count: int | None = attrs.field(
+        default=1,
+        validator=_checked(lambda n: _is_whole(n, 1), "a whole number of 1 or more", optional=True),
+    )
+    seconds: float | None = attrs.field(
+        default=None, validator=_checked(_is_time, _SECONDS, optional=True)
+    )
+    status: int = attrs.field(
+        default=503,
+        validator=_checked(lambda n: _is_whole(n, 400, 599), "a whole number from 400 to 599"),
+    )
+    retry_after: float | str | None = attrs.field(
+        default=None, validator=_checked(_is_header, f"{_SECONDS}, or one line", optional=True)
+    )
+    delay: float = attrs.field(default=1.0, validator=_checked(_is_time, _SECONDS))
+    reason: str | None = attrs.field(
+        default=None, validator=_checked(_is_text, "text", optional=True)
+    )
+    code: int | None = attrs.field(
+        default=None,
+        validator=_checked(lambda n: _is_whole(n, 0), "a whole number of 0 or more", optional=True),
+    )
     until: float | None = attrs.field(default=None, init=False)
 
     @classmethod
@@ -77,10 +130,10 @@ class Fault:
         Raises:
             ValueError: The values are not those of a fault.
         """
-        try:
-            fault = cls(**values)
-        except TypeError as error:
-            raise ValueError(f"not a fault: {error}") from error
+        known = [field.name for field in attrs.fields(cls) if field.init]
+        if unknown := [name for name in values if name not in known]:
+            raise ValueError(f"{unknown[0]!r:.60} is none of: {', '.join(known)}")
+        fault = cls(**{"kind": None, **values})
         if fault.kind == OUTAGE:
             if fault.seconds is None:
                 raise ValueError("an outage needs seconds")
@@ -110,9 +163,20 @@ class Faults:
             fault.until = self._state.clock() + fault.seconds
         self.waiting.append(fault)
 
-    def take(self, method: str, path: str) -> list[Fault]:
+    def pending(self) -> list[Fault]:
+        """Those that can still hit a request; the others are forgotten."""
+        now = self._state.clock()
+        self.waiting = [
+            fault
+            for fault in self.waiting
+            if fault.count != 0 and (fault.until is None or now < fault.until)
+        ]
+        return self.waiting
+
+    def take(self, method: str, path: str, authorization: str) -> list[Fault]:
         """What hits a request: every delay, and at most one other."""
-        return self._take(method, path, of_jobs=False)
+        has_token = authorization.partition(" ")[0].lower() == "bearer"
+        return self._take(method, path, of_jobs=False, has_token=has_token)
 
     def take_for_job(self, job: Job, method: str, path: str) -> None:
         """Give a new job its fate, if a fault waits for it."""
@@ -120,15 +184,13 @@ class Faults:
             job.fate, job.fate_seconds = fault.kind, fault.seconds
             job.reason, job.code = fault.reason, fault.code
 
-    def _take(self, method: str, path: str, *, of_jobs: bool) -> list[Fault]:
-        now = self._state.clock()
-        self.waiting = [
-            fault
-            for fault in self.waiting
-            if fault.count != 0 and (fault.until is None or now < fault.until)
-        ]
+    def _take(
+        self, method: str, path: str, *, of_jobs: bool, has_token: bool = False
+    ) -> list[Fault]:
         taken: list[Fault] = []
-        for fault in self.waiting:
+        for fault in self.pending():
+            if fault.kind == EXPIRED and not has_token:
+                continue
             hits = fault.method in (None, method) and fnmatch.fnmatchcase(path, fault.path)
             if not hits or fault.is_of_jobs != of_jobs or fault.count == 0:
                 continue

@@ -154,7 +154,10 @@ class Runner:
     ) -> list[StoredTask]:
         """One exchange with the store, in its thread."""
         for job, path in new:
-            self._store.submit(job.id, job.resource, job.argument, path.read_bytes(), seed=job.seed)
+            # One that has ended meanwhile may have no input any more.
+            with contextlib.suppress(FileNotFoundError):
+                content = path.read_bytes()
+                self._store.submit(job.id, job.resource, job.argument, content, seed=job.seed)
         for task_id in stops:
             self._store.stop(task_id)
         # Where the system refuses another process, those that are there go on.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import json
 import secrets
 import shutil
@@ -98,16 +99,21 @@ class Control:
         """One exchange with the control endpoint.
 
         Raises:
-            ValueError: It refuses.
+            ValueError: It refuses, or the body cannot be sent.
             requests.ConnectionError: Nobody listens.
         """
+        try:
+            # NaN and the like are for the server to refuse, with the name of the value.
+            content = None if body is None else json.dumps(body)
+        except TypeError as error:
+            raise ValueError(str(error)) from error
         # Only loopback, and never through a proxy that the environment names.
         with requests.Session() as session:
             session.trust_env = False
             answer = session.request(
                 method,
                 f"{self.url}/control/{path}".rstrip("/"),
-                json=body,
+                data=content,
                 headers={"Authorization": f"Bearer {self._key}"},
                 timeout=30,
             )
@@ -149,6 +155,9 @@ class Emulator(Control):
             listener = stack.enter_context(self._listen())
             host, port = listener.getsockname()[:2]
             self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+            # Every address is none that a client on another machine could use.
+            is_any = ipaddress.ip_address(host).is_unspecified
+            self._client_url = f"http://{socket.gethostname()}:{port}" if is_any else self.url
             server = _Server(state, faults, self.faces, self._key)
             thread = threading.Thread(target=server.serve_on, args=(listener,), daemon=True)
             thread.start()
@@ -171,7 +180,7 @@ class Emulator(Control):
         Args:
             resources: Types and ids of resources further to one a vendor.
         """
-        return config.document(self.faces, self.url, resources)
+        return config.document(self.faces, self._client_url, resources)
 
     def settings_for(self, resource_type: str) -> dict[str, str]:
         """What a client of a type needs, without the resource's prefix.
@@ -181,7 +190,7 @@ class Emulator(Control):
         """
         for face in self.faces:
             if resource_type in face.types:
-                return face.environment(resource_type, self.url)
+                return face.environment(resource_type, self._client_url)
         raise ValueError(f"no vendor that is served has the type {resource_type!r}")
 
     def _served(self, state: State, faults: Faults) -> Iterator[Face]:
@@ -205,9 +214,10 @@ class Emulator(Control):
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 listener.bind((host, port))
-            except OSError as error:
+            except (OSError, UnicodeError) as error:
                 listener.close()
-                failure = error
+                reason = getattr(error, "strerror", None) or "this is not the name of a host"
+                failure = OSError(f"cannot listen on {host}, port {port}: {reason}")
             else:
                 return listener
         raise failure

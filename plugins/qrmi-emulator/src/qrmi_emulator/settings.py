@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
 from qrmi_local.settings import default_slots
+
+
+def is_finite(value: object) -> bool:
+    """Whether it is a number that a clock can count with."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def _check(_settings: object, field: attrs.Attribute[Any], value: object) -> None:
@@ -19,18 +30,36 @@ def _check(_settings: object, field: attrs.Attribute[Any], value: object) -> Non
         raise ValueError(f"{field.name} is not of type {kind.__name__}")
     if field.name == "plan" and value not in ("premium", "open"):
         raise ValueError("plan is neither premium nor open")
-    if isinstance(value, int | float) and value < least:
+    if not isinstance(value, int | float):
+        return
+    if not is_finite(value):
+        raise ValueError(f"{field.name} is not a finite number")
+    if value < least:
         raise ValueError(f"{field.name} is less than {least}")
+    if value > field.metadata["most"]:
+        raise ValueError(f"{field.name} is more than {field.metadata['most']}")
 
 
 def _option(
-    default: Any, help: str, *, type: type = float, least: float = 0, changeable: bool = False
+    default: Any,
+    help: str,
+    *,
+    type: type = float,
+    least: float = 0,
+    most: float = math.inf,
+    changeable: bool = False,
 ) -> Any:
     """A setting; `None` as the default means that there is no limit or nothing fixed."""
     return attrs.field(
         default=default,
         validator=_check,
-        metadata={"help": help, "type": type, "least": least, "changeable": changeable},
+        metadata={
+            "help": help,
+            "type": type,
+            "least": least,
+            "most": most,
+            "changeable": changeable,
+        },
     )
 
 
@@ -40,7 +69,10 @@ class EmulatorSettings:
 
     host: str = _option("127.0.0.1", "Address to listen on.", type=str)
     port: int = _option(
-        0, "Port to listen on; 0 for that of the last time, or any free one.", type=int
+        0,
+        "Port to listen on; 0 for that of the last time, or any free one.",
+        type=int,
+        most=65535,
     )
     slots: int = _option(
         attrs.Factory(default_slots),
@@ -49,7 +81,11 @@ class EmulatorSettings:
         least=1,
     )
     seed: int | None = _option(
-        None, "Seed for jobs that bring none of their own.", type=int, changeable=True
+        None,
+        "Seed for jobs that bring none of their own.",
+        type=int,
+        most=2**63 - 1,
+        changeable=True,
     )
     token_seconds: float = _option(
         3600.0, "How long an access token is valid.", least=1, changeable=True
@@ -87,7 +123,7 @@ class EmulatorSettings:
         }
         for name, value in values.items():
             if name not in fields:
-                raise ValueError(f"{name} is none of: {', '.join(fields)}")
+                raise ValueError(f"{name!r} is none of: {', '.join(fields)}")
             _check(self, fields[name], value)
         for name, value in values.items():
             setattr(self, name, value)

@@ -235,6 +235,8 @@ class State:
             session.busy_until = max(session.busy_until or 0.0, job.finished)
             self._save(session)
         self._save(job)
+        if job.details.get("private"):
+            self.input(job).unlink(missing_ok=True)
         self.on_end(job)
         self.on_work()
         return True

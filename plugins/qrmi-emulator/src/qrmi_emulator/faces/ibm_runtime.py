@@ -31,6 +31,7 @@ PLAN: Final = "emulator-plan"
 MAX_COST: Final = 10800
 RAN_TOO_LONG: Final = "Cancelled - Ran too long"
 _MAX_SESSION_SECONDS: Final = 28800
+_TEMPORARY: Final = (9707, "The service has a temporary problem.")
 _LARGE_BYTES: Final = 2**20
 _OPTIONS: Final = {
     *("default_shots", "dynamical_decoupling", "execution", "twirling", "simulator"),
@@ -80,9 +81,13 @@ class IbmRuntime(Face):
             401: (1201, "Invalid credentials."),
             403: (1200, "You are not authorized."),
             404: ("not_found", "Not found."),
+            405: ("method_not_allowed", "The method is not allowed."),
+            408: _TEMPORARY,
+            425: _TEMPORARY,
             429: (1202, "Too many requests."),
         }
-        code, message = known.get(status, (9707, "The service has a temporary problem."))
+        other = _TEMPORARY if status >= 500 else ("bad_request", "The request was refused.")
+        code, message = known.get(status, other)
         return _errors(code, message, "Try again later." if status >= 429 else None)
 
     def resources(self) -> Sequence[str]:
@@ -355,7 +360,7 @@ class IbmRuntime(Face):
             raise _invalid(str(error)) from error
         session = self._session_for(body.get("session_id"), backend)
         if self._limit_reached():
-            raise _refused(409, 1217, "The instance has reached its usage limit.")
+            raise _refused(409, "conflict", "The instance has reached its usage limit.")
         job = Job(
             face=self.name,
             resource=backend,
