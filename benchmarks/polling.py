@@ -39,14 +39,14 @@ class SimulatedResource:
         """The id."""
         return "simulated"
 
-    def look(self, tasks: Sequence[Task]) -> dict[Task, QrmiError]:
+    def look(self, tasks: Sequence[Task]) -> dict[Task, QrmiError | None]:
         """One status request for each task."""
         for task in tasks:
             self.calls += 1
             ended = self.clock() >= self.duration
             self.clock.advance(REQUEST_SECONDS)
             task.observe(Observation(TaskStatus.Completed if ended else TaskStatus.Running))
-        return {}
+        return dict.fromkeys(tasks)
 
 
 def ours(duration: float) -> tuple[int, float]:

@@ -183,24 +183,25 @@ class _Watch:
         for task in self.pending:
             if not task.state.final:
                 groups.setdefault(task.resource, []).append(task)
+        outcomes: dict[Task, QrmiError | None] = {}
         # Vendors that answer come first, so that one that hangs keeps nobody waiting twice.
         order = sorted(groups, key=lambda resource: self._slow[resource])
         for number, resource in enumerate(order):
             with within(
                 Deadline(self._share(resource, len(order) - number, len(order)), self._clock)
             ):
-                errors = resource.look(groups[resource])
-            if any(isinstance(error, TransportError) for error in errors.values()):
+                looks = resource.look(groups[resource])
+            if any(isinstance(error, TransportError) for error in looks.values()):
                 self._slow[resource] += 1
             else:
                 del self._slow[resource]
-            for task in groups[resource]:
-                self._note(task, errors.get(task))
+            outcomes |= looks
+        for task, error in outcomes.items():
+            self._note(task, error)
         ended = [task for task in self.pending if task.state.final]
-        failed = [task for task in self.pending if task in self._outages]
         rest = [task for task in self.pending if not task.state.final]
         # Those whose look failed come last: the others had no look if the vendor was out of reach.
-        self.pending = sorted(rest, key=failed.__contains__)
+        self.pending = sorted(rest, key=lambda task: outcomes.get(task) is not None)
         if self._fatal and not ended:
             raise self._fatal
         return ended

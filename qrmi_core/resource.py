@@ -398,14 +398,15 @@ class QuantumResource:
         with self._explained():
             return list(self._driver.task_list())
 
-    def look(self, tasks: Sequence[Task]) -> dict[Task, QrmiError]:
+    def look(self, tasks: Sequence[Task]) -> dict[Task, QrmiError | None]:
         """Look once at tasks of this resource, in one request where the driver can.
 
         Returns:
-            The looks that failed. If the vendor is out of reach, the rest is not looked at.
+            What each look came to: None, or the error. Tasks that are not in it were not looked
+            at, since the vendor was out of reach.
         """
         reports: Mapping[str, Observation] = {}
-        errors: dict[Task, QrmiError] = {}
+        outcomes: dict[Task, QrmiError | None] = {}
         if len(tasks) > 1 and self._driver.supports("task_statuses"):
             try:
                 with self._explained():
@@ -420,12 +421,13 @@ class QuantumResource:
                     if not isinstance(report, Observation):
                         raise TypeError(f"task_status must give an Observation, not {report!r}")
             except QrmiError as error:
-                errors[task] = error
+                outcomes[task] = error
                 if isinstance(error, TransportError):
                     break
             else:
                 task.observe(report)
-        return errors
+                outcomes[task] = None
+        return outcomes
 
     def result_pieces(self, task_id: str) -> Iterator[bytes]:
         """Read a result once, in pieces; see `Driver.task_result`."""

@@ -168,7 +168,8 @@ class Task:
             TaskNotFoundError: The vendor has no such task.
         """
         if not self.state.final:
-            for error in self.resource.look([self]).values():
+            error = self.resource.look([self])[self]
+            if error:
                 raise error
         status = self.state.status
         assert status is not None  # a look leaves a state or an error

@@ -863,7 +863,7 @@ def test_a_second_signal_during_the_submission_leaves_and_tells_the_tag(
     running = process("run", "slow:qpu", "input.json", **slow)
     wait_until(lambda: called("task_start"))
     running.send_signal(signal.SIGTERM)
-    time.sleep(0.3)
+    assert any("is waited for" in line for line in iter(running.stderr.readline, ""))
     running.send_signal(signal.SIGTERM)
     _, err = running.communicate(timeout=20)
     assert running.returncode == 143

@@ -162,6 +162,16 @@ def test_an_outage_does_not_end_a_wait_until_it_is_too_long(
     assert task.wait() is TaskStatus.Completed
 
 
+def test_an_outage_of_many_tasks_is_as_long_as_that_of_one() -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, 9000)
+    vendor.faults["task_status"] = [TransportError("connection refused") for _ in range(9999)]
+    qpu = resource(vendor, clock)
+    with pytest.raises(TransportError):
+        wait([qpu.run(PAYLOAD) for _ in range(3)])
+    assert 600 < clock() < 700
+
+
 def test_outages_are_counted_apart() -> None:
     clock = FakeClock()
     vendor = TimedVendor(clock, 3000)
