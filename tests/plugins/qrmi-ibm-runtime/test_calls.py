@@ -29,7 +29,7 @@ from qrmi_core import (
     TaskNotReadyError,
     TaskStatus,
 )
-from qrmi_ibm_runtime.driver import RuntimeDriver, _started
+from qrmi_ibm_runtime.driver import RuntimeDriver, _groups
 from qrmi_ibm_runtime.settings import RuntimeSettings
 
 IAM = "https://iam.example"
@@ -50,7 +50,7 @@ QUERY = {"limit": "200", "offset": "0", "sort": "DESC", "exclude_params": "true"
 @pytest.fixture
 def web() -> Iterator[responses.RequestsMock]:
     """The service, which answers only what a test expects, and where all headers must be there."""
-    _started.renew()  # ids of one test are those of another
+    _groups.clear()  # ids of one test are those of another
     with responses.RequestsMock(assert_all_requests_are_fired=False) as web:
         web.post(f"{IAM}/identity/token", json={"access_token": "tok-1", "expires_in": 3600})
         yield web

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import subprocess
-import sys
+import os
 import threading
 import time
 import tracemalloc
@@ -164,22 +163,66 @@ def test_tasks_of_several_objects_are_looked_at_together(service: IbmService, ma
     assert service.counted() == {"GET jobs": 1}
 
 
-def test_a_forked_process_has_a_tag_of_its_own() -> None:
-    script = """
-import os
-from qrmi_ibm_runtime import driver
-driver._started.ids.add("d1")
-print(driver._started.group, len(driver._started.ids), flush=True)
-if os.fork() == 0:
-    print(driver._started.group, len(driver._started.ids), flush=True)
-    os._exit(0)
-os.wait()
-"""
-    told = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert told[1::2] == ["1", "0"]
-    assert told[0] != told[2]
+@pytest.mark.parametrize(
+    ("waited_for", "requests"),
+    [
+        (slice(0, 150), 1),  # the oldest
+        (slice(0, 200), 1),
+        (slice(100, 300), 1),
+        (slice(249, 450), 2),  # the newest
+        (slice(0, 450), 3),
+        (slice(0, 450, 449), 2),  # the oldest and the newest: as many as a look at each would be
+    ],
+)
+def test_some_of_many_tasks_cost_no_more_than_their_own_number(
+    service: IbmService, make: Make, waited_for: slice, requests: int
+) -> None:
+    qpu = make(SESSION_MODE="job")
+    tasks = [qpu.run(sampler("endless")) for _ in range(450)][waited_for]
+    service.forget_requests()
+    wait(tasks, timeout=0)
+    assert {task.state.status for task in tasks} == {TaskStatus.Queued}
+    assert service.counted() == {"GET jobs": requests}
+
+
+def test_tasks_started_on_two_backends_in_turn_are_two_groups(
+    service: IbmService, make: Make
+) -> None:
+    fez, marrakesh = make(SESSION_MODE="job"), make("ibm_marrakesh", SESSION_MODE="job")
+    tasks = [qpu.run(sampler("endless")) for _ in range(200) for qpu in (fez, marrakesh)]
+    service.forget_requests()
+    wait(tasks, timeout=0)
+    assert service.counted() == {"GET jobs": 2}
+
+
+def test_deleted_jobs_and_lost_answers_move_no_task_out_of_sight(
+    service: IbmService, make: Make
+) -> None:
+    qpu = make(SESSION_MODE="job")
+    tasks = [qpu.run(sampler("endless")) for _ in range(300)]
+    for task in tasks[250:260]:
+        del service.jobs[task.id]
+    group = next(iter(service.jobs.values()))["tags"][1]
+    lost = {"backend": "ibm_fez", "program_id": "sampler", "params": "", "tags": ["x", group]}
+    for _ in range(5):
+        service.start(lost)
+    service.forget_requests()
+    wait(tasks[:150], timeout=0)
+    assert {task.state.status for task in tasks[:150]} == {TaskStatus.Queued}
+    assert service.counted() == {"GET jobs": 2}
+
+
+def test_a_forked_process_has_a_tag_of_its_own(service: IbmService, make: Make) -> None:
+    qpu = make(SESSION_MODE="job")
+    qpu.task_start(sampler())
+    child = os.fork()
+    if child == 0:
+        qpu.task_start(sampler())
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    qpu.task_start(sampler())
+    ours, forked, ours_again = (job["tags"][1] for job in service.jobs.values())
+    assert ours == ours_again != forked
 
 
 def test_many_tasks_end(service: IbmService, make: Make) -> None:

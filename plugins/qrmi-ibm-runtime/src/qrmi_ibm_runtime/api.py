@@ -170,22 +170,29 @@ class RuntimeApi:
         """The account's jobs on a backend, newest first; a request for each page that is read."""
         offset = 0
         while True:
-            page = self._object(
-                "/jobs",
-                backend=backend,
-                tags=tag,
-                limit=PAGE,
-                offset=offset,
-                sort="DESC",
-                exclude_params="true",
-            )
-            jobs, count = page.get("jobs"), page.get("count")
-            if not isinstance(jobs, list) or not all(isinstance(job, dict) for job in jobs):
-                raise InvalidResponseError("GET /jobs: the answer has no list of jobs")
+            jobs, count = self.page(backend, tag, offset)
             yield from jobs
             offset += len(jobs)
             if len(jobs) < PAGE or count == offset:
                 return
+
+    def page(
+        self, backend: str, tag: str | None, offset: int
+    ) -> tuple[list[dict[str, Any]], object]:
+        """One page of that list, from an offset on, and how many jobs the whole has, if told."""
+        page = self._object(
+            "/jobs",
+            backend=backend,
+            tags=tag,
+            limit=PAGE,
+            offset=offset,
+            sort="DESC",
+            exclude_params="true",
+        )
+        jobs = page.get("jobs")
+        if not isinstance(jobs, list) or not all(isinstance(job, dict) for job in jobs):
+            raise InvalidResponseError("GET /jobs: the answer has no list of jobs")
+        return jobs, page.get("count")
 
     def result(self, job_id: str) -> Iterator[bytes]:
         """The result in pieces; none at all where there is no result.
