@@ -8,8 +8,9 @@ import threading
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ibm_service import (
@@ -387,19 +388,43 @@ def test_a_result_that_breaks_off_is_read_again(
     assert task.result(0).value == RESULT.decode()
 
 
-def test_a_page_in_place_of_a_result_is_not_the_result(
+PAGE = status(200, b"<html>login</html>", Content_Type="text/html")
+
+
+@pytest.mark.parametrize("fault", [PAGE, status(200, b"\x00\xff\x00"), status(200, b"oops")])
+def test_a_page_in_place_of_a_result_is_asked_again(
+    service: IbmService, make: Make, fault: Fault
+) -> None:
+    task = make(SESSION_MODE="job").run(sampler())
+    task.wait(10)
+    service.fail("GET jobs/*/results", fault, fault)
+    assert task.result(0).value == RESULT.decode()
+
+
+def test_a_page_that_stays_in_place_of_a_result_is_one_error(
     service: IbmService, make: Make, tmp_path: Path
 ) -> None:
     task = make(SESSION_MODE="job").run(sampler())
     task.wait(10)
-    page = status(200, b"<html>login</html>")
-    service.fail("GET jobs/*/results", page, page)
     for read in (task.result, lambda _: task.save_result(tmp_path / "result.json", timeout=0)):
+        service.fail("GET jobs/*/results", *[PAGE] * 4)
         with pytest.raises(InvalidResponseError, match="not a result") as caught:
             read(0)
         assert caught.value.retryable
     assert not (tmp_path / "result.json").exists()
     assert task.result(0).value == RESULT.decode()
+
+
+def test_a_page_in_place_of_a_private_result_is_not_asked_again(
+    service: IbmService, make: Make
+) -> None:
+    task = make(SESSION_MODE="job", PRIVATE="true").run(sampler())
+    task.wait(10)
+    service.fail("GET jobs/*/results", PAGE)
+    service.forget_requests()
+    with pytest.raises(InvalidResponseError, match="not a result"):
+        task.result(0)
+    assert service.counted() == {"GET jobs/*/results": 1}
 
 
 def test_a_private_result_that_breaks_off_is_not_asked_for_again(
@@ -431,6 +456,7 @@ FAULTS: dict[str, Fault] = {
 OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
     "status": ("GET backends", lambda qpu, _id: qpu.status()),
     "target": ("GET backends/*/configuration", lambda qpu, _id: qpu.target()),
+    "target's second half": ("GET backends/*/properties", lambda qpu, _id: qpu.target()),
     "acquire": ("POST sessions", lambda qpu, _id: qpu.acquire(timeout=1)),
     "task_start": ("POST jobs", lambda qpu, _id: qpu.task_start(sampler(), timeout=1)),
     "task_status": ("GET jobs", lambda qpu, id: qpu.task_status(id)),
@@ -522,6 +548,48 @@ HARMLESS = {
     *((operation, "malformed") for operation in ("release", "cancelling release")),
     *((operation, "half") for operation in ("release", "cancelling release", "task_stop")),
 }
+
+
+ECHOES = {
+    "page": lambda code, text: status(
+        code, f"<html><b>{text}</b></html>".encode(), Content_Type="text/html"
+    ),
+    "text": lambda code, text: status(code, text.encode(), Content_Type="text/plain"),
+    "error": lambda code, text: error(code, 1208, f"bad: {text}", solution=text, more_info=text),
+}
+
+
+@pytest.mark.parametrize("code", [200, 400, 401, 403, 404, 409, 429, 500, 502, 503])
+@pytest.mark.parametrize("echo", ECHOES)
+def test_an_answer_that_echoes_credentials_shows_none(
+    service: IbmService, make: Make, echo: str, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    qpu = make(QRMI_HTTP_ATTEMPTS="2")
+    task_id = qpu.task_start(sampler())
+
+    def answer(handler: Any, proceed: Callable[[], None]) -> None:
+        sent = f"{handler.headers.get('Authorization')} apikey={service.key}"
+        ECHOES[echo](code, sent)(handler, proceed)
+
+    said = []
+    for request, call in OPERATIONS.values():
+        service.fail(request, *[answer] * 20)
+        try:
+            call(qpu, task_id)
+        except QrmiError as caught:
+            said += [f"{link} {link!r} {vars(link)}" for link in _chain(caught)]
+        service.fail(request)
+    assert said
+    said.append(caplog.text)
+    for secret in (service.key, *service.tokens):
+        assert not any(secret in text for text in said)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def test_an_outage_does_not_end_a_wait(service: IbmService, make: Make) -> None:
