@@ -215,6 +215,16 @@ def test_a_spent_limit_is_not_a_closed_session(
     assert (caught.value.vendor_code, caught.value.retryable) == ("1217", False)
 
 
+def test_a_session_that_the_service_does_not_know(web: responses.RequestsMock) -> None:
+    body = problem("not_found", "Session not found")
+    on(web, "POST", "/jobs", json=body, status=404)
+    with pytest.raises(NotAcquiredError, match="not know session s-1; acquire again") as caught:
+        start(driver(SESSION_ID="s-1"))
+    assert (caught.value.status_code, caught.value.vendor_code) == (404, "not_found")
+    with pytest.raises(ResourceNotFoundError):
+        start(driver())
+
+
 @pytest.mark.parametrize("code", [1217, 4001])
 def test_without_a_session_none_is_closed(web: responses.RequestsMock, code: int) -> None:
     on(web, "POST", "/jobs", json=problem(code), status=400)
@@ -566,6 +576,16 @@ def test_a_target_that_cannot_be_read_is_an_error(web: responses.RequestsMock) -
         "GET", f"{API}/backends/ibm_fez/configuration", body=b"<html>", content_type="text/html"
     )
     on(web, "GET", "/backends/ibm_fez/properties", json={})
+    with pytest.raises(InvalidResponseError):
+        driver().target()
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_page_in_place_of_the_properties_is_not_taken_for_none(
+    web: responses.RequestsMock, status: int
+) -> None:
+    on(web, "GET", "/backends/ibm_fez/configuration", json={})
+    on(web, "GET", "/backends/ibm_fez/properties", body="<html></html>", status=status)
     with pytest.raises(InvalidResponseError):
         driver().target()
 

@@ -136,6 +136,8 @@ def test_keys_that_the_program_does_not_know_are_named(
     ("program_id", "params"),
     [
         ("sampler", {"pubs": [], "options": None}),
+        ("sampler", {"pubs": [], "version": 2}),
+        ("noise-learner", {"circuits": [], "version": None}),
         ("sampler", _options(experimental={"anything": {"x": 1}}, simulator=None)),
         ("sampler", _options(execution={"rep_delay": "soon"}, twirling={"strategy": 5})),
         ("sampler", _options(simulator={"noise_model": {"__type__": "NoiseModel"}})),
@@ -168,6 +170,8 @@ def test_what_the_service_itself_decides_is_left_to_it(
         ('{"pubs": [], "options": 1}', "`options` must be"),
         ('{"pubs": [], "options": {"simulator": []}}', "`options.simulator` must be"),
         ("{}", "needs `pubs`"),
+        ('{"pubs": [], "version": 1}', "must be 2"),
+        ('{"pubs": [], "version": "2"}', "must be 2"),
         ('{"pubs": ' + "[" * 100_000 + "]" * 100_000 + "}", "not JSON"),
         ('{"parameters": {"pubs": []}, "program_id": "sampler"}', "`parameters` alone"),
     ],

@@ -229,6 +229,12 @@ class RuntimeDriver(Driver):
                 raise recast(error, ServiceError) from error
             error.message = f"session {session} is closed: {error.message}; acquire again"
             raise
+        except ResourceNotFoundError as error:
+            # 404 also means that the backend is unknown.
+            if session is None or "session" not in error.message.lower():
+                raise
+            advice = f"the service does not know session {session}; acquire again"
+            raise recast(error, NotAcquiredError, advice) from error
         self._group().add(task_id)
         return task_id
 

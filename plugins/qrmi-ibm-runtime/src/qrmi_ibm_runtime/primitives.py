@@ -169,6 +169,9 @@ def _check(program_id: str, content: bytes) -> None:
     if needed not in params:
         raise InvalidInputError(f"the input of {program_id} needs `{needed}`")
     _check_keys(program_id, params, versions[version].keys, "")
+    # It may be left out, and is then 2.
+    if "version" in params and msgspec.json.decode(params["version"]) not in (2, None):
+        raise InvalidInputError(f"the `version` of the input of {program_id} must be 2")
 
 
 def _version(params: Mapping[str, msgspec.Raw]) -> str | None:
