@@ -178,6 +178,7 @@ class State:
         self.jobs: dict[str, Job] = {}
         self.live: dict[str, Job] = {}
         self.running: dict[str, Job] = {}
+        self.fated: dict[str, Job] = {}
         self.sessions: dict[str, Session] = {}
         self.open_sessions: dict[str, Session] = {}
         self.conditions: dict[str, Condition] = {}
@@ -323,6 +324,7 @@ class State:
         job.finished = at or self.clock()
         del self.live[job.id]
         self.running.pop(job.id, None)
+        self.fated.pop(job.id, None)
         self._count(job)
         session = self.sessions.get(job.session or "")
         if session:
@@ -346,6 +348,12 @@ class State:
         """Keep what was changed in a record."""
         self._save(record)
         self.on_work()
+
+    def release(self, job: Job) -> None:
+        """Let a job have no fate any more."""
+        job.fate = None
+        self.fated.pop(job.id, None)
+        self.save(job)
 
     def pending(self, *, resource: str | None = None, session: str | None = None) -> list[Job]:
         """The jobs that have not ended, oldest first, of one resource or one session."""
@@ -437,6 +445,8 @@ class State:
             self._count(record)
         else:
             self.live[record.id] = record
+            if record.fate:
+                self.fated[record.id] = record
             if record.status is TaskStatus.Running:
                 self.running[record.id] = record
 
