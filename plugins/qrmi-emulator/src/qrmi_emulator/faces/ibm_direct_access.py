@@ -30,7 +30,7 @@ from qrmi_emulator.config import MARK
 from qrmi_emulator.faces import Face, Refused, ibm_backends as backends
 from qrmi_emulator.faces.ibm_iam import TOKEN_PATH, Iam, refusal as iam_refusal
 from qrmi_emulator.faults import Faults
-from qrmi_emulator.state import FINAL, Job, State
+from qrmi_emulator.state import FINAL, MAINTENANCE, OFFLINE, ONLINE, PAUSED, Job, State
 from qrmi_emulator.transfer import TransferError, download, upload
 from qrmi_local.engines import EngineError, MissingExtra, qiskit as engine
 
@@ -38,6 +38,7 @@ VERSIONS: Final = ("2025-08-01", "2025-08-15")
 RENSSELAER: Final = "ibm_rensselaer"
 # A device of the same kind, 127 qubits of an Eagle, of which there is a snapshot.
 _STANDS_FOR: Final = {RENSSELAER: "fake_sherbrooke"}
+_WORDS: Final = {ONLINE: "online", PAUSED: "paused", OFFLINE: "offline", MAINTENANCE: "offline"}
 _NEEDED: Final = ("flask", "flask_cors", "moto")
 _LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug")
 _AGENT: Final = "ibm-quantum-system"
@@ -214,13 +215,16 @@ class IbmDirectAccess(Face):
         return name
 
     def _backend_document(self, name: str) -> dict[str, Any]:
-        return {
+        condition = self.state.condition(name)
+        known: dict[str, Any] = {
             "name": name,
-            "status": "online",
-            "message": "available",
+            "status": _WORDS[condition.status],
+            "message": condition.reason or condition.status,
             "version": "1.0.0",
-            "locked": self._is_reserved(name),
         }
+        if condition.status == ONLINE:
+            known["locked"] = self._is_reserved(name)
+        return known
 
     def _is_reserved(self, backend: str) -> bool:
         reserved = self.state.settings.reserved
@@ -235,6 +239,10 @@ class IbmDirectAccess(Face):
         backend, name, program = body["backend"], body["id"], body["program_id"]
         if backend not in self.resources():
             raise _no_backend(backend, "field")
+        condition = self.state.condition(backend)
+        if condition.status != ONLINE:
+            message = f"The backend is not available: {condition.reason or condition.status}."
+            raise _refused(400, "1004", message, ("field", "backend"))
         if self._is_reserved(backend):
             message = "The backend is reserved, and the job is not one of the reservation."
             raise _refused(423, "1233", message, ("field", "backend"))
