@@ -192,6 +192,9 @@ class ObjectStore:
         elif found := _HEADER.fullmatch(request.headers.get("authorization", "")):
             credential, names, signature = found.groups()
             at = request.headers.get("x-amz-date", "")
+        elif "AWSAccessKeyId" in query or request.headers.get("authorization"):
+            message = "The authorization mechanism you have provided is not supported."
+            raise Denied(400, "InvalidRequest", f"{message} Please use {ALGORITHM}.")
         else:
             raise Denied(403, "AccessDenied", "Access Denied")
         scope = credential.split("/")
