@@ -54,7 +54,8 @@ def run(
 def published(emulator: Emulator, python: Path, kind: str, home: Path) -> dict[str, Any]:
     config = home / "qrmi_config.json"
     entries = emulator.config([(kind, NAME)])["resources"]
-    config.write_text(json.dumps({"resources": [e for e in entries if e["type"] == kind]}))
+    ours = [entry for entry in entries if (entry["type"], entry["name"]) == (kind, NAME)]
+    config.write_text(json.dumps({"resources": ours}))
     return run(python, "published.py", config, NAME, SEED, home=home)
 
 
@@ -95,6 +96,27 @@ def test_the_published_package_runs_every_operation(
     assert is_bell(found["counts"])
     assert is_bell(found["primitive"])
     assert found["ising"] == pytest.approx(1.0, abs=0.15)
+    counts[kind] = found["counts"]
+    assert len({json.dumps(each, sort_keys=True) for each in counts.values()}) == 1
+
+
+def test_the_published_package_runs_every_operation_of_a_system(
+    emulator: Emulator, peers: Path, tmp_path: Path, counts: dict[str, dict[str, int]]
+) -> None:
+    kind = "ibm-quantum-system"
+    found = published(emulator, peers, kind, tmp_path)
+    assert found["accessible"]
+    assert found["status"] == "ResourceStatusCode.Online"
+    assert NAME in found["discovered"]
+    assert found["least_busy"] == "ibm_rensselaer"
+    assert found["target"] == ["configuration", "properties"]
+    assert found["metadata"] == {"backend_name": NAME}
+    assert found["end"] == "TaskStatus.Completed"
+    assert found["stopped"] == "deleted"
+    assert is_bell(found["counts"])
+    assert is_bell(found["primitive"])
+    assert found["ising"] == pytest.approx(1.0, abs=0.15)
+    assert emulator.info()["jobs"]["Queued"] == emulator.info()["jobs"]["Running"] == 0
     counts[kind] = found["counts"]
     assert len({json.dumps(each, sort_keys=True) for each in counts.values()}) == 1
 
