@@ -81,6 +81,17 @@ except TaskNotFoundError:
 found["running_stopped"] = start(bell)
 qpu.task_stop(found["running_stopped"])
 
+params = {
+    "pubs": [[bell.partition("c[0]")[0].replace("bit[2] c;", ""), {"I" * 154 + "ZZ": 1.0}]],
+    "options": {"seed_estimator": int(seed), "default_precision": 0.02},
+    "support_qiskit": False,
+    "version": 2,
+}
+task = qpu.task_start(Payload.QiskitPrimitive(input=json.dumps(params), program_id="estimator"))
+wait(task)
+found["estimated"] = json.loads(qpu.task_result(task).value)["results"][0]["data"]["evs"]
+qpu.task_stop(task)
+
 backend = get_backend(qpu)
 circuit = QuantumCircuit(2)
 circuit.h(0)
