@@ -227,11 +227,12 @@ class _Api(_Handler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         named = path[1:] if path[0] == "v1" else path
         shown = [named[0], *("*" for _ in named[1:2]), *named[2:]]
-        if named[0] == "identity":
-            shown = ["token"]
-        else:
+        if named[0] != "identity":
             service.headers.append({k.lower(): v for k, v in self.headers.items()})
-        fault = service.note(f"{self.command} {'/'.join(shown)}")
+        line = "token" if named[0] == "identity" else f"{self.command} {'/'.join(shown)}"
+        if line == "POST jobs":
+            service.bodies.append(body)
+        fault = service.note(line)
 
         def proceed() -> None:
             if named[0] == "identity":
@@ -272,7 +273,6 @@ class _Api(_Handler):
                     simulator = {"backend_name": name, "simulator": name == "ibm_sim"}
                     self.answer(200, CONFIGURATION | simulator)
             case ["POST", "jobs"]:
-                service.bodies.append(body)
                 wanted = json.loads(body)
                 if wanted["backend"] not in {backend["name"] for backend in BACKENDS}:
                     self.refuse(404, "1216", "backend not found")
