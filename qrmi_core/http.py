@@ -68,7 +68,7 @@ __all__ = [
 
 _log = logging.getLogger(__name__)
 _Value = str | int | float | bool | None
-_Body = bytes | IO[bytes] | Iterable[bytes] | Mapping[str, str] | None
+_Body = bytes | memoryview | IO[bytes] | Iterable[bytes] | Mapping[str, str] | None
 
 USER_AGENT = f"qrmi-core/{__version__}"
 
