@@ -201,7 +201,7 @@ class _Known:
 
 
 def test_the_configuration_has_one_resource_and_those_named(tmp_path: Path) -> None:
-    with Emulator() as emulator:
+    with Emulator(["ibm-runtime"]) as emulator:
         home = emulator.home
         document = emulator.config([("qiskit-runtime-service", "fake_lagos")])
         with pytest.raises(ValueError, match="no resource"):
@@ -223,18 +223,18 @@ def test_the_configuration_has_one_resource_and_those_named(tmp_path: Path) -> N
 def test_the_configuration_file_is_written_over_by_the_same_state_alone(tmp_path: Path) -> None:
     path, state = tmp_path / "qrmi_config.json", tmp_path / "state"
     extra = [("qiskit-runtime-service", "fake_lagos")]
-    with Emulator(state=state) as emulator:
+    with Emulator(["ibm-runtime"], state=state) as emulator:
         first = emulator.write_config(path, extra)
     assert path.stat().st_mode & 0o777 == 0o600
     assert json.loads(path.read_text()) == first
-    with Emulator(state=state) as emulator:
+    with Emulator(["ibm-runtime"], state=state) as emulator:
         again = emulator.write_config(path)
         assert [entry["name"] for entry in again["resources"]] == ["fake_fez", "fake_lagos"]
         assert emulator.write_config(path, [])["resources"] == again["resources"][:1]
         assert emulator.write_config(path)["resources"] == again["resources"][:1]
         kept = path.read_text()
     with (
-        Emulator(state=tmp_path / "other") as other,
+        Emulator(["ibm-runtime"], state=tmp_path / "other") as other,
         pytest.raises(FileExistsError, match="not made by the emulator of this state"),
     ):
         other.write_config(path)
@@ -243,7 +243,10 @@ def test_the_configuration_file_is_written_over_by_the_same_state_alone(tmp_path
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     path = tmp_path / "nowhere" / "qrmi_config.json"
-    with Emulator() as emulator, pytest.raises(OSError, match=f"cannot write {path}: No such"):
+    with (
+        Emulator(["ibm-runtime"]) as emulator,
+        pytest.raises(OSError, match=f"cannot write {path}: No such"),
+    ):
         emulator.write_config(path)
 
 

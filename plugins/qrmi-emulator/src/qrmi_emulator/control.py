@@ -92,7 +92,7 @@ def control_routes(
         return JSONResponse({})
 
     async def act(request: Request) -> Response:
-        job = state.jobs.get(request.path_params["job"])
+        job = state.named(request.path_params["job"])
         if job is None:
             return JSONResponse({"error": "there is no such job"}, 404)
         match request.path_params["action"]:
@@ -122,7 +122,7 @@ def control_routes(
         Route("/control/resources/{resource}", guarded(set_condition), methods=["PUT"]),
         Route("/control/requests", guarded(list_requests), methods=["GET"]),
         Route("/control/requests", guarded(clear_requests), methods=["DELETE"]),
-        Route("/control/jobs/{job}/{action}", guarded(act), methods=["POST"]),
+        Route("/control/jobs/{job:path}/{action}", guarded(act), methods=["POST"]),
     ]
 
 

@@ -22,7 +22,7 @@ REQUEST_FAULTS: Final = {
     RESET_AFTER: "what was asked for is done, then the connection is reset",
     TRUNCATED: "the connection ends in the middle of the answer",
     MALFORMED: "the answer is not what its content type says",
-    EXPIRED: "the token of the request is no longer valid; one without a token is not hit",
+    EXPIRED: "the token or presigned URL of the request is no longer valid; others are not hit",
     OUTAGE: "every connection is reset, for `seconds`",
 }
 QUEUED, FAILED, TOO_LONG, CANCELLED = "job-queued", "job-failed", "job-too-long", "job-cancelled"
@@ -173,9 +173,14 @@ class Faults:
         ]
         return self.waiting
 
-    def take(self, method: str, path: str, authorization: str) -> list[Fault]:
-        """What hits a request: every delay, and at most one other."""
-        has_token = authorization.partition(" ")[0].lower() == "bearer"
+    def take(self, method: str, path: str, *, has_token: bool) -> list[Fault]:
+        """What hits a request: every delay, and at most one other.
+
+        Args:
+            method: Its method.
+            path: Its path.
+            has_token: Whether it comes with something that can expire.
+        """
         return self._take(method, path, of_jobs=False, has_token=has_token)
 
     def take_for_job(self, job: Job, method: str, path: str) -> None:

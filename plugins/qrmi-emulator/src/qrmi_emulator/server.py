@@ -227,13 +227,21 @@ class Emulator(Control):
         raise ValueError(f"no vendor that is served has the type {resource_type!r}")
 
     def _served(self, state: State, faults: Faults) -> Iterator[Face]:
+        missing: MissingExtra | None = None
+        served = False
         for name in self._vendors or FACES:
             try:
-                yield face_class(name)(state, faults)
-            except MissingExtra:
+                face = face_class(name)(state, faults)
+            except MissingExtra as error:
                 # Of all there are, those that can be are served.
-                if self._vendors or len(FACES) == 1:
+                if self._vendors:
                     raise
+                missing = missing or error
+            else:
+                yield face
+                served = True
+        if missing and not served:
+            raise missing
 
     def _former(self, name: str, default: Any) -> Any:
         """What was noted the last time."""

@@ -44,8 +44,10 @@ class Job:
 
     Attributes:
         id: 20 lower-case letters and digits.
+        name: What its API calls it: `id`, unless the client chooses.
         face: The vendor API that it came by.
-        resource: The id of the resource, as the simulators know it.
+        resource: The id of the resource.
+        simulator: That of the simulators, which stands for it; `resource` by default.
         argument: The primitive, or the number of runs; what the simulators need with the input.
         created: When it was submitted, seconds since the epoch, as are `started` and `finished`.
         seed: Seed if the input brings none.
@@ -57,12 +59,15 @@ class Job:
         code: The vendor's number for that.
         fate: What happens to it instead of an execution, see `faults.JOB_FAULTS`.
         fate_seconds: How long until then; None for a time that suits.
+        ready: Whether its input is there.
         details: What only the face knows.
     """
 
     id: str = attrs.Factory(lambda: "".join(secrets.choice(_ALPHABET) for _ in range(20)))
+    name: str = attrs.Factory(lambda self: self.id, takes_self=True)
     face: str
     resource: str
+    simulator: str = attrs.Factory(lambda self: self.resource, takes_self=True)
     argument: str
     created: float
     seed: int | None = None
@@ -76,6 +81,7 @@ class Job:
     finished: float | None = None
     fate: str | None = None
     fate_seconds: float | None = None
+    ready: bool = True
     details: dict[str, Any] = attrs.Factory(dict)
 
     @property
@@ -185,7 +191,7 @@ class State:
         self.used_seconds: dict[str, float] = {}
         self.submissions: deque[float] = deque()
         self.on_work: Callable[[], None] = lambda: None
-        self.on_end: Callable[[Job], None] = _nothing
+        self.on_end: list[Callable[[Job], None]] = []
         make_private(home)
         make_private(home / "inputs")
         lock = locks.take(home / "emulator.lock")
@@ -331,7 +337,8 @@ class State:
         self._save(job)
         if job.details.get("private"):
             self.input(job).unlink(missing_ok=True)
-        self.on_end(job)
+        for tell in self.on_end:
+            tell(job)
         self.on_work()
         return True
 
@@ -346,6 +353,13 @@ class State:
         """Keep what was changed in a record."""
         self._save(record)
         self.on_work()
+
+    def named(self, name: str) -> Job | None:
+        """A job by its name; the latest of those that have the same."""
+        found = self.jobs.get(name)
+        return found or next(
+            (job for job in reversed(self.jobs.values()) if job.name == name), None
+        )
 
     def pending(self, *, resource: str | None = None, session: str | None = None) -> list[Job]:
         """The jobs that have not ended, oldest first, of one resource or one session."""
@@ -467,10 +481,6 @@ def may_start(job: Job, holders: Mapping[str, Collection[str]]) -> bool:
 
 
 _USUAL: Final = Condition()
-
-
-def _nothing(_job: Job) -> None:
-    pass
 
 
 def _digest(authorization: str) -> str:
