@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import secrets
 import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 import time
@@ -14,6 +16,7 @@ import weakref
 from pathlib import Path
 from typing import Final
 
+from qrmi_emulator.state import write_private
 from qrmi_local.engines import MissingExtra
 
 SYSTEM_SOCKET: Final = "/run/munge/munge.socket.2"
@@ -44,27 +47,27 @@ class Munge:
     its own, with a key that nobody else has.
 
     Args:
+        home: Folder for the key and the like of its own munged; for the user alone.
         socket: The socket of munged.
 
     Raises:
         MissingExtra: MUNGE is not installed.
     """
 
-    def __init__(self, socket: str | None = None) -> None:
+    def __init__(self, home: Path, socket: str | None = None) -> None:
         command = shutil.which("unmunge", path=_PATH)
         if command is None:
             raise MissingExtra("there is no MUNGE; on Debian and Ubuntu: apt install munge")
         self._command = command
+        self._own: weakref.finalize[[subprocess.Popen[bytes], Path], Munge] | None = None
         if socket is None:
-            socket = SYSTEM_SOCKET if _answers(SYSTEM_SOCKET) else self._start()
+            socket = SYSTEM_SOCKET if _answers(SYSTEM_SOCKET) else self._start(home)
         self.socket = socket
 
     def close(self) -> None:
         """Stop the munged that is its own."""
         if self._own is not None:
             self._own()
-
-    _own: weakref.finalize[[subprocess.Popen[bytes], Path], Munge] | None = None
 
     def uid(self, credential: str) -> int:
         """The user who made a credential; one that was used before is as good as new.
@@ -90,23 +93,25 @@ class Munge:
             raise Undecoded(is_expired=done.returncode == _EXPIRED)
         return int(found[1])
 
-    def _start(self) -> str:
+    def _start(self, home: Path) -> str:
         daemon = shutil.which("munged", path=_PATH)
         if daemon is None:
             raise MissingExtra("there is no munged; on Debian and Ubuntu: apt install munge")
-        folder = Path(tempfile.mkdtemp(prefix="qrmi-munge-"))
-        # munged wants every user to reach the socket; the rest it makes for itself alone.
-        folder.chmod(0o711)
-        key = folder / "key"
-        key.touch(0o600)
-        key.write_bytes(secrets.token_bytes(128))
-        files = {name: folder / name for name in ("socket", "pid-file", "seed-file")}
-        log = folder / "log"
+        folder = _reachable(home)
+        socket = str(folder / "socket")
+        if _answers(socket):
+            # Of an emulator that was killed.
+            subprocess.run([daemon, "--stop", f"--socket={socket}"], check=False)
+        home.mkdir(mode=0o700, exist_ok=True)
+        key = home / "key"
+        if not key.exists():
+            write_private(key, secrets.token_hex(64))
+        log = home / "log"
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 [
-                    *(daemon, "--foreground", "--num-threads=2", f"--key-file={key}"),
-                    *(f"--{option}={path}" for option, path in files.items()),
+                    *(daemon, "--foreground", "--num-threads=2", f"--socket={socket}"),
+                    *(f"--{name}-file={home / name}" for name in ("key", "pid", "seed")),
                 ],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
@@ -114,13 +119,25 @@ class Munge:
             )
         self._own = weakref.finalize(self, _end, process, folder)
         deadline = time.monotonic() + _START_SECONDS
-        while not _answers(str(files["socket"])):
+        while not _answers(socket):
             if process.poll() is not None or time.monotonic() > deadline:
                 reason = " ".join(log.read_text(errors="replace").split()) or "it does not answer"
                 self._own()
                 raise MissingExtra(f"munged does not start: {reason[-300:]}")
             time.sleep(0.01)
-        return str(files["socket"])
+        return socket
+
+
+def _reachable(home: Path) -> Path:
+    """A folder for the socket, always the same, that every user can pass, as munged wants it."""
+    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"qrmi-munge-{os.geteuid()}-{digest}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise MissingExtra(f"munged cannot be started: {folder} is another user's")
+    folder.chmod(0o711)
+    return folder
 
 
 def _end(process: subprocess.Popen[bytes], folder: Path) -> None:

@@ -733,8 +733,10 @@ async def _json(request: Request) -> Any:
         if request.headers.get("content-encoding") == "gzip":
             decoder = zlib.decompressobj(31)
             content = decoder.decompress(content, _MOST_BODY_BYTES)
-            if not decoder.eof:
+            if decoder.unconsumed_tail:
                 raise _refused(413, "Payload too large")
+            if not decoder.eof:
+                raise _invalid("the body ends in the middle")
         return json.loads(content)
     except (ValueError, RecursionError, zlib.error) as error:
         raise _invalid("the body is not JSON") from error

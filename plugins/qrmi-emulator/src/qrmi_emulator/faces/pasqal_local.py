@@ -52,7 +52,7 @@ class PasqalLocal(Face):
         if self._simulator is None:
             raise MissingExtra(f"{self.name} needs Pulser: pip install 'qrmi-emulator[pasqal]'")
         try:
-            self._munge = Munge(state.settings.munge_socket)
+            self._munge = Munge(state.home / "munge", state.settings.munge_socket)
         except MissingExtra as error:
             raise MissingExtra(f"{self.name}: {error}") from error
         known = state.credentials(self.name, lambda: {"job": MARK + str(uuid.uuid4())})

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import warnings
 from collections.abc import Mapping, Sequence as Ordered
@@ -112,7 +113,7 @@ def from_ahs(program: Any, device_type: str) -> tuple[str, list[int]]:
     Raises:
         EngineError: It is not such a program, or more than one uniform driving field.
     """
-    from pulser import InterpolatedWaveform, Pulse, Register, Sequence
+    from pulser import Pulse, Register, Sequence
 
     sites, filling = _register(program)
     times, values = _drive(program)
@@ -131,12 +132,7 @@ def from_ahs(program: Any, device_type: str) -> tuple[str, list[int]]:
             end = times["amplitude"][-1]
             duration = max(1, round(end * 1e9 / period)) * period
             amplitude, detuning = (
-                InterpolatedWaveform(
-                    duration,
-                    [value / 1e6 for value in values[name]],
-                    times=[time / end for time in times[name]],
-                    interpolator="interp1d",
-                )
+                _waveform(times[name], [value / 1e6 for value in values[name]], duration)
                 for name in ("amplitude", "detuning")
             )
             sequence.add(Pulse(amplitude, detuning, values["phase"][0]), "global")
@@ -161,6 +157,19 @@ def _device(device_type: str) -> Any:
         return dataclasses.replace(AnalogDevice, name=device_type)
     # Atoms must interact as those of the QPUs do.
     return dataclasses.replace(MockDevice, rydberg_level=AnalogDevice.rydberg_level)
+
+
+def _waveform(times: Ordered[float], values: Ordered[float], duration: int) -> Any:
+    """What is linear between some values at some times, in a number of nanoseconds."""
+    from pulser.waveforms import CompositeWaveform, RampWaveform
+
+    at = [round(time / times[-1] * duration) for time in times]
+    ramps = [
+        RampWaveform(end - start, values[number], values[number + 1])
+        for number, (start, end) in enumerate(itertools.pairwise(at))
+        if end > start
+    ]
+    return ramps[0] if len(ramps) == 1 else CompositeWaveform(*ramps)
 
 
 def _register(program: Any) -> tuple[list[list[float]], list[bool]]:
