@@ -19,6 +19,9 @@ from qrmi_emulator import Emulator
 
 PASSWORD_REALM = "http://auth0.com/oauth/grant-type/password-realm"
 NOWHERE = "00000000-0000-4000-8000-000000000000"
+PARAMETRISED = json.dumps(
+    json.loads(pulses.sequence()) | {"variables": {"amplitude": {"type": "float", "value": [0.0]}}}
+)
 
 
 @pytest.fixture(scope="module")
@@ -229,7 +232,11 @@ def test_a_body_may_be_compressed(client: CloudClient) -> None:
         ({"sequence_builder": "nonsense"}, 422, "not JSON"),
         ({"sequence_builder": 3}, 422, "sequence_builder"),
         ({"sequence_builder": None}, 422, "sequence"),
-        ({"jobs": [{"runs": 1, "variables": {"a": 1}}]}, 422, "jobs[0]"),
+        ({"sequence_builder": PARAMETRISED}, 422, "variables"),
+        (
+            {"sequence_builder": PARAMETRISED, "jobs": [{"runs": 1, "variables": {"other": 1}}]},
+            *(422, "amplitude"),
+        ),
         ({"jobs": [{"runs": 1, "variables": 3}]}, 422, "variables"),
         ({"tags": "one"}, 422, "tags"),
         ({"open": "yes"}, 422, "open"),
