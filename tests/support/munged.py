@@ -20,13 +20,17 @@ MISSING = "" if MUNGED else "munged is not installed (Debian and Ubuntu: apt ins
 
 
 @contextmanager
-def munged() -> Iterator[Path]:
-    """Run a munged and give its socket, which every user of this machine can reach."""
+def munged(at: Path | None = None) -> Iterator[Path]:
+    """Run a munged and give its socket, which every user of this machine can reach.
+
+    Args:
+        at: The socket; one in a temporary folder by default.
+    """
     assert MUNGED, MISSING
     with tempfile.TemporaryDirectory(prefix="qrmi-munge-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        key, socket, log = folder / "key", folder / "socket", folder / "log"
+        key, socket, log = folder / "key", at or folder / "socket", folder / "log"
         key.touch(0o600)
         key.write_bytes(secrets.token_bytes(128))
         command = [

@@ -61,7 +61,7 @@ class Munge:
         self._command = command
         self._own: weakref.finalize[[subprocess.Popen[bytes], Path], Munge] | None = None
         if socket is None:
-            socket = SYSTEM_SOCKET if _answers(SYSTEM_SOCKET) else self._start(home)
+            socket = SYSTEM_SOCKET if answers(SYSTEM_SOCKET) else self._start(home)
         self.socket = socket
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class Munge:
             raise MissingExtra("there is no munged; on Debian and Ubuntu: apt install munge")
         folder = _reachable(home)
         socket = str(folder / "socket")
-        if _answers(socket):
+        if answers(socket):
             # Of an emulator that was killed.
             subprocess.run([daemon, "--stop", f"--socket={socket}"], check=False)
         home.mkdir(mode=0o700, exist_ok=True)
@@ -119,7 +119,7 @@ class Munge:
             )
         self._own = weakref.finalize(self, _end, process, folder)
         deadline = time.monotonic() + _START_SECONDS
-        while not _answers(socket):
+        while not answers(socket):
             if process.poll() is not None or time.monotonic() > deadline:
                 reason = " ".join(log.read_text(errors="replace").split()) or "it does not answer"
                 self._own()
@@ -146,7 +146,8 @@ def _end(process: subprocess.Popen[bytes], folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _answers(path: str) -> bool:
+def answers(path: str) -> bool:
+    """Whether somebody listens at a socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(path)
