@@ -108,8 +108,7 @@ def control_routes(
                 state.end(job, TaskStatus.Cancelled, LONG)
             case "release":
                 if job.fate in (QUEUED, HELD):
-                    job.fate = None
-                    state.save(job)
+                    state.release(job)
             case action:
                 raise ValueError(f"{action} is none of: cancel, fail, too-long, release")
         return JSONResponse({"status": job.status.name})

@@ -186,6 +186,7 @@ class State:
         self.jobs: dict[str, Job] = {}
         self.live: dict[str, Job] = {}
         self.running: dict[str, Job] = {}
+        self.fated: dict[str, Job] = {}
         self.sessions: dict[str, Session] = {}
         self.open_sessions: dict[str, Session] = {}
         self.conditions: dict[str, Condition] = {}
@@ -331,6 +332,7 @@ class State:
         job.finished = at or self.clock()
         del self.live[job.id]
         self.running.pop(job.id, None)
+        self.fated.pop(job.id, None)
         self._count(job)
         session = self.sessions.get(job.session or "")
         if session:
@@ -362,6 +364,12 @@ class State:
         return found or next(
             (job for job in reversed(self.jobs.values()) if job.name == name), None
         )
+
+    def release(self, job: Job) -> None:
+        """Let a job have no fate any more."""
+        job.fate = None
+        self.fated.pop(job.id, None)
+        self.save(job)
 
     def pending(self, *, resource: str | None = None, session: str | None = None) -> list[Job]:
         """The jobs that have not ended, oldest first, of one resource or one session."""
@@ -453,6 +461,8 @@ class State:
             self._count(record)
         else:
             self.live[record.id] = record
+            if record.fate:
+                self.fated[record.id] = record
             if record.status is TaskStatus.Running:
                 self.running[record.id] = record
 

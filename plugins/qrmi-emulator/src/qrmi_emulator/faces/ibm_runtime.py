@@ -63,7 +63,8 @@ class IbmRuntime(Face):
 
     def __init__(self, state: State, faults: Faults) -> None:
         super().__init__(state, faults)
-        if not engine.resources():
+        self._resources = [resource.resource_id for resource in engine.resources()]
+        if not self._resources:
             raise MissingExtra(f"{self.name} needs Qiskit: pip install 'qrmi-emulator[ibm]'")
         self._iam = Iam(state)
         instance = state.credentials(self.name, lambda: {"instance": str(uuid.uuid4())})["instance"]
@@ -91,7 +92,7 @@ class IbmRuntime(Face):
         return _errors(code, message, "Try again later." if status >= 429 else None)
 
     def resources(self) -> Sequence[str]:
-        return [resource.resource_id for resource in engine.resources()]
+        return self._resources
 
     def environment(self, resource_type: str, url: str) -> dict[str, str]:
         prefix = "QRMI_IBM_QCS_" if resource_type == self.types[0] else "QRMI_IBM_QRS_"
