@@ -100,7 +100,7 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(METADATA)
 	@$(call new_venv,$(VENV))
 	@$(VENV)/bin/python $(INSTALL) -r requirements-dev.txt
 	@$(VENV)/bin/python $(INSTALL) --no-build-isolation -e . -e 'plugins/qrmi-local[all]' \
-	    -e plugins/qrmi-ibm-common -e plugins/qrmi-ibm-runtime -e plugins/qrmi-pasqal \
+	    -e plugins/qrmi-ibm-common -e plugins/qrmi-ibm-da -e plugins/qrmi-ibm-runtime -e plugins/qrmi-pasqal \
 	    -e 'plugins/qrmi-emulator[all]' -e $(EXAMPLE)
 	@touch $@
 
@@ -132,8 +132,8 @@ $(SMOKE_VENV)/.ready: $(WHEELS)/.ready
 	@echo 'preparing a clean environment with the wheels'
 	@$(call new_venv,$(SMOKE_VENV))
 	@$(SMOKE_VENV)/bin/python $(INSTALL) $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl \
-	    $(WHEELS)/qrmi_ibm_common-*.whl $(WHEELS)/qrmi_ibm_runtime-*.whl $(WHEELS)/qrmi_pasqal-*.whl \
-	    $(WHEELS)/qrmi_emulator-*.whl
+	    $(WHEELS)/qrmi_ibm_common-*.whl $(WHEELS)/qrmi_ibm_da-*.whl \
+	    $(WHEELS)/qrmi_ibm_runtime-*.whl $(WHEELS)/qrmi_pasqal-*.whl $(WHEELS)/qrmi_emulator-*.whl
 	@touch $@
 
 # The published clients that ours and the emulator are compared with, as published.
@@ -156,11 +156,11 @@ constraints:
 	@$(call new_venv,$(WORK)/constraints)
 	@$(WORK)/constraints/bin/python $(PIP) install -qq --prefer-binary \
 	    -r requirements-dev.txt . './plugins/qrmi-local[all]' ./plugins/qrmi-ibm-common \
-	    ./plugins/qrmi-ibm-runtime ./plugins/qrmi-pasqal './plugins/qrmi-emulator[all]' \
-	    './$(EXAMPLE)[test]'
+	    ./plugins/qrmi-ibm-da ./plugins/qrmi-ibm-runtime ./plugins/qrmi-pasqal \
+	    './plugins/qrmi-emulator[all]' './$(EXAMPLE)[test]'
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
 	    $(WORK)/constraints/bin/python $(PIP) freeze --all --exclude pip --exclude qrmi-core \
-	        --exclude qrmi-local --exclude qrmi-ibm-common --exclude qrmi-ibm-runtime \
+	        --exclude qrmi-local --exclude qrmi-ibm-common --exclude qrmi-ibm-da --exclude qrmi-ibm-runtime \
 	        --exclude qrmi-pasqal --exclude qrmi-emulator --exclude qrmi-example; } > $(WORK)/constraints.txt
 	@mv $(WORK)/constraints.txt constraints.txt
 	@rm -rf $(WORK)/constraints

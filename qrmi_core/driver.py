@@ -103,7 +103,8 @@ class Driver(abc.ABC):
         A task that has ended already is not an error.
 
         Raises:
-            TaskNotFoundError: The vendor has no such task.
+            TaskNotFoundError: The vendor has no such task. Where stopping deletes the task, that
+                is one that was stopped before, and no error.
         """
 
     @abc.abstractmethod
@@ -112,6 +113,16 @@ class Driver(abc.ABC):
 
     def close(self) -> None:  # noqa: B027 - most drivers have something to close, none must
         """Close connections. The driver can be used again afterwards."""
+
+    def give_up(self, submission: str) -> None:  # noqa: B027 - most drivers left nothing behind
+        """Told that a submission ended without a task, and will not be repeated.
+
+        For a driver that prepares something at the vendor before it submits, such as an upload, and
+        keeps it while `task_start` is repeated. Raises nothing, and takes seconds at most.
+
+        Args:
+            submission: The tag that `task_start` had.
+        """
 
     def metadata(self) -> Mapping[str, str]:
         """Facts about the resource that need no request, and no secrets."""

@@ -329,7 +329,11 @@ class QuantumResource:
             try:
                 task_id = self._until_free(lambda _left: submission.send(), timeout)
             except ResourceBusyError as busy:
-                raise submission.gave_up(busy) from busy.__cause__
+                submission.give_up()
+                raise submission.busy(busy) from busy.__cause__
+            except BaseException:
+                submission.give_up()
+                raise
         _log.info("task %s started on %s", task_id, self._id)
         return task_id
 
@@ -363,7 +367,7 @@ class QuantumResource:
         is deleted is said by the vendor's plugin.
 
         Raises:
-            TaskNotFoundError: The vendor has no such task.
+            TaskNotFoundError: The vendor has no such task; not where stopping deletes it.
         """
         task_id = self.task(task_id).id
         with self._explained(task_id):

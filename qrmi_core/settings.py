@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -14,6 +15,8 @@ from qrmi_core.errors import ConfigError, EnvVarNotSetError
 
 if TYPE_CHECKING:
     from qrmi_core.http import HttpPolicy
+
+_log = logging.getLogger(__name__)
 
 _KEY = "qrmi_setting"
 SettingsT = TypeVar("SettingsT", bound="Settings")
@@ -247,6 +250,9 @@ def _read(
                 missing.append(" or ".join(prefix + name for name in declaration.names))
             continue
         key, text = found
+        older = [other for other in keys if other != key and source.get(other)]
+        if older:
+            _log.info("%s is used, and not %s, which is set too", key, ", ".join(older))
         try:
             converter = field.metadata["converter"]
             values[field.name] = converter(text) if converter else text

@@ -29,6 +29,8 @@ PAUSES_SECONDS = (0.5, 1.0, 2.0)
 """The pauses before the second and each further attempt."""
 SEARCH_SECONDS = 30.0
 """What a search may take in all where the caller's time is spent: losing a task is worse."""
+GIVE_UP_SECONDS = 5.0
+"""What a driver may take to remove what a submission without a task has left behind."""
 CLOCK_SKEW = datetime.timedelta(minutes=5)
 """How far the vendor's clock may be from ours when tasks are named as candidates."""
 PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit)
@@ -77,9 +79,19 @@ class Submission:
             interrupt.add_note(f"the task may have been submitted; its tag is {self._tag}")
             raise
 
-    def gave_up(self, busy: ResourceBusyError) -> QrmiError:
+    def busy(self, busy: ResourceBusyError) -> QrmiError:
         """The error for a vendor that stayed busy: after a lost answer that settles nothing."""
         return self._uncertain(busy) if self._lost else busy
+
+    def give_up(self) -> None:
+        """Tell the driver that there will be no task, and no further attempt."""
+        try:
+            with within(Deadline(GIVE_UP_SECONDS)):
+                self._driver.give_up(self._tag)
+        except PASSING:
+            raise
+        except BaseException:
+            _log.exception("the driver could not give up submission %s", self._tag)
 
     def _send(self) -> str:
         for attempt in range(ATTEMPTS):

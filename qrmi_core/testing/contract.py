@@ -51,12 +51,14 @@ class DriverContract:
         timeout_seconds: How long a small task may take.
         secrets: Credentials of the resource, which must not appear in any log or repr.
         type_strings: The resource types whose entry points must lead to this driver.
+        stop_deletes: Whether stopping deletes a task, so that an unknown one was stopped before.
     """
 
     unknown_task_id: ClassVar[str] = "00000000-0000-0000-0000-000000000000"
     timeout_seconds: ClassVar[float] = 60.0
     secrets: ClassVar[tuple[str, ...]] = ()
     type_strings: ClassVar[tuple[str, ...]] = ()
+    stop_deletes: ClassVar[bool] = False
 
     def resource(self) -> QuantumResource:
         """A new object for the resource under test; each call gives one for the same vendor."""
@@ -123,7 +125,15 @@ class DriverContract:
         assert len({task.id for task in tasks}) == 3
 
     def test_an_unknown_task_is_an_error_that_names_it(self, qpu: QuantumResource) -> None:
-        for call in (qpu.task_status, qpu.task_stop, lambda id: qpu.task_result(id, timeout=0)):
+        calls: list[Callable[[str], object]] = [
+            qpu.task_status,
+            lambda id: qpu.task_result(id, timeout=0),
+        ]
+        if self.stop_deletes:
+            qpu.task_stop(self.unknown_task_id)
+        else:
+            calls.append(qpu.task_stop)
+        for call in calls:
             with pytest.raises(TaskNotFoundError) as caught:
                 call(self.unknown_task_id)
             assert caught.value.task_id == self.unknown_task_id

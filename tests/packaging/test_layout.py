@@ -30,6 +30,7 @@ TESTING_ONLY = {"pytest"}
 # import package -> sibling packages it may import; the design names each.
 ALLOWED_SIBLINGS: dict[str, set[str]] = {
     "qrmi_emulator": {"qrmi_local"},
+    "qrmi_ibm_da": {"qrmi_ibm_common"},
     "qrmi_ibm_runtime": {"qrmi_ibm_common"},
 }
 

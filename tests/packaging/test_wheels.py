@@ -53,6 +53,16 @@ DISTRIBUTIONS = [
     ),
     Distribution("qrmi-ibm-common", ROOT / "plugins/qrmi-ibm-common", {}),
     Distribution(
+        "qrmi-ibm-da",
+        ROOT / "plugins/qrmi-ibm-da",
+        {
+            "qrmi.drivers": {
+                "direct-access": "qrmi_ibm_da.driver:SystemDriver",
+                "ibm-quantum-system": "qrmi_ibm_da.driver:SystemDriver",
+            }
+        },
+    ),
+    Distribution(
         "qrmi-ibm-runtime",
         ROOT / "plugins/qrmi-ibm-runtime",
         {

@@ -25,7 +25,7 @@ c[1] = measure $1;
 """
 SEED = "7"
 NAME = "fake_fez"
-OURS = ["ibm-quantum-compute-service"]
+OURS = ["ibm-quantum-compute-service", "ibm-quantum-system"]
 
 
 def published(emulator: Emulator, python: Path, kind: str, home: Path) -> dict[str, Any]:

@@ -1,6 +1,30 @@
-"""What the plugins for IBM's services share: IAM authentication and error bodies."""
+"""What the plugins for IBM's services share: authentication, error bodies, answers, settings."""
 
+from qrmi_ibm_common.answers import (
+    is_number,
+    job_path,
+    member,
+    segment,
+    target_of,
+    to_count,
+    to_object,
+    to_text,
+    to_time,
+)
 from qrmi_ibm_common.client import ibm_client
 from qrmi_ibm_common.errors import describe, recast
 
-__all__ = ["describe", "ibm_client", "recast"]
+__all__ = [
+    "describe",
+    "ibm_client",
+    "is_number",
+    "job_path",
+    "member",
+    "recast",
+    "segment",
+    "target_of",
+    "to_count",
+    "to_object",
+    "to_text",
+    "to_time",
+]

@@ -22,12 +22,14 @@ def describe(response: Response, error: QrmiError) -> None:
 
     A body in none of these forms leaves the error as it is::
 
-        {"errors": [{"code", "message", "solution", "more_info", ...}, ...], "trace"}
+        {"errors": [{"code", "message", "solution", "more_info", ...}, ...],
+         "trace", "correlation_id"}
         {"error": {"code", "message", ...}}      {"code", "message", ...}
         {"errorCode", "errorMessage", "errorDetails", "context": {"requestId"}}
 
-    Codes may be numbers or strings. What asks for an answer of IBM's support, the trace or IAM's
-    request id, becomes `request_id`; the first problem's further members become `details`.
+    Codes may be numbers or strings. What asks for an answer of IBM's support, the trace, the
+    correlation id or IAM's request id, becomes `request_id`; the first problem's further members
+    become `details`.
 
     Args:
         response: The answer.
@@ -48,12 +50,10 @@ def describe(response: Response, error: QrmiError) -> None:
     error.vendor_code = _first(first, _CODES) or error.vendor_code
     error.details = {name: text for name in _DETAILS if (text := _text(first.get(name)))}
     context = body.get("context")
-    trace = _text(body.get("trace"))
-    if trace:
-        error.details["trace"] = trace
-    error.request_id = (
-        trace or _text(context.get("requestId") if isinstance(context, Mapping) else None) or None
-    )
+    ids = {name: text for name in ("trace", "correlation_id") if (text := _text(body.get(name)))}
+    error.details |= ids
+    iam = _text(context.get("requestId") if isinstance(context, Mapping) else None)
+    error.request_id = next(iter(ids.values()), iam) or None
 
 
 def recast(error: QrmiError, kind: type[_ErrorT], advice: str = "") -> _ErrorT:

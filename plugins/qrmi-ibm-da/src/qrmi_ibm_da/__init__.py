@@ -1,0 +1,1 @@
+"""Quantum computers on premises, through the IBM Quantum System API, formerly Direct Access."""

@@ -1,0 +1,396 @@
+"""The driver: what the core asks, in the service's words."""
+
+from __future__ import annotations
+
+import datetime
+import itertools
+import logging
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+
+from qrmi_core.deadline import Deadline, current, within
+from qrmi_core.discovery import conditions
+from qrmi_core.driver import Driver
+from qrmi_core.errors import (
+    AuthenticationFailedError,
+    ConfigError,
+    InvalidResponseError,
+    QrmiError,
+    ResourceBusyError,
+    ServiceError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotFoundError,
+    TaskNotReadyError,
+)
+from qrmi_core.payload import Payload, QiskitPrimitive
+from qrmi_core.settings import Settings
+from qrmi_core.values import (
+    Observation,
+    ResourceCapacity,
+    ResourceInfo,
+    ResourceStatus,
+    ResourceStatusCode,
+    TaskInfo,
+    TaskStatus,
+    TaskUsage,
+)
+from qrmi_ibm_common import is_number, member, target_of, to_count, to_text, to_time
+from qrmi_ibm_common.primitives import read_input
+from qrmi_ibm_da.api import DUPLICATE, SystemApi
+from qrmi_ibm_da.settings import SystemSettings
+from qrmi_ibm_da.storage import NO_ACCESS, NO_OBJECT, Store
+
+_log = logging.getLogger(__name__)
+
+_PROGRAMS = ("sampler", "estimator", "executor")
+_STATES = {
+    "running": TaskStatus.Running,
+    "completed": TaskStatus.Completed,
+    "failed": TaskStatus.Failed,
+    "cancelled": TaskStatus.Cancelled,
+}
+_AVAILABILITY = {"online": ResourceStatusCode.Online, "offline": ResourceStatusCode.Offline}
+"""The service's words for the states of a backend; any other is a pause."""
+_CLEANUP_SECONDS = 5.0
+_LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+
+
+class SystemDriver(Driver):
+    """A backend of a quantum computer on premises.
+
+    A task is a job whose id is made of the submission's tag, and three objects in a bucket, named
+    after it. An input stays there while its submission is repeated, and is removed when that was
+    refused.
+    """
+
+    settings_class = SystemSettings
+    payloads = (QiskitPrimitive,)
+    client_chooses_id = True
+
+    def __init__(self, resource_id: str, resource_type: str, settings: Settings) -> None:
+        super().__init__(resource_id, resource_type, settings)
+        assert isinstance(settings, SystemSettings)
+        self._settings = settings
+        self._api = SystemApi(settings)
+        stored = not settings.missing_for_store()
+        self._bucket = Store(settings, self._api.http) if stored else None
+        # Submissions whose input is in the bucket, and whether the job may be there too.
+        self._unsettled: dict[str, bool] = {}
+        # What was cancelled here and is gone from the service.
+        self._cancelled: set[str] = set()
+
+    @property
+    def _store(self) -> Store:
+        if self._bucket is None:
+            raise ConfigError(
+                "inputs, results and logs travel through an S3 store, which is not set: missing "
+                + ", ".join(self._settings.missing_for_store())
+            )
+        return self._bucket
+
+    def close(self) -> None:
+        self._api.close()
+
+    # The resource
+
+    def status(self) -> ResourceStatus:
+        backend = self._api.backend(self.resource_id)
+        lanes = self._api.lanes(self.resource_id)
+        taken = sum(job.get("backend") == self.resource_id for job in self._api.jobs())
+        total = to_count(member(lanes or {}, "hpc_workload_manager").get("lanes"))
+        return ResourceStatus(
+            _availability(backend),
+            status_reason=to_text(backend.get("message")),
+            busy=backend.get("locked") is True,
+            capacity=None if total is None else ResourceCapacity(max(total - taken, 0), total),
+        )
+
+    def target(self) -> bytes:
+        return target_of(
+            self._api.configuration(self.resource_id), self._api.properties(self.resource_id)
+        )
+
+    @classmethod
+    def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
+        assert isinstance(settings, SystemSettings)
+        # The list of backends tells only these, the configurations the rest, a request each.
+        first = conditions({key: filters[key] for key in ("name", "status") if key in filters})
+        api = SystemApi(settings)
+        try:
+            listed = [
+                ResourceInfo(name, status=_availability(backend))
+                for backend in api.backends()
+                if (name := to_text(backend.get("name")))
+            ]
+            return [_described(api, info) for info in listed if all(it(info) for it in first)]
+        finally:
+            api.close()
+
+    # Tasks
+
+    def task_start(
+        self,
+        payload: Payload,
+        *,
+        submission: str,
+        acquisition: str | None,  # noqa: ARG002
+    ) -> str:
+        assert isinstance(payload, QiskitPrimitive)
+        task_id = str(uuid.UUID(submission))
+        url_seconds = self._settings.url_seconds()
+        program_id, content = read_input(payload, programs=_PROGRAMS)
+        doubtful = self._unsettled.get(submission)
+        if doubtful is None:
+            self._store.put(_input(task_id), content)
+        del content  # may be large, and is not needed while the service is at work
+        self._unsettled[submission] = True  # until the answer is there
+
+        def document() -> dict[str, Any]:
+            return self._document(task_id, program_id, url_seconds)
+
+        try:
+            self._api.start(document)
+        except QrmiError as error:
+            if error.uncertain:
+                raise
+            if error.vendor_code == DUPLICATE:
+                # Nobody else can have chosen the id: an earlier attempt was successful.
+                _log.info("task %s was submitted before", task_id)
+            elif doubtful:
+                # The refusal may be due to the job itself, which has taken the last lane.
+                if not self._exists(task_id):
+                    raise
+                _log.warning("task %s was submitted by an attempt without an answer", task_id)
+            else:
+                self._unsettled[submission] = False
+                if not isinstance(error, ResourceBusyError):
+                    self.give_up(submission)
+                raise
+        self._unsettled.pop(submission, None)
+        return task_id
+
+    def give_up(self, submission: str) -> None:
+        # Where a job may be there after all, it needs its input.
+        if self._unsettled.pop(submission, True):
+            return
+        key = _input(str(uuid.UUID(submission)))
+        try:
+            with within(Deadline(_CLEANUP_SECONDS)):
+                self._store.delete(key)
+        except QrmiError as error:
+            _log.warning("%s, whose task was refused, is still in the bucket: %s", key, error)
+
+    def _document(self, task_id: str, program_id: str, url_seconds: int) -> dict[str, Any]:
+        """The description of a job, with URLs signed now."""
+
+        def shared(method: str, key: str) -> dict[str, str]:
+            url = self._store.service_url(method, key, url_seconds)
+            return {"type": "s3_compatible", "presigned_url": url}
+
+        return {
+            "id": task_id,
+            "backend": self.resource_id,
+            "program_id": program_id,
+            "log_level": self._settings.log_level,
+            "timeout_secs": self._settings.task_seconds(),
+            "storage": {
+                "input": shared("GET", _input(task_id)),
+                "results": shared("PUT", _results(task_id)),
+                "logs": shared("PUT", _logs(task_id)),
+            },
+        }
+
+    def _exists(self, task_id: str) -> bool:
+        try:
+            self._api.job(task_id)
+        except TaskNotFoundError:
+            return False
+        except QrmiError as error:
+            error.uncertain = True
+            raise
+        return True
+
+    def task_status(self, task_id: str) -> Observation:
+        try:
+            return _observation(self._api.job(task_id))
+        except TaskNotFoundError:
+            if task_id in self._cancelled:
+                return _CANCELLED
+            raise
+
+    def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
+        wanted = set(task_ids)
+        found = dict.fromkeys(wanted & self._cancelled, _CANCELLED)
+        for job in self._api.jobs():
+            if job.get("id") in wanted:
+                found[job["id"]] = _observation(job)
+        return found
+
+    def task_list(self) -> Iterator[TaskInfo]:
+        found = [
+            TaskInfo(task_id, _observation(job).status, to_time(job.get("created_time")))
+            for job in self._api.jobs()
+            if job.get("backend") == self.resource_id and (task_id := to_text(job.get("id")))
+        ]
+        return iter(sorted(found, key=lambda info: info.created_at or _LONG_AGO, reverse=True))
+
+    def task_result(self, task_id: str) -> Iterator[bytes]:
+        try:
+            yield from self._store.get(_results(task_id))
+        except QrmiError as error:
+            if error.vendor_code not in (NO_OBJECT, NO_ACCESS):
+                raise
+            problem = self._no_result(task_id)
+            if problem:
+                raise problem from error
+            error.message += (
+                "; the task has completed, so its result was removed, or the service could not "
+                "write it: see the task's logs"
+            )
+            raise
+        if self._settings.delete_finished:
+            self._free_lane(task_id)
+
+    def _no_result(self, task_id: str) -> QrmiError | None:
+        """Why a task has no result, None where there should be one."""
+        job = self.task_status(task_id)
+        reason = job.reason or "the service gives no reason; see the task's logs"
+        match job.status:
+            case TaskStatus.Failed:
+                return TaskFailedError(f"task {task_id} failed: {reason}", vendor_code=job.code)
+            case TaskStatus.Cancelled:
+                return TaskCancelledError(
+                    f"task {task_id} was cancelled: {reason}", vendor_code=job.code
+                )
+            case TaskStatus.Completed:
+                return None
+        return TaskNotReadyError(f"task {task_id} has no result; its state is {job.raw}")
+
+    def _free_lane(self, task_id: str) -> None:
+        try:
+            self._api.delete(task_id)
+        except TaskNotFoundError:
+            pass
+        except QrmiError as error:
+            _log.warning("task %s has ended and still holds its lane: %s", task_id, error)
+
+    def task_stop(self, task_id: str) -> None:
+        try:
+            self._cancel_and_delete(task_id)
+        except TaskNotFoundError:
+            _log.info("there is no task %s (any more), so there is nothing to stop", task_id)
+        if self._settings.delete_objects:
+            for key in (_input(task_id), _results(task_id), _logs(task_id)):
+                self._store.delete(key)
+
+    def _cancel_and_delete(self, task_id: str) -> None:
+        try:
+            if self._api.cancel(task_id):
+                self._cancelled.add(task_id)
+        except TaskNotFoundError:
+            raise
+        except QrmiError as error:
+            error.message = (
+                f"the task could not be cancelled, and still holds its lane: {error.message}"
+            )
+            raise
+        # The service may need a moment to see that it has ended.
+        policy = self._api.http.policy
+        for attempt in itertools.count(1):
+            if self._api.delete(task_id):
+                return
+            pause = policy.pause(attempt)
+            if attempt >= policy.attempts or current().clip(pause) < pause:
+                raise ServiceError(
+                    f"task {task_id} was cancelled, but runs on for now and so cannot be deleted: "
+                    "it holds its lane until task_stop is called again",
+                    status_code=409,
+                    retryable=True,
+                )
+            time.sleep(pause)
+
+    def task_logs(self, task_id: str) -> str:
+        try:
+            return self._store.read(_logs(task_id)).decode("utf-8", "replace")
+        except QrmiError as error:
+            if error.vendor_code not in (NO_OBJECT, NO_ACCESS):
+                raise
+            status = self.task_status(task_id).status
+            if status in (None, TaskStatus.Running):
+                raise TaskNotReadyError(
+                    f"task {task_id} has no logs yet; the service writes them at its end"
+                ) from error
+            error.message += "; the task has ended, so its logs were removed or never written"
+            raise
+
+    def task_usage(self, task_id: str) -> TaskUsage:
+        job = self._api.job(task_id)
+        nanoseconds = member(job, "usage").get("quantum_nanoseconds")
+        return TaskUsage(
+            quantum_seconds=nanoseconds / 1e9 if is_number(nanoseconds) else None,
+            created_at=to_time(job.get("created_time")),
+            finished_at=to_time(job.get("end_time")),
+        )
+
+
+_CANCELLED = Observation(
+    TaskStatus.Cancelled, reason="it was stopped, and deleted at the service", raw="Cancelled"
+)
+
+
+def _input(task_id: str) -> str:
+    return f"input_{task_id}.json"
+
+
+def _results(task_id: str) -> str:
+    return f"results_{task_id}.json"
+
+
+def _logs(task_id: str) -> str:
+    return f"logs_{task_id}.json"
+
+
+def _availability(backend: dict[str, Any]) -> ResourceStatusCode:
+    word = to_text(backend.get("status"))
+    if word is None:
+        raise InvalidResponseError("the service's description of the backend has no status")
+    return _AVAILABILITY.get(word.lower(), ResourceStatusCode.Paused)
+
+
+def _observation(job: dict[str, Any]) -> Observation:
+    raw = to_text(job.get("status"))
+    if raw is None:
+        raise InvalidResponseError("the service's description of the job has no status")
+    parts = (to_text(job.get("reason_message")), to_text(job.get("reason_solution")))
+    return Observation(
+        _STATES.get(raw.lower()),
+        reason="; ".join(part.rstrip(".") for part in parts if part) or None,
+        code=to_text(job.get("reason_code")),
+        raw=raw,
+    )
+
+
+def _described(api: SystemApi, info: ResourceInfo) -> ResourceInfo:
+    """The same with what the backend's configuration tells, as far as it can be read."""
+    try:
+        configuration = api.configuration(info.resource_id).json()
+    except AuthenticationFailedError:
+        raise
+    except ServiceError as error:
+        _log.warning("%s is listed without its details: %s", info.resource_id, error)
+        return info
+    if not isinstance(configuration, dict):
+        _log.warning("the configuration of %s is not an object", info.resource_id)
+        return info
+    simulator = configuration.get("simulator")
+    return attrs.evolve(
+        info,
+        num_qubits=to_count(configuration.get("n_qubits")),
+        max_shots=to_count(configuration.get("max_shots")),
+        is_simulator=simulator if isinstance(simulator, bool) else None,
+    )

@@ -1,0 +1,287 @@
+"""The S3 bucket through which inputs, results and logs travel.
+
+botocore makes the signatures, and the core's client moves the bytes: so the time-outs, retries,
+deadlines, proxies and certificates are those of all other calls, and nothing is held in memory.
+Every request is a presigned URL, made anew for each attempt.
+"""
+
+from __future__ import annotations
+
+import logging
+import xml.etree.ElementTree as ET
+from collections.abc import Collection, Iterator, Mapping
+from contextvars import ContextVar
+from urllib.parse import quote, urlencode
+
+import attrs
+
+from qrmi_core.errors import (
+    AuthenticationFailedError,
+    ConfigError,
+    InvalidResponseError,
+    PermissionDeniedError,
+    QrmiError,
+    ServiceError,
+)
+from qrmi_core.http import HttpClient, Response
+from qrmi_ibm_common import recast
+from qrmi_ibm_da.settings import SystemSettings
+
+_log = logging.getLogger(__name__)
+
+NO_OBJECT = "NoSuchKey"
+NO_ACCESS = "AccessDenied"
+_NO_BUCKET = "NoSuchBucket"
+_NO_UPLOAD = "NoSuchUpload"
+_ADVICE: Mapping[str, tuple[type[QrmiError], str]] = {
+    _NO_BUCKET: (ConfigError, "create the bucket, or correct QRMI_IBM_QS_S3_BUCKET"),
+    NO_ACCESS: (PermissionDeniedError, "the access key needs to read, write and delete there"),
+    "InvalidAccessKeyId": (
+        AuthenticationFailedError,
+        "check QRMI_IBM_QS_AWS_ACCESS_KEY_ID, and that the endpoint is that store's",
+    ),
+    "SignatureDoesNotMatch": (
+        AuthenticationFailedError,
+        "check QRMI_IBM_QS_AWS_SECRET_ACCESS_KEY and QRMI_IBM_QS_S3_REGION, and that no proxy "
+        "changes the Host header",
+    ),
+    "AuthorizationHeaderMalformed": (AuthenticationFailedError, "check QRMI_IBM_QS_S3_REGION"),
+    "AuthorizationQueryParametersError": (
+        AuthenticationFailedError,
+        "check QRMI_IBM_QS_S3_REGION",
+    ),
+    "RequestTimeTooSkewed": (PermissionDeniedError, "set the clock of this machine"),
+    "ExpiredToken": (AuthenticationFailedError, "renew the access key"),
+}
+_OWN_URL_SECONDS = 3600
+_MAX_PARTS = 10000
+_BINARY = {"Content-Type": "application/octet-stream"}
+
+_signing: ContextVar[bool] = ContextVar("qrmi_s3_signing", default=False)
+
+
+class _NotOurs(logging.Filter):
+    """Keeps our signatures out of what botocore logs."""
+
+    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
+        return not _signing.get()
+
+
+logging.getLogger("botocore.auth").addFilter(_NotOurs())
+
+
+@attrs.frozen
+class Signer:
+    """Makes presigned URLs, in path style.
+
+    Args:
+        endpoint: Address of the store, as the one sees it who will use the URL.
+        bucket: The bucket.
+        region: Region of the signature.
+        access_key_id: The access key.
+        secret_access_key: Its secret.
+    """
+
+    endpoint: str
+    bucket: str
+    region: str
+    access_key_id: str = attrs.field(repr=False)
+    secret_access_key: str = attrs.field(repr=False)
+
+    def url(self, method: str, key: str, seconds: int, params: Mapping[str, str] = {}) -> str:
+        """A URL with which one request can be made.
+
+        Args:
+            method: HTTP method.
+            key: The object's key.
+            seconds: How long the URL is valid.
+            params: Further parameters of the request.
+        """
+        from botocore.auth import S3SigV4QueryAuth
+        from botocore.awsrequest import AWSRequest
+        from botocore.credentials import Credentials
+
+        address = f"{self.endpoint}/{quote(self.bucket)}/{quote(key)}"
+        request = AWSRequest(method, f"{address}?{urlencode(params)}" if params else address)
+        credentials = Credentials(self.access_key_id, self.secret_access_key)
+        token = _signing.set(True)
+        try:
+            S3SigV4QueryAuth(credentials, "s3", self.region, expires=seconds).add_auth(request)
+        finally:
+            _signing.reset(token)
+        url: str = request.url
+        return url
+
+
+class Store:
+    """The objects of one bucket.
+
+    Args:
+        settings: Addresses, credentials, sizes; those of the store must be there.
+        http: A client whose policy and connections are used.
+
+    Raises:
+        ConfigError: An address is not a URL.
+    """
+
+    def __init__(self, settings: SystemSettings, http: HttpClient) -> None:
+        assert settings.s3_endpoint
+        assert settings.s3_bucket
+        assert settings.s3_region
+        assert settings.access_key_id
+        assert settings.secret_access_key
+        self._part_bytes = settings.part_bytes
+        self._http = http.sibling(settings.s3_endpoint, error=_explained)
+        if settings.s3_service_endpoint:
+            http.sibling(settings.s3_service_endpoint)  # refuses what is not a URL
+        self._own = Signer(
+            settings.s3_endpoint,
+            settings.s3_bucket,
+            settings.s3_region,
+            settings.access_key_id,
+            settings.secret_access_key,
+        )
+        self._services = attrs.evolve(
+            self._own, endpoint=settings.s3_service_endpoint or settings.s3_endpoint
+        )
+
+    def service_url(self, method: str, key: str, seconds: int) -> str:
+        """A URL that the service can use for so many seconds."""
+        return self._services.url(method, key, seconds)
+
+    def get(self, key: str) -> Iterator[bytes]:
+        """An object in pieces; it is requested at the first step.
+
+        Raises:
+            ServiceError: With `NO_OBJECT` as its code where there is none.
+        """
+        return self._http.stream(
+            lambda: self._own.url("GET", key, _OWN_URL_SECONDS), not_found=ServiceError
+        )
+
+    def read(self, key: str) -> bytes:
+        """A small object."""
+        return self._call("GET", key).content
+
+    def delete(self, key: str) -> None:
+        """Remove an object; one that is not there is not an error."""
+        self._call("DELETE", key)
+
+    def put(self, key: str, content: bytes) -> None:
+        """Write an object, in parts if it is large."""
+        if len(content) <= self._part_bytes:
+            self._call("PUT", key, data=content)
+            return
+        upload = self._begin(key)
+        try:
+            self._put_parts(key, content, upload)
+        except BaseException:
+            self._abort(key, upload)
+            raise
+
+    def _begin(self, key: str) -> str:
+        answer = self._call("POST", key, {"uploads": ""}, idempotent=True)
+        found = _parsed(answer).get("UploadId")
+        if not found:
+            raise InvalidResponseError(f"{answer.call}: the store's answer has no id of an upload")
+        return found
+
+    def _put_parts(self, key: str, content: bytes, upload: str) -> None:
+        # Parts may be larger than set, since there can be only so many.
+        size = max(self._part_bytes, -(-len(content) // _MAX_PARTS))
+        view = memoryview(content)
+        listed = []
+        for number, start in enumerate(range(0, len(view), size), 1):
+            params = {"partNumber": str(number), "uploadId": upload}
+            answer = self._call("PUT", key, params, data=view[start : start + size])
+            tag = answer.headers.get("ETag")
+            if not tag:
+                raise InvalidResponseError(f"{answer.call}: the store's answer has no ETag")
+            listed.append(
+                f"<Part><PartNumber>{number}</PartNumber><ETag>{_escaped(tag)}</ETag></Part>"
+            )
+        body = f"<CompleteMultipartUpload>{''.join(listed)}</CompleteMultipartUpload>"
+        try:
+            answer = self._call(
+                "POST", key, {"uploadId": upload}, data=body.encode(), idempotent=True
+            )
+        except QrmiError as error:
+            # The first attempt may have completed it, and its answer have been lost.
+            if error.vendor_code == _NO_UPLOAD and self._size(key) == len(content):
+                return
+            raise
+        # The status is sent before the parts are put together.
+        if "Code" in (found := _parsed(answer)):
+            raise ServiceError(
+                f"{answer.call}: the store could not put the parts together: "
+                f"{found['Code']}: {found.get('Message', '')}",
+                vendor_code=found["Code"],
+                retryable=True,
+            )
+
+    def _size(self, key: str) -> int | None:
+        answer = self._call("HEAD", key, ok=(404,))
+        length = answer.headers.get("Content-Length", "")
+        return int(length) if answer.status_code == 200 and length.isdigit() else None
+
+    def _abort(self, key: str, upload: str) -> None:
+        try:
+            self._call("DELETE", key, {"uploadId": upload})
+        except QrmiError as error:
+            _log.warning("the parts of %s may still be in the bucket: %s", key, error)
+
+    def _call(
+        self,
+        method: str,
+        key: str,
+        params: Mapping[str, str] = {},
+        *,
+        data: bytes | memoryview | None = None,
+        idempotent: bool | None = None,
+        ok: Collection[int] = (),
+    ) -> Response:
+        return self._http.request(
+            method,
+            lambda: self._own.url(method, key, _OWN_URL_SECONDS, params),
+            data=data,
+            headers=None if data is None else _BINARY,
+            idempotent=idempotent,
+            transfer=data is not None,
+            ok=ok,
+            not_found=ServiceError,
+        )
+
+
+def _explained(response: Response, error: QrmiError) -> QrmiError:
+    """The error that an error answer of the store is."""
+    found = _parsed(response)
+    code = found.get("Code")
+    if code is None and response.status_code == 404:
+        code = NO_OBJECT
+    if code is None:
+        return error
+    # Not the whole answer: some repeat the signature and what was signed.
+    error.message = f"{response.call}: {response.status_code} {code}"
+    if message := found.get("Message"):
+        error.message += f": {message}"
+    error.vendor_code = code
+    error.request_id = found.get("RequestId")
+    if code not in _ADVICE:
+        return error
+    kind, advice = _ADVICE[code]
+    return recast(error, kind, advice)
+
+
+def _parsed(response: Response) -> dict[str, str]:
+    """The texts of an answer's first level; empty for what is not XML."""
+    try:
+        root = ET.fromstring(response.content)
+    except (ET.ParseError, ValueError, LookupError):
+        return {}
+    return {
+        child.tag.rpartition("}")[2]: " ".join(child.text.split()) for child in root if child.text
+    }
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,419 @@
+"""IBM's Quantum System API, its IAM and the site's S3 store on loopback, by their documentation.
+
+It executes nothing: a job ends after some looks at it, and the text in its input says how. The
+input is read, and results and logs are written, by the URLs of the job, as the real system does.
+The store checks every signature by its own reckoning.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import http.client
+import json
+import threading
+import time
+import uuid
+from collections import Counter, deque
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from ibm_service import CRN, KEY, Fault, _Handler, _Server, status
+
+ACCESS_KEY = "AKIA-an-access-key"
+SECRET_KEY = "a-secret-access-key/+="
+BUCKET = "tasks"
+REGION = "us-east"
+RESULT = b'{"results": [{"data": {"c": {"samples": ["0x0", "0x3"], "num_bits": 2}}}]}'
+LOG = b"a line of the log\n"
+BACKENDS: list[dict[str, Any]] = [
+    {"name": "ibm_rensselaer", "status": "online", "version": "1.0.0", "locked": False},
+    {"name": "ibm_paused", "status": "paused", "message": "calibration"},
+    {"name": "ibm_sim", "status": "online"},
+]
+CONFIGURATION = {"n_qubits": 127, "max_shots": 100000, "basis_gates": ["cx"]}
+
+
+def vendor_error(code: int, vendor_code: str, message: str, **more: str) -> Fault:
+    """An error in the API's own words."""
+    problem = {"code": vendor_code, "message": message, "more_info": "https://ibm.example", **more}
+    return status(code, {"status_code": code, "trace": "trace-1", "errors": [problem]})
+
+
+def s3_error(code: int, name: str, message: str = "the message") -> Fault:
+    """An error in S3's own words, with what it repeats of the request."""
+    return status(
+        code,
+        f"<Error><Code>{name}</Code><Message>{message}</Message><RequestId>s3-1</RequestId>"
+        f"<AWSAccessKeyId>{ACCESS_KEY}</AWSAccessKeyId><SignatureProvided>feed</SignatureProvided>"
+        "</Error>".encode(),
+        Content_Type="application/xml",
+    )
+
+
+NO_LANE = vendor_error(429, "1232", "all lanes are taken", solution="delete finished jobs")
+RESERVED = vendor_error(423, "1233", "the backend is reserved")
+
+
+class SystemService:
+    """Two servers in threads; a context manager.
+
+    Attributes:
+        requests: Every request of the client, ``POST jobs`` or ``S3 PUT input``, ids as ``*``.
+        bodies: The body of every submission.
+        headers: The headers of every request to the API.
+        connections: How many connections the client made, the service's own to the store included.
+        jobs: The jobs by id, oldest first.
+        objects: The objects in the bucket by key.
+        uploads: The parts of uploads under way.
+        faults: Faults for the next requests of a kind.
+        lanes: How many undeleted jobs there may be.
+        looks: How many looks see a job run.
+        result: The result of a job.
+        settle: How many deletions find a cancelled job still running.
+    """
+
+    def __init__(self) -> None:
+        self.requests: list[str] = []
+        self.bodies: list[bytes] = []
+        self.headers: list[dict[str, str]] = []
+        self.connections = 0
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.objects: dict[str, bytes] = {}
+        self.uploads: dict[str, dict[int, bytes]] = {}
+        self.faults: dict[str, deque[Fault]] = {}
+        self.lanes = 5
+        self.looks = 1
+        self.settle = 0
+        self.result = RESULT
+        self.token_seconds = 3600
+        self.tokens: set[str] = set()
+        self.key = f"{KEY}-{uuid.uuid4().hex}"
+        self.lock = threading.RLock()
+        self.store_lock = threading.Lock()
+        self._servers = []
+        for handler in (_Api, _Store):
+            server = _Server(("127.0.0.1", 0), handler)
+            server.service = self  # type: ignore[assignment]
+            self._servers.append(server)
+        self.url, self.store_url = (
+            f"http://127.0.0.1:{server.server_address[1]}" for server in self._servers
+        )
+        self._threads = [
+            threading.Thread(target=server.serve_forever, args=(0.02,)) for server in self._servers
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for server, thread in zip(self._servers, self._threads, strict=True):
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+    def settings(self, **more: str) -> dict[str, str]:
+        """Settings of a resource of this service; further ones without their prefix."""
+        return {
+            "QRMI_IBM_QS_ENDPOINT": self.url,
+            "QRMI_IBM_QS_IAM_ENDPOINT": self.url,
+            "QRMI_IBM_QS_IAM_APIKEY": self.key,
+            "QRMI_IBM_QS_SERVICE_CRN": CRN,
+            "QRMI_IBM_QS_AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "QRMI_IBM_QS_AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "QRMI_IBM_QS_S3_ENDPOINT": self.store_url,
+            "QRMI_IBM_QS_S3_BUCKET": BUCKET,
+            "QRMI_IBM_QS_S3_REGION": REGION,
+            **{
+                name if name.startswith("QRMI_") else f"QRMI_IBM_QS_{name}": text
+                for name, text in more.items()
+            },
+        }
+
+    def fail(self, what: str, *faults: Fault) -> None:
+        """Let the next requests of that kind meet these faults, one each."""
+        self.faults[what] = deque(faults)
+
+    def counted(self) -> Counter[str]:
+        """How often each kind of request came."""
+        return Counter(self.requests)
+
+    def forget_requests(self) -> None:
+        """Begin to count anew."""
+        self.requests.clear()
+
+    def finish_all(self) -> None:
+        """Let every job end."""
+        for job in list(self.jobs.values()):
+            if job["end"] != "Running":
+                self.finish(job)
+
+    # What the service does
+
+    def note(self, line: str) -> Fault | None:
+        """Take note of a request, and give what shall go wrong."""
+        with self.lock:
+            self.requests.append(line)
+            faults = self.faults.get(line)
+            return faults.popleft() if faults else None
+
+    def finish(self, job: dict[str, Any]) -> None:
+        """Let a job end: its objects are written before that can be seen."""
+        if job["told"]["status"] != "Running":
+            return
+        storage = job["told"]["storage"]
+        end = job["end"]
+        if end == "Completed" and self._transfer("PUT", storage["results"], self.result) is None:
+            end = "Failed"
+        self._transfer("PUT", storage["logs"], LOG)
+        if end == "Failed":
+            job["told"] |= {
+                "reason_code": 1517,
+                "reason_message": "the instruction is not in the target",
+                "reason_solution": "transpile the circuit",
+            }
+        job["told"] |= {
+            "status": end,
+            "end_time": "2026-01-01T12:00:03.000000Z",
+            "usage": {"quantum_nanoseconds": 2_500_000_000},
+        }
+
+    def start(self, wanted: dict[str, Any]) -> None:
+        content = self._transfer("GET", wanted["storage"]["input"])
+        end = "Completed"
+        if content is None or b"fail" in content[:10000]:
+            end = "Failed"
+        elif b"endless" in content[:10000]:
+            end = "Running"
+        told = {**wanted, "status": "Running", "created_time": "2026-01-01T12:00:00.000000Z"}
+        self.jobs[wanted["id"]] = {"told": told, "end": end, "looks": self.looks}
+
+    def look(self, job: dict[str, Any]) -> dict[str, Any]:
+        """What a look sees, after which the job may end."""
+        seen: dict[str, Any] = dict(job["told"])
+        job["looks"] -= 1
+        if job["looks"] <= 0 and job["end"] != "Running":
+            self.finish(job)
+        return seen
+
+    def _transfer(
+        self, method: str, where: dict[str, str], content: bytes | None = None
+    ) -> bytes | None:
+        """Use one of the job's URLs; None if that fails."""
+        url = urlsplit(where["presigned_url"])
+        with contextlib.closing(http.client.HTTPConnection(url.netloc, timeout=30)) as connection:
+            headers = {"User-Agent": "the-service", "Content-Type": "application/octet-stream"}
+            connection.request(method, f"{url.path}?{url.query}", content, headers)
+            answer = connection.getresponse()
+            body = answer.read()
+            return body if answer.status == 200 else None
+
+
+class _Api(_Handler):
+    server: Any
+
+    def _serve(self) -> None:
+        service: SystemService = self.server.service
+        path = self.path.strip("/").split("/")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        named = path[1:] if path[0] == "v1" else path
+        shown = [named[0], *("*" for _ in named[1:2]), *named[2:]]
+        if named[0] != "identity":
+            service.headers.append({k.lower(): v for k, v in self.headers.items()})
+        line = "token" if named[0] == "identity" else f"{self.command} {'/'.join(shown)}"
+        if line == "POST jobs":
+            service.bodies.append(body)
+        fault = service.note(line)
+
+        def proceed() -> None:
+            if named[0] == "identity":
+                self.identity(body)
+            elif self.headers.get("Authorization", "")[7:] not in service.tokens:
+                self.refuse(401, "1201", "invalid credentials")
+            else:
+                with service.lock:
+                    self.route([self.command, *named], body)
+
+        if fault:
+            fault(self, proceed)
+        else:
+            proceed()
+
+    do_GET = do_POST = do_DELETE = _serve
+
+    def refuse(self, code: int, vendor_code: object, message: str, **more: str) -> None:
+        vendor_error(code, str(vendor_code), message, **more)(self, lambda: None)
+
+    def route(self, path: list[str], body: bytes) -> None:  # type: ignore[override]
+        service: SystemService = self.server.service
+        match path:
+            case ["GET", "backends"]:
+                self.answer(200, {"backends": BACKENDS})
+            case ["GET", "backends", name, *what]:
+                found = next((it for it in BACKENDS if it["name"] == unquote(name)), None)
+                if found is None:
+                    self.refuse(404, "1216", "backend not found")
+                elif not what:
+                    self.answer(200, found)
+                elif what == ["lanes"]:
+                    lanes = {"lanes": service.lanes}
+                    self.answer(
+                        200, {"hpc_workload_manager": lanes, "ibm_quantum_compute": {"lanes": 0}}
+                    )
+                else:
+                    simulator = {"backend_name": name, "simulator": name == "ibm_sim"}
+                    self.answer(200, CONFIGURATION | simulator)
+            case ["POST", "jobs"]:
+                wanted = json.loads(body)
+                if wanted["backend"] not in {backend["name"] for backend in BACKENDS}:
+                    self.refuse(404, "1216", "backend not found")
+                elif len(service.jobs) >= service.lanes:
+                    NO_LANE(self, lambda: None)
+                elif wanted["id"] in service.jobs:
+                    self.refuse(409, "1231", "a job with this id exists")
+                else:
+                    service.start(wanted)
+                    self.answer(204)
+            case ["GET", "jobs"]:
+                jobs = [service.look(job) for job in service.jobs.values()]
+                self.answer(200, {"jobs": jobs or None})
+            case [method, "jobs", job_id, *rest]:
+                job = service.jobs.get(unquote(job_id))
+                if job is None:
+                    self.refuse(404, "1291", "job not found")
+                else:
+                    self.job(job, "/".join([method, *rest]))
+            case _:
+                self.answer(404, b"<html>no such page</html>")
+
+    def job(self, job: dict[str, Any], what: str) -> None:
+        service: SystemService = self.server.service
+        running = job["told"]["status"] == "Running"
+        match what:
+            case "GET":
+                self.answer(200, service.look(job))
+            case "POST/cancel" if running:
+                job["end"] = "Cancelled"
+                service.finish(job)
+                self.answer(204)
+            case "POST/cancel":
+                self.refuse(409, "1306", "the job has ended")
+            case "DELETE" if running or service.settle:
+                service.settle = max(service.settle - 1, 0)
+                self.refuse(409, "1337", "the job has not ended")
+            case "DELETE":
+                del service.jobs[job["told"]["id"]]
+                self.answer(204)
+            case _:
+                self.answer(404)
+
+
+class _Store(_Handler):
+    server: Any
+
+    def _serve(self) -> None:
+        service: SystemService = self.server.service
+        url = urlsplit(self.path)
+        _, bucket, key = unquote(url.path).split("/", 2)
+        query = dict(parse_qsl(url.query, keep_blank_values=True))
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        fault = None
+        if self.headers.get("User-Agent") != "the-service":
+            fault = service.note(f"S3 {self.command} {key.partition('_')[0]}")
+
+        def proceed() -> None:
+            with service.store_lock:
+                self.route(bucket, key, query, body)
+
+        if fault:
+            fault(self, proceed)
+        else:
+            proceed()
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve
+
+    def refuse(self, code: int, vendor_code: object, message: str, **_more: str) -> None:
+        s3_error(code, str(vendor_code), message)(self, lambda: None)
+
+    def route(  # type: ignore[override]
+        self, bucket: str, key: str, query: dict[str, str], body: bytes
+    ) -> None:
+        service: SystemService = self.server.service
+        seconds = int(query["X-Amz-Expires"])
+        signed = time.mktime(time.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ")) - time.timezone
+        if self._signature(query) != query.pop("X-Amz-Signature"):
+            self.refuse(403, "SignatureDoesNotMatch", "the signature is another one")
+        elif not 1 <= seconds <= 604800 or time.time() > signed + seconds:
+            self.refuse(403, "AccessDenied", "Request has expired")
+        elif bucket != BUCKET:
+            self.refuse(404, "NoSuchBucket", "no such bucket")
+        else:
+            upload = query.get("uploadId")
+            if upload is not None and upload not in service.uploads:
+                self.refuse(404, "NoSuchUpload", "no such upload")
+            else:
+                self.object(key, upload, query, body)
+
+    def object(self, key: str, upload: str | None, query: dict[str, str], body: bytes) -> None:
+        service: SystemService = self.server.service
+        match self.command:
+            case "PUT" if upload is not None:
+                service.uploads[upload][int(query["partNumber"])] = body
+                self.answer(200, b"", {"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
+            case "PUT":
+                service.objects[key] = body
+                self.answer(200)
+            case "POST" if upload is not None:
+                parts = service.uploads.pop(upload)
+                assert body.count(b"<Part>") == len(parts)
+                service.objects[key] = b"".join(parts[number] for number in sorted(parts))
+                self.answer(
+                    200,
+                    b"<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>",
+                )
+            case "POST":
+                made = uuid.uuid4().hex
+                service.uploads[made] = {}
+                self.answer(
+                    200,
+                    f'<?xml version="1.0"?><InitiateMultipartUploadResult xmlns="http://s3">'
+                    f"<UploadId>{made}</UploadId></InitiateMultipartUploadResult>".encode(),
+                )
+            case "DELETE" if upload is not None:
+                del service.uploads[upload]
+                self.answer(204)
+            case "DELETE":
+                service.objects.pop(key, None)
+                self.answer(204)
+            case _ if key not in service.objects:
+                self.refuse(404, "NoSuchKey", "The specified key does not exist.")
+            case _:
+                self.answer(200, service.objects[key])
+
+    def _signature(self, query: dict[str, str]) -> str:
+        """What the signature must be, by the description of version 4."""
+        fields = {name: text for name, text in query.items() if name != "X-Amz-Signature"}
+        canonical = "&".join(
+            f"{quote(name, safe='-_.~')}={quote(text, safe='-_.~')}"
+            for name, text in sorted(fields.items())
+        )
+        day = query["X-Amz-Date"][:8]
+        path = urlsplit(self.path).path
+        host = self.headers["Host"]
+        request = f"{self.command}\n{path}\n{canonical}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
+        scope = f"{day}/{REGION}/s3/aws4_request"
+        digest = hashlib.sha256(request.encode()).hexdigest()
+        text = "\n".join(["AWS4-HMAC-SHA256", query["X-Amz-Date"], scope, digest])
+        key = f"AWS4{SECRET_KEY}".encode()
+        for part in (day, REGION, "s3", "aws4_request"):
+            key = hmac.digest(key, part.encode(), "sha256")
+        return hmac.digest(key, text.encode(), "sha256").hex()
