@@ -229,7 +229,7 @@ class _Call:
 
     @property
     def name(self) -> str:
-        return f"{self.method} {_without_query(self.url)}"
+        return self.scrub(f"{self.method} {_without_query(self.url)}")
 
     @property
     def once(self) -> bool:
