@@ -61,7 +61,10 @@ class CloudApi:
     def specs(self, device_type: str) -> dict[str, Any]:
         """The same of one device."""
         path = f"/v1/devices/specs/{quote(device_type, safe='')}"
-        return _object(self._http.request("GET", path))
+        found = _object(self._http.request("GET", path))
+        if not isinstance(found.get("specs"), str):
+            raise InvalidResponseError(f"GET {path}: the answer has no `specs`")
+        return found
 
     # Batches
 
@@ -82,7 +85,7 @@ class CloudApi:
 
     def batch(self, batch_id: str) -> dict[str, Any]:
         """A batch, with its ``status`` and ``job_ids``."""
-        return self._task("/v2/batches", batch_id)
+        return self._described("/v2/batches", batch_id)
 
     def batches(
         self, project_id: str, *, device_type: str | None = None, tag: str | None = None
@@ -100,11 +103,11 @@ class CloudApi:
     def cancel_batch(self, batch_id: str) -> None:
         """Cancel a batch and its jobs."""
         path = f"/v2/batches/{_segment(batch_id)}/cancel"
-        self._http.request("PATCH", path, idempotent=True, not_found=TaskNotFoundError)
+        _object(self._http.request("PATCH", path, idempotent=True, not_found=TaskNotFoundError))
 
     def job(self, job_id: str) -> dict[str, Any]:
         """A job, with its ``errors`` and times."""
-        return self._task("/v2/jobs", job_id)
+        return self._described("/v2/jobs", job_id)
 
     # Results
 
@@ -125,7 +128,9 @@ class CloudApi:
         ).json()
 
     def _results_link(self, job_id: str) -> str | None:
-        found = self._task("/v1/jobs", job_id, "/results_link").get("results_link")
+        path = f"/v1/jobs/{_segment(job_id)}/results_link"
+        answer = self._http.request("GET", path, not_found=TaskNotFoundError)
+        found = _object(answer).get("results_link")
         if found is None:
             return None
         if not isinstance(found, str) or not found.lower().startswith(("https://", "http://")):
@@ -148,14 +153,14 @@ class CloudApi:
 
     def cudaq_job(self, job_id: str) -> dict[str, Any]:
         """A job of CUDA-Q, with its ``status`` and, at its end, its ``result``."""
-        return self._task("/v1/cudaq/job", job_id)
+        return self._described("/v1/cudaq/job", job_id)
 
-    def _task(self, path: str, task_id: str, below: str = "") -> dict[str, Any]:
-        return _object(
-            self._http.request(
-                "GET", f"{path}/{_segment(task_id)}{below}", not_found=TaskNotFoundError
-            )
-        )
+    def _described(self, path: str, task_id: str) -> dict[str, Any]:
+        path = f"{path}/{_segment(task_id)}"
+        found = _object(self._http.request("GET", path, not_found=TaskNotFoundError))
+        if not isinstance(found.get("status"), str):
+            raise InvalidResponseError(f"GET {path}: the answer has no `status`")
+        return found
 
     def _created(self, path: str, body: dict[str, Any]) -> str:
         answer = self._http.request("POST", path, json=body, submission=True)

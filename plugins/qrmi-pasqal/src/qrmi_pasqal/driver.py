@@ -138,13 +138,11 @@ class PasqalCloud(Driver):
                     sequence.text, runs, self._device_type, project_id, _tag(submission)
                 )
             task_id = self._api.create_cudaq(sequence.content, runs, self._device_type, project_id)
-        except (InvalidInputError, ServiceError) as error:
-            error.message += self._hint()
-            error.args = (error.message,)
-            self._note_uncertain(error, submission, sequence.is_cudaq)
-            raise
         except QrmiError as error:
-            self._note_uncertain(error, submission, sequence.is_cudaq)
+            if isinstance(error, InvalidInputError | ResourceNotFoundError):
+                error.message += self._hint()
+            if error.uncertain and sequence.is_cudaq:
+                self._untagged.add(submission)
             raise
         self._cudaq.add(task_id)
         return task_id
@@ -169,7 +167,9 @@ class PasqalCloud(Driver):
     def task_list(self) -> Iterable[TaskInfo]:
         batches = self._api.batches(self._project_id("task_list"), device_type=self._device_type)
         found = [
-            TaskInfo(task_id, _observation(batch).status, to_time(batch.get("created_at")))
+            TaskInfo(
+                task_id, _STATES.get(str(batch.get("status"))), to_time(batch.get("created_at"))
+            )
             for batch in batches
             if (task_id := _text(batch.get("id")))
         ]
@@ -190,21 +190,18 @@ class PasqalCloud(Driver):
             found = self._look(task_id)
             if _observation(found).status in _FINAL:
                 return
+            if task_id not in self._cudaq:
+                raise
             batch_id = _text(found.get("batch_id"))
-            if task_id in self._cudaq and batch_id not in (None, task_id):
-                self._api.cancel_batch(str(batch_id))
-                return
-            if isinstance(error, TaskNotFoundError):
+            if batch_id is None or batch_id == task_id:
                 raise UnsupportedFunctionError(
-                    "Pasqal Cloud cannot cancel this job of CUDA-Q"
+                    "Pasqal Cloud does not cancel this job of CUDA-Q"
                 ) from error
-            raise
+            self._api.cancel_batch(batch_id)
 
     def task_logs(self, task_id: str) -> str:
-        found = self._look(task_id)
-        if task_id in self._cudaq and "errors" not in found:
-            raise UnsupportedFunctionError("Pasqal Cloud keeps no logs of jobs of CUDA-Q")
-        return "".join(f"{line}\n" for line in _errors(self._job_of(task_id, found)))
+        job = self._job_of(task_id, self._look(task_id))
+        return "".join(f"{line}\n" for line in _errors(job))
 
     def task_usage(self, task_id: str) -> TaskUsage:
         found = self._look(task_id)
@@ -222,10 +219,6 @@ class PasqalCloud(Driver):
                 "in ~/.pasqal/config"
             )
         return self._settings.project_id
-
-    def _note_uncertain(self, error: QrmiError, submission: str, is_cudaq: bool) -> None:
-        if error.uncertain and is_cudaq:
-            self._untagged.add(submission)
 
     def _look(self, task_id: str) -> dict[str, Any]:
         """The batch that a task is, or the job of CUDA-Q."""
@@ -277,11 +270,7 @@ class PasqalCloud(Driver):
             raise TaskCancelledError(
                 f"task {task_id} was cancelled: {errors or 'no result was kept'}"
             )
-        silent = (
-            "the service's time limit for it was reached"
-            if report.raw == "TIMED_OUT"
-            else ("the service gives no reason")
-        )
+        silent = "its time was up" if report.raw == "TIMED_OUT" else "the service gives no reason"
         raise TaskFailedError(f"task {task_id} failed: {errors or silent}", vendor_code=report.raw)
 
 
@@ -290,10 +279,7 @@ def _tag(submission: str) -> str:
 
 
 def _observation(task: dict[str, Any]) -> Observation:
-    raw = _text(task.get("status"))
-    if raw is None:
-        raise InvalidResponseError("the service's description of the task has no status")
-    return Observation(_STATES.get(raw.upper()), raw=raw)
+    return Observation(_STATES.get(task["status"].upper()), raw=task["status"])
 
 
 def _job_id(batch: dict[str, Any]) -> str | None:
