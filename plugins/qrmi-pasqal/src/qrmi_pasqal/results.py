@@ -66,9 +66,9 @@ def _is_counter(value: object) -> bool:
 
 
 def _counted(shots: object) -> dict[str, int] | None:
-    if not isinstance(shots, list):
+    if not shots:
         return None
-    if not all(isinstance(shot, str) for shot in shots):
+    if not isinstance(shots, list) or not all(isinstance(shot, str) for shot in shots):
         raise InvalidResponseError("the raw result is no list of bit strings")
     return Counter(shots)
 
