@@ -31,7 +31,7 @@ class Sequence:
     @property
     def is_cudaq(self) -> bool:
         """Whether this is CUDA-Q's form of an analog program, and not Pulser's."""
-        return _CUDAQ <= self.content.keys()
+        return self.content.keys() >= _CUDAQ
 
     @property
     def max_runs(self) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import importlib.metadata
+import json
 import os
 from typing import Any
 from urllib.parse import quote
@@ -135,8 +136,17 @@ class WardenApi:
         answer = self._http.request(
             "POST", "/sessions", json=body, headers=self._headers, idempotent=True
         )
-        session = _object(answer)
-        _text(answer, "id")
+        # Not Response.json(): its error would show the session's id.
+        try:
+            session: Any = json.loads(answer.content)
+        except (ValueError, RecursionError):
+            session = None
+        if not isinstance(session, dict) or not isinstance(session.get("id"), str):
+            raise InvalidResponseError(
+                f"{answer.call}: the answer has no session; check that QRMI_WARDEN_URL is the "
+                "address of Warden and that no proxy answers in its place",
+                status_code=answer.status_code,
+            )
         return session
 
     def revoke_session(self, session: str) -> None:
