@@ -467,6 +467,7 @@ def test_one_fault_is_survived(
     qpu = inside()
     task_id = qpu.task_start(sequence())
     warden.finish_all()
+    warden.sessions[OTHER] = {"id": OTHER, "revoked_at": None}
     request, call = OPERATIONS[operation]
     warden.fail(request, FAULTS[fault])
     try:
@@ -498,6 +499,7 @@ def test_a_fault_that_stays_is_one_typed_error(
     )
     task_id = qpu.task_start(sequence())
     warden.finish_all()
+    warden.sessions[OTHER] = {"id": OTHER, "revoked_at": None}
     warden.slots = 5 if operation == "slots" else None
     request, call = OPERATIONS[operation]
     one = {
