@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import importlib.metadata
 import json
 import os
@@ -20,6 +19,7 @@ from qrmi_core.errors import (
     ServiceError,
     TaskNotFoundError,
     UnsupportedFunctionError,
+    recast,
 )
 from qrmi_core.http import HttpClient, Response
 from qrmi_pasqal.errors import describe
@@ -235,15 +235,6 @@ class WardenApi:
         return headers
 
 
-def to_time(value: object) -> datetime.datetime | None:
-    """Warden's notation of a time, without a zone on some databases; None for anything else."""
-    try:
-        moment = datetime.datetime.fromisoformat(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
-
-
 def _job(job_id: str) -> str:
     if not (job_id.isascii() and job_id.isdigit() and len(job_id) < 19):
         raise TaskNotFoundError(f"{job_id!r} is not the id of a task: Warden's are numbers")
@@ -283,6 +274,4 @@ def _explained(response: Response, error: QrmiError) -> QrmiError:
     kind, advice = found
     if kind in (PermissionDeniedError, NotAcquiredError):
         advice += f"; this process has the user id {os.geteuid()}"
-    new = kind(f"{error.message}; {advice}" if advice else error.message)
-    new.details = error.details
-    return new
+    return recast(error, kind, advice)
