@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from cluster import NOBODY, Cluster
 from warden import RESULT, Warden
-
-JOB = Path(__file__).with_name("job.py")
-NOBODY = 65534
-
-
-class Cluster:
-    """Runs processes as a scheduler does."""
-
-    def __init__(self, warden: Warden, job_uid: int) -> None:
-        self.job_uid = job_uid
-        self.settings = {
-            "PASQAL_LOCAL_QRMI_WARDEN_URL": warden.host,
-            "PASQAL_LOCAL_QRMI_MUNGE_SOCKET": str(warden.socket),
-        }
-
-    def run(self, uid: int, *what: str, **more: str) -> str:
-        done = subprocess.run(
-            [sys.executable, JOB, str(uid), *what],
-            env={"PATH": os.environ["PATH"], **self.settings, **more},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        assert not done.stderr
-        told = json.loads(done.stdout)
-        assert isinstance(told, str)
-        return told
-
-    def acquire(self) -> str:
-        """Before the job: as the scheduler, for the job's user."""
-        return self.run(os.geteuid(), "acquire", QRMI_JOB_UID=str(self.job_uid), QRMI_JOB_ID="7")
-
-    def job(self, session: str, *what: str) -> str:
-        """In the job: as its user."""
-        return self.run(self.job_uid, *what, PASQAL_LOCAL_QRMI_JOB_ACQUISITION_TOKEN=session)
-
-    def release(self, session: str) -> str:
-        """After the job: as the scheduler."""
-        return self.run(os.geteuid(), "release", session)
 
 
 @pytest.fixture(params=["one user", "root and a user"])
 def cluster(request: pytest.FixtureRequest, warden: Warden) -> Cluster:
     if request.param == "one user":
-        return Cluster(warden, os.geteuid())
+        return Cluster(warden.host, os.geteuid(), warden.socket)
     if os.geteuid() != 0:
         pytest.skip("only root can be the scheduler for another user")
-    return Cluster(warden, NOBODY)
+    return Cluster(warden.host, NOBODY, warden.socket)
 
 
 def test_the_life_of_a_job(cluster: Cluster, warden: Warden) -> None:
