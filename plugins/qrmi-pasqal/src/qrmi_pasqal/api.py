@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import importlib.metadata
 from collections.abc import Iterator
 from typing import Any
@@ -173,15 +172,6 @@ class CloudApi:
             # It exists, but its id is lost.
             raise InvalidResponseError(f"{answer.call}: the answer has no id", uncertain=True)
         return made
-
-
-def to_time(value: object) -> datetime.datetime | None:
-    """The service's notation of a time; None for anything else."""
-    try:
-        moment = datetime.datetime.fromisoformat(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
 
 
 def _entries(client: HttpClient, path: str, **params: str | int | None) -> Iterator[dict[str, Any]]:

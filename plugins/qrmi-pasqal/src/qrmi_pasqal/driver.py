@@ -34,7 +34,8 @@ from qrmi_core.values import (
     TaskStatus,
     TaskUsage,
 )
-from qrmi_pasqal.api import CloudApi, to_time
+from qrmi_pasqal.answers import to_time
+from qrmi_pasqal.api import CloudApi
 from qrmi_pasqal.results import result_text
 from qrmi_pasqal.sequence import read_sequence
 from qrmi_pasqal.settings import PasqalCloudSettings
@@ -126,12 +127,8 @@ class PasqalCloud(Driver):
         assert isinstance(payload, PasqalPayload)
         project_id = self._project_id("task_start")
         sequence, runs = read_sequence(payload), payload.job_runs
-        limit = sequence.max_runs
-        # Emulators take what no device would.
-        if limit is not None and runs > limit and not self._device_type.startswith("EMU_"):
-            raise InvalidInputError(
-                f"`job_runs` is {runs}, but the device of the sequence does at most {limit} runs"
-            )
+        if not self._device_type.startswith("EMU_"):  # they take what no device would
+            sequence.check_runs(runs)
         try:
             if not sequence.is_cudaq:
                 return self._api.create_batch(
