@@ -543,6 +543,7 @@ class HttpClient:
         exchange = call.exchange = Exchange(
             call.deadline,
             policy.stream_timeout_seconds if call.transfer else policy.read_timeout_seconds,
+            scrub=call.scrub,
         )
         start = self._clock()
         token = underway.set(exchange)

@@ -20,17 +20,18 @@ MISSING = "" if MUNGED else "munged is not installed (Debian and Ubuntu: apt ins
 
 
 @contextmanager
-def munged(at: Path | None = None) -> Iterator[Path]:
+def munged(socket: Path | None = None) -> Iterator[Path]:
     """Run a munged and give its socket, which every user of this machine can reach.
 
     Args:
-        at: The socket; one in a temporary folder by default.
+        socket: The socket; by default one in a folder of its own.
     """
     assert MUNGED, MISSING
     with tempfile.TemporaryDirectory(prefix="qrmi-munge-") as name:
         folder = Path(name)
         folder.chmod(0o755)
-        key, socket, log = folder / "key", at or folder / "socket", folder / "log"
+        key, log = folder / "key", folder / "log"
+        socket = socket or folder / "socket"
         key.touch(0o600)
         key.write_bytes(secrets.token_bytes(128))
         command = [
@@ -43,14 +44,14 @@ def munged(at: Path | None = None) -> Iterator[Path]:
             "--num-threads=2",
         ]
 
-        def ready() -> bool:
-            made = subprocess.run(
-                ["munge", "--no-input", f"--socket={socket}"], capture_output=True, check=False
-            )
-            return made.returncode == 0
-
-        with running(command, log=log, ready=ready):
+        with running(command, log=log, ready=lambda: answers(socket)):
             yield socket
+
+
+def answers(socket: Path) -> bool:
+    """Whether a munged is there."""
+    command = ["munge", "--no-input", f"--socket={socket}"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def decoded(credential: str, socket: Path) -> tuple[int, int | None]:

@@ -31,14 +31,20 @@ class Sequence:
     @property
     def is_cudaq(self) -> bool:
         """Whether this is CUDA-Q's form of an analog program, and not Pulser's."""
-        return _CUDAQ <= self.content.keys()
+        return self.content.keys() >= _CUDAQ
 
-    @property
-    def max_runs(self) -> int | None:
-        """The largest number of runs of the device that the sequence is written for."""
+    def check_runs(self, runs: int) -> None:
+        """Refuse more runs than the device does that the sequence is written for.
+
+        Raises:
+            InvalidInputError: These are too many.
+        """
         device = self.content.get("device")
         limit = device.get("max_runs") if isinstance(device, Mapping) else None
-        return limit if isinstance(limit, int) and not isinstance(limit, bool) else None
+        if isinstance(limit, int) and not isinstance(limit, bool) and runs > limit:
+            raise InvalidInputError(
+                f"`job_runs` is {runs}, but the device of the sequence does at most {limit} runs"
+            )
 
 
 def read_sequence(payload: PasqalCloud) -> Sequence:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
 import importlib.metadata
+import json
 import os
 from typing import Any
 from urllib.parse import quote
@@ -19,6 +19,7 @@ from qrmi_core.errors import (
     ServiceError,
     TaskNotFoundError,
     UnsupportedFunctionError,
+    recast,
 )
 from qrmi_core.http import HttpClient, Response
 from qrmi_pasqal.errors import describe
@@ -135,8 +136,17 @@ class WardenApi:
         answer = self._http.request(
             "POST", "/sessions", json=body, headers=self._headers, idempotent=True
         )
-        session = _object(answer)
-        _text(answer, "id")
+        # Not Response.json(): its error would show the session's id.
+        try:
+            session: Any = json.loads(answer.content)
+        except (ValueError, RecursionError):
+            session = None
+        if not isinstance(session, dict) or not isinstance(session.get("id"), str):
+            raise InvalidResponseError(
+                f"{answer.call}: the answer has no session; check that QRMI_WARDEN_URL is the "
+                "address of Warden and that no proxy answers in its place",
+                status_code=answer.status_code,
+            )
         return session
 
     def revoke_session(self, session: str) -> None:
@@ -225,15 +235,6 @@ class WardenApi:
         return headers
 
 
-def to_time(value: object) -> datetime.datetime | None:
-    """Warden's notation of a time, without a zone on some databases; None for anything else."""
-    try:
-        moment = datetime.datetime.fromisoformat(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
-
-
 def _job(job_id: str) -> str:
     if not (job_id.isascii() and job_id.isdigit() and len(job_id) < 19):
         raise TaskNotFoundError(f"{job_id!r} is not the id of a task: Warden's are numbers")
@@ -273,6 +274,4 @@ def _explained(response: Response, error: QrmiError) -> QrmiError:
     kind, advice = found
     if kind in (PermissionDeniedError, NotAcquiredError):
         advice += f"; this process has the user id {os.geteuid()}"
-    new = kind(f"{error.message}; {advice}" if advice else error.message)
-    new.details = error.details
-    return new
+    return recast(error, kind, advice)

@@ -10,7 +10,6 @@ from typing import Any
 from qrmi_core.driver import Driver
 from qrmi_core.errors import (
     EnvVarNotSetError,
-    InvalidInputError,
     InvalidResponseError,
     NotAcquiredError,
     QrmiError,
@@ -28,7 +27,8 @@ from qrmi_core.values import (
     TaskInfo,
     TaskStatus,
 )
-from qrmi_pasqal.local.api import WardenApi, to_time
+from qrmi_pasqal.answers import to_time
+from qrmi_pasqal.local.api import WardenApi
 from qrmi_pasqal.local.settings import PasqalLocalSettings
 from qrmi_pasqal.sequence import read_sequence
 
@@ -138,12 +138,7 @@ class PasqalLocal(Driver):
                 "acquire it first, which needs root"
             )
         sequence = read_sequence(payload)
-        limit = sequence.max_runs
-        if limit is not None and payload.job_runs > limit:
-            raise InvalidInputError(
-                f"`job_runs` is {payload.job_runs}, and the device of the sequence takes "
-                f"{limit} at most"
-            )
+        sequence.check_runs(payload.job_runs)
         return self._api.start(acquisition, sequence.text, payload.job_runs)
 
     def task_status(self, task_id: str) -> Observation:
