@@ -28,6 +28,7 @@ c[1] = measure $1;
 """
 SEED = "7"
 NAME = "fake_fez"
+OURS = ["ibm-quantum-compute-service"]
 
 
 def run(
@@ -54,7 +55,8 @@ def run(
 def published(emulator: Emulator, python: Path, kind: str, home: Path) -> dict[str, Any]:
     config = home / "qrmi_config.json"
     entries = emulator.config([(kind, NAME)])["resources"]
-    config.write_text(json.dumps({"resources": [e for e in entries if e["type"] == kind]}))
+    ours = [entry for entry in entries if (entry["type"], entry["name"]) == (kind, NAME)]
+    config.write_text(json.dumps({"resources": ours}))
     return run(python, "published.py", config, NAME, SEED, home=home)
 
 
@@ -72,6 +74,12 @@ def official(emulator: Emulator, python: Path, home: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
+def estimates() -> dict[str, float]:
+    """What each client got for the same observable and seed."""
+    return {}
+
+
+@pytest.fixture(scope="module")
 def counts() -> dict[str, dict[str, int]]:
     """What each client got for the same circuit and seed."""
     return {}
@@ -84,7 +92,12 @@ def is_bell(found: dict[str, int]) -> bool:
 
 @pytest.mark.parametrize("kind", ["ibm-quantum-compute-service", "qiskit-runtime-service"])
 def test_the_published_package_runs_every_operation(
-    emulator: Emulator, peers: Path, tmp_path: Path, kind: str, counts: dict[str, dict[str, int]]
+    emulator: Emulator,
+    peers: Path,
+    tmp_path: Path,
+    kind: str,
+    counts: dict[str, dict[str, int]],
+    estimates: dict[str, float],
 ) -> None:
     found = published(emulator, peers, kind, tmp_path)
     assert found["accessible"]
@@ -95,7 +108,34 @@ def test_the_published_package_runs_every_operation(
     assert is_bell(found["counts"])
     assert is_bell(found["primitive"])
     assert found["ising"] == pytest.approx(1.0, abs=0.15)
-    counts[kind] = found["counts"]
+    counts[kind], estimates[kind] = found["counts"], found["estimated"]
+    assert len(set(estimates.values())) == 1
+    assert len({json.dumps(each, sort_keys=True) for each in counts.values()}) == 1
+
+
+def test_the_published_package_runs_every_operation_of_a_system(
+    emulator: Emulator,
+    peers: Path,
+    tmp_path: Path,
+    counts: dict[str, dict[str, int]],
+    estimates: dict[str, float],
+) -> None:
+    kind = "ibm-quantum-system"
+    found = published(emulator, peers, kind, tmp_path)
+    assert found["accessible"]
+    assert found["status"] == "ResourceStatusCode.Online"
+    assert NAME in found["discovered"]
+    assert found["least_busy"] == "ibm_rensselaer"
+    assert found["target"] == ["configuration", "properties"]
+    assert found["metadata"] == {"backend_name": NAME}
+    assert found["end"] == "TaskStatus.Completed"
+    assert found["stopped"] == "deleted"
+    assert is_bell(found["counts"])
+    assert is_bell(found["primitive"])
+    assert found["ising"] == pytest.approx(1.0, abs=0.15)
+    assert emulator.info()["jobs"]["Queued"] == emulator.info()["jobs"]["Running"] == 0
+    counts[kind], estimates[kind] = found["counts"], found["estimated"]
+    assert len(set(estimates.values())) == 1
     assert len({json.dumps(each, sort_keys=True) for each in counts.values()}) == 1
 
 
@@ -118,20 +158,33 @@ def test_ibms_client_runs_in_its_three_modes(
     assert len({json.dumps(each, sort_keys=True) for each in counts.values()}) == 1
 
 
-def test_our_plugin_gets_the_same_counts(
-    emulator: Emulator, counts: dict[str, dict[str, int]]
+def ran(emulator: Emulator, kind: str, program: str, **fields: Any) -> dict[str, Any]:
+    """The data of the one pub of a primitive that our plugin runs."""
+    document = {**fields, "support_qiskit": False, "version": 2}
+    payload = Payload.QiskitPrimitive(input=document, program_id=program)
+    with QuantumResource(NAME, kind, config=emulator.settings_for(kind)) as qpu:
+        task = qpu.run(payload)
+        result = json.loads(task.result(timeout=60).value)
+        task.stop()
+    found: dict[str, Any] = result["results"][0]["data"]
+    return found
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_our_plugins_get_the_same_counts_and_values(
+    emulator: Emulator,
+    kind: str,
+    counts: dict[str, dict[str, int]],
+    estimates: dict[str, float],
 ) -> None:
-    settings = emulator.settings_for("ibm-quantum-compute-service")
-    document = {
-        "pubs": [[BELL_ON_DEVICE, None, 1000]],
-        "options": {"simulator": {"seed_simulator": int(SEED)}},
-        "support_qiskit": False,
-        "version": 2,
-    }
-    payload = Payload.QiskitPrimitive(input=document, program_id="sampler")
-    with QuantumResource(NAME, "ibm-quantum-compute-service", config=settings) as qpu:
-        result = json.loads(qpu.run(payload).result(timeout=60).value)
-    samples = result["results"][0]["data"]["c"]["samples"]
-    found = Counter(format(int(sample, 16), "02b") for sample in samples)
+    options: dict[str, Any] = {"simulator": {"seed_simulator": int(SEED)}}
+    data = ran(emulator, kind, "sampler", pubs=[[BELL_ON_DEVICE, None, 1000]], options=options)
+    found = Counter(format(int(sample, 16), "02b") for sample in data["c"]["samples"])
     assert is_bell(found)
     assert all(found == each for each in counts.values())
+    circuit = BELL_ON_DEVICE.partition("c[0]")[0].replace("bit[2] c;", "")
+    options = {"seed_estimator": int(SEED), "default_precision": 0.02}
+    pub = [circuit, {"I" * 154 + "ZZ": 1.0}]
+    data = ran(emulator, kind, "estimator", pubs=[pub], options=options)
+    assert data["evs"] == pytest.approx(1.0, abs=0.2)
+    assert all(data["evs"] == each for each in estimates.values())

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
 
 import attrs
 from starlette.applications import Starlette
@@ -23,9 +23,12 @@ from qrmi_emulator.faces import Face, Refused
 from qrmi_emulator.faults import Fault, Faults
 from qrmi_emulator.page import page
 from qrmi_emulator.runner import Runner
+from qrmi_emulator.s3 import is_presigned
 from qrmi_emulator.state import State
 
 _REQUESTS_KEPT = 50_000
+# What makes a presigned URL valid is not for those who count requests.
+_SIGNATURE = re.compile("(X-Amz-Signature=)[^&]*")
 
 
 @attrs.frozen(kw_only=True)
@@ -36,7 +39,7 @@ class Exchange:
         at: When, seconds since the epoch.
         method: Its method.
         path: Its path.
-        query: Its query.
+        query: Its query, without the signature of a presigned URL.
         version: Value of `IBM-API-Version` or the like, None if it had none.
         agent: Its `User-Agent`.
         size: Bytes of its body, as announced.
@@ -76,19 +79,25 @@ def application(
     """
     exchanges: deque[Exchange] = deque(maxlen=_REQUESTS_KEPT)
     routes: dict[str, list[BaseRoute]] = {"/": [Route("/", page(state, faces))]}
-    routes["control"] = control_routes(state, faults, exchanges, control_key)
+    routes["control"] = control_routes(
+        *(state, faults, exchanges, control_key),
+        lambda: {resource for face in faces for resource in face.resources()},
+    )
     for face in faces:
         routes[face.name] = list(face.routes())
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        runner = asyncio.create_task(Runner(state).run())
+        works = [Runner(state).run(), *(face.run() for face in faces)]
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             yield
         finally:
-            runner.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await runner
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
     return Starlette(
         routes=[route for group in routes.values() for route in group],
@@ -117,8 +126,9 @@ def _refusal(
     faces: Sequence[Face], path: str, status: int, headers: dict[str, str] | None = None
 ) -> Response:
     face = next((face for face in faces if face.owns(path)), None)
-    body: Any = face.refusal(path, status) if face else {"error": f"HTTP {status}"}
-    return JSONResponse(body, status, headers)
+    if face:
+        return face.error(path, status, headers)
+    return JSONResponse({"error": f"HTTP {status}"}, status, headers)
 
 
 class _Gate:
@@ -142,6 +152,9 @@ class _Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
+        if path.startswith("//"):
+            # An address that ends with a slash, and what a client adds to it.
+            path = scope["path"] = f"/{path.lstrip('/')}"
         if scope["type"] != "http" or path == "/" or path.startswith("/control"):
             await self._app(scope, receive, send)
             return
@@ -155,7 +168,8 @@ class _Gate:
 
         at = time.time()
         authorization = Request(scope).headers.get("authorization", "")
-        taken = self._faults.take(scope["method"], path, authorization)
+        has_token = authorization.partition(" ")[0].lower() == "bearer" or is_presigned(scope)
+        taken = self._faults.take(scope["method"], path, has_token=has_token)
         try:
             for fault in taken:
                 if fault.kind == kinds.LATENCY:
@@ -172,7 +186,7 @@ class _Gate:
                     at=at,
                     method=scope["method"],
                     path=path,
-                    query=scope["query_string"].decode("latin-1"),
+                    query=_SIGNATURE.sub(r"\1...", scope["query_string"].decode("latin-1")),
                     version=request.headers.get("ibm-api-version"),
                     agent=request.headers.get("user-agent"),
                     size=int(request.headers.get("content-length", 0)),
@@ -190,7 +204,7 @@ class _Gate:
             answer = _refusal(self._faces, scope["path"], fault.status, headers)
             await answer(scope, receive, send)
         elif fault.kind == kinds.EXPIRED:
-            self._state.revoked.add(Request(scope).headers.get("authorization", ""))
+            self._state.revoke(Request(scope).headers.get("authorization", ""))
             await _refusal(self._faces, scope["path"], 401)(scope, receive, send)
         else:
             start, body = await self._answer(scope, receive)

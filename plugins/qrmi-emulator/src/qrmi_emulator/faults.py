@@ -22,12 +22,14 @@ REQUEST_FAULTS: Final = {
     RESET_AFTER: "what was asked for is done, then the connection is reset",
     TRUNCATED: "the connection ends in the middle of the answer",
     MALFORMED: "the answer is not what its content type says",
-    EXPIRED: "the token of the request is no longer valid; one without a token is not hit",
+    EXPIRED: "the token or presigned URL of the request is no longer valid; others are not hit",
     OUTAGE: "every connection is reset, for `seconds`",
 }
 QUEUED, FAILED, TOO_LONG, CANCELLED = "job-queued", "job-failed", "job-too-long", "job-cancelled"
+HELD = "job-paused"
 JOB_FAULTS: Final = {
     QUEUED: "a job that is submitted stays queued, for `seconds` or until released",
+    HELD: "as `job-queued`, and the vendor says that it is paused, if it has a word for it",
     FAILED: "it runs and fails, with `reason` and `code`",
     TOO_LONG: "it runs for `seconds` or its own limit, and is cancelled since it ran too long",
     CANCELLED: "it is cancelled by the operator, after `seconds`",
@@ -173,9 +175,14 @@ class Faults:
         ]
         return self.waiting
 
-    def take(self, method: str, path: str, authorization: str) -> list[Fault]:
-        """What hits a request: every delay, and at most one other."""
-        has_token = authorization.partition(" ")[0].lower() == "bearer"
+    def take(self, method: str, path: str, *, has_token: bool) -> list[Fault]:
+        """What hits a request: every delay, and at most one other.
+
+        Args:
+            method: Its method.
+            path: Its path.
+            has_token: Whether it comes with something that can expire.
+        """
         return self._take(method, path, of_jobs=False, has_token=has_token)
 
     def take_for_job(self, job: Job, method: str, path: str) -> None:
@@ -212,7 +219,7 @@ def play(state: State, job: Job, now: float, holders: Mapping[str, Collection[st
         holders: See `State.holders`.
     """
     reason, code, seconds = job.reason, job.code, job.fate_seconds
-    if job.fate == QUEUED:
+    if job.fate in (QUEUED, HELD):
         if seconds is not None and now > job.created + seconds:
             job.fate = None
             state.save(job)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from qrmi_emulator.faces import Face
-from qrmi_emulator.state import State
+from qrmi_emulator.state import Job, State
 
 _SHOWN = 200
 _STYLE = (
@@ -26,13 +26,18 @@ def page(state: State, faces: Sequence[Face]) -> Callable[[Request], Awaitable[R
 
     async def show(_request: Request) -> Response:
         state.expire()
+        known = {face.name: face for face in faces}
+
+        def words(job: Job) -> str:
+            return known[job.face].word(job) if job.face in known else job.status.name
+
         waiting = Counter(job.resource for job in state.live.values())
         parts = [
             _table(
                 "Resources",
-                ("vendor", "resource", "jobs waiting or running"),
+                ("vendor", "resource", "state", "jobs waiting or running"),
                 (
-                    (face.name, resource, waiting[resource])
+                    (face.name, resource, _condition(state, resource), waiting[resource])
                     for face in faces
                     for resource in face.resources()
                 ),
@@ -50,7 +55,7 @@ def page(state: State, faces: Sequence[Face]) -> Callable[[Request], Awaitable[R
                 ("vendor", "id", "resource", "program", "state", "reason", "session", "created"),
                 (
                     (
-                        *(job.face, job.id, job.resource, job.argument, job.status.name),
+                        *(job.face, job.name, job.resource, job.argument, words(job)),
                         *(job.reason or "", job.session or "", _time(job.created)),
                     )
                     for job in islice(reversed(state.jobs.values()), _SHOWN)
@@ -69,6 +74,11 @@ def _table(title: str, heads: Iterable[str], rows: Iterable[Iterable[object]]) -
     head = "".join(f"<th>{escape(text)}" for text in heads)
     body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}' for cell in row)}" for row in rows)
     return f"<h2>{escape(title)}</h2><table><tr>{head}{body}</table>"
+
+
+def _condition(state: State, resource: str) -> str:
+    found = state.condition(resource)
+    return f"{found.status}: {found.reason}" if found.reason else found.status
 
 
 def _time(seconds: float) -> str:

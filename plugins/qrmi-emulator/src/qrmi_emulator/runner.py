@@ -55,7 +55,7 @@ class Runner:
         # One thread, since the store's connections belong to theirs.
         self._thread = ThreadPoolExecutor(1, "qrmi-emulator-store")
         state.on_work = self._work.set
-        state.on_end = self._forget
+        state.on_end.append(self._forget)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -114,7 +114,7 @@ class Runner:
         for job in self._state.live.values():
             if job.fate or job.status is not TaskStatus.Queued or job.id in self._handed:
                 continue
-            if may_start(job, holders):
+            if job.ready and may_start(job, holders):
                 yield job
                 free -= 1
                 if not free:
@@ -157,7 +157,7 @@ class Runner:
             # One that has ended meanwhile may have no input any more.
             with contextlib.suppress(FileNotFoundError):
                 content = path.read_bytes()
-                self._store.submit(job.id, job.resource, job.argument, content, seed=job.seed)
+                self._store.submit(job.id, job.simulator, job.argument, content, seed=job.seed)
         for task_id in stops:
             self._store.stop(task_id)
         # Where the system refuses another process, those that are there go on.

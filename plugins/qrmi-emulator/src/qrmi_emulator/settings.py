@@ -28,8 +28,9 @@ def _check(_settings: object, field: attrs.Attribute[Any], value: object) -> Non
     wanted = (int, float) if kind is float else kind
     if isinstance(value, bool) or not isinstance(value, wanted):
         raise ValueError(f"{field.name} is not of type {kind.__name__}")
-    if field.name == "plan" and value not in ("premium", "open"):
-        raise ValueError("plan is neither premium nor open")
+    choices = field.metadata["choices"]
+    if choices and value not in choices:
+        raise ValueError(f"{field.name} is neither {' nor '.join(choices)}")
     if not isinstance(value, int | float):
         return
     if not is_finite(value):
@@ -47,6 +48,7 @@ def _option(
     type: type = float,
     least: float = 0,
     most: float = math.inf,
+    choices: tuple[str, ...] = (),
     changeable: bool = False,
 ) -> Any:
     """A setting; `None` as the default means that there is no limit or nothing fixed."""
@@ -58,6 +60,7 @@ def _option(
             "type": type,
             "least": least,
             "most": most,
+            "choices": choices,
             "changeable": changeable,
         },
     )
@@ -94,6 +97,7 @@ class EmulatorSettings:
         "premium",
         "The account's plan: premium, or open, which has no dedicated sessions.",
         type=str,
+        choices=("premium", "open"),
         changeable=True,
     )
     usage_limit_seconds: float | None = _option(
@@ -110,6 +114,56 @@ class EmulatorSettings:
     )
     session_idle_seconds: float = _option(
         60.0, "How long a session without jobs keeps its device.", changeable=True
+    )
+    lanes: int = _option(
+        5,
+        "Execution lanes of each IBM Quantum System; a submission without a free one is refused.",
+        type=int,
+        changeable=True,
+    )
+    lanes_held: str = _option(
+        "undeleted",
+        "Which jobs hold a lane: undeleted, so that only deletion frees it, or running.",
+        type=str,
+        choices=("undeleted", "running"),
+        changeable=True,
+    )
+    reserved: str | None = _option(
+        None,
+        "Pattern of the IBM Quantum Systems that are reserved for others; none by default.",
+        type=str,
+        changeable=True,
+    )
+    cancel_seconds: float = _option(
+        0.0, "How long Pasqal Cloud takes to cancel a job; it says so meanwhile.", changeable=True
+    )
+    warden: str = _option(
+        "2026-06",
+        "Version of Warden: 0.1.0, which neither cancels jobs nor has logs, 2026-06, which does, "
+        "or 2026-09, whose sessions have slots and are revoked by header.",
+        type=str,
+        choices=("0.1.0", "2026-06", "2026-09"),
+        changeable=True,
+    )
+    warden_admin: int = _option(
+        0,
+        "User id that opens and revokes sessions of Warden; root by default.",
+        type=int,
+        most=2**32 - 2,
+        changeable=True,
+    )
+    warden_slots: int | None = _option(
+        None,
+        "Slots of the QPU behind Warden 2026-09; they are not counted by default.",
+        type=int,
+        least=1,
+        changeable=True,
+    )
+    munge_socket: str | None = _option(
+        None,
+        "Socket of the munged that decodes credentials; by default that of this host, or of one "
+        "that the emulator starts.",
+        type=str,
     )
 
     def change(self, values: Mapping[str, object]) -> None:

@@ -9,7 +9,15 @@ from collections import Counter
 
 from qiskit import QuantumCircuit, transpile
 from qiskit.quantum_info import SparsePauliOp
-from qrmi import Config, Payload, QuantumResource, ResourceProvider, TaskStatus
+from qrmi import (
+    Config,
+    Payload,
+    QuantumResource,
+    ResourceProvider,
+    ResourceType,
+    TaskNotFoundError,
+    TaskStatus,
+)
 from qrmi.primitives.ibm import EstimatorV2, SamplerV2, get_backend
 
 warnings.simplefilter("ignore")
@@ -26,7 +34,9 @@ found["discovered"] = [
 ]
 found["least_busy"] = provider.least_busy().resource_id()
 token = qpu.acquire()
-assert qpu.acquire() == token
+is_direct = qpu.resource_type() == ResourceType.IBMQuantumSystem
+# Where nothing is reserved, each gets another.
+assert (qpu.acquire() == token) != is_direct
 found["target"] = sorted(json.loads(qpu.target().value))
 found["metadata"] = qpu.metadata()
 
@@ -64,7 +74,23 @@ data = json.loads(qpu.task_result(task).value)["results"][0]["data"]["c"]
 found["counts"] = Counter(format(int(sample, 16), "02b") for sample in data["samples"])
 found["logs"] = qpu.task_logs(task)
 qpu.task_stop(task)
-found["stopped"] = wait(task)
+try:
+    found["stopped"] = wait(task)
+except TaskNotFoundError:
+    found["stopped"] = "deleted"
+found["running_stopped"] = start(bell)
+qpu.task_stop(found["running_stopped"])
+
+params = {
+    "pubs": [[bell.partition("c[0]")[0].replace("bit[2] c;", ""), {"I" * 154 + "ZZ": 1.0}]],
+    "options": {"seed_estimator": int(seed), "default_precision": 0.02},
+    "support_qiskit": False,
+    "version": 2,
+}
+task = qpu.task_start(Payload.QiskitPrimitive(input=json.dumps(params), program_id="estimator"))
+wait(task)
+found["estimated"] = json.loads(qpu.task_result(task).value)["results"][0]["data"]["evs"]
+qpu.task_stop(task)
 
 backend = get_backend(qpu)
 circuit = QuantumCircuit(2)

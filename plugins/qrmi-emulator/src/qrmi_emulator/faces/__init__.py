@@ -7,14 +7,20 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute
 
 if TYPE_CHECKING:
     from qrmi_emulator.faults import Faults
-    from qrmi_emulator.state import State
+    from qrmi_emulator.state import Job, State
 
-FACES: Final = {"ibm-runtime": "qrmi_emulator.faces.ibm_runtime:IbmRuntime"}
+FACES: Final = {
+    "ibm-runtime": "qrmi_emulator.faces.ibm_runtime:IbmRuntime",
+    "pasqal-cloud": "qrmi_emulator.faces.pasqal_cloud:PasqalCloud",
+    "pasqal-local": "qrmi_emulator.faces.pasqal_local:PasqalLocal",
+    # The last, since its store takes for its own what has the signature of a presigned URL.
+    "ibm-da": "qrmi_emulator.faces.ibm_direct_access:IbmDirectAccess",
+}
 """Name on the command line -> class."""
 
 
@@ -60,6 +66,10 @@ class Face(abc.ABC):
     def refusal(self, path: str, status: int) -> Mapping[str, Any]:
         """The body of an error, as JSON, for a path of its own and an HTTP status."""
 
+    def error(self, path: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+        """The answer with an error, for a path of its own; JSON by default."""
+        return JSONResponse(self.refusal(path, status), status, headers)
+
     @abc.abstractmethod
     def resources(self) -> Sequence[str]:
         """The ids of its resources."""
@@ -72,6 +82,14 @@ class Face(abc.ABC):
             resource_type: One of `types`.
             url: Where the emulator listens.
         """
+
+    def word(self, job: Job) -> str:
+        """What it calls a job's status."""
+        return job.status.name
+
+    async def run(self) -> None:
+        """What it does besides answering, until cancelled; nothing by default."""
+        return
 
 
 def face_class(name: str) -> type[Face]:
