@@ -365,6 +365,12 @@ class State:
             (job for job in reversed(self.jobs.values()) if job.name == name), None
         )
 
+    def doom(self, job: Job, fate: str, seconds: float) -> None:
+        """Let a job that has been submitted meet a fate some seconds from now."""
+        job.fate, job.fate_seconds = fate, self.clock() - job.created + seconds
+        self.fated[job.id] = job
+        self.save(job)
+
     def release(self, job: Job) -> None:
         """Let a job have no fate any more."""
         job.fate = None

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from faulty_server import (
@@ -19,7 +22,7 @@ from faulty_server import (
     status,
     truncated,
 )
-from munged import munged
+from munged import MISSING, munged
 from warden import RESULT, SPECS, Warden, detail
 
 from qrmi_core import (
@@ -386,6 +389,33 @@ def test_what_a_validation_error_repeats_of_the_request_is_not_shown(
     with pytest.raises(InvalidInputError, match="id: Input should be") as again:
         make().release(token)
     assert token not in f"{caught.value} {again.value} {caplog.text}"
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+def test_a_wait_outlives_a_munged_that_is_started_anew() -> None:
+    with tempfile.TemporaryDirectory(prefix="qrmi-munge-") as name, ExitStack() as stack:
+        Path(name).chmod(0o755)
+        where = Path(name, "socket")
+        daemon = stack.enter_context(ExitStack())
+        daemon.enter_context(munged(where))
+        warden = stack.enter_context(Warden(where))
+        restarted = 0
+
+        def sleep(_seconds: float) -> None:
+            nonlocal restarted
+            restarted += 1
+            if restarted == 2:
+                daemon.enter_context(munged(where))
+
+        qpu = QuantumResource("PASQAL_LOCAL", "pasqal-local", warden.settings(), sleep=sleep)
+        qpu.acquire()
+        task = qpu.run(sequence())
+        daemon.close()
+        with pytest.raises(AuthenticationFailedError, match="start munged"):
+            task.status()
+        assert task.wait(30) is TaskStatus.Completed
+        assert restarted >= 2
+        qpu.close()
 
 
 # --- submitting exactly once ---

@@ -448,10 +448,8 @@ class PasqalCloud(Face):
         if not seconds:
             self.state.end(job, TaskStatus.Cancelled)
         elif not job.details.get("canceling"):
-            job.fate = CANCELLED
-            job.fate_seconds = self.state.clock() - job.created + seconds
             job.details["canceling"] = True
-            self.state.save(job)
+            self.state.doom(job, CANCELLED, seconds)
 
     def _batch(self, request: Request) -> Session:
         self.state.expire()

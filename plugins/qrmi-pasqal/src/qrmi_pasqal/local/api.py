@@ -225,7 +225,9 @@ class WardenApi:
             if error.status_code not in _NO_ROUTE:
                 raise
             raise UnsupportedFunctionError(
-                f"this Warden cannot {what} ({error.message}); its administrator can update it"
+                f"this Warden cannot {what}: it has no {method} {path} ({error.status_code}); ask "
+                "its administrator to update it, or check that QRMI_WARDEN_URL is its address",
+                status_code=error.status_code,
             ) from error
 
     def _headers(self, session: str | None = None) -> dict[str, str]:
