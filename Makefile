@@ -20,6 +20,7 @@ WHEELS := $(WORK)/wheels
 SMOKE_VENV := $(WORK)/smoke
 OUTSIDER_VENV := $(WORK)/outsider
 PEERS_VENV := $(WORK)/peers
+WARDEN := $(WORK)/warden
 PIP := -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -qq --prefer-binary -c constraints.txt
 
@@ -29,6 +30,7 @@ export PIP_ROOT_USER_ACTION := ignore
 help:
 	@echo 'make demo         run jobs on the simulators of this machine'
 	@echo 'make test         all tests (ARGS="-k polling" hands arguments to pytest)'
+	@echo 'make test-peers   tests with Warden itself (QRMI_TEST_WARDEN=<folder of its source>)'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make format       format the code'
 	@echo 'make docs         the documentation, into docs/_build/html'
@@ -43,12 +45,17 @@ demo: $(DEMO_VENV)/.ready
 	@$(DEMO_VENV)/bin/python docs/examples/demo.py $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.ready $(WHEELS)/.ready $(SMOKE_VENV)/.ready $(OUTSIDER_VENV)/.ready $(PEERS_VENV)/.ready
+test: $(VENV)/.ready munge $(WHEELS)/.ready $(SMOKE_VENV)/.ready $(OUTSIDER_VENV)/.ready $(PEERS_VENV)/.ready
 	@QRMI_TEST_WHEELS=$(WHEELS) \
 	QRMI_TEST_SMOKE_VENV=$(SMOKE_VENV) \
 	QRMI_TEST_OUTSIDER_VENV=$(OUTSIDER_VENV) \
 	QRMI_TEST_PEERS_VENV=$(PEERS_VENV) \
 	$(VENV)/bin/python -m pytest $(ARGS)
+
+.PHONY: test-peers
+test-peers: $(VENV)/.ready munge $(if $(QRMI_TEST_WARDEN),$(WARDEN)/.ready)
+	@$(if $(QRMI_TEST_WARDEN),QRMI_TEST_WARDEN=$(WARDEN)/source QRMI_TEST_WARDEN_VENV=$(WARDEN)/venv) \
+	$(VENV)/bin/python -m pytest tests/plugins/qrmi-pasqal/local/test_real_warden.py $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.ready
@@ -100,7 +107,8 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(METADATA)
 	@$(call new_venv,$(VENV))
 	@$(VENV)/bin/python $(INSTALL) -r requirements-dev.txt
 	@$(VENV)/bin/python $(INSTALL) --no-build-isolation -e . -e 'plugins/qrmi-local[all]' \
-	    -e plugins/qrmi-ibm-common -e plugins/qrmi-ibm-da -e plugins/qrmi-ibm-runtime -e 'plugins/qrmi-emulator[all]' -e $(EXAMPLE)
+	    -e plugins/qrmi-ibm-common -e plugins/qrmi-ibm-da -e plugins/qrmi-ibm-runtime -e plugins/qrmi-pasqal \
+	    -e 'plugins/qrmi-emulator[all]' -e $(EXAMPLE)
 	@touch $@
 
 # All anew when the dependencies may have changed, else only what is ours.
@@ -132,7 +140,7 @@ $(SMOKE_VENV)/.ready: $(WHEELS)/.ready
 	@$(call new_venv,$(SMOKE_VENV))
 	@$(SMOKE_VENV)/bin/python $(INSTALL) $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl \
 	    $(WHEELS)/qrmi_ibm_common-*.whl $(WHEELS)/qrmi_ibm_da-*.whl \
-	    $(WHEELS)/qrmi_ibm_runtime-*.whl $(WHEELS)/qrmi_emulator-*.whl
+	    $(WHEELS)/qrmi_ibm_runtime-*.whl $(WHEELS)/qrmi_pasqal-*.whl $(WHEELS)/qrmi_emulator-*.whl
 	@touch $@
 
 # The published clients that ours and the emulator are compared with, as published.
@@ -141,6 +149,33 @@ $(PEERS_VENV)/.ready: constraints.txt requirements-peers.txt
 	@$(call new_venv,$(PEERS_VENV))
 	@$(PEERS_VENV)/bin/python $(INSTALL) -r requirements-peers.txt
 	@touch $@
+
+# A copy of Warden's source, of a working tree or of git's own folder, and what it needs.
+$(WARDEN)/.ready: $(wildcard $(QRMI_TEST_WARDEN)/requirements.txt $(QRMI_TEST_WARDEN)/HEAD)
+	@echo 'preparing an environment with Warden'
+	@rm -rf $(WARDEN); mkdir -p $(WARDEN)/source
+	@if [ -f '$(QRMI_TEST_WARDEN)/requirements.txt' ]; then \
+	    cp -R '$(QRMI_TEST_WARDEN)'/. $(WARDEN)/source; \
+	else \
+	    git --git-dir='$(QRMI_TEST_WARDEN)' archive HEAD | tar -x -C $(WARDEN)/source; \
+	fi
+	@$(call new_venv,$(WARDEN)/venv)
+	@$(WARDEN)/venv/bin/python $(PIP) install -qq -r $(WARDEN)/source/requirements.txt
+	@touch $@
+
+# A daemon of the system: Warden's users prove by it who they are.
+.PHONY: munge
+munge:
+	@mkdir -p $(WORK)
+	@if command -v munged > /dev/null || [ -x /usr/sbin/munged ]; then \
+	    :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	    echo 'installing munge'; \
+	    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install munge; } \
+	        > $(WORK)/munge.log 2>&1 || echo 'munge could not be installed: $(WORK)/munge.log'; \
+	else \
+	    echo 'munge is not installed, so tests that need it are skipped (apt install munge)'; \
+	fi
 
 # What somebody has who writes a plugin: pytest, the core's wheel and the plugin's own.
 $(OUTSIDER_VENV)/.ready: $(WHEELS)/.ready
@@ -155,11 +190,11 @@ constraints:
 	@$(call new_venv,$(WORK)/constraints)
 	@$(WORK)/constraints/bin/python $(PIP) install -qq --prefer-binary \
 	    -r requirements-dev.txt . './plugins/qrmi-local[all]' ./plugins/qrmi-ibm-common \
-	    ./plugins/qrmi-ibm-da ./plugins/qrmi-ibm-runtime './plugins/qrmi-emulator[all]' \
-	    './$(EXAMPLE)[test]'
+	    ./plugins/qrmi-ibm-da ./plugins/qrmi-ibm-runtime ./plugins/qrmi-pasqal \
+	    './plugins/qrmi-emulator[all]' './$(EXAMPLE)[test]'
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
 	    $(WORK)/constraints/bin/python $(PIP) freeze --all --exclude pip --exclude qrmi-core \
 	        --exclude qrmi-local --exclude qrmi-ibm-common --exclude qrmi-ibm-da --exclude qrmi-ibm-runtime \
-	        --exclude qrmi-emulator --exclude qrmi-example; } > $(WORK)/constraints.txt
+	        --exclude qrmi-pasqal --exclude qrmi-emulator --exclude qrmi-example; } > $(WORK)/constraints.txt
 	@mv $(WORK)/constraints.txt constraints.txt
 	@rm -rf $(WORK)/constraints

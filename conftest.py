@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from sybil import Example, Sybil
+from sybil.parsers.markdown import SkipParser
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
 
 ROOT = Path(__file__).parent
@@ -98,8 +100,10 @@ def _page() -> Iterator[None]:
 _pages = ExitStack()
 
 
-def _enter_page(_namespace: dict[str, Any]) -> None:
+def _enter_page(namespace: dict[str, Any]) -> None:
     _pages.enter_context(_page())
+    # For `skip`: what examples may need that no package of Python brings.
+    namespace["without_munge"] = shutil.which("munge") is None
 
 
 def _leave_page(_namespace: dict[str, Any]) -> None:
@@ -230,6 +234,7 @@ class _PyconParser(PythonCodeBlockParser):
 
 pytest_collect_file = Sybil(
     parsers=[
+        SkipParser(),
         PythonCodeBlockParser(),
         _PyconParser(),
         CodeBlockParser("console", _run_console),

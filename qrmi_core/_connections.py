@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 import weakref
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -38,11 +39,13 @@ class Exchange:
         deadline: For all of it.
         stall_seconds: For one read or write.
         sent: Whether the vendor may have received anything.
+        scrub: Removes what must not be logged from a text.
     """
 
     deadline: Deadline
     stall_seconds: float
     sent: bool = False
+    scrub: Callable[[str], str] = str
 
     def timeout(self) -> float:
         """Seconds that the next read or write may take.
@@ -175,16 +178,18 @@ def _close(session: Session, process: int) -> None:
         session.close()
 
 
-class _WithoutQuery(logging.Filter):
-    """Cuts the query strings off what urllib3 logs of our calls."""
+class _WithoutSecrets(logging.Filter):
+    """Cuts query strings and known secrets off what urllib3 logs of our calls."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if underway.get(None) and isinstance(record.args, tuple):
+        exchange = underway.get(None)
+        if exchange and isinstance(record.args, tuple):
             record.args = tuple(
-                arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args
+                exchange.scrub(arg.partition("?")[0]) if isinstance(arg, str) else arg
+                for arg in record.args
             )
         return True
 
 
 for _name in ("urllib3.connection", "urllib3.connectionpool"):
-    logging.getLogger(_name).addFilter(_WithoutQuery())
+    logging.getLogger(_name).addFilter(_WithoutSecrets())

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
 import attrs
 
 from qrmi_core.deadline import Clock, current
-from qrmi_core.errors import CallTimeoutError, QrmiError
+from qrmi_core.errors import CallTimeoutError, InvalidResponseError, QrmiError
+
+if TYPE_CHECKING:
+    from qrmi_core.http import Response
 
 _log = logging.getLogger("qrmi_core.http")
 
@@ -42,6 +46,30 @@ class Token:
     value: str = attrs.field(repr=False)
     expires_in_seconds: float | None = None
     scheme: str = "Bearer"
+
+
+def read_token(answer: Response, advice: str) -> Token:
+    """The token in an OAuth 2 server's answer; no error shows any part of it.
+
+    Args:
+        answer: The answer, with `access_token` and perhaps `expires_in`.
+        advice: What to check where there is none.
+
+    Raises:
+        InvalidResponseError: There is none.
+    """
+    # Not Response.json(): its error would show the beginning of the token.
+    try:
+        body = json.loads(answer.content)
+        value, lifetime = body["access_token"], body.get("expires_in")
+    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
+        value = lifetime = None
+    if not isinstance(value, str) or not value:
+        raise InvalidResponseError(
+            f"{answer.call}: the answer has no token; {advice}", status_code=answer.status_code
+        )
+    known = isinstance(lifetime, int | float) and not isinstance(lifetime, bool)
+    return Token(value, expires_in_seconds=float(lifetime) if known else None)
 
 
 @attrs.frozen

@@ -34,10 +34,12 @@ wrong argument types. `retryable` on each error answers whether trying the same 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from qrmi_core.values import TaskStatus
+
+_ErrorT = TypeVar("_ErrorT", bound="QrmiError")
 
 
 class QrmiError(RuntimeError):
@@ -98,6 +100,25 @@ class QrmiError(RuntimeError):
             if value and str(value) not in self.message
         ]
         return f"{self.message} [{', '.join(details)}]" if details else self.message
+
+
+def recast(error: QrmiError, kind: type[_ErrorT], advice: str = "") -> _ErrorT:
+    """Make an error of another kind that tells the same, for a driver that knows better.
+
+    Args:
+        error: What to tell.
+        kind: The kind.
+        advice: What to do, put after the message.
+    """
+    new = kind(
+        f"{error.message}; {advice}" if advice else error.message,
+        status_code=error.status_code,
+        vendor_code=error.vendor_code,
+        request_id=error.request_id,
+        retry_after=error.retry_after,
+    )
+    new.details = error.details
+    return new
 
 
 class ConfigError(QrmiError):

@@ -237,7 +237,7 @@ class _Call:
 
     @property
     def name(self) -> str:
-        return f"{self.method} {_without_query(self.url)}"
+        return self.scrub(f"{self.method} {_without_query(self.url)}")
 
     @property
     def once(self) -> bool:
@@ -543,6 +543,7 @@ class HttpClient:
         exchange = call.exchange = Exchange(
             call.deadline,
             policy.stream_timeout_seconds if call.transfer else policy.read_timeout_seconds,
+            scrub=call.scrub,
         )
         start = self._clock()
         token = underway.set(exchange)

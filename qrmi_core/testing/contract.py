@@ -214,24 +214,27 @@ class DriverContract:
         assert set(reports) == {task.id}
         assert reports[task.id].status is TaskStatus.Completed
 
-    def test_a_submission_is_found_again_by_its_tag(self, driver: Driver) -> None:
+    def test_a_submission_is_found_again_by_its_tag(
+        self, qpu: QuantumResource, driver: Driver
+    ) -> None:
         tag = uuid.uuid4().hex
         if not driver.supports("find_submission"):
             with pytest.raises(UnsupportedFunctionError):
                 driver.find_submission(tag)
             return
         assert driver.find_submission(tag) is None
-        task_id = driver.task_start(self.payload(), submission=tag, acquisition=None)
+        held = qpu._acquisition()
+        task_id = driver.task_start(self.payload(), submission=tag, acquisition=held)
         assert driver.find_submission(tag) == task_id
 
     def test_a_repeated_submission_is_one_task_where_the_driver_says_so(
-        self, driver: Driver
+        self, qpu: QuantumResource, driver: Driver
     ) -> None:
-        tag, other = uuid.uuid4().hex, uuid.uuid4().hex
-        first = driver.task_start(self.payload(), submission=tag, acquisition=None)
+        tag, other, held = uuid.uuid4().hex, uuid.uuid4().hex, qpu._acquisition()
+        first = driver.task_start(self.payload(), submission=tag, acquisition=held)
         if driver.client_chooses_id:
-            assert driver.task_start(self.payload(), submission=tag, acquisition=None) == first
-        assert driver.task_start(self.payload(), submission=other, acquisition=None) != first
+            assert driver.task_start(self.payload(), submission=tag, acquisition=held) == first
+        assert driver.task_start(self.payload(), submission=other, acquisition=held) != first
 
     def test_no_secret_is_shown(
         self, qpu: QuantumResource, caplog: pytest.LogCaptureFixture

@@ -1212,7 +1212,7 @@ def test_no_secret_is_logged_or_in_an_error(
         with pytest.raises(QrmiError) as caught:
             http.request(
                 "PUT",
-                f"/x?X-Amz-Signature={SECRET}",
+                f"/x/{SECRET}?X-Amz-Signature={SECRET}",
                 params={"token": SECRET},
                 headers={"X-Munge-Cred": SECRET},
                 data={"password": SECRET},

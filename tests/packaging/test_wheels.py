@@ -73,6 +73,16 @@ DISTRIBUTIONS = [
         },
     ),
     Distribution(
+        "qrmi-pasqal",
+        ROOT / "plugins/qrmi-pasqal",
+        {
+            "qrmi.drivers": {
+                "pasqal-cloud": "qrmi_pasqal.driver:PasqalCloud",
+                "pasqal-local": "qrmi_pasqal.local.driver:PasqalLocal",
+            }
+        },
+    ),
+    Distribution(
         "qrmi-example",
         ROOT / "docs/examples/qrmi-example",
         {"qrmi.drivers": {"coin": "qrmi_example.driver:CoinDriver"}},

@@ -7,17 +7,40 @@ text in its input says which end.
 from __future__ import annotations
 
 import json
-import socket
-import struct
-import threading
 import time
 import uuid
-from collections import Counter, deque
-from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from faulty_server import (
+    Fault,
+    FaultyHandler,
+    FaultyService,
+    bad_gateway_after,
+    cut_after,
+    cut_before,
+    malformed,
+    silent_after,
+    status,
+    truncated,
+)
+
+__all__ = [
+    "CRN",
+    "DEVICES",
+    "KEY",
+    "RESULT",
+    "Fault",
+    "IbmService",
+    "bad_gateway_after",
+    "cut_after",
+    "cut_before",
+    "error",
+    "malformed",
+    "silent_after",
+    "status",
+    "truncated",
+]
 
 KEY = "an-api-key-that-is-secret"
 CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0123:4567::"
@@ -46,16 +69,6 @@ DEVICES = [
     },
 ]
 
-Fault = Callable[["_Handler", Callable[[], None]], None]
-"""Reacts in place of the service; may call what the service would do."""
-
-
-def status(code: int, body: object = b"", **headers: str) -> Fault:
-    """An error answer without an effect."""
-    return lambda handler, _proceed: handler.answer(
-        code, body, {name.replace("_", "-"): text for name, text in headers.items()}
-    )
-
 
 def error(code: int, vendor_code: object, message: str, **more: str) -> Fault:
     """An error in the API's own words."""
@@ -63,62 +76,14 @@ def error(code: int, vendor_code: object, message: str, **more: str) -> Fault:
     return status(code, body)
 
 
-def cut_before(handler: _Handler, _proceed: Callable[[], None]) -> None:
-    """The connection is reset and nothing was done."""
-    handler.reset()
-
-
-def cut_after(handler: _Handler, proceed: Callable[[], None]) -> None:
-    """The request is carried out and the connection reset."""
-    handler.muted = True
-    proceed()
-    handler.muted = False
-    handler.reset()
-
-
-def silent_after(handler: _Handler, proceed: Callable[[], None]) -> None:
-    """The request is carried out and never answered."""
-    handler.muted = True
-    proceed()
-    handler.muted = False
-    time.sleep(1.0)
-    handler.close_connection = True
-
-
-def bad_gateway_after(handler: _Handler, proceed: Callable[[], None]) -> None:
-    """The request is carried out and a proxy answers 502."""
-    handler.muted = True
-    proceed()
-    handler.muted = False
-    handler.answer(502, b"<html>bad gateway</html>", {"Content-Type": "text/html"})
-
-
-def truncated(handler: _Handler, proceed: Callable[[], None]) -> None:
-    """Half of the answer."""
-    handler.half = True
-    proceed()
-    handler.half = False
-    handler.close_connection = True
-
-
-def malformed(handler: _Handler, proceed: Callable[[], None]) -> None:
-    """The answer without its last character."""
-    handler.shorter = True
-    proceed()
-    handler.shorter = False
-
-
-class IbmService:
-    """A server in a thread; a context manager.
+class IbmService(FaultyService):
+    """The service; a context manager.
 
     Attributes:
-        requests: Method and path below ``/api/v1`` of every request, in order.
         bodies: The body of every submission, as it arrived.
         headers: The headers of every request to the API.
-        connections: How many connections were accepted.
         jobs: The jobs by id, oldest first.
         sessions: The sessions by id.
-        faults: Faults for the next requests of a method and the first segment (``"POST jobs"``).
         open_plan: Whether sessions may not be dedicated.
         token_seconds: How long a token is valid.
         looks: How many looks see a job queued, and then running.
@@ -127,13 +92,11 @@ class IbmService:
     """
 
     def __init__(self) -> None:
-        self.requests: list[str] = []
+        super().__init__(_Handler)
         self.bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []
-        self.connections = 0
         self.jobs: dict[str, dict[str, Any]] = {}
         self.sessions: dict[str, dict[str, Any]] = {}
-        self.faults: dict[str, deque[Fault]] = {}
         self.open_plan = False
         self.token_seconds = 3600
         self.looks = 1
@@ -141,26 +104,7 @@ class IbmService:
         self.tokens: set[str] = set()
         # Another one each time, since tokens are shared by key and ports are used again.
         self.key = f"{KEY}-{uuid.uuid4().hex}"
-        self.lock = threading.RLock()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.service = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self.host = f"http://127.0.0.1:{self._server.server_address[1]}"
         self.url = f"{self.host}/api/v1"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
 
     def settings(self, **more: str) -> dict[str, str]:
         """Settings of a resource of this service; further ones without their prefix."""
@@ -175,21 +119,8 @@ class IbmService:
             },
         }
 
-    def fail(self, what: str, *faults: Fault) -> None:
-        """Let the next requests of that kind meet these faults, one each."""
-        self.faults[what] = deque(faults)
-
-    def counted(self) -> Counter[str]:
-        """How often each kind of request came, with ids replaced by ``*``."""
-        known = {*self.jobs, *self.sessions}
-        return Counter(
-            "/".join("*" if part in known else part for part in line.partition("?")[0].split("/"))
-            for line in self.requests
-        )
-
-    def forget_requests(self) -> None:
-        """Begin to count anew."""
-        self.requests.clear()
+    def ids(self) -> set[str]:
+        return {*self.jobs, *self.sessions}
 
     # What the service does
 
@@ -247,56 +178,14 @@ class IbmService:
             job["now"] = job["end"]
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 64
+class _Handler(FaultyHandler):
     service: IbmService
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self.service.connections += 1
-        super().process_request(request, client_address)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that went away is no error."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Server
-
-    def setup(self) -> None:
-        super().setup()
-        self.muted = self.half = self.shorter = False
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
-
-    def reset(self) -> None:
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.close_connection = True
-        self.connection.close()
-
-    def answer(self, code: int, body: object = b"", headers: dict[str, str] | None = None) -> None:
-        if self.muted:
-            return
-        data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        data = data[:-1] if self.shorter else data
-        fields = {"Content-Type": "application/json", **(headers or {})}
-        self.send_response(code)
-        for name, text in fields.items():
-            self.send_header(name, text)
-        if code != 204:
-            self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        if code != 204:
-            self.wfile.write(data[: len(data) // 2] if self.half else data)
 
     def refuse(self, code: int, vendor_code: object, message: str, **more: str) -> None:
         error(code, vendor_code, message, **more)(self, lambda: None)
 
     def _serve(self) -> None:
-        service = self.server.service
+        service = self.service
         url = urlsplit(self.path)
         path = url.path.removeprefix("/api/v1").strip("/").split("/")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -306,8 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
             if path[0] != "identity":
                 service.headers.append({k.lower(): v for k, v in self.headers.items()})
             kinds = (f"{self.command} {path[0]}", f"{self.command} {path[0]}/*/{path[-1]}")
-            faults = next((service.faults[k] for k in kinds if service.faults.get(k)), None)
-            fault = faults.popleft() if faults else None
+            fault = service.next_fault(*kinds)
 
         def proceed() -> None:
             if path[0] == "identity":
@@ -330,7 +218,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PATCH = do_DELETE = _serve
 
     def identity(self, body: bytes) -> None:
-        service = self.server.service
+        service = self.service
         form = parse_qs(body.decode())
         if form.get("grant_type") != ["urn:ibm:params:oauth:grant-type:apikey"]:
             self.answer(400, {"errorCode": "BXNIM0109E", "errorMessage": "Property missing"})
@@ -357,7 +245,7 @@ class _Handler(BaseHTTPRequestHandler):
             )
 
     def route(self, path: list[str], query: dict[str, list[str]], body: bytes) -> None:
-        service = self.server.service
+        service = self.service
         match self.command, *path:
             case "GET", "backends":
                 self.answer(200, {"devices": DEVICES})
@@ -414,7 +302,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.refuse(404, "not_found", "Not Found")
 
     def open_session(self, wanted: dict[str, Any]) -> None:
-        service = self.server.service
+        service = self.service
         if service.open_plan and wanted["mode"] == "dedicated":
             self.refuse(400, 1352, "You are not authorized to run a session", solution="use job")
             return
@@ -431,7 +319,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(200, service.sessions[session_id])
 
     def jobs(self, query: dict[str, list[str]]) -> None:
-        service = self.server.service
+        service = self.service
         found = [
             job
             for job in reversed(service.jobs.values())
@@ -443,7 +331,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.answer(200, {"jobs": page, "count": len(found), "limit": limit, "offset": offset})
 
     def job(self, job: dict[str, Any], what: str) -> None:
-        service = self.server.service
+        service = self.service
         completed = job["now"]["status"] == "Completed"
         match what:
             case "GET":

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import pytest
+from peers import run
 
 from qrmi_core import Payload, QuantumResource
 from qrmi_emulator import Emulator
 
-HERE = Path(__file__).parent
 BELL_ON_DEVICE = """OPENQASM 3.0;
 include "stdgates.inc";
 bit[2] c;
@@ -29,27 +26,6 @@ c[1] = measure $1;
 SEED = "7"
 NAME = "fake_fez"
 OURS = ["ibm-quantum-compute-service", "ibm-quantum-system"]
-
-
-def run(
-    python: Path,
-    script: str,
-    *arguments: object,
-    home: Path,
-    environment: Mapping[str, str] = MappingProxyType({}),
-) -> dict[str, Any]:
-    done = subprocess.run(
-        [python, HERE / "clients" / script, *map(str, arguments)],
-        env={"HOME": str(home), "PATH": "/usr/bin:/bin", **environment},
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 def published(emulator: Emulator, python: Path, kind: str, home: Path) -> dict[str, Any]:

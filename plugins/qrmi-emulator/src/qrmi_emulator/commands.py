@@ -126,7 +126,7 @@ def fault(kind: str, state: Path | None, **values: Any) -> None:
     \b
     Requests: latency status reset reset-after truncated malformed
               expired-token outage
-    Jobs:     job-queued job-failed job-too-long job-cancelled
+    Jobs:     job-queued job-paused job-failed job-too-long job-cancelled
     """
     from qrmi_emulator.faults import Fault
 

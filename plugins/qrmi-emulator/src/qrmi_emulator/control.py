@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from qrmi_core.values import TaskStatus
-from qrmi_emulator.faults import FAILED, LONG, QUEUED, Fault, Faults
+from qrmi_emulator.faults import FAILED, HELD, LONG, QUEUED, Fault, Faults
 from qrmi_emulator.state import Condition, State
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -107,7 +107,7 @@ def control_routes(
                 job.details["ran_too_long"] = True
                 state.end(job, TaskStatus.Cancelled, LONG)
             case "release":
-                if job.fate == QUEUED:
+                if job.fate in (QUEUED, HELD):
                     state.release(job)
             case action:
                 raise ValueError(f"{action} is none of: cancel, fail, too-long, release")

@@ -26,8 +26,10 @@ REQUEST_FAULTS: Final = {
     OUTAGE: "every connection is reset, for `seconds`",
 }
 QUEUED, FAILED, TOO_LONG, CANCELLED = "job-queued", "job-failed", "job-too-long", "job-cancelled"
+HELD = "job-paused"
 JOB_FAULTS: Final = {
     QUEUED: "a job that is submitted stays queued, for `seconds` or until released",
+    HELD: "as `job-queued`, and the vendor says that it is paused, if it has a word for it",
     FAILED: "it runs and fails, with `reason` and `code`",
     TOO_LONG: "it runs for `seconds` or its own limit, and is cancelled since it ran too long",
     CANCELLED: "it is cancelled by the operator, after `seconds`",
@@ -217,7 +219,7 @@ def play(state: State, job: Job, now: float, holders: Mapping[str, Collection[st
         holders: See `State.holders`.
     """
     reason, code, seconds = job.reason, job.code, job.fate_seconds
-    if job.fate == QUEUED:
+    if job.fate in (QUEUED, HELD):
         if seconds is not None and now > job.created + seconds:
             state.release(job)
     elif job.fate == CANCELLED:

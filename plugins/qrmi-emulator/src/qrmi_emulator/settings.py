@@ -134,6 +134,37 @@ class EmulatorSettings:
         type=str,
         changeable=True,
     )
+    cancel_seconds: float = _option(
+        0.0, "How long Pasqal Cloud takes to cancel a job; it says so meanwhile.", changeable=True
+    )
+    warden: str = _option(
+        "2026-06",
+        "Version of Warden: 0.1.0, which neither cancels jobs nor has logs, 2026-06, which does, "
+        "or 2026-09, whose sessions have slots and are revoked by header.",
+        type=str,
+        choices=("0.1.0", "2026-06", "2026-09"),
+        changeable=True,
+    )
+    warden_admin: int = _option(
+        0,
+        "User id that opens and revokes sessions of Warden; root by default.",
+        type=int,
+        most=2**32 - 2,
+        changeable=True,
+    )
+    warden_slots: int | None = _option(
+        None,
+        "Slots of the QPU behind Warden 2026-09; they are not counted by default.",
+        type=int,
+        least=1,
+        changeable=True,
+    )
+    munge_socket: str | None = _option(
+        None,
+        "Socket of the munged that decodes credentials; by default that of this host, or of one "
+        "that the emulator starts.",
+        type=str,
+    )
 
     def change(self, values: Mapping[str, object]) -> None:
         """Change some of the changeable settings, all or none.

@@ -105,6 +105,7 @@ class Session:
         busy_until: When its last job ended.
         closed: When it was closed.
         max_seconds: How long it may last from its start.
+        max_unused_seconds: How long it may last without a start.
         accepting: Whether it takes further jobs.
         reason: Why it is in its state.
         details: What only the face knows.
@@ -116,6 +117,7 @@ class Session:
     exclusive: bool
     created: float
     max_seconds: float
+    max_unused_seconds: float = _UNUSED_SESSION_SECONDS
     started: float | None = None
     job_started: float | None = None
     busy_until: float | None = None
@@ -293,9 +295,9 @@ class State:
         self._save(job)
         self.on_work()
 
-    def input(self, job: Job) -> Path:
-        """The file with a job's input."""
-        return self.home / "inputs" / job.id
+    def input(self, record: Job | Session) -> Path:
+        """The file with what a job runs, or with what a session's jobs have in common."""
+        return self.home / "inputs" / record.id
 
     def output(self, job: Job, kind: str) -> Path:
         """The file with a job's ``result`` or ``log``."""
@@ -363,6 +365,12 @@ class State:
             (job for job in reversed(self.jobs.values()) if job.name == name), None
         )
 
+    def doom(self, job: Job, fate: str, seconds: float) -> None:
+        """Let a job that has been submitted meet a fate some seconds from now."""
+        job.fate, job.fate_seconds = fate, self.clock() - job.created + seconds
+        self.fated[job.id] = job
+        self.save(job)
+
     def release(self, job: Job) -> None:
         """Let a job have no fate any more."""
         job.fate = None
@@ -417,7 +425,7 @@ class State:
         """Close the sessions that are over."""
         now = self.clock()
         for session in list(self.open_sessions.values()):
-            if session.started is None and now > session.created + _UNUSED_SESSION_SECONDS:
+            if session.started is None and now > session.created + session.max_unused_seconds:
                 self.close_session(session, "session_unused")
             elif session.started is not None and now > session.started + session.max_seconds:
                 for job in self.pending(session=session.id):

@@ -1,5 +1,6 @@
 """What the plugins for IBM's services share: authentication, error bodies, answers, settings."""
 
+from qrmi_core.errors import recast
 from qrmi_ibm_common.answers import (
     is_number,
     job_path,
@@ -12,7 +13,7 @@ from qrmi_ibm_common.answers import (
     to_time,
 )
 from qrmi_ibm_common.client import ibm_client
-from qrmi_ibm_common.errors import describe, recast
+from qrmi_ibm_common.errors import describe
 
 __all__ = [
     "describe",

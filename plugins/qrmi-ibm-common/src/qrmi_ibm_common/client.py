@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
-from qrmi_core.credentials import CachedToken, Token
-from qrmi_core.errors import AuthenticationFailedError, InvalidResponseError, QrmiError
+from qrmi_core.credentials import CachedToken, Token, read_token
+from qrmi_core.errors import AuthenticationFailedError, QrmiError, recast
 from qrmi_core.http import ErrorHook, HttpClient, HttpPolicy, Response
-from qrmi_ibm_common.errors import describe, recast
+from qrmi_ibm_common.errors import describe
 
 _GRANT = "urn:ibm:params:oauth:grant-type:apikey"
 
@@ -51,7 +50,11 @@ def ibm_client(
             headers={"Accept": "application/json"},
             idempotent=True,  # another token does no harm
         )
-        return _token(answer)
+        return read_token(
+            answer,
+            "check that the IAM endpoint setting names IBM's IAM and that no login page or proxy "
+            "answers in its place",
+        )
 
     return iam.sibling(
         base_url,
@@ -60,23 +63,6 @@ def ibm_client(
         error=error,
         secrets=(api_key,),
     )
-
-
-def _token(answer: Response) -> Token:
-    # Not Response.json(): its error would show the beginning of the token.
-    try:
-        body = json.loads(answer.content)
-        value, lifetime = body["access_token"], body.get("expires_in")
-    except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        value = lifetime = None
-    if not isinstance(value, str) or not value:
-        raise InvalidResponseError(
-            f"{answer.call}: the answer has no token; check that the IAM endpoint setting names "
-            "IBM's IAM and that no login page or proxy answers in its place",
-            status_code=answer.status_code,
-        )
-    known = isinstance(lifetime, int | float) and not isinstance(lifetime, bool)
-    return Token(value, expires_in_seconds=float(lifetime) if known else None)
 
 
 def _refused(response: Response, error: QrmiError) -> QrmiError:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from qrmi_core.errors import QrmiError
 from qrmi_core.http import Response
-
-_ErrorT = TypeVar("_ErrorT", bound=QrmiError)
 
 _CODES = ("code", "errorCode")
 # IAM's message is the general one, its details say what is wrong with this request.
@@ -54,26 +52,6 @@ def describe(response: Response, error: QrmiError) -> None:
     error.details |= ids
     iam = _text(context.get("requestId") if isinstance(context, Mapping) else None)
     error.request_id = next(iter(ids.values()), iam) or None
-
-
-def recast(error: QrmiError, kind: type[_ErrorT], advice: str = "") -> _ErrorT:
-    """Make an error of another kind that tells the same.
-
-    Args:
-        error: What to tell.
-        kind: The kind.
-        advice: What to do, put after the message.
-    """
-    message = f"{error.message}; {advice}" if advice else error.message
-    new = kind(
-        message,
-        status_code=error.status_code,
-        vendor_code=error.vendor_code,
-        request_id=error.request_id,
-        retry_after=error.retry_after,
-    )
-    new.details = error.details
-    return new
 
 
 def _problems(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 FACES: Final = {
     "ibm-runtime": "qrmi_emulator.faces.ibm_runtime:IbmRuntime",
+    "pasqal-cloud": "qrmi_emulator.faces.pasqal_cloud:PasqalCloud",
+    "pasqal-local": "qrmi_emulator.faces.pasqal_local:PasqalLocal",
+    # The last, since its store takes for its own what has the signature of a presigned URL.
     "ibm-da": "qrmi_emulator.faces.ibm_direct_access:IbmDirectAccess",
 }
 """Name on the command line -> class."""

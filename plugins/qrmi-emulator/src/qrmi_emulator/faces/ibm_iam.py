@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
-import json
 import secrets
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -15,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from qrmi_emulator.config import MARK
+from qrmi_emulator.faces.tokens import Tokens
 from qrmi_emulator.state import State
 
 TOKEN_PATH: Final = "/identity/token"
@@ -29,7 +27,6 @@ class Iam:
     """
 
     def __init__(self, state: State) -> None:
-        self._state = state
         known = state.credentials(
             "ibm-iam",
             lambda: {
@@ -40,7 +37,7 @@ class Iam:
         )
         self.api_key = known["api_key"]
         self.account = known["account"]
-        self._signing_key = known["signing_key"].encode()
+        self._tokens = Tokens(state, known["signing_key"])
 
     def routes(self) -> list[Route]:
         """The token exchange."""
@@ -51,13 +48,7 @@ class Iam:
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() == "apikey":
             return hmac.compare_digest(value.encode(), self.api_key.encode())
-        if scheme.lower() != "bearer" or self._state.is_revoked(authorization):
-            return False
-        signed, _, signature = value.rpartition(".")
-        if not hmac.compare_digest(signature.encode(), self._sign(signed).encode()):
-            return False
-        expires: float = json.loads(_decode(signed.partition(".")[2]))["exp"]
-        return self._state.clock() < expires
+        return self._tokens.accepts(authorization)
 
     async def _exchange(self, request: Request) -> Response:
         form = parse_qs((await request.body()).decode("utf-8", "replace"))
@@ -66,31 +57,21 @@ class Iam:
             return JSONResponse(refusal("BXNIM0109E", "Property missing or empty."), 400)
         if not hmac.compare_digest(key.encode(), self.api_key.encode()):
             return JSONResponse(refusal("BXNIM0415E", "Provided API key could not be found."), 400)
-        now = int(self._state.clock())
-        seconds = int(self._state.settings.token_seconds)
-        claims = {
-            "iss": "https://iam.cloud.ibm.com/identity",
-            "sub": self.account,
-            "account": {"bss": self.account},
-            "jti": secrets.token_hex(8),
-            "iat": now,
-            "exp": now + seconds,
-        }
-        signed = f"{_encode({'alg': 'HS256', 'typ': 'JWT'})}.{_encode(claims)}"
+        token, claims = self._tokens.issue(
+            iss="https://iam.cloud.ibm.com/identity",
+            sub=self.account,
+            account={"bss": self.account},
+        )
         return JSONResponse(
             {
-                "access_token": f"{signed}.{self._sign(signed)}",
+                "access_token": token,
                 "refresh_token": "not_supported",
                 "token_type": "Bearer",
-                "expires_in": seconds,
-                "expiration": now + seconds,
+                "expires_in": claims["exp"] - claims["iat"],
+                "expiration": claims["exp"],
                 "scope": "ibm openid",
             }
         )
-
-    def _sign(self, text: str) -> str:
-        digest = hmac.new(self._signing_key, text.encode(), hashlib.sha256).digest()
-        return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 def refusal(code: str, message: str) -> dict[str, Any]:
@@ -100,12 +81,3 @@ def refusal(code: str, message: str) -> dict[str, Any]:
         "errorMessage": message,
         "context": {"requestId": secrets.token_hex(8)},
     }
-
-
-def _encode(document: object) -> str:
-    text = json.dumps(document, separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(text).decode().rstrip("=")
-
-
-def _decode(text: str) -> bytes:
-    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -1,0 +1,156 @@
+"""MUNGE credentials, decoded: who sent a request, by the word of a munged."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import socket
+import stat
+import subprocess
+import tempfile
+import time
+import weakref
+from pathlib import Path
+from typing import Final
+
+from qrmi_emulator.state import write_private
+from qrmi_local.engines import MissingExtra
+
+SYSTEM_SOCKET: Final = "/run/munge/munge.socket.2"
+_EXPIRED, _REPLAYED = 15, 17
+_START_SECONDS: Final = 10.0
+_PATIENCE_SECONDS: Final = 10.0
+_UID: Final = re.compile(rb"^UID:\s+(\d+)\s*$", re.MULTILINE)
+# Where distributions put daemons, which is not on every user's path.
+_PATH: Final = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+
+
+class Undecoded(Exception):
+    """A credential that does not say who sent it.
+
+    Attributes:
+        is_expired: Whether it was valid once.
+    """
+
+    def __init__(self, *, is_expired: bool) -> None:
+        super().__init__("expired" if is_expired else "not decoded")
+        self.is_expired = is_expired
+
+
+class Munge:
+    """Decodes credentials by the command `unmunge`.
+
+    Asks the munged of the socket that is named, else this host's, and where there is none one of
+    its own, with a key that nobody else has.
+
+    Args:
+        home: Folder for the key and the like of its own munged; for the user alone.
+        socket: The socket of munged.
+
+    Raises:
+        MissingExtra: MUNGE is not installed.
+    """
+
+    def __init__(self, home: Path, socket: str | None = None) -> None:
+        command = shutil.which("unmunge", path=_PATH)
+        if command is None:
+            raise MissingExtra("there is no MUNGE; on Debian and Ubuntu: apt install munge")
+        self._command = command
+        self._own: weakref.finalize[[subprocess.Popen[bytes], Path], Munge] | None = None
+        if socket is None:
+            socket = SYSTEM_SOCKET if answers(SYSTEM_SOCKET) else self._start(home)
+        self.socket = socket
+
+    def close(self) -> None:
+        """Stop the munged that is its own."""
+        if self._own is not None:
+            self._own()
+
+    def uid(self, credential: str) -> int:
+        """The user who made a credential; one that was used before is as good as new.
+
+        Raises:
+            Undecoded: It is none, or munged does not run.
+        """
+        try:
+            done = subprocess.run(
+                [
+                    *(self._command, f"--socket={self.socket}", "--no-output", "--metadata=-"),
+                    *("--keys=UID", "--numeric"),
+                ],
+                input=credential.encode(),
+                capture_output=True,
+                timeout=_PATIENCE_SECONDS,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise Undecoded(is_expired=False) from error
+        found = _UID.search(done.stdout)
+        if found is None or done.returncode not in (0, _REPLAYED):
+            raise Undecoded(is_expired=done.returncode == _EXPIRED)
+        return int(found[1])
+
+    def _start(self, home: Path) -> str:
+        daemon = shutil.which("munged", path=_PATH)
+        if daemon is None:
+            raise MissingExtra("there is no munged; on Debian and Ubuntu: apt install munge")
+        folder = _reachable(home)
+        socket = str(folder / "socket")
+        if answers(socket):
+            # Of an emulator that was killed.
+            subprocess.run([daemon, "--stop", f"--socket={socket}"], check=False)
+        home.mkdir(mode=0o700, exist_ok=True)
+        key = home / "key"
+        if not key.exists():
+            write_private(key, secrets.token_hex(64))
+        log = home / "log"
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                [
+                    *(daemon, "--foreground", "--num-threads=2", f"--socket={socket}"),
+                    *(f"--{name}-file={home / name}" for name in ("key", "pid", "seed")),
+                ],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+            )
+        self._own = weakref.finalize(self, _end, process, folder)
+        deadline = time.monotonic() + _START_SECONDS
+        while not answers(socket):
+            if process.poll() is not None or time.monotonic() > deadline:
+                reason = " ".join(log.read_text(errors="replace").split()) or "it does not answer"
+                self._own()
+                raise MissingExtra(f"munged does not start: {reason[-300:]}")
+            time.sleep(0.01)
+        return socket
+
+
+def _reachable(home: Path) -> Path:
+    """A folder for the socket, always the same, that every user can pass, as munged wants it."""
+    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    folder = Path(tempfile.gettempdir()) / f"qrmi-munge-{os.geteuid()}-{digest}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise MissingExtra(f"munged cannot be started: {folder} is another user's")
+    folder.chmod(0o711)
+    return folder
+
+
+def _end(process: subprocess.Popen[bytes], folder: Path) -> None:
+    process.terminate()
+    process.wait()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def answers(path: str) -> bool:
+    """Whether somebody listens at a socket."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,1 @@
+"""Quantum resources of Pasqal: the cloud service, and QPUs on premises behind Warden."""

@@ -1,0 +1,188 @@
+"""The bearer token of Pasqal Cloud: given, or asked for as a user or as a service account."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Mapping
+
+from qrmi_core.credentials import CachedToken, Token, read_token
+from qrmi_core.errors import AuthenticationFailedError, ConfigError, QrmiError, recast
+from qrmi_core.http import HttpClient, Response
+from qrmi_pasqal.errors import describe
+from qrmi_pasqal.settings import PasqalCloudSettings
+
+WallClock = Callable[[], float]
+
+_MARGIN_SECONDS = 10.0
+"""A token that expires within this time is not used any more."""
+_USER = "PASQAL_USERNAME and PASQAL_PASSWORD"
+_SECRETS = ("password", "client_secret")
+_SERVICE = "QRMI_PASQAL_CLOUD_CLIENT_ID and QRMI_PASQAL_CLOUD_CLIENT_SECRET"
+
+
+class PasqalAuth:
+    """Gives the ``Authorization`` header of calls to Pasqal Cloud.
+
+    The token of the settings comes first, until it expires or is refused; then one that is asked
+    for with user and password, or else as the service account. Such a token is kept in memory,
+    renewed before it expires, and shared by all resources with the same credentials.
+
+    Args:
+        settings: The credentials.
+        client: Whose policy and connections to use for asking.
+        clock: Wall clock in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        settings: PasqalCloudSettings,
+        client: HttpClient,
+        clock: WallClock = time.time,
+    ) -> None:
+        self._given = f"Bearer {settings.token}" if settings.token else None
+        self._expires_at = expiry(settings.token or "")
+        self._clock = clock
+        form, self._lacking = _form(settings)
+        self._login: CachedToken | None = None
+        if form:
+            login = _Login(client, settings.auth_endpoint, form, clock)
+            self._login = CachedToken(
+                login.fetch, shared_as=(settings.auth_endpoint, *form, *form.values())
+            )
+
+    def authorization(self) -> str:
+        """The header's value.
+
+        Raises:
+            ConfigError: There are no credentials, or half of them.
+            AuthenticationFailedError: The token of the settings has expired and there is nothing
+                else, or the credentials were refused.
+        """
+        given = self._given
+        if given and (
+            self._expires_at is None or self._expires_at > self._clock() + _MARGIN_SECONDS
+        ):
+            return given
+        if self._login:
+            return self._login.authorization()
+        if given:
+            raise AuthenticationFailedError(
+                f"the token of the settings has expired; give a new one, or set {_USER}, or "
+                f"{_SERVICE}"
+            )
+        if self._lacking:
+            raise ConfigError(f"credentials are incomplete: {self._lacking} is set alone")
+        raise ConfigError(
+            f"no credentials are set: set {_USER}, or {_SERVICE}, or "
+            "QRMI_PASQAL_CLOUD_AUTH_TOKEN, or put them into ~/.pasqal/config"
+        )
+
+    def refused(self, authorization: str) -> None:
+        """Take note that the service answered 401; the token of the settings is given up for good.
+
+        It is kept where there is nothing else, so that the service's own words are the error.
+        """
+        if self._login is None:
+            return
+        if authorization == self._given:
+            self._given = None
+        else:
+            self._login.refused(authorization)
+
+
+def expiry(token: str) -> float | None:
+    """When a JSON web token expires, in seconds since 1970; None for any other, and where unknown.
+
+    A token that cannot be taken apart is the service's business.
+    """
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        body = parts[1]
+        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        return float(claims["exp"])
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
+        return None
+
+
+class _Login:
+    """Asks for a token.
+
+    Args:
+        client: Whose policy and connections to use.
+        endpoint: The address.
+        form: What to send.
+        clock: Wall clock in seconds since 1970.
+    """
+
+    def __init__(
+        self, client: HttpClient, endpoint: str, form: Mapping[str, str], clock: WallClock
+    ) -> None:
+        self._client = client.sibling(endpoint, error=self._explained)
+        self._endpoint = endpoint
+        self._form = form
+        self._clock = clock
+
+    def fetch(self) -> Token:
+        answer = self._client.request(
+            "POST",
+            self._endpoint,
+            data=self._form,
+            headers={"Accept": "application/json"},
+            idempotent=True,  # another token does no harm
+        )
+        token = read_token(
+            answer,
+            "check that QRMI_PASQAL_CLOUD_AUTH_ENDPOINT is the address of tokens, with its path, "
+            "and that no login page or proxy answers in its place",
+        )
+        end = expiry(token.value)
+        if token.expires_in_seconds is None and end is not None:
+            return Token(token.value, expires_in_seconds=max(end - self._clock(), 0.0))
+        return token
+
+    def _explained(self, response: Response, error: QrmiError) -> QrmiError:
+        describe(response, error)
+        secrets = [self._form[name] for name in _SECRETS if name in self._form]
+        told = " ".join([error.message, *error.details.values()])
+        if any(secret in told for secret in secrets):
+            # The client hides long ones by itself; of a short one too much else would be hidden.
+            error.message = f"{response.call}: {response.status_code}, in words that are not shown"
+            error.details, error.vendor_code = {}, None
+        if response.status_code not in (400, 401, 403, 404):
+            return error
+        return recast(
+            error,
+            AuthenticationFailedError,
+            "no token is given: check the credentials, QRMI_PASQAL_CLOUD_AUTH_ENDPOINT, and the "
+            "realm, the client and the audience",
+        )
+
+
+def _form(settings: PasqalCloudSettings) -> tuple[dict[str, str], str]:
+    """The form that asks for a token, empty without credentials; and what is set alone."""
+    common = {"audience": settings.auth_audience}
+    if settings.username and settings.password:
+        return common | {
+            "grant_type": settings.auth_grant_type,
+            "realm": settings.auth_realm,
+            "client_id": settings.auth_public_client_id,
+            "username": settings.username,
+            "password": settings.password,
+        }, ""
+    if settings.client_id and settings.client_secret:
+        return common | {
+            "grant_type": "client_credentials",
+            "client_id": settings.client_id,
+            "client_secret": settings.client_secret,
+        }, ""
+    alone = {
+        "PASQAL_USERNAME": settings.username,
+        "PASQAL_PASSWORD": settings.password,
+        "QRMI_PASQAL_CLOUD_CLIENT_ID": settings.client_id,
+        "QRMI_PASQAL_CLOUD_CLIENT_SECRET": settings.client_secret,
+    }
+    return {}, " and ".join(name for name, value in alone.items() if value)

@@ -1,0 +1,337 @@
+"""The driver of Pasqal Cloud: what the core asks, in the service's words."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NoReturn
+
+import attrs
+
+from qrmi_core.driver import Driver
+from qrmi_core.errors import (
+    ConfigError,
+    InvalidInputError,
+    InvalidResponseError,
+    QrmiError,
+    ResourceNotFoundError,
+    ServiceError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotFoundError,
+    TaskNotReadyError,
+    UnsupportedFunctionError,
+)
+from qrmi_core.payload import PasqalCloud as PasqalPayload, Payload
+from qrmi_core.settings import Settings
+from qrmi_core.values import (
+    Observation,
+    ResourceInfo,
+    ResourceStatus,
+    ResourceStatusCode,
+    TaskInfo,
+    TaskStatus,
+    TaskUsage,
+)
+from qrmi_pasqal.answers import to_time
+from qrmi_pasqal.api import CloudApi
+from qrmi_pasqal.results import result_text
+from qrmi_pasqal.sequence import read_sequence
+from qrmi_pasqal.settings import PasqalCloudSettings
+
+DEVICE_TYPES = (
+    *("FRESNEL", "FRESNEL_CAN1", "FRESNEL_SA1", "FRESNEL8", "FRESNEL_RD"),
+    *("EMU_FREE", "EMU_FRESNEL", "EMU_MPS", "EMU_SV", "EMU_TN", "EMU_C"),
+)
+"""The device types that are known here, for messages alone: the service decides."""
+
+_STATES = {
+    "PENDING": TaskStatus.Queued,
+    "PAUSED": TaskStatus.Queued,
+    "RUNNING": TaskStatus.Running,
+    "CANCELING": TaskStatus.Running,
+    "DONE": TaskStatus.Completed,
+    "ERROR": TaskStatus.Failed,
+    "TIMED_OUT": TaskStatus.Failed,
+    "CANCELED": TaskStatus.Cancelled,
+}
+"""The service's words for the states of batches and jobs."""
+_FINAL = (TaskStatus.Completed, TaskStatus.Failed, TaskStatus.Cancelled)
+
+
+class PasqalCloud(Driver):
+    """A device of Pasqal Cloud.
+
+    A task is a batch of one job, or a job of CUDA-Q. A batch carries a tag, by which an unanswered
+    submission is found again. Ids do not tell which of the two a task is: the first look asks for a
+    batch and, if there is none, for a job of CUDA-Q; the answer is remembered to save a request.
+    """
+
+    settings_class = PasqalCloudSettings
+    payloads = (PasqalPayload,)
+
+    def __init__(self, resource_id: str, resource_type: str, settings: Settings) -> None:
+        super().__init__(resource_id, resource_type, settings)
+        assert isinstance(settings, PasqalCloudSettings)
+        self._settings = settings
+        self._api = CloudApi(settings)
+        self._device_type = resource_id.upper()
+        self._cudaq: set[str] = set()
+        self._untagged: set[str] = set()
+
+    def close(self) -> None:
+        self._api.close()
+
+    # The resource
+
+    def status(self) -> ResourceStatus:
+        for device in self._api.devices(self._device_type):
+            if device.get("device_type", self._device_type) == self._device_type:
+                return _resource_status(device)
+        raise ResourceNotFoundError(f"Pasqal Cloud has no device {self._device_type}{self._hint()}")
+
+    def target(self) -> bytes:
+        found: list[dict[str, Any]]
+        if self._device_type.startswith("EMU_"):
+            found = self._api.public_specs()
+        else:
+            specs = self._api.specs(self._device_type)
+            found = [{"device_type": self._device_type, **specs}]
+        return json.dumps(found, separators=(",", ":")).encode()
+
+    @classmethod
+    def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
+        assert isinstance(settings, PasqalCloudSettings)
+        api = CloudApi(settings)
+        try:
+            found = [_info(device) for device in api.devices() if _text(device.get("device_type"))]
+            if "max_shots" not in filters:
+                return found
+            shots = {
+                entry.get("device_type"): _max_runs(entry.get("specs"))
+                for entry in api.public_specs()
+            }
+            return [attrs.evolve(info, max_shots=shots.get(info.resource_id)) for info in found]
+        finally:
+            api.close()
+
+    def _hint(self) -> str:
+        if self._device_type in DEVICE_TYPES:
+            return ""
+        return f"; device types are {', '.join(DEVICE_TYPES)}"
+
+    # Tasks
+
+    def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:  # noqa: ARG002
+        assert isinstance(payload, PasqalPayload)
+        project_id = self._project_id("task_start")
+        sequence, runs = read_sequence(payload), payload.job_runs
+        if not self._device_type.startswith("EMU_"):  # they take what no device would
+            sequence.check_runs(runs)
+        try:
+            if not sequence.is_cudaq:
+                return self._api.create_batch(
+                    sequence.text, runs, self._device_type, project_id, _tag(submission)
+                )
+            task_id = self._api.create_cudaq(sequence.content, runs, self._device_type, project_id)
+        except QrmiError as error:
+            if isinstance(error, InvalidInputError | ResourceNotFoundError):
+                error.message += self._hint()
+            if error.uncertain and sequence.is_cudaq:
+                self._untagged.add(submission)
+            raise
+        self._cudaq.add(task_id)
+        return task_id
+
+    def find_submission(self, submission: str) -> str | None:
+        if submission in self._untagged:
+            raise UnsupportedFunctionError(
+                "a job of CUDA-Q carries no tag, so it cannot be found again"
+            )
+        tag = _tag(submission)
+        for batch in self._api.batches(self._project_id("find_submission"), tag=tag):
+            if "tags" not in batch:
+                raise InvalidResponseError("the list of batches does not tell their tags")
+            task_id = _text(batch.get("id"))
+            if task_id and tag in (batch["tags"] or ()):
+                return task_id
+        return None
+
+    def task_status(self, task_id: str) -> Observation:
+        return _observation(self._look(task_id))
+
+    def task_list(self) -> Iterable[TaskInfo]:
+        batches = self._api.batches(self._project_id("task_list"), device_type=self._device_type)
+        found = [
+            TaskInfo(
+                task_id, _STATES.get(str(batch.get("status"))), to_time(batch.get("created_at"))
+            )
+            for batch in batches
+            if (task_id := _text(batch.get("id")))
+        ]
+        # The service promises no order.
+        return sorted(
+            found, key=lambda info: info.created_at.timestamp() if info.created_at else 0.0
+        )[::-1]
+
+    def task_result(self, task_id: str) -> Iterator[bytes]:
+        return iter((self._result(task_id),))
+
+    def task_stop(self, task_id: str) -> None:
+        try:
+            self._api.cancel_batch(task_id)
+        except QrmiError as error:
+            if error.status_code not in (400, 404, 409, 422):
+                raise
+            found = self._look(task_id)
+            if _observation(found).status in _FINAL:
+                return
+            if task_id not in self._cudaq:
+                raise
+            batch_id = _text(found.get("batch_id"))
+            if batch_id is None or batch_id == task_id:
+                raise UnsupportedFunctionError(
+                    "Pasqal Cloud does not cancel this job of CUDA-Q"
+                ) from error
+            self._api.cancel_batch(batch_id)
+
+    def task_logs(self, task_id: str) -> str:
+        job = self._job_of(task_id, self._look(task_id))
+        return "".join(f"{line}\n" for line in _errors(job))
+
+    def task_usage(self, task_id: str) -> TaskUsage:
+        found = self._look(task_id)
+        job = self._job_of(task_id, found)
+        return TaskUsage(
+            created_at=to_time(job.get("created_at", found.get("created_at"))),
+            started_at=to_time(job.get("start_timestamp") or found.get("start_datetime")),
+            finished_at=to_time(job.get("end_timestamp") or found.get("end_datetime")),
+        )
+
+    def _project_id(self, operation: str) -> str:
+        if self._settings.project_id is None:
+            raise ConfigError(
+                f"{operation} needs the project: set QRMI_PASQAL_CLOUD_PROJECT_ID, or project_id "
+                "in ~/.pasqal/config"
+            )
+        return self._settings.project_id
+
+    def _look(self, task_id: str) -> dict[str, Any]:
+        """The batch that a task is, or the job of CUDA-Q."""
+        if task_id not in self._cudaq:
+            try:
+                return self._api.batch(task_id)
+            except TaskNotFoundError:
+                pass  # or it is no batch
+        job = self._api.cudaq_job(task_id)
+        self._cudaq.add(task_id)
+        return job
+
+    def _job_of(self, task_id: str, found: dict[str, Any]) -> dict[str, Any]:
+        """The one job of a batch; a job of CUDA-Q, or a batch without one, is itself."""
+        job_id = None if task_id in self._cudaq else _job_id(found)
+        return found if job_id is None else self._api.job(job_id)
+
+    def _result(self, task_id: str) -> bytes:
+        text = None
+        if task_id not in self._cudaq:
+            # Unknown to it is a job of CUDA-Q; or the route, which is not documented, has gone.
+            with contextlib.suppress(TaskNotFoundError):
+                text = result_text(self._api.full_results(task_id))
+        if text is None:
+            found = self._look(task_id)
+            if _observation(found).status is TaskStatus.Completed:
+                text = self._second_source(task_id, found)
+            if text is None:
+                self._raise_without_result(task_id, found)
+        return text
+
+    def _second_source(self, task_id: str, found: dict[str, Any]) -> bytes | None:
+        if task_id in self._cudaq:
+            return result_text(found.get("result"))
+        job_id = _job_id(found)
+        text = result_text(self._api.result_file(job_id)) if job_id else None
+        if text is None:
+            # What CUDA-Q submits may be known as a batch too.
+            with contextlib.suppress(TaskNotFoundError):
+                text = result_text(self._api.cudaq_job(task_id).get("result"))
+        return text
+
+    def _raise_without_result(self, task_id: str, found: dict[str, Any]) -> NoReturn:
+        report = _observation(found)
+        if report.status not in (TaskStatus.Failed, TaskStatus.Cancelled):
+            raise TaskNotReadyError(f"task {task_id} has no result; its state is {report.raw}")
+        errors = "; ".join(_errors(self._job_of(task_id, found)))
+        if report.status is TaskStatus.Cancelled:
+            raise TaskCancelledError(
+                f"task {task_id} was cancelled: {errors or 'no result was kept'}"
+            )
+        silent = "its time was up" if report.raw == "TIMED_OUT" else "the service gives no reason"
+        raise TaskFailedError(f"task {task_id} failed: {errors or silent}", vendor_code=report.raw)
+
+
+def _tag(submission: str) -> str:
+    return f"qrmi-{submission}"
+
+
+def _observation(task: dict[str, Any]) -> Observation:
+    return Observation(_STATES.get(task["status"].upper()), raw=task["status"])
+
+
+def _job_id(batch: dict[str, Any]) -> str | None:
+    match batch.get("job_ids"):
+        case [str(job_id)]:
+            return job_id
+        case [_, _, *_] as several:
+            raise ServiceError(
+                f"the batch has {len(several)} jobs, not one as a task has; read it with Pasqal's "
+                "own client"
+            )
+    return None
+
+
+def _errors(job: dict[str, Any]) -> list[str]:
+    found = job.get("errors")
+    return [str(line) for line in found] if isinstance(found, list) else []
+
+
+def _resource_status(device: dict[str, Any]) -> ResourceStatus:
+    availability = _text(device.get("availability")) or "unknown"
+    queue_time = device.get("average_queue_time")
+    waits = isinstance(queue_time, int | float) and not isinstance(queue_time, bool)
+    online = availability.upper() == "ACTIVE"
+    down = str(device.get("status", "UP")).upper() == "DOWN"
+    reasons = [] if online else [f"its availability is {availability}"]
+    if down:
+        reasons.append("the device is down; tasks are queued" if online else "the device is down")
+    if waits and queue_time:
+        reasons.append(f"average queue time: {queue_time}")
+    return ResourceStatus(
+        ResourceStatusCode.Online if online else ResourceStatusCode.Offline,
+        status_reason="; ".join(reasons) or None,
+        healthy=not down if "status" in device else None,
+        busy=online and bool(queue_time) if waits else None,
+    )
+
+
+def _info(device: dict[str, Any]) -> ResourceInfo:
+    atoms, emulator = device.get("max_atom_num"), device.get("is_emulator")
+    return ResourceInfo(
+        resource_id=str(device["device_type"]),
+        num_qubits=atoms if isinstance(atoms, int) and not isinstance(atoms, bool) else None,
+        is_simulator=emulator if isinstance(emulator, bool) else None,
+        status=_resource_status(device).status,
+    )
+
+
+def _max_runs(specs: object) -> int | None:
+    try:
+        limit = json.loads(specs)["max_runs"]  # type: ignore[arg-type]
+    except (ValueError, LookupError, TypeError):
+        return None
+    return limit if isinstance(limit, int) and not isinstance(limit, bool) else None
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

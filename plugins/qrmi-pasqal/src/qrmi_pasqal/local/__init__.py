@@ -1,0 +1,1 @@
+"""A QPU of Pasqal on premises, behind the Warden middleware."""

@@ -1,0 +1,279 @@
+"""Warden's exchanges, and what its answers mean."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+from typing import Any
+from urllib.parse import quote
+
+from qrmi_core.errors import (
+    AuthenticationFailedError,
+    InvalidResponseError,
+    NotAcquiredError,
+    PermissionDeniedError,
+    QrmiError,
+    ResourceBusyError,
+    ResourceNotFoundError,
+    ServiceError,
+    TaskNotFoundError,
+    UnsupportedFunctionError,
+    recast,
+)
+from qrmi_core.http import HttpClient, Response
+from qrmi_pasqal.errors import describe
+from qrmi_pasqal.local.munge import Munge
+from qrmi_pasqal.local.settings import PasqalLocalSettings
+
+_PRODUCT = f"qrmi-pasqal/{importlib.metadata.version('qrmi-pasqal')}"
+_NO_ROUTE = (404, 405)
+
+_UNDECODED = "MUNGE decode failed"
+_NO_SPECS = "Failed to fetch QPU specs"
+_NO_JOB = "Job not found"
+_NO_SESSION = "Session not found"
+
+# Status, words of the answer, what it is, and what to do. The first that fits counts.
+_KINDS: tuple[tuple[int, str, type[QrmiError], str], ...] = (
+    (
+        401,
+        "",
+        AuthenticationFailedError,
+        "the clocks of this host and of Warden's must agree, and a proxy between them must let the "
+        "header X-Munge-Cred pass",
+    ),
+    (
+        500,
+        _UNDECODED,
+        AuthenticationFailedError,
+        "munged must run on Warden's host, with the same key as on this one (/etc/munge/munge.key)",
+    ),
+    (
+        403,
+        "restricted to",
+        PermissionDeniedError,
+        "sessions are opened and revoked by root or an administrator of Warden, as a rule the "
+        "scheduler; a job uses what the scheduler has acquired for it, "
+        "<resource>_QRMI_JOB_ACQUISITION_TOKEN",
+    ),
+    (
+        403,
+        "not authorized",
+        PermissionDeniedError,
+        "ask Warden's administrator to add the user to authorized_users",
+    ),
+    (
+        403,
+        "belongs to another user",
+        PermissionDeniedError,
+        "submit as the user for whom it was acquired (QRMI_JOB_UID)",
+    ),
+    (
+        403,
+        "session",
+        NotAcquiredError,
+        "a task needs a session that is alive: let the scheduler acquire the resource anew, in "
+        "another job",
+    ),
+    (404, _NO_JOB, TaskNotFoundError, ""),
+    (
+        404,
+        "",
+        ResourceNotFoundError,
+        "check that QRMI_WARDEN_URL is the address of Warden, without a further path",
+    ),
+    (409, "Not enough", ResourceBusyError, ""),
+)
+
+
+class WardenApi:
+    """The requests, one method each. Retries and time-outs are the client's business.
+
+    Every attempt carries a MUNGE credential of its own, but for the routes that ask for none.
+
+    Args:
+        settings: Address, network settings, and how to make credentials.
+    """
+
+    def __init__(self, settings: PasqalLocalSettings) -> None:
+        self._munge = Munge(settings.munge_socket)
+        self._http = HttpClient(
+            settings.warden_url,
+            policy=settings.http_policy(),
+            error=_explained,
+            product=_PRODUCT,
+        )
+
+    def close(self) -> None:
+        """Close the connections of this thread."""
+        self._http.close()
+
+    # The QPU
+
+    def accessible(self) -> dict[str, Any]:
+        """Whether the administrators let the QPU be used, and their message."""
+        return _object(self._http.request("GET", "/accessible"))
+
+    def slots(self) -> dict[str, Any] | None:
+        """The slots of the QPU; None where they are not counted, or this Warden knows of none."""
+        answer = self._http.request("GET", "/qpu-slots", ok=_NO_ROUTE)
+        return None if answer.status_code in _NO_ROUTE else _object(answer)
+
+    def specs(self) -> str:
+        """The device in Pulser's abstract representation."""
+        answer = self._http.request("GET", "/qpu/specs")
+        return _text(answer, "specs")
+
+    # Sessions
+
+    def open_session(self, uid: int, job_id: str, slots: int | None) -> dict[str, Any]:
+        """Open a session for a user's job."""
+        body: dict[str, str | int] = {"user_id": str(uid), "slurm_job_id": job_id}
+        if slots is not None:
+            body["qpu_slots"] = slots
+        # A second session for the job does no harm: it is used by none, or is the same one.
+        answer = self._http.request(
+            "POST", "/sessions", json=body, headers=self._headers, idempotent=True
+        )
+        # Not Response.json(): its error would show the session's id.
+        try:
+            session: Any = json.loads(answer.content)
+        except (ValueError, RecursionError):
+            session = None
+        if not isinstance(session, dict) or not isinstance(session.get("id"), str):
+            raise InvalidResponseError(
+                f"{answer.call}: the answer has no session; check that QRMI_WARDEN_URL is the "
+                "address of Warden and that no proxy answers in its place",
+                status_code=answer.status_code,
+            )
+        return session
+
+    def revoke_session(self, session: str) -> None:
+        """End a session; one that has ended or is unknown is not an error."""
+        # Later Wardens take the id from the header and not from the path.
+        for path in (f"/sessions/{quote(session, safe='')}", "/sessions"):
+            try:
+                self._http.request("DELETE", path, headers=lambda: self._headers(session))
+            except NotAcquiredError:
+                return
+            except ServiceError as error:
+                if _NO_SESSION in error.message:
+                    return
+                if error.status_code not in _NO_ROUTE or path == "/sessions":
+                    raise
+            else:
+                return
+
+    # Jobs
+
+    def start(self, session: str, sequence: str, shots: int) -> str:
+        """Create a job and give its id."""
+        try:
+            answer = self._http.request(
+                "POST",
+                "/jobs",
+                json={"sequence": sequence, "shots": shots},
+                headers=lambda: self._headers(session),
+                submission=True,
+            )
+        except QrmiError as error:
+            # Found out before there was a job, although Warden answers as if it had broken down.
+            error.uncertain &= not any(text in error.message for text in (_UNDECODED, _NO_SPECS))
+            raise
+        job_id = _object(answer).get("id")
+        if isinstance(job_id, bool) or not isinstance(job_id, int):
+            # It exists, but its id is lost.
+            raise InvalidResponseError(f"{answer.call}: the answer has no id", uncertain=True)
+        return str(job_id)
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """A job: its state, and its result once it has one."""
+        return _object(self._http.request("GET", _job(job_id), headers=self._headers))
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """All jobs of this user, in no certain order."""
+        answer = self._http.request("GET", "/jobs", headers=self._headers, transfer=True)
+        found = answer.json()
+        if not isinstance(found, list) or not all(isinstance(job, dict) for job in found):
+            raise InvalidResponseError(f"{answer.call}: the answer is not a list of jobs")
+        return found
+
+    def cancel(self, job_id: str) -> None:
+        """Cancel a job; one that has ended, or is being cancelled, is not an error.
+
+        Raises:
+            UnsupportedFunctionError: This Warden cannot cancel jobs.
+        """
+        self._later("POST", f"{_job(job_id)}/cancel", "cancel jobs", ok=(409,))
+
+    def logs(self, job_id: str) -> str:
+        """A job's logs.
+
+        Raises:
+            UnsupportedFunctionError: This Warden keeps no logs.
+        """
+        return _text(self._later("GET", f"{_job(job_id)}/logs", "give the logs of jobs"), "logs")
+
+    def _later(self, method: str, path: str, what: str, ok: tuple[int, ...] = ()) -> Response:
+        """A route that early Wardens do not have."""
+        try:
+            return self._http.request(method, path, headers=self._headers, idempotent=True, ok=ok)
+        except TaskNotFoundError:
+            raise
+        except ServiceError as error:
+            if error.status_code not in _NO_ROUTE:
+                raise
+            raise UnsupportedFunctionError(
+                f"this Warden cannot {what}: it has no {method} {path} ({error.status_code}); ask "
+                "its administrator to update it, or check that QRMI_WARDEN_URL is its address",
+                status_code=error.status_code,
+            ) from error
+
+    def _headers(self, session: str | None = None) -> dict[str, str]:
+        headers = {"X-Munge-Cred": self._munge.credential()}
+        if session is not None:
+            headers["X-Warden-Session"] = session
+        return headers
+
+
+def _job(job_id: str) -> str:
+    if not (job_id.isascii() and job_id.isdigit() and len(job_id) < 19):
+        raise TaskNotFoundError(f"{job_id!r} is not the id of a task: Warden's are numbers")
+    return f"/jobs/{job_id}"
+
+
+def _object(answer: Response) -> dict[str, Any]:
+    value = answer.json()
+    if not isinstance(value, dict):
+        raise InvalidResponseError(
+            f"{answer.call}: the answer is not a JSON object", status_code=answer.status_code
+        )
+    return value
+
+
+def _text(answer: Response, name: str) -> str:
+    value = _object(answer).get(name)
+    if not isinstance(value, str) or not value:
+        raise InvalidResponseError(
+            f"{answer.call}: the answer has no {name}", status_code=answer.status_code
+        )
+    return value
+
+
+def _explained(response: Response, error: QrmiError) -> QrmiError:
+    """The error that an error answer is."""
+    describe(response, error)
+    told = error.message.lower()
+    fitting = (
+        (kind, advice)
+        for status, words, kind, advice in _KINDS
+        if status == response.status_code and words.lower() in told
+    )
+    found = next(fitting, None)
+    if found is None:
+        return error
+    kind, advice = found
+    if kind in (PermissionDeniedError, NotAcquiredError):
+        advice += f"; this process has the user id {os.geteuid()}"
+    return recast(error, kind, advice)

@@ -1,0 +1,117 @@
+"""The user's file of credentials, ``.pasqal/config``, which CUDA-Q and other clients read too."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pwd
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from qrmi_core.errors import ConfigError
+
+_log = logging.getLogger(__name__)
+
+_REFERENCE = re.compile(r"\$(?:\$|(?P<name>[A-Za-z0-9_]+)|\{(?P<braced>[^}]*)(?P<end>\}?))")
+_NAME = re.compile(r"[A-Za-z0-9_]+")
+
+
+def load(
+    roots: Collection[str], environment: Mapping[str, str], known: Collection[str]
+) -> dict[str, str]:
+    """Read the first file there is; nothing is merged, and none at all is no error.
+
+    Args:
+        roots: The folders that may hold ``.pasqal/config``, in order, not yet expanded.
+        environment: The variables for the expansion.
+        known: The keys that have a meaning; any other is left out, with a warning.
+
+    Raises:
+        ConfigError: A root cannot be expanded.
+    """
+    for root in roots:
+        path = Path(expand(root, environment), ".pasqal", "config")
+        try:
+            text = path.read_bytes().decode()
+        except FileNotFoundError:
+            continue
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+            _log.warning("%s is passed over: %s", path, why)
+            continue
+        values, strange = parse(text, known)
+        if strange:
+            # Not the keys: a line may be half a secret.
+            _log.warning(
+                "%s: line %s is ignored; the keys are %s",
+                path,
+                ", ".join(map(str, strange)),
+                ", ".join(sorted(known)),
+            )
+        return values
+    return {}
+
+
+def parse(text: str, known: Collection[str]) -> tuple[dict[str, str], list[int]]:
+    """The values of a file by key, and the numbers of the lines with another key.
+
+    ``key = value`` in each line, split at the first ``=``; keys in any case. A line without one,
+    and one that begins with ``#`` or ``;``, says nothing. The last value of a key counts, and an
+    empty one is none. One pair of equal quotes around a whole value is taken off; there are no
+    escapes, and no comments behind values.
+    """
+    values: dict[str, str] = {}
+    strange = []
+    for number, line in enumerate(map(str.strip, text.split("\n")), 1):
+        key, equals, value = line.partition("=")
+        key = key.strip().lower()
+        if not equals or line.startswith(("#", ";")):
+            continue
+        if key in known:
+            values[key] = _unquoted(value.strip())
+        else:
+            strange.append(number)
+    return {key: value for key, value in values.items() if value}, strange
+
+
+def expand(path: str, environment: Mapping[str, str]) -> str:
+    """Put the home folder for a leading ``~``, and variables for ``$NAME`` and ``${NAME}``.
+
+    A variable that is not set is empty, ``$$`` is a dollar sign, and one before anything else
+    stands for itself; so does the ``~`` of ``~other``.
+
+    Raises:
+        ConfigError: A brace is not closed, or does not hold the name of a variable.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name = match["name"]
+        if match["braced"] is not None:
+            name = match["braced"]
+            if not match["end"] or not _NAME.fullmatch(name):
+                raise ConfigError(
+                    f"malformed environment variable in path {path!r}: write ${{NAME}}"
+                )
+        return environment.get(name, "") if name is not None else "$"
+
+    home, rest = "", path
+    if path == "~" or path.startswith("~/"):
+        home, rest = _home(environment), path[1:]
+    return home + _REFERENCE.sub(value, rest)
+
+
+def _home(environment: Mapping[str, str]) -> str:
+    home = environment.get("HOME", "").strip()
+    if home and home[0] != "~":
+        return home
+    try:
+        return pwd.getpwuid(os.getuid()).pw_dir
+    except KeyError:  # a user without an entry, as in some containers
+        return "~"
+
+
+def _unquoted(value: str) -> str:
+    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+        return value[1:-1].strip()
+    return value

@@ -1,0 +1,87 @@
+"""Results in all the forms that Pasqal's services give them, as one form of text."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from typing import Any
+
+from qrmi_core.errors import InvalidResponseError, ServiceError
+
+_MEMBERS = frozenset({"counter", "raw", "serialised_results"})
+
+
+def result_text(found: Any) -> bytes | None:
+    """A job's result as JSON, ``{"counter": {"00": 5, ...}, ...}``; None where there is none.
+
+    The counter is sorted, and made of what else there is where the service leaves it out. Further
+    members are kept as they came.
+
+    Args:
+        found: A job's result, or one by the job's id, or a list of one.
+
+    Raises:
+        ServiceError: These are the results of several jobs.
+        InvalidResponseError: These are no results.
+    """
+    if not found:
+        return None
+    if isinstance(found, list) and all(isinstance(shot, str) for shot in found):
+        found = {"raw": found}
+    if isinstance(found, dict) and _is_counter(found):
+        found = {"counter": found}
+    if isinstance(found, dict) and found.keys() & _MEMBERS:
+        return _of_members(found)
+    parts = list(found.values()) if isinstance(found, dict) else found
+    if not isinstance(parts, list) or not all(isinstance(part, dict | None) for part in parts):
+        raise InvalidResponseError("what the service gives as the result is none")
+    if len(parts) > 1:
+        raise ServiceError(
+            f"the batch has {len(parts)} jobs, not one as a task has; read it with Pasqal's own "
+            "client"
+        )
+    return result_text(parts[0])
+
+
+def _of_members(members: dict[str, Any]) -> bytes | None:
+    counter = members.get("counter")
+    if isinstance(counter, dict) and not _is_counter(counter):
+        return result_text(counter)  # by the job's id
+    counter = counter or _counted(members.get("raw")) or _serialised(members)
+    if not counter:
+        return None
+    if not _is_counter(counter):
+        raise InvalidResponseError("the result does not count bit strings")
+    others = {name: value for name, value in members.items() if name != "counter"}
+    ordered = {"counter": dict(sorted(counter.items())), **others}
+    return json.dumps(ordered, separators=(",", ":")).encode()
+
+
+def _is_counter(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        re.fullmatch("[01]+", bits) and isinstance(count, int) and count >= 0
+        for bits, count in value.items()
+    )
+
+
+def _counted(shots: object) -> dict[str, int] | None:
+    if not shots:
+        return None
+    if not isinstance(shots, list) or not all(isinstance(shot, str) for shot in shots):
+        raise InvalidResponseError("the raw result is no list of bit strings")
+    return Counter(shots)
+
+
+def _serialised(members: dict[str, Any]) -> Any:
+    """The counts at the end, in the string form of Pulser's results."""
+    text = members.get("serialised_results")
+    if not text:
+        return None
+    try:
+        results = json.loads(text)
+        return results["results"][results["tagmap"]["bitstrings"]][-1]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise InvalidResponseError(
+            f"the serialised results are not those of Pulser ({type(error).__name__})"
+        ) from None

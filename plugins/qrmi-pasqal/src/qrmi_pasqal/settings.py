@@ -1,0 +1,209 @@
+"""Settings of a resource of Pasqal Cloud, also from the user's file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import attrs
+
+from qrmi_core.errors import ConfigError
+from qrmi_core.settings import HttpSettings, Settings, prefixes, setting
+from qrmi_pasqal import profile
+
+BASE_URL = "https://apis.pasqal.cloud"
+AUTH_ENDPOINT = "https://authenticate.pasqal.cloud/oauth/token"
+REALM = "pcs-users"
+AUDIENCE = "https://apis.pasqal.cloud/account/api/v1"
+PUBLIC_CLIENT_ID = "PeZvo7Atx7IVv3iel59asJSb4Ig7vuSB"
+GRANT_TYPE = "http://auth0.com/oauth/grant-type/password-realm"
+
+_KEY = "qrmi_pasqal_key"
+
+
+def to_url(text: str) -> str:
+    """An address, of https where no scheme is written."""
+    url = text.strip()
+    return url if "://" in url else f"https://{url}"
+
+
+def to_base_url(text: str) -> str:
+    """An address in front of paths."""
+    return to_url(text).rstrip("/")
+
+
+def _cloud(
+    key: str,
+    help: str,
+    default: str | None = None,
+    converter: Callable[[str], str] = str.strip,
+    *,
+    name: str = "",
+    prefixed: bool = True,
+    secret: bool = False,
+    needed_by: tuple[str, ...] = (),
+) -> Any:
+    """A setting that the user's file may have too, under `key`."""
+    field = setting(
+        name or f"QRMI_PASQAL_CLOUD_{key.upper()}",
+        help=help,
+        default=default,
+        converter=converter,
+        secret=secret,
+        prefixed=prefixed,
+        needed_by=needed_by,
+    )
+    field.metadata[_KEY] = key
+    return field
+
+
+@attrs.frozen(kw_only=True)
+class PasqalCloudSettings(HttpSettings):
+    """Settings of a resource of Pasqal Cloud; time-outs, proxy and the like are in the base class.
+
+    Each is looked for by itself: first in the environment (or the mapping), then in the file
+    ``.pasqal/config``. A value of blanks alone counts as not set.
+
+    Args:
+        project_id: The project that batches belong to.
+        token: A bearer token, used as long as the service takes it.
+        username: Of the user, with `password`.
+        password: Of the user.
+        client_id: Of a service account, with `client_secret`.
+        client_secret: Of a service account.
+        auth_endpoint: Address where tokens are asked for.
+        base_url: Address of the service.
+        auth_realm: Realm that users log in to.
+        auth_audience: API that tokens are for.
+        auth_public_client_id: Client for which users log in.
+        auth_grant_type: How users log in.
+        config_root: Folder that holds ``.pasqal/config``.
+    """
+
+    project_id: str | None = _cloud(
+        "project_id", "UUID of the project that tasks belong to.", needed_by=("task_start",)
+    )
+    token: str | None = _cloud(
+        "token",
+        "Bearer token, used before anything else while it is valid.",
+        name="QRMI_PASQAL_CLOUD_AUTH_TOKEN",
+        secret=True,
+    )
+    username: str | None = _cloud(
+        "username",
+        "User name; in the environment without prefix.",
+        name="PASQAL_USERNAME",
+        prefixed=False,
+    )
+    password: str | None = _cloud(
+        "password",
+        "Password; in the environment without prefix.",
+        converter=str,
+        name="PASQAL_PASSWORD",
+        prefixed=False,
+        secret=True,
+    )
+    client_id: str | None = _cloud("client_id", "Service account, where there is no user.")
+    client_secret: str | None = _cloud(
+        "client_secret", "Secret of the service account.", secret=True
+    )
+    auth_endpoint: str = _cloud(
+        "auth_endpoint",
+        f"Address where tokens are asked for, with its path; `{AUTH_ENDPOINT}` by default. "
+        "`https://` is put before an address without it.",
+        AUTH_ENDPOINT,
+        to_url,
+    )
+    base_url: str = _cloud(
+        "base_url", f"Address of the service; `{BASE_URL}` by default.", BASE_URL, to_base_url
+    )
+    auth_realm: str = _cloud("auth_realm", f"Realm of the users; `{REALM}` by default.", REALM)
+    auth_audience: str = _cloud(
+        "auth_audience", f"API that tokens are for; `{AUDIENCE}` by default.", AUDIENCE
+    )
+    auth_public_client_id: str = _cloud(
+        "auth_public_client_id",
+        "Client for which users log in; by default that of Pasqal's own clients.",
+        PUBLIC_CLIENT_ID,
+    )
+    auth_grant_type: str = _cloud(
+        "auth_grant_type",
+        f"How users log in; `{GRANT_TYPE}` by default, `password` for Keycloak.",
+        GRANT_TYPE,
+    )
+    config_root: str | None = setting(
+        "PASQAL_CONFIG_ROOT",
+        help="Folder that holds `.pasqal/config`; in the environment without prefix, or else with.",
+        default=None,
+        prefixed=False,
+    )
+
+    def __attrs_post_init__(self) -> None:
+        # Not by the converter, whose error shows the value: it may have secrets.
+        for name, url in (("AUTH_ENDPOINT", self.auth_endpoint), ("BASE_URL", self.base_url)):
+            if "?" in url or "#" in url:
+                raise ConfigError(
+                    f"QRMI_PASQAL_CLOUD_{name}: the address has a query string or a fragment; "
+                    "leave out what begins with ? or #"
+                )
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, str], resource_id: str | None = None) -> Self:
+        """Read as every resource's; the file too, if ``PASQAL_CONFIG_ROOT`` says where.
+
+        Raises:
+            ConfigError: Names every malformed key.
+        """
+        source = _without_blanks(mapping)
+        _add_file(cls, source, None, os.environ, home=None)
+        return super().from_mapping(source, resource_id)
+
+    @classmethod
+    def from_environment(
+        cls, resource_id: str, environment: Mapping[str, str] | None = None
+    ) -> Self:
+        """Read as every resource's, then the file in ``PASQAL_CONFIG_ROOT`` or the home folder.
+
+        Raises:
+            ConfigError: Names every malformed variable.
+        """
+        given = os.environ if environment is None else environment
+        source = _without_blanks(given)
+        _add_file(cls, source, prefixes(resource_id), given, home=source.get("HOME"))
+        return super().from_environment(resource_id, source)
+
+
+def _add_file(
+    cls: type[Settings],
+    source: dict[str, str],
+    prefixes: tuple[str, ...] | None,
+    environment: Mapping[str, str],
+    home: str | None,
+) -> None:
+    """Add what the source does not set from the file, under the keys that the source would use."""
+
+    def spellings(name: str, prefixed: bool) -> list[str]:
+        if prefixes is None:
+            return [name, name.lower()]
+        return [prefix + name for prefix in (prefixes if prefixed else ("",))]
+
+    names = [*spellings("PASQAL_CONFIG_ROOT", False), *spellings("PASQAL_CONFIG_ROOT", True)]
+    root = next((source[name] for name in names if name in source), None)
+    roots = [folder for folder in (root, home) if folder]
+    keys = {
+        field.metadata[_KEY]: field.name for field in attrs.fields(cls) if _KEY in field.metadata
+    }
+    declarations = cls.declarations()
+    for key, value in profile.load(roots, environment, keys).items():
+        declared = declarations[keys[key]]
+        written = spellings(declared.names[0], declared.prefixed)
+        if not any(name in source or f"{name}_FILE" in source for name in written):
+            source[written[0]] = value
+
+
+def _without_blanks(source: Mapping[str, str]) -> dict[str, str]:
+    """The same without values of blanks alone, which count as not set."""
+    return {
+        key: value for key, value in source.items() if not isinstance(value, str) or value.strip()
+    }

@@ -1,0 +1,54 @@
+"""The contract of all drivers, with batches and with jobs of CUDA-Q."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from pasqal_service import PASSWORD, SIGNATURE, PasqalService
+
+from qrmi_core import Payload, QuantumResource
+from qrmi_core.testing import DriverContract
+
+
+class _Contract(DriverContract):
+    type_strings = ("pasqal-cloud",)
+    secrets = (PASSWORD, "token-", SIGNATURE)
+
+    @pytest.fixture(autouse=True)
+    def _here(self, service: PasqalService, make: Callable[..., QuantumResource]) -> None:
+        self._make = make
+
+    def resource(self) -> QuantumResource:
+        return self._make()
+
+    def _payload(self, name: str) -> Payload:
+        return Payload.PasqalCloud({"version": "1", "name": name}, 100)
+
+    def payload(self) -> Payload:
+        return self._payload("short")
+
+    def failing_payload(self) -> Payload:
+        return self._payload("fail")
+
+    def slow_payload(self) -> Payload:
+        return self._payload("endless")
+
+
+class TestBatches(_Contract):
+    pass
+
+
+class TestBatchesWhoseResultsAreFiles(_Contract):
+    @pytest.fixture(autouse=True)
+    def _without_the_route(self, service: PasqalService) -> None:
+        service.full_results = False
+
+
+class TestCudaq(_Contract):
+    def _payload(self, name: str) -> Payload:
+        return Payload.PasqalCloud({"setup": {"name": name}, "hamiltonian": {}}, 100)
+
+    @pytest.mark.skip("jobs of CUDA-Q carry no tag")
+    def test_a_submission_is_found_again_by_its_tag(self) -> None:  # type: ignore[override]
+        """What is done instead is in test_exchange."""

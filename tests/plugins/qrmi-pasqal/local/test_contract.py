@@ -1,0 +1,61 @@
+"""The contract of all drivers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+from warden import Warden
+
+from qrmi_core import Payload, QuantumResource
+from qrmi_core.testing import DriverContract
+
+
+def sequence(what: str = "completes") -> Payload:
+    return Payload.PasqalCloud({"name": what}, 100)
+
+
+class _Contract(DriverContract):
+    type_strings = ("pasqal-local",)
+    secrets = ("MUNGE:",)
+    unknown_task_id = "999999"
+
+    @pytest.fixture(autouse=True)
+    def _here(self, warden: Warden, make: Callable[..., QuantumResource]) -> None:
+        self._warden = warden
+        self._make = make
+
+    def payload(self) -> Payload:
+        return sequence()
+
+    def failing_payload(self) -> Payload:
+        return sequence("fail")
+
+    def slow_payload(self) -> Payload:
+        return sequence("endless")
+
+
+class TestInsideAJob(_Contract):
+    """The scheduler has acquired the resource."""
+
+    def resource(self) -> QuantumResource:
+        session = self._warden.session_for(os.geteuid())
+        return self._make(QRMI_JOB_ACQUISITION_TOKEN=session)
+
+
+class TestAcquired(_Contract):
+    """Acquired here, as root may whose own the job is."""
+
+    def resource(self) -> QuantumResource:
+        qpu = self._make()
+        qpu.acquire()
+        return qpu
+
+
+class TestWithSlots(TestAcquired):
+    """The newest Warden."""
+
+    @pytest.fixture(autouse=True)
+    def _newest(self, warden: Warden) -> None:
+        warden.slots = 100

@@ -1,0 +1,34 @@
+"""One process of a scheduler or of a job: drops to a user, does one thing, says what came of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from qrmi_core import QrmiError, QuantumResource
+from qrmi_core.payload import PasqalCloud
+
+
+def main(uid: int, what: str, *arguments: str) -> None:
+    qpu = QuantumResource("PASQAL_LOCAL", "pasqal-local")
+    # All that is imported where it is first used, since another user may not read these folders.
+    qpu.is_accessible()
+    if uid != os.geteuid():
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
+    try:
+        match what:
+            case "start":
+                done: object = qpu.task_start(PasqalCloud({"name": arguments[0]}, 10))
+            case "result":
+                done = qpu.task_result(arguments[0], timeout=30).value
+            case _:
+                done = getattr(qpu, what)(*arguments)
+    except QrmiError as error:
+        done = f"{type(error).__name__}: {error}"
+    print(json.dumps(str(done)))
+
+
+main(int(sys.argv[1]), *sys.argv[2:])

@@ -1,0 +1,325 @@
+"""Pasqal Cloud's authentication and REST API on loopback, as far as they are public.
+
+It executes nothing: a task goes from pending over running to its end as it is looked at, and the
+text of its sequence says which end.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+from faulty_server import Fault, FaultyHandler, FaultyService, status
+
+PASSWORD = "a-password-that-is-secret"
+SIGNATURE = "a-signature-that-is-secret"
+PROJECT = "00000000-0000-4000-8000-000000000001"
+COUNTER = {"10": 64, "00": 36}
+RESULT = '{"counter":{"00":36,"10":64}}'
+SPECS = json.dumps({"name": "FRESNEL", "version": "1", "max_runs": 500, "channels": []})
+_FINAL = {"DONE", "ERROR", "CANCELED", "TIMED_OUT"}
+_CORE = "/core-fast/api/"
+
+
+def device(name: str, **more: Any) -> dict[str, Any]:
+    """What the service tells about a device."""
+    return {
+        "device_type": name,
+        "status": "UP",
+        "availability": "ACTIVE",
+        "max_atom_num": 80,
+        "average_queue_time": 0,
+        "is_emulator": name.startswith("EMU_"),
+        **more,
+    }
+
+
+DEVICES = [
+    device("FRESNEL", max_atom_num=100, average_queue_time=120),
+    device("FRESNEL_CAN1", status="DOWN"),
+    device("FRESNEL_OLD", availability="RETIRED", max_atom_num=20),
+    device("EMU_FREE", max_atom_num=12),
+]
+
+
+def refusal(code: int, message: str, vendor_code: object = None) -> Fault:
+    """An error in the API's own words."""
+    body = {
+        "status": "fail" if code < 500 else "error",
+        "message": "Something is wrong.",
+        "code": code if vendor_code is None else vendor_code,
+        "data": {"description": message},
+    }
+    return status(code, body)
+
+
+class PasqalService(FaultyService):
+    """The service; a context manager.
+
+    Attributes:
+        forms: The form of every request for a token.
+        headers: The headers of every request to the API and to the store of results.
+        bodies: The body of every submission.
+        batches: The batches by id, oldest first.
+        cudaq: The jobs of CUDA-Q by id.
+        files: Content of the files of results, in place of the usual one.
+        full_results: Whether that route exists; else only the files are there.
+        cancels_cudaq: Whether the cancellation of batches takes jobs of CUDA-Q.
+        devices: The devices.
+        page: Entries in a page of a list, at most.
+        looks: How many looks see a task pending, and then running.
+        token_seconds: The lifetime told for tokens; None tells none.
+        tokens: Tokens that are valid.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(_Handler)
+        self.forms: list[dict[str, str]] = []
+        self.headers: list[dict[str, str]] = []
+        self.bodies: list[dict[str, Any]] = []
+        self.batches: dict[str, dict[str, Any]] = {}
+        self.cudaq: dict[str, dict[str, Any]] = {}
+        self.files: dict[str, object] = {}
+        self.result: object = {"counter": COUNTER}
+        self.full_results = True
+        self.cancels_cudaq = True
+        self.devices = DEVICES
+        self.page = 100
+        self.looks = 1
+        self.token_seconds: float | None = 3600
+        self.tokens: set[str] = set()
+        # Another one each time, since tokens are shared by user and ports are used again.
+        self.password = f"{PASSWORD}-{uuid.uuid4().hex}"
+
+    def settings(self, **more: str) -> dict[str, str]:
+        """Settings of a resource of this service; further ones without their prefix.
+
+        An empty one is left out.
+        """
+        found = {
+            "QRMI_PASQAL_CLOUD_BASE_URL": self.host,
+            "QRMI_PASQAL_CLOUD_AUTH_ENDPOINT": f"{self.host}/oauth/token",
+            "QRMI_PASQAL_CLOUD_PROJECT_ID": PROJECT,
+            "PASQAL_USERNAME": "me@example.org",
+            "PASQAL_PASSWORD": self.password,
+            **{
+                name if name.startswith(("QRMI_", "PASQAL_")) else f"QRMI_PASQAL_CLOUD_{name}": text
+                for name, text in more.items()
+            },
+        }
+        return {name: text for name, text in found.items() if text}
+
+    def ids(self) -> set[str]:
+        jobs = {job["id"] for batch in self.batches.values() for job in batch["jobs"]}
+        return {*self.batches, *self.cudaq, *jobs}
+
+    def job_of(self, batch_id: str) -> dict[str, Any]:
+        job: dict[str, Any] = self.batches[batch_id]["jobs"][0]
+        return job
+
+    def finish_all(self) -> None:
+        """Let every task end."""
+        for task in self.tasks():
+            task["status"] = task["end"]
+
+    def tasks(self) -> list[dict[str, Any]]:
+        return [*self.batches.values(), *self.cudaq.values()]
+
+    def start(self, kind: dict[str, dict[str, Any]], text: str) -> dict[str, Any]:
+        """A new batch or job of CUDA-Q, with an end that its text says."""
+        ends = {"fail": "ERROR", "endless": "RUNNING", "late": "TIMED_OUT", "many": "DONE"}
+        task_id = str(uuid.uuid4())
+        number = len(self.batches) + len(self.cudaq)
+        kind[task_id] = {
+            "id": task_id,
+            "status": "PENDING",
+            "end": next((end for word, end in ends.items() if word in text), "DONE"),
+            "looks": self.looks,
+            "created_at": f"2099-01-01T12:{number // 60:02}:{number % 60:02}.000Z",
+        }
+        return kind[task_id]
+
+    def look(self, task: dict[str, Any]) -> dict[str, Any]:
+        """What a look sees, after which the task moves on."""
+        seen = {key: value for key, value in task.items() if key not in ("looks", "end", "jobs")}
+        if task["status"] in {"PENDING", "RUNNING"} and task["status"] != task["end"]:
+            task["looks"] -= 1
+            if task["looks"] <= 0:
+                task["looks"] = self.looks
+                task["status"] = task["end"] if task["status"] == "RUNNING" else "RUNNING"
+        return seen
+
+
+class _Handler(FaultyHandler):
+    service: PasqalService
+
+    def give(self, data: object, **more: object) -> None:
+        self.answer(
+            200, {"status": "success", "message": "OK.", "code": "200", "data": data, **more}
+        )
+
+    def refuse(self, code: int, message: str) -> None:
+        refusal(code, message)(self, lambda: None)
+
+    def _serve(self) -> None:
+        service = self.service
+        url = urlsplit(self.path)
+        path = url.path.removeprefix(_CORE).strip("/").split("/")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        with service.lock:
+            line = f"{self.command} {'/'.join(path)}"
+            service.requests.append(f"{line}?{url.query}" if url.query else line)
+            if path[0] != "oauth":
+                service.headers.append({k.lower(): v for k, v in self.headers.items()})
+            known = service.ids()
+            kind = "/".join("*" if part in known else part for part in line.split("/"))
+            fault = service.next_fault(kind)
+
+        def proceed() -> None:
+            with service.lock:
+                self.route(path, url.query, body)
+
+        if fault:
+            fault(self, proceed)
+        else:
+            proceed()
+
+    do_GET = do_POST = do_PATCH = _serve
+
+    def route(self, path: list[str], query: str, body: bytes) -> None:
+        service = self.service
+        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
+        asked = {name: values[0] for name, values in parse_qs(query).items()}
+        match [self.command, *path]:
+            case ["POST", "oauth", "token"]:
+                self.token(dict(parse_qsl(body.decode(), keep_blank_values=True)))
+            case ["GET", "files", job_id]:
+                self.file(job_id, query)
+            case ["GET", "v1", "devices"]:
+                wanted = asked.get("device_type")
+                found = [d for d in service.devices if wanted in (None, d["device_type"])]
+                self.page(found, asked)
+            case ["GET", "v1", "devices", "public-specs"]:
+                self.give([{"device_type": "FRESNEL", "specs": SPECS}])
+            case _ if token not in service.tokens:
+                self.refuse(401, "the token is not valid")
+            case ["GET", "v1", "devices", "specs", name]:
+                if any(d["device_type"] == name for d in service.devices):
+                    self.give({"device_type": name, "specs": SPECS})
+                else:
+                    self.refuse(404, "no such device")
+            case ["POST", "v1", "batches"]:
+                self.create(json.loads(body))
+            case ["GET", "v1", "batches"]:
+                self.list(asked)
+            case ["POST", "v1", "cudaq", "job"]:
+                wanted = json.loads(body)
+                service.bodies.append(wanted)
+                job = service.start(service.cudaq, json.dumps(wanted["sequence"]))
+                self.give({"id": job["id"], "status": "PENDING"})
+            case ["GET", "v1", "cudaq", "job", job_id] if job_id in service.cudaq:
+                seen = service.look(service.cudaq[job_id])
+                done = seen["status"] == "DONE"
+                self.give({**seen, "result": service.result if done else None})
+            case ["PATCH", "v2", "batches", task_id, "cancel"]:
+                self.cancel(task_id)
+            case [_, _, "batches", batch_id, *rest] if batch_id in service.batches:
+                self.batch(service.batches[batch_id], rest)
+            case ["GET", _, "jobs", job_id, *rest] if job_id in service.ids():
+                batch = next(b for b in service.batches.values() if b["jobs"][0]["id"] == job_id)
+                self.job(batch, batch["jobs"][0], rest)
+            case _:
+                self.refuse(404, "not found")
+
+    def token(self, form: dict[str, str]) -> None:
+        service = self.service
+        service.forms.append(form)
+        secret = form.get("password", form.get("client_secret"))
+        if secret != service.password:
+            words = {"error": "invalid_grant", "error_description": "Wrong email or password."}
+            self.answer(403, words)
+            return
+        token = f"token-{uuid.uuid4().hex}"
+        service.tokens.add(token)
+        lifetime = {} if service.token_seconds is None else {"expires_in": service.token_seconds}
+        self.answer(200, {"access_token": token, "token_type": "Bearer", **lifetime})
+
+    def file(self, job_id: str, query: str) -> None:
+        if "Authorization" in self.headers or SIGNATURE not in query:
+            self.answer(403, f"<Error>{query}</Error>".encode(), {"Content-Type": "text/xml"})
+        else:
+            self.answer(200, self.service.files.get(job_id, self.service.result))
+
+    def page(self, found: list[Any], asked: dict[str, str]) -> None:
+        start = int(asked.get("offset", 0))
+        end = min(start + min(self.service.page, int(asked.get("limit", 100))), len(found))
+        pagination = {"total": len(found), "start": start, "end": end}
+        self.give(found[start:end], pagination=pagination)
+
+    def create(self, wanted: dict[str, Any]) -> None:
+        service = self.service
+        service.bodies.append(wanted)
+        if not any(d["device_type"] == wanted["device_type"] for d in service.devices):
+            self.refuse(422, f"device {wanted['device_type']} is not known")
+            return
+        batch = service.start(service.batches, wanted["sequence_builder"])
+        job = {"id": str(uuid.uuid4()), "batch_id": batch["id"], **wanted["jobs"][0]}
+        batch |= {
+            "tags": wanted.get("tags"),
+            "project_id": wanted["project_id"],
+            "device_type": wanted["device_type"],
+            "job_ids": [job["id"]],
+            "jobs": [job],
+        }
+        self.give(service.look(dict(batch)))
+
+    def list(self, asked: dict[str, str]) -> None:
+        found = [
+            {key: value for key, value in batch.items() if key not in ("looks", "end", "jobs")}
+            for batch in self.service.batches.values()
+            if asked.get("tag") in (None, *(batch["tags"] or ()))
+            and asked.get("device_type") in (None, batch["device_type"])
+            and asked.get("project_id") in (None, batch["project_id"])
+        ]
+        self.page(found, asked)
+
+    def batch(self, batch: dict[str, Any], rest: list[str]) -> None:
+        service = self.service
+        done = batch["status"] == "DONE"
+        match rest:
+            case []:
+                self.give(service.look(batch))
+            case ["full_results"] if service.full_results:
+                self.give({job["id"]: service.result for job in batch["jobs"]} if done else {})
+            case _:
+                self.refuse(404, "not found")
+
+    def job(self, batch: dict[str, Any], job: dict[str, Any], rest: list[str]) -> None:
+        if rest == ["results_link"]:
+            link = f"{self.service.host}/files/{job['id']}?X-Amz-Signature={SIGNATURE}"
+            self.give({"results_link": link if batch["status"] == "DONE" else None})
+            return
+        self.give(
+            {
+                **job,
+                "status": batch["status"],
+                "created_at": "2026-01-01T12:00:00.000Z",
+                "start_timestamp": "2026-01-01T12:00:01Z",
+                "end_timestamp": "2026-01-01T12:00:03Z",
+                "errors": ["the laser is off", "try later"] if batch["status"] == "ERROR" else None,
+            }
+        )
+
+    def cancel(self, task_id: str) -> None:
+        service = self.service
+        tasks = {**service.batches, **(service.cudaq if service.cancels_cudaq else {})}
+        task = tasks.get(task_id)
+        if task is None:
+            self.refuse(404, "Batch not found")
+        elif task["status"] in _FINAL:
+            self.refuse(400, "the batch is in a final state")
+        else:
+            task["status"] = task["end"] = "CANCELED"
+            self.give(service.look(task))

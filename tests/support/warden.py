@@ -1,0 +1,290 @@
+"""Warden on loopback, in three generations, as far as its public description goes.
+
+It executes nothing: a job goes from pending over running to its end as it is looked at, and the
+text of its sequence says which end. Credentials are decoded by a real munged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from faulty_server import Fault, FaultyHandler, FaultyService, status
+from munged import decoded
+
+RESULT = "{'counter': {'00': 36, '10': 64}}"
+"""As the QPU gives it: no JSON."""
+SPECS = json.dumps({"name": "FRESNEL", "version": "1", "max_runs": 1000, "channels": []})
+_FINAL = {"DONE", "ERROR", "CANCELED"}
+_REPLAYED, _EXPIRED = 17, 15
+
+
+def detail(code: int, text: object) -> Fault:
+    """An error in Warden's own words."""
+    return status(code, {"detail": text}, Content_Type="application/json")
+
+
+class Warden(FaultyService):
+    """Warden; a context manager.
+
+    Attributes:
+        headers: The headers of every request.
+        bodies: The body of every request that had one.
+        jobs: The jobs by id.
+        sessions: The sessions by id.
+        admins: User ids that may open and revoke sessions.
+        authorized: User ids for whom sessions are opened; none means everybody.
+        later: Whether it can cancel jobs and has logs, which 0.1.0 can not.
+        slots: Slots of the QPU where they are counted; sessions are then revoked by header alone.
+        accessible: What ``GET /accessible`` answers.
+        looks: How many looks see a job pending, and then running.
+
+    Args:
+        socket: Socket of munged.
+    """
+
+    def __init__(self, socket: Path, *, later: bool = True, slots: int | None = None) -> None:
+        super().__init__(_Handler)
+        self.socket = socket
+        self.headers: list[dict[str, str]] = []
+        self.bodies: list[Any] = []
+        self.jobs: dict[str, dict[str, Any]] = {}
+        self.sessions: dict[str, dict[str, Any]] = {}
+        self.admins = {0, os.geteuid()}
+        self.authorized: set[str] = set()
+        self.later = later
+        self.slots = slots
+        self.accessible = {"is_accessible": True, "message": "Warden ok."}
+        self.looks = 1
+
+    def settings(self, **more: str) -> dict[str, str]:
+        """Settings of a resource behind this Warden, for the user of this process."""
+        return {
+            "QRMI_WARDEN_URL": self.host,
+            "QRMI_MUNGE_SOCKET": str(self.socket),
+            "QRMI_JOB_UID": str(os.geteuid()),
+            "QRMI_JOB_ID": "777",
+            **more,
+        }
+
+    def ids(self) -> set[str]:
+        return {*self.jobs, *self.sessions}
+
+    def credentials(self) -> list[str]:
+        """Every credential that came."""
+        return [found["x-munge-cred"] for found in self.headers if "x-munge-cred" in found]
+
+    def session_for(self, uid: int) -> str:
+        """Open a session without a request."""
+        session_id = str(uuid.uuid4())
+        self.sessions[session_id] = {
+            "id": session_id,
+            "user_id": str(uid),
+            "created_at": "2026-01-01T12:00:00Z",
+            "revoked_at": None,
+        }
+        return session_id
+
+    def used_slots(self) -> int:
+        return sum(
+            session.get("qpu_slots", 1)
+            for session in self.sessions.values()
+            if session["revoked_at"] is None
+        )
+
+    def finish_all(self) -> None:
+        """Let every job end."""
+        for job in self.jobs.values():
+            job["status"] = job["end"]
+
+    def look(self, job: dict[str, Any]) -> dict[str, Any]:
+        """What a look sees, after which the job moves on."""
+        seen = self.shown(job)
+        if job["status"] != job["end"]:
+            job["looks"] -= 1
+            if job["looks"] <= 0:
+                job["looks"] = self.looks
+                job["status"] = job["end"] if job["status"] == "RUNNING" else "RUNNING"
+        return seen
+
+    def shown(self, job: dict[str, Any]) -> dict[str, Any]:
+        keys = ("id", "user_id", "created_at", "status")
+        results = RESULT if job["status"] == "DONE" else None
+        return {**{key: job[key] for key in keys}, "results": results}
+
+
+class _Handler(FaultyHandler):
+    service: Warden
+
+    def refuse(self, code: int, text: object) -> None:
+        self.answer(code, {"detail": text})
+
+    def _serve(self) -> None:
+        service = self.service
+        url = urlsplit(self.path)
+        # Strict about slashes, as Warden is.
+        path = url.path.removeprefix("/").split("/")
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        with service.lock:
+            service.requests.append(f"{self.command} {'/'.join(path)}")
+            service.headers.append({k.lower(): v for k, v in self.headers.items()})
+            if body:
+                service.bodies.append(json.loads(body))
+            kinds = (f"{self.command} {path[0]}/*/{path[-1]}", f"{self.command} {path[0]}")
+            fault = service.next_fault(*kinds)
+
+        def proceed() -> None:
+            # munged is asked outside of the lock, and again by a request that comes again.
+            credential = self.headers.get("X-Munge-Cred")
+            code, uid = decoded(credential, service.socket) if credential else (None, None)
+            with service.lock:
+                self.route(path, json.loads(body or b"{}"), code, uid)
+
+        if fault:
+            fault(self, proceed)
+        else:
+            proceed()
+
+    do_GET = do_POST = do_PUT = do_DELETE = _serve
+
+    def route(self, path: list[str], body: dict[str, Any], code: int | None, uid: Any) -> None:
+        service = self.service
+        match self.command, *path:
+            case "GET", "accessible":
+                return self.answer(200, service.accessible)
+            case "GET", "qpu", "specs":
+                return self.answer(200, {"specs": SPECS})
+            case "GET", "qpu-slots" if service.slots is not None:
+                used = service.used_slots()
+                return self.answer(
+                    200,
+                    {
+                        "qpu_slots_total": service.slots,
+                        "qpu_slots_used": used,
+                        "qpu_slots_available": service.slots - used,
+                    },
+                )
+            case ("POST" | "DELETE", "sessions") | ("DELETE", "sessions", _):
+                known = self.command == "POST" or (len(path) == 1) == (service.slots is not None)
+            case (_, "jobs") | ("GET", "jobs", _):
+                known = self.command in ("GET", "POST")
+            case ("POST", "jobs", _, "cancel") | ("GET", "jobs", _, "logs"):
+                known = service.later
+            case _:
+                known = False
+        if not known:
+            if path == ["sessions"]:
+                return self.refuse(405, "Method Not Allowed")
+            return self.refuse(404, "Not Found")
+        if code is None:
+            return self.refuse(401, "Missing MUNGE credential")
+        if code == _EXPIRED:
+            return self.refuse(401, "MUNGE credential expired")
+        if code == _REPLAYED:
+            return self.refuse(401, "MUNGE credential replayed")
+        if code:
+            return self.refuse(500, "MUNGE decode failed")
+        if path[0] == "sessions":
+            if uid not in service.admins:
+                return self.refuse(403, "Endpoint restricted to root user.")
+            return self.open_session(body) if self.command == "POST" else self.revoke(path)
+        return (
+            self.create(body, uid)
+            if self.command == "POST" and len(path) == 1
+            else (self.job(path, uid))
+        )
+
+    def open_session(self, body: dict[str, Any]) -> None:
+        service = self.service
+        if not all(isinstance(body.get(key), str) for key in ("user_id", "slurm_job_id")):
+            problem = {"type": "missing", "loc": ["body", "user_id"], "msg": "Field required"}
+            return self.refuse(422, [{**problem, "input": body}])
+        if service.authorized and body["user_id"] not in service.authorized:
+            return self.refuse(403, "User ID not authorized.")
+        wanted = body.get("qpu_slots", 1)
+        if service.slots is not None and service.used_slots() + wanted > service.slots:
+            return self.refuse(409, "Not enough QPU slots available.")
+        session = service.sessions[service.session_for(int(body["user_id"]))]
+        if service.slots is not None:
+            session["qpu_slots"] = wanted
+        return self.answer(200, session)
+
+    def session_id(self) -> str | None:
+        """The session in the header; None, and an answer, if that is no id of version 4."""
+        given = self.headers.get("X-Warden-Session", "")
+        return given if self.is_uuid(given, "header.X-Warden-Session") else None
+
+    def is_uuid(self, text: str, place: str) -> bool:
+        try:
+            if uuid.UUID(text).version == 4:
+                return True
+        except ValueError:
+            pass
+        problem = {"type": "uuid_parsing", "loc": place.split("."), "msg": "Input should be a UUID"}
+        self.refuse(422, [{**problem, "input": text}])
+        return False
+
+    def revoke(self, path: list[str]) -> None:
+        service = self.service
+        session_id = path[1] if len(path) == 2 else self.session_id()
+        if session_id is None or not self.is_uuid(session_id, "path.id"):
+            return None
+        session = service.sessions.get(session_id)
+        if session is None:
+            if len(path) == 1:
+                return self.refuse(403, "Invalid session.")
+            return self.refuse(404, "Session not found.")
+        session["revoked_at"] = "2026-01-01T13:00:00Z"
+        return self.answer(200, session)
+
+    def create(self, body: dict[str, Any], uid: int) -> None:
+        service = self.service
+        if "X-Warden-Session" not in self.headers:
+            return self.refuse(403, "Missing 'X-Warden-Session' header.")
+        session_id = self.session_id()
+        if session_id is None:
+            return None
+        session = service.sessions.get(session_id)
+        if session is None:
+            return self.refuse(403, "Invalid session.")
+        if session["revoked_at"] is not None:
+            return self.refuse(403, "Session has been revoked.")
+        if session["user_id"] != str(uid):
+            return self.refuse(403, "Session belongs to another user.")
+        sequence = body["sequence"]
+        end = "RUNNING" if "endless" in sequence else "ERROR" if "fail" in sequence else "DONE"
+        number = len(service.jobs) + 1
+        job = service.jobs[str(number)] = {
+            "id": number,
+            "user_id": str(uid),
+            "created_at": "2099-01-01T12:00:00.544486",
+            "status": "PENDING",
+            "end": end,
+            "looks": service.looks,
+            "sequence": sequence,
+            "shots": body["shots"],
+            "session": session_id,
+        }
+        return self.answer(200, service.shown(job))
+
+    def job(self, path: list[str], uid: int) -> None:
+        service = self.service
+        own = {key: job for key, job in service.jobs.items() if job["user_id"] == str(uid)}
+        if len(path) == 1:
+            return self.answer(200, [service.shown(job) for job in own.values()])
+        job = own.get(path[1])
+        if job is None:
+            return self.refuse(404, "Job not found")
+        if path[-1] == "cancel":
+            if job["status"] in _FINAL:
+                return self.refuse(409, f"Job with status '{job['status']}' can't be canceled")
+            job["status"] = job["end"] = "CANCELED"
+            return self.answer(200, service.shown(job))
+        if path[-1] == "logs":
+            failed = "lasers were unlocked" if job["status"] == "ERROR" else None
+            return self.answer(200, {"logs": failed or "There are no logs for this job"})
+        return self.answer(200, service.look(job))
