@@ -785,7 +785,7 @@ def test_a_vendor_describes_its_own_errors() -> None:
 
     script = [
         answer(404, {"title": "no such job", "code": "1291"}, {"X-Request-ID": "r-1"}),
-        answer(500, b"<html>not JSON</html>"),
+        answer(500, b"not JSON"),
         answer(500, {"unexpected": "shape"}),
         answer(429, {"title": "full", "code": "1232"}, {"Retry-After": "1"}),
     ]
@@ -805,6 +805,29 @@ def test_a_vendor_describes_its_own_errors() -> None:
     assert (error.status_code, error.vendor_code, error.request_id) == (404, "1291", "r-1")
     assert error.details == {"hint": "ask for ***"}
     assert (b.value.status_code, b.value.retry_after, len(server.requests)) == (429, 1.0, 4)
+
+
+@pytest.mark.parametrize("code", [200, 502])
+@pytest.mark.parametrize(
+    ("page", "shown"),
+    [
+        (
+            "<html><head><title>\nBad Gateway </title></head><p>Cookie: x1",
+            "an HTML page, Bad Gateway",
+        ),
+        ("\n<!DOCTYPE html>\n<html><body>Cookie: x1</body>", "an HTML page"),
+    ],
+)
+def test_of_a_page_the_title_alone_is_shown(code: int, page: str, shown: str) -> None:
+    script = [answer(code, page.encode(), {"Content-Type": "text/html"})]
+    with (
+        SocketServer(script) as server,
+        closing(client(server, policy=HttpPolicy(attempts=1))) as http,
+        pytest.raises(ServiceError, match=shown) as caught,
+    ):
+        http.request("GET", "/").json()
+    assert "x1" not in str(caught.value)
+    assert "<" not in str(caught.value)
 
 
 def test_a_redirect_names_where_it_leads_and_the_setting() -> None:
