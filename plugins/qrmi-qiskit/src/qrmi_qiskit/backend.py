@@ -37,6 +37,10 @@ _MAX_RZZ_ANGLE = np.pi / 2 + 1e-10
 """In radians; with room for rounding."""
 
 
+class _NotABackendError(InvalidResponseError):
+    """The resource has a target, but of another kind than a backend's."""
+
+
 class _Device:
     """A resource's description, as it was when it was fetched."""
 
@@ -83,22 +87,16 @@ class _Device:
         """All that the device can execute."""
         return self.read(None)[2]
 
-    def _unreadable(self, why: str) -> InvalidResponseError:
-        return InvalidResponseError(
+    def _unreadable(self, why: str) -> _NotABackendError:
+        return _NotABackendError(
             f"the target of {self._resource_id} cannot be read as a Qiskit backend: {why}",
             resource_id=self._resource_id,
         )
 
 
-# One description serves all that is made of a resource, until somebody asks for a new one.
-_devices: WeakKeyDictionary[QuantumResource, _Device] = WeakKeyDictionary()
-
-
-def _device(resource: QuantumResource, *, refresh: bool = False) -> _Device:
-    device = None if refresh else _devices.get(resource)
-    if device is None:
-        device = _devices[resource] = _Device(resource)
-    return device
+# One description serves all that is made of a resource, until somebody asks for a new one; None is
+# for a resource that has none.
+_devices: WeakKeyDictionary[QuantumResource, _Device | None] = WeakKeyDictionary()
 
 
 class QRMIBackend(BackendV2):  # type: ignore[misc]
@@ -120,18 +118,12 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
     def __init__(self, resource: QuantumResource, *, use_fractional_gates: bool = False) -> None:
         self._resource = resource
         self._fractional = use_fractional_gates
-        self._read(refresh=True)
+        self.refresh()
         super().__init__(
             name=self._configuration.backend_name,
             description=getattr(self._configuration, "description", None),
             online_date=getattr(self._configuration, "online_date", None),
             backend_version=self._configuration.backend_version,
-        )
-
-    def _read(self, *, refresh: bool) -> None:
-        device = _device(self._resource, refresh=refresh)
-        self._configuration, self._properties, self._target = device.read(
-            None if device.simulator else self._fractional
         )
 
     def __repr__(self) -> str:
@@ -188,7 +180,10 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
 
     def refresh(self) -> None:
         """Fetch the description anew; `target` is then that of the device as it is now."""
-        self._read(refresh=True)
+        device = _devices[self._resource] = _Device(self._resource)
+        self._configuration, self._properties, self._target = device.read(
+            None if device.simulator else self._fractional
+        )
 
     def status(self) -> Any:
         """Ask for the state of the resource, as qiskit-ibm-runtime's ``BackendStatus``."""
@@ -246,12 +241,14 @@ def isa_target(resource: QuantumResource) -> Target | None:
 
     The description is fetched once for a resource.
     """
-    try:
-        device = _device(resource)
-    except (UnsupportedFunctionError, InvalidResponseError) as error:
-        _log.debug("circuits are not checked before they are sent: %s", error)
-        return None
-    return None if device.simulator else device.isa
+    if resource not in _devices:
+        try:
+            _devices[resource] = _Device(resource)
+        except (UnsupportedFunctionError, _NotABackendError) as error:
+            _log.debug("circuits are not checked before they are sent: %s", error)
+            _devices[resource] = None
+    device = _devices[resource]
+    return None if device is None or device.simulator else device.isa
 
 
 def isa_defect(circuit: QuantumCircuit, values: BindingsArray, target: Target) -> str | None:

@@ -25,6 +25,8 @@ from qrmi_qiskit.job import PrimitiveJob
 from qrmi_qiskit.options import EstimatorOptions, SamplerOptions
 
 if TYPE_CHECKING:
+    from qiskit.transpiler import Target
+
     from qrmi_core.resource import QuantumResource
 
 DEFAULT_SHOTS: Final = 4096
@@ -92,8 +94,9 @@ class _Primitive:
         document = {"options": options, "version": 2, "support_qiskit": True}
         if "resilience_level" in options:
             document["resilience_level"] = options.pop("resilience_level")
+        target = isa_target(self._resource)
         for index, pub in enumerate(pubs):
-            self._check(f"pub {index}", pub)
+            self._check(f"pub {index}", pub, target)
         encoded = [_encode(f"pub {index}", pub) for index, pub in enumerate(pubs)]
         rest = _encode("the options", document)
         payload = QiskitPrimitive(
@@ -101,7 +104,7 @@ class _Primitive:
         )
         return PrimitiveJob(self._resource, self._resource.task_start(payload))
 
-    def _check(self, where: str, pub: _Pub) -> None:
+    def _check(self, where: str, pub: _Pub, target: Target | None) -> None:
         if pub.size == 0:
             raise InvalidArgumentError(f"{where}: its arrays are empty, so there is nothing to run")
         circuit, values = pub.circuit, pub.parameter_values
@@ -114,7 +117,6 @@ class _Primitive:
                 f"{where}: dynamical decoupling does not go together with control flow: set "
                 "option `dynamical_decoupling.enable` to False"
             )
-        target = isa_target(self._resource)
         defect = target and isa_defect(circuit, values, target)
         if defect:
             raise InvalidArgumentError(
