@@ -69,7 +69,7 @@ def test_a_bell_state_is_sampled(aer: QuantumResource, bell: QuantumCircuit) -> 
     assert job.status() is JobStatus.DONE
     assert job.done()
     assert job.in_final_state()
-    assert not (job.running() or job.cancelled() or job.errored())
+    assert not any([job.running(), job.cancelled(), job.errored()])
     assert job.usage().quantum_seconds > 0
 
 
@@ -134,9 +134,10 @@ def test_estimates_have_the_shape_of_observables_and_parameters_broadcast(
         "XI": np.sin(values[..., 1]),
         "XZ": np.sin(values[..., 1]) * np.cos(values[..., 0]),
     }
-    wide, values_of = np.broadcast_to(labels, shape), {
-        label: np.broadcast_to(each, shape) for label, each in exact.items()
-    }
+    wide, values_of = (
+        np.broadcast_to(labels, shape),
+        {label: np.broadcast_to(each, shape) for label, each in exact.items()},
+    )
     job = EstimatorV2(aer).run(
         [(rotations(measured=False), labels.tolist(), values)], precision=1e-4
     )
