@@ -62,6 +62,7 @@ DISTRIBUTIONS = [
             }
         },
     ),
+    Distribution("qrmi-qiskit", ROOT / "plugins/qrmi-qiskit", {}, frozenset({"pasqal"})),
     Distribution(
         "qrmi-example",
         ROOT / "docs/examples/qrmi-example",

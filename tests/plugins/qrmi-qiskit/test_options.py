@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import attrs
 import numpy as np
 import pytest
+from options_table import options_table
 from qiskit.transpiler import CouplingMap
 from qiskit_ibm_runtime import options as vendors
 
@@ -158,3 +160,8 @@ def test_options_of_another_type_are_a_type_error(bench: Any) -> None:
     for wrong in (3, [("default_shots", 1)], EstimatorOptions()):
         with pytest.raises(TypeError, match="SamplerOptions"):
             SamplerV2(bench.qpu, options=wrong)  # type: ignore[arg-type]
+
+
+def test_the_readme_has_the_table_of_options() -> None:
+    readme = Path(__file__).parents[3] / "plugins/qrmi-qiskit/README.md"
+    assert options_table() in readme.read_text(encoding="utf-8")
