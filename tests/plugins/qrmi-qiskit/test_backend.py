@@ -257,7 +257,6 @@ def test_a_simulator_may_have_no_properties(described: Described) -> None:
     "text",
     ["", "[]", "{}", '{"configuration": null, "properties": null}', '{"configuration": {}}'],
 )
-@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_target_of_another_kind_is_an_error_of_the_backend_alone(
     described: Described, bell: QuantumCircuit, text: str
 ) -> None:

@@ -10,7 +10,8 @@ from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
 
-from qrmi_core import InvalidInputError
+from qrmi_core import InvalidInputError, Payload, QuantumResource, UnsupportedPayloadError
+from qrmi_core.testing import FakeVendor
 from qrmi_qiskit import EstimatorV2, InvalidArgumentError, SamplerV2
 
 THETA, PHI = Parameter("theta"), Parameter("phi")
@@ -211,3 +212,12 @@ def test_dynamical_decoupling_and_control_flow_exclude_each_other(bench: Any) ->
     sampler.options.dynamical_decoupling.enable = False
     sampler.run([circuit])
     assert len(bench.vendor.tasks) == 1
+
+
+@pytest.mark.parametrize("primitive", [SamplerV2, EstimatorV2])
+def test_a_resource_that_runs_no_primitives_is_refused_at_once(primitive: Any) -> None:
+    driver = FakeVendor().driver()
+    driver.payloads = (Payload.PasqalCloud,)
+    qpu = QuantumResource("FRESNEL", "fake", {}, driver_class=driver)
+    with pytest.raises(UnsupportedPayloadError, match=r"FRESNEL.*takes PasqalCloud"):
+        primitive(qpu)

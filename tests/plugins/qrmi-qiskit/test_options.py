@@ -70,7 +70,8 @@ def test_none_is_a_value_where_it_means_no_limit() -> None:
 
 
 def test_options_are_set_as_attributes_by_update_or_as_an_object(bench: Any, bell: Any) -> None:
-    sampler = SamplerV2(bench.qpu, options=SamplerOptions(default_shots=3))
+    given = SamplerOptions(default_shots=3)
+    sampler = SamplerV2(bench.qpu, options=given)
     sampler.options.twirling.enable_gates = np.True_
     sampler.options.update(twirling={"strategy": "all"}, default_shots=np.int64(4))
     sampler.run([bell])
@@ -78,6 +79,7 @@ def test_options_are_set_as_attributes_by_update_or_as_an_object(bench: Any, bel
         "default_shots": 4,
         "twirling": {"enable_gates": True, "strategy": "all"},
     }
+    assert given == SamplerOptions(default_shots=3)
 
 
 def test_a_coupling_map_may_be_qiskits(bench: Any, bell: Any) -> None:

@@ -20,7 +20,6 @@ from qrmi_core import (
     QuantumResource,
     TaskCancelledError,
     TaskFailedError,
-    UnsupportedPayloadError,
     WaitTimeoutError,
 )
 from qrmi_qiskit import EstimatorV2, SamplerV2, get_backend
@@ -245,10 +244,3 @@ def test_a_failure_carries_the_simulators_words(aer: QuantumResource) -> None:
         job.result(SECONDS)
     assert job.errored()
     assert job.status() is JobStatus.ERROR
-
-
-def test_a_resource_without_primitives_is_refused_at_once(local: MakeResource) -> None:
-    pytest.importorskip("pulser_simulation", exc_type=ImportError)
-    for primitive in (SamplerV2, EstimatorV2):
-        with pytest.raises(UnsupportedPayloadError, match=r"EMU_FREE.*takes PasqalCloud"):
-            primitive(local("EMU_FREE"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import keyword
 import warnings
@@ -65,7 +66,7 @@ class _Primitive:
 
     def _read(self, options: object) -> Any:
         if isinstance(options, self._options_class):
-            read = options
+            read = copy.deepcopy(options)
         elif options is None or isinstance(options, Mapping):
             read = self._options_class.from_mapping(options or {})
         else:
