@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import time
 from collections import Counter
@@ -119,11 +120,27 @@ def test_a_job_goes_its_way(client: Client) -> None:
     assert code(client("GET", f"/jobs/{job}"), 404) == 1291
 
 
+WIDE = 'OPENQASM 3.0; include "stdgates.inc"; qubit[26] q; bit[26] c;\n'
+WIDE += "".join(f"rx(0.{n}) q[{n}]; cx q[{n}], q[{(n + 1) % 26}];\n" for n in range(26)) * 40
+WIDE += "c = measure q;"
+
+
+def test_a_job_ends_at_its_cost_which_does_not_count_the_start_of_a_worker(client: Client) -> None:
+    long = client.submit(params={"pubs": [[WIDE, None, 1]], "version": 2}, cost=1)
+    # The worker was stopped with the job, so the next one's loads the simulator again.
+    short = client.submit(cost=1)
+    job = client.wait(long)
+    assert job["status"] == "Cancelled - Ran too long"
+    assert job["state"]["reason_code"] == 1305
+    assert client("GET", f"/jobs/{long}/results").status_code == 204
+    times = client("GET", f"/jobs/{long}/metrics").json()["timestamps"]
+    ran = [datetime.datetime.fromisoformat(times[name]) for name in ("running", "finished")]
+    assert 1 <= (ran[1] - ran[0]).total_seconds() < 20
+    assert client.wait(short)["status"] == "Completed"
+
+
 def test_a_running_job_is_cancelled_and_the_next_one_runs(client: Client) -> None:
-    wide = 'OPENQASM 3.0; include "stdgates.inc"; qubit[26] q; bit[26] c;\n'
-    wide += "".join(f"rx(0.{n}) q[{n}]; cx q[{n}], q[{(n + 1) % 26}];\n" for n in range(26)) * 40
-    wide += "c = measure q;"
-    job = client.submit(params={"pubs": [[wide, None, 1]], "version": 2})
+    job = client.submit(params={"pubs": [[WIDE, None, 1]], "version": 2})
     client.wait(job, "Running")
     assert client("POST", f"/jobs/{job}/cancel").status_code == 204
     assert client.job(job)["status"] == "Cancelled"

@@ -19,6 +19,7 @@ import requests
 from qrmi_emulator import Emulator
 from qrmi_emulator.faults import JOB_FAULTS, REQUEST_FAULTS
 from qrmi_emulator.settings import EmulatorSettings
+from qrmi_emulator.state import CONDITIONS
 
 QRMI = Path(sys.executable).with_name("qrmi")
 README = Path(__file__).parents[3] / "plugins/qrmi-emulator/README.md"
@@ -81,7 +82,14 @@ def test_it_serves_and_lets_faults_happen(served: tuple[str, Path], tmp_path: Pa
     info = json.loads(qrmi(tmp_path, "info").stdout)
     assert info["settings"]["plan"] == "open"
     assert info["settings"]["token_seconds"] == 60
+    done = qrmi(tmp_path, "resource", "fake_fez", "paused", "--reason", "x", "--queue-length", "7")
+    assert done.returncode == 0, done.stderr
+    info = json.loads(qrmi(tmp_path, "info").stdout)
+    paused = {"status": "paused", "reason": "x", "queue_length": 7}
+    assert info["resources"] == {"fake_fez": paused}
     for wrong in (
+        ("resource", "nowhere", "offline"),
+        ("resource", "fake_fez", "asleep"),
         ("change", "plan", "gold"),
         ("fault", "fire"),
         ("fault", "latency", "--delay", "nan"),
@@ -149,5 +157,5 @@ def test_the_readme_has_all_settings_and_faults() -> None:
     for field in attrs.fields(EmulatorSettings):
         mark = " *" if field.metadata["changeable"] else ""
         assert rows[f"--{field.name.replace('_', '-')}"] == field.metadata["help"] + mark
-    for kind, meaning in (REQUEST_FAULTS | JOB_FAULTS).items():
+    for kind, meaning in (REQUEST_FAULTS | JOB_FAULTS | CONDITIONS).items():
         assert rows[kind] == meaning

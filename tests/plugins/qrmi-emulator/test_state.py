@@ -18,7 +18,7 @@ from runtime_client import TYPE, Client
 from qrmi_core.values import TaskStatus
 from qrmi_emulator import Emulator, config
 from qrmi_emulator.settings import EmulatorSettings
-from qrmi_emulator.state import Job, Session, State, may_start
+from qrmi_emulator.state import Condition, Job, Session, State, may_start
 
 SERVE = """
 import sys, time
@@ -120,8 +120,14 @@ def test_everything_is_read_again(tmp_path: Path) -> None:
     first.end(jobs[0], TaskStatus.Failed, "why", code=5)
     first.delete(jobs[0])
     first.end(jobs[1], TaskStatus.Cancelled)
+    first.revoke("Bearer a.b.c")
+    first.set_condition("aer", Condition(status="paused", reason="why", queue_length=3))
     first.close()
+    assert b"a.b.c" not in (folder / "emulator.db").read_bytes()
     second = State(folder, EmulatorSettings())
+    assert second.is_revoked("Bearer a.b.c")
+    assert not second.is_revoked("Bearer a.b.d")
+    assert second.condition("aer") == Condition(status="paused", reason="why", queue_length=3)
     assert list(second.jobs.values()) == jobs[1:]
     assert list(second.live.values()) == jobs[2:]
     assert list(second.sessions.values()) == [session]
@@ -132,8 +138,12 @@ def test_a_folder_has_one_emulator_and_no_other_reader(tmp_path: Path) -> None:
     with Emulator(state=tmp_path / "state") as emulator:
         with pytest.raises(ValueError, match="another emulator"), Emulator(state=emulator.home):
             pass
-        for name in ("credentials.json", "server.json"):
-            assert (emulator.home / name).stat().st_mode & 0o777 == 0o600
+        Client(emulator).submit()
+        files = [path for path in emulator.home.rglob("*") if path.is_file()]
+        assert {"credentials.json", "server.json", "emulator.db"} <= {path.name for path in files}
+        assert any(path.parent.name == "inputs" for path in files)
+        for path in files:
+            assert path.stat().st_mode & 0o077 == 0, path
     (tmp_path / "open").mkdir(mode=0o755)
     with pytest.raises(PermissionError), Emulator(state=tmp_path / "open"):
         pass
@@ -208,11 +218,33 @@ def test_the_configuration_has_one_resource_and_those_named(tmp_path: Path) -> N
         f"QRMI_IBM_QRS_{key}"
         for key in ("ENDPOINT", "IAM_ENDPOINT", "IAM_APIKEY", "SERVICE_CRN", "SESSION_MODE")
     }
-    path = tmp_path / "qrmi_config.json"
-    config.write(path, document)
-    config.write(path, document)
+
+
+def test_the_configuration_file_is_written_over_by_the_same_state_alone(tmp_path: Path) -> None:
+    path, state = tmp_path / "qrmi_config.json", tmp_path / "state"
+    extra = [("qiskit-runtime-service", "fake_lagos")]
+    with Emulator(state=state) as emulator:
+        first = emulator.write_config(path, extra)
     assert path.stat().st_mode & 0o777 == 0o600
-    assert json.loads(path.read_text()) == document
+    assert json.loads(path.read_text()) == first
+    with Emulator(state=state) as emulator:
+        again = emulator.write_config(path)
+        assert [entry["name"] for entry in again["resources"]] == ["fake_fez", "fake_lagos"]
+        assert emulator.write_config(path, [])["resources"] == again["resources"][:1]
+        assert emulator.write_config(path)["resources"] == again["resources"][:1]
+        kept = path.read_text()
+    with (
+        Emulator(state=tmp_path / "other") as other,
+        pytest.raises(FileExistsError, match="not made by the emulator of this state"),
+    ):
+        other.write_config(path)
+    assert path.read_text() == kept
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "nowhere" / "qrmi_config.json"
+    with Emulator() as emulator, pytest.raises(OSError, match=f"cannot write {path}: No such"):
+        emulator.write_config(path)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +254,7 @@ def test_anothers_file_is_not_overwritten(tmp_path: Path, text: str) -> None:
     path = tmp_path / "qrmi_config.json"
     path.write_text(text)
     with pytest.raises(FileExistsError):
-        config.write(path, {})
+        config.write(path, {}, {"secret"})
     assert path.read_text() == text
 
 

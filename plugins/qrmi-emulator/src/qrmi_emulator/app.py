@@ -76,7 +76,10 @@ def application(
     """
     exchanges: deque[Exchange] = deque(maxlen=_REQUESTS_KEPT)
     routes: dict[str, list[BaseRoute]] = {"/": [Route("/", page(state, faces))]}
-    routes["control"] = control_routes(state, faults, exchanges, control_key)
+    routes["control"] = control_routes(
+        *(state, faults, exchanges, control_key),
+        lambda: {resource for face in faces for resource in face.resources()},
+    )
     for face in faces:
         routes[face.name] = list(face.routes())
 
@@ -190,7 +193,7 @@ class _Gate:
             answer = _refusal(self._faces, scope["path"], fault.status, headers)
             await answer(scope, receive, send)
         elif fault.kind == kinds.EXPIRED:
-            self._state.revoked.add(Request(scope).headers.get("authorization", ""))
+            self._state.revoke(Request(scope).headers.get("authorization", ""))
             await _refusal(self._faces, scope["path"], 401)(scope, receive, send)
         else:
             start, body = await self._answer(scope, receive)

@@ -11,12 +11,14 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import attrs
 import click
 
 from qrmi_core.errors import ConfigError, InvalidInputError, ServiceError
 from qrmi_emulator.settings import EmulatorSettings
+from qrmi_emulator.state import CONDITIONS
 from qrmi_local.engines import MissingExtra
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -68,7 +70,7 @@ def emulator() -> None:
     "resources",
     multiple=True,
     metavar="TYPE:ID",
-    help="A further resource for the file.",
+    help="A further resource for the file; by default those of the last time.",
 )
 @_settings
 def serve(
@@ -79,7 +81,6 @@ def serve(
     **settings: Any,
 ) -> None:
     """Serve until interrupted."""
-    from qrmi_emulator import config
     from qrmi_emulator.server import Emulator
 
     given = {name: value for name, value in settings.items() if value is not None}
@@ -90,10 +91,11 @@ def serve(
         )
     try:
         with Emulator(vendors, state=state or default_state(), **given) as running:
-            pairs = [_pair(resource) for resource in resources]
-            content = running.config(pairs)
+            pairs = [_pair(resource) for resource in resources] or None
             if config_out:
-                config.write(config_out, content)
+                content = running.write_config(config_out, pairs)
+            else:
+                content = running.config(pairs or ())
             # A signal is the normal end.
             with contextlib.suppress(KeyboardInterrupt):
                 click.echo(f"listening on {running.url}")
@@ -162,6 +164,19 @@ def change(name: str, value: str, state: Path | None) -> None:
     with contextlib.suppress(ValueError):
         parsed = None if value == "none" else json.loads(value)
     _call(state, "PATCH", "settings", {name.replace("-", "_"): parsed})
+
+
+@emulator.command()
+@click.argument("resource_id", metavar="RESOURCE")
+@click.argument("status", type=click.Choice(list(CONDITIONS)))
+@_state
+@click.option("--reason", help="Why; the vendor's usual words by default.")
+@click.option("--queue-length", type=int, help="How many jobs of others wait there; 0 by default.")
+def resource(resource_id: str, status: str, state: Path | None, **values: Any) -> None:
+    """Say how a RESOURCE is from now on."""
+    given = {name: value for name, value in values.items() if value is not None}
+    path = f"resources/{quote(resource_id, safe='')}"
+    _call(state, "PUT", path, {"status": status, **given})
 
 
 @emulator.command()

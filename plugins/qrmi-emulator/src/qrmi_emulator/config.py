@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from qrmi_emulator.faces import Face
 from qrmi_emulator.state import write_private
 
 MARK: Final = "qrmi-emulator-"
-"""What each face's secret begins with, so that a file of ours can be told from others."""
+"""What each face's secret begins with, for whoever finds one to know what it opens."""
 
 
 def document(
@@ -42,15 +42,29 @@ def document(
     }
 
 
-def write(path: Path, content: dict[str, Any]) -> None:
-    """Write the file, readable for the user alone, over nothing but one of an emulator.
+def write(path: Path, content: dict[str, Any], secrets: Collection[str]) -> None:
+    """Write the file, readable for the user alone, over nothing but one of this emulator.
+
+    Args:
+        path: The file.
+        content: See `document`.
+        secrets: Those of the emulator's state, which tell its file from that of another.
 
     Raises:
         FileExistsError: There is another's file.
+        OSError: It cannot be written.
     """
-    if path.exists() and not _is_ours(path):
-        raise FileExistsError(f"{path} was not made by an emulator; name another file")
-    write_private(path, json.dumps(content, indent=2) + "\n")
+    try:
+        if path.exists() and not _is_ours(path, secrets):
+            raise FileExistsError(
+                f"{path} was not made by the emulator of this state; "
+                "name another file, or delete it"
+            )
+        write_private(path, json.dumps(content, indent=2) + "\n")
+    except FileExistsError:
+        raise
+    except OSError as error:
+        raise OSError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _face(faces: Sequence[Face], resource_type: str, resource_id: str) -> Face:
@@ -63,12 +77,12 @@ def _face(faces: Sequence[Face], resource_type: str, resource_id: str) -> Face:
     raise ValueError(f"no vendor that is served has the type {resource_type!r}; there are: {known}")
 
 
-def _is_ours(path: Path) -> bool:
+def _is_ours(path: Path, secrets: Collection[str]) -> bool:
     try:
         resources = json.loads(path.read_text())["resources"]
         return bool(resources) and all(
-            any(str(value).startswith(MARK) for value in resource["environment"].values())
+            any(value in secrets for value in resource["environment"].values())
             for resource in resources
         )
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         return False

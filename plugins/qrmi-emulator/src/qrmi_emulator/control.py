@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import attrs
@@ -15,13 +15,17 @@ from starlette.routing import BaseRoute, Route
 
 from qrmi_core.values import TaskStatus
 from qrmi_emulator.faults import FAILED, LONG, QUEUED, Fault, Faults
-from qrmi_emulator.state import State
+from qrmi_emulator.state import Condition, State
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def control_routes(
-    state: State, faults: Faults, exchanges: deque[Any], key: str
+    state: State,
+    faults: Faults,
+    exchanges: deque[Any],
+    key: str,
+    resources: Callable[[], Collection[str]],
 ) -> list[BaseRoute]:
     """The routes under `/control`.
 
@@ -30,6 +34,7 @@ def control_routes(
         faults: The faults that wait.
         exchanges: The requests so far.
         key: What a request needs, as a bearer token.
+        resources: Gives the ids of the resources that are served.
     """
 
     def guarded(endpoint: Endpoint) -> Endpoint:
@@ -52,6 +57,9 @@ def control_routes(
             {
                 "jobs": by_state,
                 "sessions": {"open": len(state.open_sessions), "all": len(state.sessions)},
+                "resources": {
+                    name: attrs.asdict(condition) for name, condition in state.conditions.items()
+                },
                 "faults": [attrs.asdict(fault) for fault in faults.pending()],
                 "settings": attrs.asdict(state.settings),
             }
@@ -68,6 +76,13 @@ def control_routes(
     async def change(request: Request) -> Response:
         state.settings.change(await _document(request))
         return JSONResponse(attrs.asdict(state.settings))
+
+    async def set_condition(request: Request) -> Response:
+        resource = request.path_params["resource"]
+        if resource not in resources():
+            raise ValueError(f"no vendor that is served has a resource {resource!r:.60}")
+        state.set_condition(resource, Condition.from_mapping(await _document(request)))
+        return JSONResponse({})
 
     async def list_requests(_request: Request) -> Response:
         return JSONResponse([attrs.asdict(exchange) for exchange in exchanges])
@@ -93,8 +108,7 @@ def control_routes(
                 state.end(job, TaskStatus.Cancelled, LONG)
             case "release":
                 if job.fate == QUEUED:
-                    job.fate = None
-                    state.save(job)
+                    state.release(job)
             case action:
                 raise ValueError(f"{action} is none of: cancel, fail, too-long, release")
         return JSONResponse({"status": job.status.name})
@@ -104,6 +118,7 @@ def control_routes(
         Route("/control/faults", guarded(add_fault), methods=["POST"]),
         Route("/control/faults", guarded(clear_faults), methods=["DELETE"]),
         Route("/control/settings", guarded(change), methods=["PATCH"]),
+        Route("/control/resources/{resource}", guarded(set_condition), methods=["PUT"]),
         Route("/control/requests", guarded(list_requests), methods=["GET"]),
         Route("/control/requests", guarded(clear_requests), methods=["DELETE"]),
         Route("/control/jobs/{job}/{action}", guarded(act), methods=["POST"]),

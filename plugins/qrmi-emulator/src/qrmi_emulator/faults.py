@@ -214,8 +214,7 @@ def play(state: State, job: Job, now: float, holders: Mapping[str, Collection[st
     reason, code, seconds = job.reason, job.code, job.fate_seconds
     if job.fate == QUEUED:
         if seconds is not None and now > job.created + seconds:
-            job.fate = None
-            state.save(job)
+            state.release(job)
     elif job.fate == CANCELLED:
         if now > job.created + (_AT_ONCE_SECONDS if seconds is None else seconds):
             state.end(job, TaskStatus.Cancelled, reason or "cancelled by the operator", code=code)

@@ -30,9 +30,9 @@ def page(state: State, faces: Sequence[Face]) -> Callable[[Request], Awaitable[R
         parts = [
             _table(
                 "Resources",
-                ("vendor", "resource", "jobs waiting or running"),
+                ("vendor", "resource", "state", "jobs waiting or running"),
                 (
-                    (face.name, resource, waiting[resource])
+                    (face.name, resource, _condition(state, resource), waiting[resource])
                     for face in faces
                     for resource in face.resources()
                 ),
@@ -69,6 +69,11 @@ def _table(title: str, heads: Iterable[str], rows: Iterable[Iterable[object]]) -
     head = "".join(f"<th>{escape(text)}" for text in heads)
     body = "".join(f"<tr>{''.join(f'<td>{escape(str(cell))}' for cell in row)}" for row in rows)
     return f"<h2>{escape(title)}</h2><table><tr>{head}{body}</table>"
+
+
+def _condition(state: State, resource: str) -> str:
+    found = state.condition(resource)
+    return f"{found.status}: {found.reason}" if found.reason else found.status
 
 
 def _time(seconds: float) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,10 +30,11 @@ _log = logging.getLogger(__name__)
 _BUSY_PAUSE_SECONDS = 0.02
 _FATE_PAUSE_SECONDS = 0.1
 _IDLE_PAUSE_SECONDS = 0.5
-_HANDED_PER_SLOT = 4
+# Jobs that are with the simulators at the same time, per slot: few where they take long, so that a
+# session or a pause soon holds for the others.
+_HANDED_PER_SLOT = (4, 64)
+_LONG_SECONDS = 0.5
 _KEEP_SECONDS = 10 * 365 * 86400.0
-# A worker that has just been started loads its simulator in the time of its first job.
-_LEAST_LIMIT_SECONDS = 30.0
 
 
 class Runner:
@@ -50,6 +52,8 @@ class Runner:
             home=home, slots=state.settings.slots, retention_seconds=_KEEP_SECONDS
         )
         self._handed: dict[str, Job] = {}
+        self._most_handed = _HANDED_PER_SLOT[0] * state.settings.slots
+        self._ended_at = 0.0
         self._stops: list[str] = []
         self._work = asyncio.Event()
         # One thread, since the store's connections belong to theirs.
@@ -91,10 +95,21 @@ class Runner:
                         continue
                     for task in tasks:
                         self._report(task)
+                    self._adapt(len(handed), len(handed) - len(self._handed))
                 await self._pause()
         finally:
             await loop.run_in_executor(self._thread, self._store.close)
             self._thread.shutdown()
+
+    def _adapt(self, handed: int, ended: int) -> None:
+        """Keep the simulators busy with short jobs, and hand out few long ones."""
+        least, most = (self._state.settings.slots * number for number in _HANDED_PER_SLOT)
+        if 4 * ended >= handed:
+            self._most_handed = min(2 * self._most_handed, most)
+        if ended:
+            self._ended_at = time.monotonic()
+        elif time.monotonic() > self._ended_at + _LONG_SECONDS:
+            self._most_handed = least
 
     async def _pause(self) -> None:
         if self._handed:
@@ -107,7 +122,7 @@ class Runner:
                 return
 
     def _next(self) -> Iterator[Job]:
-        free = _HANDED_PER_SLOT * self._state.settings.slots - len(self._handed)
+        free = self._most_handed - len(self._handed)
         if free <= 0:
             return
         holders = self._state.holders()
@@ -123,12 +138,12 @@ class Runner:
     def _play(self) -> None:
         """Let the jobs with a fate meet it, and stop those that run for too long."""
         now, holders = self._state.clock(), self._state.holders()
-        for job in [job for job in self._state.live.values() if job.fate]:
+        for job in list(self._state.fated.values()):
             play(self._state, job, now, holders)
         for job in list(self._state.running.values()):
             if job.fate or job.max_seconds is None or job.started is None:
                 continue
-            if now - job.started > max(job.max_seconds, _LEAST_LIMIT_SECONDS):
+            if now - job.started > job.max_seconds:
                 job.details["ran_too_long"] = True
                 self._state.end(job, TaskStatus.Cancelled, LONG)
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
+from urllib.parse import quote
 
 import requests
 import uvicorn
@@ -72,6 +73,14 @@ class Control:
             ValueError: One cannot be changed, or not to this.
         """
         self.call("PATCH", "settings", values)
+
+    def set_resource(self, resource_id: str, **values: Any) -> None:
+        """Say how a resource is; see `qrmi_emulator.state.Condition` for the values.
+
+        Raises:
+            ValueError: There is no such resource or condition.
+        """
+        self.call("PUT", f"resources/{quote(resource_id, safe='')}", values)
 
     def act(self, job_id: str, action: str, **values: Any) -> None:
         """Do to a job what an operator can: ``cancel``, ``fail``, ``too-long`` or ``release``.
@@ -164,10 +173,8 @@ class Emulator(Control):
             stack.callback(thread.join)
             stack.callback(server.stop)
             server.wait_until_started(thread)
-            write_private(
-                self.home / "server.json",
-                json.dumps({"url": self.url, "port": port, "control_key": self._key}),
-            )
+            self._secrets = state.secrets()
+            self._note(url=self.url, port=port, control_key=self._key)
             self._stack = stack.pop_all()
         return self
 
@@ -181,6 +188,32 @@ class Emulator(Control):
             resources: Types and ids of resources further to one a vendor.
         """
         return config.document(self.faces, self._client_url, resources)
+
+    def write_config(
+        self, path: Path | str, resources: Iterable[tuple[str, str]] | None = None
+    ) -> dict[str, Any]:
+        """Write a `qrmi_config.json`, over nothing but one that was written with the same state.
+
+        Args:
+            path: The file.
+            resources: As for `config`; by default those of the last time with this state.
+
+        Raises:
+            FileExistsError: There is another's file.
+            OSError: It cannot be written.
+            ValueError: No vendor that is served has such a resource.
+        """
+        if resources is None:
+            resources = self._former("resources", [])
+            types = {name for face in self.faces for name in face.types}
+            # Those of a vendor that is not served this time may be for the next time.
+            content = self.config((kind, name) for kind, name in resources if kind in types)
+        else:
+            resources = list(resources)
+            content = self.config(resources)
+        config.write(Path(path), content, self._secrets)
+        self._note(resources=resources)
+        return content
 
     def settings_for(self, resource_type: str) -> dict[str, str]:
         """What a client of a type needs, without the resource's prefix.
@@ -202,12 +235,23 @@ class Emulator(Control):
                 if self._vendors or len(FACES) == 1:
                     raise
 
+    def _former(self, name: str, default: Any) -> Any:
+        """What was noted the last time."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return json.loads((self.home / "server.json").read_text())[name]
+        return default
+
+    def _note(self, **values: Any) -> None:
+        path = self.home / "server.json"
+        known: dict[str, Any] = {}
+        with contextlib.suppress(OSError, ValueError):
+            known = json.loads(path.read_text())
+        write_private(path, json.dumps(known | values))
+
     def _listen(self) -> socket.socket:
         host = self._settings.host
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        former = 0
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            former = json.loads((self.home / "server.json").read_text())["port"]
+        former = self._former("port", 0)
         for port in dict.fromkeys((self._settings.port or former, self._settings.port)):
             # With the protocol named, asyncio sends what is written without waiting for more.
             listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -6,6 +6,7 @@ written to the folder's database as it happens, so that a restarted emulator goe
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import secrets
@@ -15,7 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -26,6 +27,15 @@ from qrmi_local import locks
 _ALPHABET = string.ascii_lowercase + string.digits
 _UNUSED_SESSION_SECONDS = 1800.0
 FINAL = (TaskStatus.Completed, TaskStatus.Failed, TaskStatus.Cancelled)
+ONLINE, PAUSED, OFFLINE, MAINTENANCE = "online", "paused", "offline", "maintenance"
+CONDITIONS: Final = {
+    ONLINE: "it takes jobs and runs them",
+    PAUSED: "it takes jobs, which wait",
+    OFFLINE: "it takes no jobs, and those that it has wait",
+    MAINTENANCE: "as offline, and says that it is in maintenance",
+}
+# Of no session, so that a resource that is held by it runs nothing.
+_NOBODY: Final = frozenset({""})
 
 
 @attrs.define(kw_only=True)
@@ -109,6 +119,47 @@ class Session:
     details: dict[str, Any] = attrs.Factory(dict)
 
 
+@attrs.frozen(kw_only=True)
+class Condition:
+    """What an operator says about a resource.
+
+    Attributes:
+        status: One of `CONDITIONS`.
+        reason: Why; None for the vendor's usual words.
+        queue_length: Jobs of others that wait there, beside those that it has been given.
+    """
+
+    status: str = ONLINE
+    reason: str | None = None
+    queue_length: int = 0
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Condition:
+        """A condition from JSON.
+
+        Raises:
+            ValueError: The values are not those of a condition.
+        """
+        known = [field.name for field in attrs.fields(cls)]
+        if unknown := [name for name in values if name not in known]:
+            raise ValueError(f"{unknown[0]!r:.60} is none of: {', '.join(known)}")
+        found = cls(**values)
+        if not isinstance(found.status, str) or found.status not in CONDITIONS:
+            raise ValueError(
+                f"there is no {found.status!r:.60}; there are: {', '.join(CONDITIONS)}"
+            )
+        if found.reason is not None and not isinstance(found.reason, str):
+            raise ValueError("reason is not text")
+        if type(found.queue_length) is not int or not 0 <= found.queue_length < 2**31:
+            raise ValueError("queue_length is not a whole number of 0 or more")
+        return found
+
+    @property
+    def takes_jobs(self) -> bool:
+        """Whether jobs may be submitted."""
+        return self.status in (ONLINE, PAUSED)
+
+
 class State:
     """The emulator's memory.
 
@@ -127,9 +178,11 @@ class State:
         self.jobs: dict[str, Job] = {}
         self.live: dict[str, Job] = {}
         self.running: dict[str, Job] = {}
+        self.fated: dict[str, Job] = {}
         self.sessions: dict[str, Session] = {}
         self.open_sessions: dict[str, Session] = {}
-        self.revoked: set[str] = set()
+        self.conditions: dict[str, Condition] = {}
+        self._revoked: set[str] = set()
         self.used_seconds: dict[str, float] = {}
         self.submissions: deque[float] = deque()
         self.on_work: Callable[[], None] = lambda: None
@@ -141,23 +194,31 @@ class State:
             raise ValueError(f"another emulator uses {home}; name another folder")
         self._lock = lock
         self.files = home / "tasks" / "tasks"
+        # SQLite makes its files as the umask says; their journals get the mode of the file.
+        database = home / "emulator.db"
+        os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
+        database.chmod(0o600)
         # No call waits for the disk: the end of the machine may lose something, that of the
         # process does not.
-        self._db = sqlite3.connect(
-            home / "emulator.db", isolation_level=None, check_same_thread=False
-        )
+        self._db = sqlite3.connect(database, isolation_level=None, check_same_thread=False)
         self._db.execute("PRAGMA journal_mode = TRUNCATE")
         self._db.execute("PRAGMA synchronous = OFF")
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS records"
             " (number INTEGER PRIMARY KEY, id TEXT UNIQUE, kind TEXT, body TEXT)"
         )
-        for kind, body in self._db.execute("SELECT kind, body FROM records ORDER BY number"):
+        for key, kind, body in self._db.execute(
+            "SELECT id, kind, body FROM records ORDER BY number"
+        ):
             document = json.loads(body)
             if kind == "job":
                 self._add(Job(**document))
-            else:
+            elif kind == "session":
                 self._add(Session(**document))
+            elif kind == "condition":
+                self.conditions[key] = Condition(**document)
+            else:
+                self._revoked.add(key)
 
     def close(self) -> None:
         """Leave the folder to others."""
@@ -171,12 +232,45 @@ class State:
             name: Whose they are.
             make: Gives random ones.
         """
-        path = self.home / "credentials.json"
-        known: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
+        known = self._known_credentials()
         if name not in known:
             known[name] = make()
-            write_private(path, json.dumps(known, indent=2))
+            write_private(self.home / "credentials.json", json.dumps(known, indent=2))
         return known[name]
+
+    def secrets(self) -> set[str]:
+        """All values of the credentials."""
+        known = self._known_credentials()
+        return {value for values in known.values() for value in values.values()}
+
+    def _known_credentials(self) -> dict[str, dict[str, str]]:
+        path = self.home / "credentials.json"
+        known: dict[str, dict[str, str]] = json.loads(path.read_text()) if path.exists() else {}
+        return known
+
+    # Tokens
+
+    def revoke(self, authorization: str) -> None:
+        """Let a header's token no longer be valid, for good."""
+        digest = _digest(authorization)
+        self._revoked.add(digest)
+        self._keep(digest, "revoked", {})
+
+    def is_revoked(self, authorization: str) -> bool:
+        """Whether a header's token was revoked."""
+        return bool(self._revoked) and _digest(authorization) in self._revoked
+
+    # Resources
+
+    def condition(self, resource: str) -> Condition:
+        """What an operator said about a resource."""
+        return self.conditions.get(resource, _USUAL)
+
+    def set_condition(self, resource: str, condition: Condition) -> None:
+        """Say how a resource is from now on."""
+        self.conditions[resource] = condition
+        self._keep(resource, "condition", attrs.asdict(condition))
+        self.on_work()
 
     # Jobs
 
@@ -187,7 +281,8 @@ class State:
             job: The job.
             content: Its input.
         """
-        self.input(job).write_bytes(content)
+        with open(self.input(job), "wb", opener=_private) as stream:
+            stream.write(content)
         self._add(job)
         self._save(job)
         self.on_work()
@@ -229,6 +324,7 @@ class State:
         job.finished = at or self.clock()
         del self.live[job.id]
         self.running.pop(job.id, None)
+        self.fated.pop(job.id, None)
         self._count(job)
         session = self.sessions.get(job.session or "")
         if session:
@@ -252,6 +348,12 @@ class State:
         """Keep what was changed in a record."""
         self._save(record)
         self.on_work()
+
+    def release(self, job: Job) -> None:
+        """Let a job have no fate any more."""
+        job.fate = None
+        self.fated.pop(job.id, None)
+        self.save(job)
 
     def pending(self, *, resource: str | None = None, session: str | None = None) -> list[Job]:
         """The jobs that have not ended, oldest first, of one resource or one session."""
@@ -311,13 +413,21 @@ class State:
             elif not session.accepting and not self.pending(session=session.id):
                 self.close_session(session, "session_closed_early")
 
-    def holders(self) -> dict[str, set[str]]:
-        """The exclusive sessions that are active, by resource."""
-        found: dict[str, set[str]] = {}
+    def holders(self) -> dict[str, Collection[str]]:
+        """The sessions whose jobs alone may start, by resource.
+
+        Those are the exclusive ones that are active; where nothing may start, there is nobody's.
+        """
+        active: dict[str, set[str]] = {}
         for session in self.open_sessions.values():
             if session.exclusive and self.state_of(session) == "active":
-                found.setdefault(session.resource, set()).add(session.id)
-        return found
+                active.setdefault(session.resource, set()).add(session.id)
+        stopped = {
+            resource: _NOBODY
+            for resource, condition in self.conditions.items()
+            if condition.status != ONLINE
+        }
+        return {**active, **stopped}
 
     # Helpers
 
@@ -335,6 +445,8 @@ class State:
             self._count(record)
         else:
             self.live[record.id] = record
+            if record.fate:
+                self.fated[record.id] = record
             if record.status is TaskStatus.Running:
                 self.running[record.id] = record
 
@@ -343,16 +455,18 @@ class State:
 
     def _save(self, record: Job | Session) -> None:
         kind = "job" if isinstance(record, Job) else "session"
-        body = json.dumps(attrs.asdict(record))
+        self._keep(record.id, kind, attrs.asdict(record))
+
+    def _keep(self, key: str, kind: str, document: Mapping[str, Any]) -> None:
         self._db.execute(
             "INSERT INTO records (id, kind, body) VALUES (?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-            (record.id, kind, body),
+            (key, kind, json.dumps(document)),
         )
 
 
 def may_start(job: Job, holders: Mapping[str, Collection[str]]) -> bool:
-    """Whether a job need not wait for the exclusive sessions of others.
+    """Whether a job need not wait: for its resource, or for the exclusive sessions of others.
 
     Args:
         job: The job.
@@ -362,8 +476,19 @@ def may_start(job: Job, holders: Mapping[str, Collection[str]]) -> bool:
     return not held or job.session in held
 
 
+_USUAL: Final = Condition()
+
+
 def _nothing(_job: Job) -> None:
     pass
+
+
+def _digest(authorization: str) -> str:
+    return hashlib.sha256(authorization.encode()).hexdigest()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def make_private(folder: Path) -> None:
@@ -381,7 +506,10 @@ def make_private(folder: Path) -> None:
 def write_private(path: Path, text: str) -> None:
     """Write a file that only the user may read, whole or not at all."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        stream.write(text)
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "w", encoding="utf-8", opener=_private) as stream:
+            stream.write(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(path)) from error

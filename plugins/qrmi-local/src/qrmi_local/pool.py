@@ -85,7 +85,8 @@ def _start(store: Store, settings: LocalSettings, slot: int, lock: int) -> None:
         *(str(settings.idle_seconds), str(settings.retention_seconds)),
         os.pathsep.join(map(os.path.abspath, sys.path)),
     ]
-    environment = dict(os.environ)
+    # Threads of a simulator that wait for one another take the processors from other workers.
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
     if paths := environment.get("PYTHONPATH"):
         # The worker's folder is another.
         environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, paths.split(os.pathsep)))

@@ -34,6 +34,8 @@ _PRUNE_SECONDS = 60.0
 _LARGE_BYTES = 2**30
 
 _can_run = functools.cache(can_run)
+# The resources whose simulator this process has loaded, which is not the time of the first task.
+_warm: set[str] = set()
 
 
 def main(arguments: list[str]) -> int:
@@ -138,7 +140,7 @@ def _execute_tasks(
             prune_at = time.monotonic() + _PRUNE_SECONDS
         pending = store.pending()
         mine = [resource for resource in pending if _can_run(resource)]
-        task = store.claim(slot, os.getpid(), mine)
+        task = store.claim(slot, os.getpid(), mine, _warm)
         if task is None:
             # Tasks may wait for the end of an acquisition, which nobody announces.
             if mine:
@@ -157,6 +159,10 @@ def _execute_tasks(
 def _execute(store: Store, task: StoredTask) -> bool:
     with _logging_to(store.path(task, "log")):
         try:
+            if task.resource not in _warm:
+                engine_for(task.resource).warm_up(task.resource)
+                _warm.add(task.resource)
+                store.begin(task)
             result = run(task, store.path(task, "payload").read_bytes())
             return store.complete(task, result)
         except (EngineError, UnknownResource, QrmiError) as error:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import Any
+from typing import Any, Final
 
+from qrmi_emulator.state import MAINTENANCE, OFFLINE, ONLINE, PAUSED, Condition
 from qrmi_local.engines import qiskit as engine
+
+# A condition -> what the backend's status says, what the list says, and the usual reason.
+_WORDS: Final = {
+    ONLINE: ("active", "online", "available"),
+    PAUSED: ("paused", "paused", "paused"),
+    OFFLINE: ("offline", "offline", "unavailable"),
+    MAINTENANCE: ("maintenance", "offline", "maintenance"),
+}
 
 
 def configuration(name: str) -> dict[str, Any]:
@@ -21,17 +30,31 @@ def properties(name: str) -> dict[str, Any]:
     return found
 
 
-def device(name: str, queue_length: int) -> dict[str, Any]:
+def device(name: str, condition: Condition, waiting: int) -> dict[str, Any]:
     """A backend's entry in the list of backends.
 
     Args:
         name: Its name.
-        queue_length: Jobs that have not ended.
+        condition: What an operator said about it.
+        waiting: Its jobs that have not ended.
     """
+    _, word, usual = _WORDS[condition.status]
     return {
         **_device(name),
-        "status": {"name": "online", "reason": "available"},
-        "queue_length": queue_length,
+        "status": {"name": word, "reason": condition.reason or usual},
+        "queue_length": waiting + condition.queue_length,
+    }
+
+
+def status(name: str, condition: Condition, waiting: int) -> dict[str, Any]:
+    """A backend's status; the arguments are those of `device`."""
+    word, _, usual = _WORDS[condition.status]
+    return {
+        "state": condition.takes_jobs,
+        "status": word,
+        "message": condition.reason or usual,
+        "length_queue": waiting + condition.queue_length,
+        "backend_version": configuration(name)["backend_version"],
     }
 
 

@@ -51,7 +51,7 @@ class Iam:
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() == "apikey":
             return hmac.compare_digest(value.encode(), self.api_key.encode())
-        if scheme.lower() != "bearer" or authorization in self._state.revoked:
+        if scheme.lower() != "bearer" or self._state.is_revoked(authorization):
             return False
         signed, _, signature = value.rpartition(".")
         if not hmac.compare_digest(signature.encode(), self._sign(signed).encode()):

@@ -63,7 +63,8 @@ class IbmRuntime(Face):
 
     def __init__(self, state: State, faults: Faults) -> None:
         super().__init__(state, faults)
-        if not engine.resources():
+        self._resources = [resource.resource_id for resource in engine.resources()]
+        if not self._resources:
             raise MissingExtra(f"{self.name} needs Qiskit: pip install 'qrmi-emulator[ibm]'")
         self._iam = Iam(state)
         instance = state.credentials(self.name, lambda: {"instance": str(uuid.uuid4())})["instance"]
@@ -91,7 +92,7 @@ class IbmRuntime(Face):
         return _errors(code, message, "Try again later." if status >= 429 else None)
 
     def resources(self) -> Sequence[str]:
-        return [resource.resource_id for resource in engine.resources()]
+        return self._resources
 
     def environment(self, resource_type: str, url: str) -> dict[str, str]:
         prefix = "QRMI_IBM_QCS_" if resource_type == self.types[0] else "QRMI_IBM_QRS_"
@@ -218,19 +219,18 @@ class IbmRuntime(Face):
             return JSONResponse({"devices": list(self.resources())})
         waiting = self._waiting()
         return JSONResponse(
-            {"devices": [backends.device(name, waiting.get(name, 0)) for name in self.resources()]}
+            {
+                "devices": [
+                    backends.device(name, self.state.condition(name), waiting.get(name, 0))
+                    for name in self.resources()
+                ]
+            }
         )
 
     async def _backend_status(self, request: Request) -> Response:
         name = self._backend(request.path_params["backend"])
         return JSONResponse(
-            {
-                "state": True,
-                "status": "active",
-                "message": "available",
-                "length_queue": self._waiting().get(name, 0),
-                "backend_version": backends.configuration(name)["backend_version"],
-            }
+            backends.status(name, self.state.condition(name), self._waiting().get(name, 0))
         )
 
     async def _configuration(self, request: Request) -> Response:
@@ -359,6 +359,7 @@ class IbmRuntime(Face):
         except EngineError as error:
             raise _invalid(str(error)) from error
         session = self._session_for(body.get("session_id"), backend)
+        self._check_available(backend)
         if self._limit_reached():
             raise _refused(409, "conflict", "The instance has reached its usage limit.")
         job = Job(
@@ -390,6 +391,15 @@ class IbmRuntime(Face):
             wait = math.ceil(recent[-most] + 60 - now) or 1
             body = _errors(1202, "Too many requests.", "Submit fewer jobs in a minute.")
             raise Refused(JSONResponse(body, 429, {"Retry-After": str(wait)}))
+
+    def _check_available(self, backend: str) -> None:
+        condition = self.state.condition(backend)
+        if not condition.takes_jobs:
+            why = f" ({condition.reason})" if condition.reason else ""
+            raise _refused(
+                *(400, 1004, f"The backend {backend} is not available: {condition.status}{why}."),
+                "Use another backend to run the job.",
+            )
 
     def _session_for(self, session_id: object, backend: str) -> Session | None:
         if session_id is None:

@@ -1,8 +1,8 @@
 """The simulators: what runs where, chosen by resource id.
 
-An engine is a module with `resources()`, `known(resource_id)`, `target(resource_id)`, `check(...)`
-and `run(...)`. This
-package and its engine modules import no simulator until `run` (or Pulser's `target`) is called.
+An engine is a module with `resources()`, `known(resource_id)`, `target(resource_id)`, `check(...)`,
+`warm_up(resource_id)` and `run(...)`. This package and its engine modules import no simulator until
+one of the latter two (or Pulser's `target`) is called.
 """
 
 from __future__ import annotations

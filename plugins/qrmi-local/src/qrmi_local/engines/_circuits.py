@@ -40,12 +40,16 @@ class Program:
         parameters: Their names in the order of the payload's values.
         fields: Name in the result -> register of the circuit.
         physical: The text speaks of `$n`, so the circuit is as wide as the device.
+        prepared: What was made of it to run it, by the qubits that are observed.
     """
 
     circuit: Any
     parameters: tuple[str, ...]
     fields: dict[str, str]
     physical: bool = False
+    prepared: dict[frozenset[int], tuple[Any, list[int], Any]] = attrs.field(
+        factory=dict, eq=False, repr=False
+    )
 
 
 def load(form: Any, *, rename_gates: bool) -> Program:
@@ -115,7 +119,7 @@ def widen(program: Program, num_qubits: int) -> Program:
     """Adds idle qubits up to a width."""
     graph = circuit_to_dag(program.circuit)
     graph.add_qubits([Qubit() for _ in range(num_qubits - program.circuit.num_qubits)])
-    return attrs.evolve(program, circuit=dag_to_circuit(graph))
+    return attrs.evolve(program, circuit=dag_to_circuit(graph), prepared={})
 
 
 def _parse(text: str) -> ast.Program:

@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,6 +51,9 @@ PROJECTORS = {
 }
 # Each doubles the terms.
 MAX_PROJECTORS = 10
+# Circuits that are kept as they were read, since tasks tend to come with the same ones; and how
+# many simulators of one, and characters of its text.
+KEPT, KEPT_SIMULATORS, KEPT_LENGTH = 16, 8, 2**17
 
 
 def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: int | None) -> bytes:
@@ -62,13 +65,12 @@ def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: in
     results = []
     for index, pub in enumerate(document["pubs"]):
         with _errors_of(f"pub {index}"):
-            names = engine.PARTS[program_id]
-            parts = [
-                _decode(name, part)
-                for name, part in zip(names, [pub] if isinstance(pub, str) else pub, strict=False)
-            ]
+            form, *rest = [pub] if isinstance(pub, str) else pub
+            names = engine.PARTS[program_id][1:]
+            parts = [_decode(name, part) for name, part in zip(names, rest, strict=False)]
             pub_seed = None if seed is None else seed + index
-            results.append(execute(device, parts, document, options, pub_seed))
+            program = functools.partial(_program, device, form)
+            results.append(execute(device, program, parts, document, options, pub_seed))
     if not document.get("support_qiskit", True):
         return _encode(
             {
@@ -81,6 +83,11 @@ def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: in
     return _encode(PrimitiveResult(results, metadata={"version": 2}))
 
 
+def warm_up(resource_id: str) -> None:
+    """Load what every task on a resource needs."""
+    _device(resource_id)
+
+
 @attrs.frozen
 class _Device:
     """A resource to run on; `backend` is None for the ideal simulator."""
@@ -88,9 +95,18 @@ class _Device:
     resource: Any
     backend: Any
 
-    def prepare(self, circuit: Any, observed: Iterable[int] = ()) -> tuple[Any, list[int], Any]:
+    def prepare(self, program: Program, observed: Iterable[int] = ()) -> tuple[Any, list[int], Any]:
         """The circuit on as few qubits as it needs, their indices here, and a simulator of them."""
-        small, qubits = compact(circuit, set(observed))
+        key = frozenset(observed)
+        prepared = program.prepared.get(key)
+        if prepared is None:
+            if len(program.prepared) >= KEPT_SIMULATORS:
+                program.prepared.clear()
+            prepared = program.prepared[key] = self._prepare(program.circuit, key)
+        return prepared
+
+    def _prepare(self, circuit: Any, observed: Collection[int]) -> tuple[Any, list[int], Any]:
+        small, qubits = compact(circuit, observed)
         if self.backend is None:
             small = transpile(small, basis_gates=_aer_basis(), optimization_level=0)
             return small, qubits, AerSimulator(max_memory_mb=_memory_mb())
@@ -179,19 +195,20 @@ def _device(resource_id: str) -> _Device:
 
 def _sample(
     device: _Device,
+    load: Callable[..., Program],
     parts: list[Any],
     document: Mapping[str, Any],
     options: Mapping[str, Any],
     seed: int | None,
 ) -> SamplerPubResult:
-    form, values, shots = (*parts, None, None)[:3]
-    program = device.load(form)
+    values, shots = (*parts, None, None)[:2]
+    program = load()
     if not program.fields:
         raise EngineError("the circuit has no classical bits, so there is nothing to return")
     default = _first(document.get("shots"), options.get("default_shots"), DEFAULT_SHOTS)
     pub = SamplerPub.coerce((program.circuit, _bindings(program, values), shots), default)
     _limit(pub.shots, device.resource.max_shots, device)
-    circuit, _, simulator = device.prepare(program.circuit)
+    circuit, _, simulator = device.prepare(program)
     sampler = SamplerV2.from_backend(simulator, seed=seed)
     values = _used(pub, circuit)
     # Aer executes a circuit without parameters once, whatever the shape of its values.
@@ -211,12 +228,13 @@ def _sample(
 
 def _estimate(
     device: _Device,
+    load: Callable[..., Program],
     parts: list[Any],
     document: Mapping[str, Any],
     options: Mapping[str, Any],
     seed: int | None,
 ) -> PubResult:
-    form, observables, values, precision = (*parts, None, None)[:4]
+    observables, values, precision = (*parts, None, None)[:3]
     observables = ObservablesArray.coerce(observables)
     labels = [label for terms in _flat(observables) for label in terms]
     if not all(labels):
@@ -225,7 +243,7 @@ def _estimate(
     name, most = device.resource.resource_id, device.resource.num_qubits
     if device.backend is not None and width > most:
         raise EngineError(f"an observable has {width} qubits, {name} {most}")
-    program = device.load(form, num_qubits=width)
+    program = load(width)
     pub = EstimatorPub.coerce(
         (program.circuit, observables, _bindings(program, values), precision),
         _default_precision(document, options),
@@ -233,7 +251,7 @@ def _estimate(
     observed = {
         place for label in labels for place, pauli in enumerate(reversed(label)) if pauli != "I"
     }
-    circuit, qubits, simulator = device.prepare(program.circuit, observed)
+    circuit, qubits, simulator = device.prepare(program, observed)
     exact = device.backend is None and NOT_UNITARY.isdisjoint(circuit.count_ops())
     metadata = {
         "target_precision": pub.precision,
@@ -266,6 +284,19 @@ def _estimate(
     if not all(np.isfinite(array).all() for array in data.values()):
         raise EngineError("the result is not finite: use smaller coefficients and precision")
     return PubResult(DataBin(**data, shape=pub.shape), metadata=metadata)
+
+
+def _program(device: _Device, form: object, num_qubits: int = 0) -> Program:
+    """The circuit of a pub, as it came."""
+    text = form if isinstance(form, str) else json.dumps(form)
+    read = _read if len(text) <= KEPT_LENGTH else _read.__wrapped__
+    return read(device.resource.resource_id, text, isinstance(form, str), num_qubits)
+
+
+@functools.lru_cache(maxsize=KEPT)
+def _read(resource_id: str, text: str, is_qasm: bool, num_qubits: int) -> Program:
+    form = text if is_qasm else _decode("circuit", json.loads(text))
+    return _device(resource_id).load(form, num_qubits)
 
 
 def _bindings(program: Program, values: Any) -> BindingsArray:

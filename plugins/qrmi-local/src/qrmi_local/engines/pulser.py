@@ -83,6 +83,16 @@ def check(sequence: bytes, job_runs: int) -> None:
         raise EngineError("the sequence's register has no atoms")
 
 
+def warm_up(resource_id: str) -> None:
+    """Loads the simulator, so that the time of the next run is that of the run alone.
+
+    Raises:
+        UnknownResource: There is no such resource.
+    """
+    name = known(resource_id).resource_id
+    importlib.import_module("pulser_simulation" if name == "EMU_FREE" else "emu_mps")
+
+
 def run(resource_id: str, sequence: bytes, job_runs: int, *, seed: int | None = None) -> bytes:
     """Simulates a sequence and samples bit strings from its final state.
 

@@ -64,6 +64,18 @@ def check(program_id: str, input: bytes) -> None:
     parse(program_id, input)
 
 
+def warm_up(resource_id: str) -> None:
+    """Loads the simulator, so that the time of the next run is that of the run alone.
+
+    Raises:
+        UnknownResource: There is no such resource.
+    """
+    known(resource_id)
+    from qrmi_local.engines import _primitives
+
+    _primitives.warm_up(resource_id)
+
+
 def run(resource_id: str, program_id: str, input: bytes, *, seed: int | None = None) -> bytes:
     """Executes a primitive and gives its result in the runtime's encoding.
 
