@@ -21,6 +21,7 @@ SMOKE_VENV := $(WORK)/smoke
 OUTSIDER_VENV := $(WORK)/outsider
 PEERS_VENV := $(WORK)/peers
 WARDEN := $(WORK)/warden
+OLDEST_VENV := $(WORK)/oldest
 PIP := -m pip --disable-pip-version-check
 INSTALL := $(PIP) install -qq --prefer-binary -c constraints.txt
 
@@ -34,6 +35,7 @@ help:
 	@echo 'make lint         ruff and mypy'
 	@echo 'make format       format the code'
 	@echo 'make docs         the documentation, into docs/_build/html'
+	@echo 'make docs-tutorials  run the tutorials that take minutes, and renew their plots'
 	@echo 'make bench        benchmarks'
 	@echo 'make constraints  renew constraints.txt'
 	@echo 'make clean        remove all that the others made'
@@ -45,11 +47,12 @@ demo: $(DEMO_VENV)/.ready
 	@$(DEMO_VENV)/bin/python docs/examples/demo.py $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.ready munge $(WHEELS)/.ready $(SMOKE_VENV)/.ready $(OUTSIDER_VENV)/.ready $(PEERS_VENV)/.ready
+test: $(VENV)/.ready munge $(WHEELS)/.ready $(SMOKE_VENV)/.ready $(OUTSIDER_VENV)/.ready $(PEERS_VENV)/.ready $(OLDEST_VENV)/.ready
 	@QRMI_TEST_WHEELS=$(WHEELS) \
 	QRMI_TEST_SMOKE_VENV=$(SMOKE_VENV) \
 	QRMI_TEST_OUTSIDER_VENV=$(OUTSIDER_VENV) \
 	QRMI_TEST_PEERS_VENV=$(PEERS_VENV) \
+	QRMI_TEST_OLDEST_VENV=$(OLDEST_VENV) \
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 .PHONY: test-peers
@@ -72,6 +75,10 @@ format: $(VENV)/.ready
 docs: $(VENV)/.ready
 	@$(VENV)/bin/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
 	@echo 'the documentation is docs/_build/html/index.html'
+
+.PHONY: docs-tutorials
+docs-tutorials: $(VENV)/.ready
+	@QRMI_TEST_TUTORIALS=run $(VENV)/bin/python -m pytest --timeout 1800 docs/tutorials $(ARGS)
 
 .PHONY: bench
 bench: $(VENV)/.ready $(SMOKE_VENV)/.ready
@@ -108,7 +115,7 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(METADATA)
 	@$(VENV)/bin/python $(INSTALL) -r requirements-dev.txt
 	@$(VENV)/bin/python $(INSTALL) --no-build-isolation -e . -e 'plugins/qrmi-local[all]' \
 	    -e plugins/qrmi-ibm-common -e plugins/qrmi-ibm-da -e plugins/qrmi-ibm-runtime -e plugins/qrmi-pasqal \
-	    -e 'plugins/qrmi-emulator[all]' -e $(EXAMPLE)
+	    -e 'plugins/qrmi-emulator[all]' -e 'plugins/qrmi-qiskit[pasqal]' -e $(EXAMPLE)
 	@touch $@
 
 # All anew when the dependencies may have changed, else only what is ours.
@@ -140,7 +147,8 @@ $(SMOKE_VENV)/.ready: $(WHEELS)/.ready
 	@$(call new_venv,$(SMOKE_VENV))
 	@$(SMOKE_VENV)/bin/python $(INSTALL) $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl \
 	    $(WHEELS)/qrmi_ibm_common-*.whl $(WHEELS)/qrmi_ibm_da-*.whl \
-	    $(WHEELS)/qrmi_ibm_runtime-*.whl $(WHEELS)/qrmi_pasqal-*.whl $(WHEELS)/qrmi_emulator-*.whl
+	    $(WHEELS)/qrmi_ibm_runtime-*.whl $(WHEELS)/qrmi_pasqal-*.whl $(WHEELS)/qrmi_emulator-*.whl \
+	    $(WHEELS)/qrmi_qiskit-*.whl
 	@touch $@
 
 # The published clients that ours and the emulator are compared with, as published.
@@ -177,6 +185,16 @@ munge:
 	    echo 'munge is not installed, so tests that need it are skipped (apt install munge)'; \
 	fi
 
+# The oldest releases that qrmi-qiskit declares; all else is as it is pinned.
+$(OLDEST_VENV)/.ready: $(WHEELS)/.ready constraints.txt requirements-oldest.txt
+	@echo 'preparing an environment with the oldest Qiskit'
+	@$(call new_venv,$(OLDEST_VENV))
+	@grep -vE '^(qiskit|qiskit-aer|qiskit-ibm-runtime)==' constraints.txt > $(WORK)/constraints-oldest.txt
+	@$(OLDEST_VENV)/bin/python $(PIP) install -qq --prefer-binary -c $(WORK)/constraints-oldest.txt \
+	    -r requirements-oldest.txt $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl \
+	    $(WHEELS)/qrmi_qiskit-*.whl
+	@touch $@
+
 # What somebody has who writes a plugin: pytest, the core's wheel and the plugin's own.
 $(OUTSIDER_VENV)/.ready: $(WHEELS)/.ready
 	@echo 'preparing an environment with the example plugin'
@@ -191,10 +209,10 @@ constraints:
 	@$(WORK)/constraints/bin/python $(PIP) install -qq --prefer-binary \
 	    -r requirements-dev.txt . './plugins/qrmi-local[all]' ./plugins/qrmi-ibm-common \
 	    ./plugins/qrmi-ibm-da ./plugins/qrmi-ibm-runtime ./plugins/qrmi-pasqal \
-	    './plugins/qrmi-emulator[all]' './$(EXAMPLE)[test]'
+	    './plugins/qrmi-emulator[all]' './plugins/qrmi-qiskit[pasqal]' './$(EXAMPLE)[test]'
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
 	    $(WORK)/constraints/bin/python $(PIP) freeze --all --exclude pip --exclude qrmi-core \
 	        --exclude qrmi-local --exclude qrmi-ibm-common --exclude qrmi-ibm-da --exclude qrmi-ibm-runtime \
-	        --exclude qrmi-pasqal --exclude qrmi-emulator --exclude qrmi-example; } > $(WORK)/constraints.txt
+	        --exclude qrmi-pasqal --exclude qrmi-emulator --exclude qrmi-qiskit --exclude qrmi-example; } > $(WORK)/constraints.txt
 	@mv $(WORK)/constraints.txt constraints.txt
 	@rm -rf $(WORK)/constraints

@@ -26,6 +26,9 @@ from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
 
 ROOT = Path(__file__).parent
 CONSOLE_TIMEOUT_SECONDS = 100
+TUTORIALS = ROOT / "docs/tutorials"
+# They take minutes, so `make docs-tutorials` runs them alone, and the plots they make are kept.
+RUN_TUTORIALS = "QRMI_TEST_TUTORIALS" in os.environ
 
 # Before stevedore is imported: it keeps what it finds in the user's cache folder.
 _cache = tempfile.TemporaryDirectory(prefix="qrmi-tests-")
@@ -91,6 +94,9 @@ def _page() -> Iterator[None]:
         os.chdir(work)
         try:
             yield
+            if RUN_TUTORIALS:
+                for plot in work.glob("*.png"):
+                    shutil.copy(plot, TUTORIALS)
         finally:
             os.chdir(folder)
             os.environ.clear()
@@ -243,7 +249,7 @@ pytest_collect_file = Sybil(
         CodeBlockParser("toml", _check_toml),
     ],
     patterns=["*.md"],
-    excludes=["**/CHANGELOG.md", "**/_build/**"],
+    excludes=["**/CHANGELOG.md", "**/_build/**", *([] if RUN_TUTORIALS else ["**/tutorials/**"])],
     setup=_enter_page,
     teardown=_leave_page,
 ).pytest()

@@ -72,6 +72,7 @@ DISTRIBUTIONS = [
             }
         },
     ),
+    Distribution("qrmi-qiskit", ROOT / "plugins/qrmi-qiskit", {}, frozenset({"pasqal"})),
     Distribution(
         "qrmi-pasqal",
         ROOT / "plugins/qrmi-pasqal",

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from local_store import MakeResource, end_store, maker
 
-from qrmi_core import Payload, QuantumResource, TaskStatus
-from qrmi_local.store import Store
+from qrmi_core import Payload
 
 HEAD = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 
 
 class Until(Protocol):
     def __call__(self, condition: Callable[[], Any], seconds: float = 30.0) -> Any: ...
-
-
-class MakeResource(Protocol):
-    def __call__(self, resource_id: str = "aer", **settings: str) -> QuantumResource: ...
 
 
 def sampler(circuit: str, shots: int = 100) -> Payload:
@@ -65,42 +60,22 @@ def bad() -> Payload:
     return sampler(HEAD + "qubit[1] q;\nno_such_gate q[0];\n")
 
 
-def _end(home: Path) -> None:
-    """Stop all tasks and take the folder away, which workers notice and leave."""
-    store = Store(home)
-    if store.exists():
-        for resource in ("aer", "EMU_FREE"):
-            for task in store.tasks_of(resource):
-                if task.status < TaskStatus.Completed:
-                    store.stop(task.id)
-        store.close()
-    shutil.rmtree(home, ignore_errors=True)
-
-
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     """The folder of a new store."""
     yield tmp_path / "store"
-    _end(tmp_path / "store")
+    end_store(tmp_path / "store")
 
 
 @pytest.fixture
 def make_resource(home: Path) -> MakeResource:
     """Make resources of the test's own store."""
-    return _maker(home)
+    return maker(home)
 
 
 @pytest.fixture(scope="module")
 def warm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeResource]:
     """Make resources of a store that the module's tests share, so that its worker is warm."""
     home = tmp_path_factory.mktemp("warm") / "store"
-    yield _maker(home)
-    _end(home)
-
-
-def _maker(home: Path) -> MakeResource:
-    def make(resource_id: str = "aer", **settings: str) -> QuantumResource:
-        config = {"QRMI_LOCAL_HOME": str(home), "QRMI_LOCAL_IDLE_SECONDS": "30"}
-        return QuantumResource(resource_id, "local", config | settings)
-
-    return make
+    yield maker(home)
+    end_store(home)

@@ -1,0 +1,308 @@
+"""A resource as Qiskit's backend: what the transpiler needs to know of it."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import importlib.metadata
+import json
+import logging
+from typing import TYPE_CHECKING, Any, NoReturn
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from qiskit.circuit import ControlFlowOp, ParameterExpression
+from qiskit.providers import BackendV2, Options
+from qiskit.transpiler import Target
+
+from qrmi_core.errors import InvalidResponseError, UnsupportedFunctionError
+from qrmi_core.values import ResourceStatusCode
+from qrmi_qiskit import vendor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from qiskit import QuantumCircuit
+    from qiskit.primitives.containers.bindings_array import BindingsArray
+
+    from qrmi_core.resource import QuantumResource
+
+_log = logging.getLogger(__name__)
+
+_STAGE = "ibm_dynamic_circuits"
+_FRACTIONAL_STAGES = ("ibm_dynamic_and_fractional", "ibm_fractional")
+"""The translation stages of qiskit-ibm-runtime; its releases have one of the latter."""
+
+_MAX_RZZ_ANGLE = np.pi / 2 + 1e-10
+"""In radians; with room for rounding."""
+
+
+class _NotABackendError(InvalidResponseError):
+    """The resource has a target, but of another kind than a backend's."""
+
+
+class _Device:
+    """A resource's description, as it was when it was fetched."""
+
+    def __init__(self, resource: QuantumResource) -> None:
+        self._resource_id = resource.resource_id()
+        try:
+            found = json.loads(resource.target().value)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or not isinstance(found.get("configuration"), dict):
+            raise self._unreadable("it has no configuration of a backend")
+        self._documents: dict[str, Any] = found
+
+    @property
+    def simulator(self) -> bool:
+        return self._documents["configuration"].get("simulator") is True
+
+    def read(self, fractional: bool | None) -> tuple[Any, Any, Target]:
+        """Configuration, properties and target.
+
+        Args:
+            fractional: Whether fractional gates are among the gates; None for all that there are.
+        """
+        # The vendor's readers change what they read.
+        documents = copy.deepcopy(self._documents)
+        try:
+            configuration = vendor.find("configuration_from_server_data")(
+                documents["configuration"], use_fractional_gates=fractional
+            )
+            if configuration is None:
+                raise self._unreadable("qiskit-ibm-runtime does not understand the configuration")
+            properties = documents.get("properties") and vendor.find("properties_from_server_data")(
+                documents["properties"], use_fractional_gates=fractional
+            )
+            target = vendor.find("convert_to_target")(
+                configuration=configuration, properties=properties
+            )
+        except (AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
+            raise self._unreadable(f"{type(error).__name__}: {error}") from error
+        return configuration, properties or None, target
+
+    @functools.cached_property
+    def isa(self) -> Target:
+        """All that the device can execute."""
+        return self.read(None)[2]
+
+    def _unreadable(self, why: str) -> _NotABackendError:
+        return _NotABackendError(
+            f"the target of {self._resource_id} cannot be read as a Qiskit backend: {why}",
+            resource_id=self._resource_id,
+        )
+
+
+# One description serves all that is made of a resource, until somebody asks for a new one; None is
+# for a resource that has none.
+_devices: WeakKeyDictionary[QuantumResource, _Device | None] = WeakKeyDictionary()
+
+
+class QRMIBackend(BackendV2):  # type: ignore[misc]
+    """A resource as the transpiler sees it; `get_backend` makes it.
+
+    It executes nothing: give circuits transpiled for it to `SamplerV2` or `EstimatorV2`. What the
+    configuration has, such as ``n_qubits`` or ``processor_type``, is an attribute too.
+
+    Args:
+        resource: The resource, whose `QuantumResource.target` has configuration and properties.
+        use_fractional_gates: Whether gates with an angle, such as ``rx`` and ``rzz``, are offered
+            on a device that has them. A simulator offers all of its gates in any case.
+
+    Raises:
+        UnsupportedFunctionError: The resource has no target.
+        InvalidResponseError: Its target is not that of a backend.
+    """
+
+    def __init__(self, resource: QuantumResource, *, use_fractional_gates: bool = False) -> None:
+        self._resource = resource
+        self._fractional = use_fractional_gates
+        self.refresh()
+        super().__init__(
+            name=self._configuration.backend_name,
+            description=getattr(self._configuration, "description", None),
+            online_date=getattr(self._configuration, "online_date", None),
+            backend_version=self._configuration.backend_version,
+        )
+
+    def __repr__(self) -> str:
+        return f"<QRMIBackend {self.name!r}>"
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_") and hasattr(self._configuration, name):
+            return getattr(self._configuration, name)
+        raise AttributeError(f"QRMIBackend has no attribute {name!r}")
+
+    @property
+    def resource(self) -> QuantumResource:
+        """The resource."""
+        return self._resource
+
+    @property
+    def target(self) -> Target:
+        """What the device can execute, where, how long it takes and how well it goes."""
+        return self._target
+
+    @property
+    def max_circuits(self) -> None:
+        """No limit is known."""
+        return None
+
+    @property
+    def dtm(self) -> float:
+        """The time step of measurements, in seconds."""
+        return float(self._configuration.dtm)
+
+    @property
+    def meas_map(self) -> list[list[int]]:
+        """Qubits that are measured together."""
+        found: list[list[int]] = self._configuration.meas_map
+        return found
+
+    @classmethod
+    def _default_options(cls) -> Options:
+        return Options()
+
+    def configuration(self) -> Any:
+        """The configuration, as qiskit-ibm-runtime has it."""
+        return self._configuration
+
+    def properties(self, refresh: bool = False) -> Any:
+        """The properties, as qiskit-ibm-runtime has them; None where the resource has none.
+
+        Args:
+            refresh: Whether to fetch the description anew.
+        """
+        if refresh:
+            self.refresh()
+        return self._properties
+
+    def refresh(self) -> None:
+        """Fetch the description anew; `target` is then that of the device as it is now."""
+        device = _devices[self._resource] = _Device(self._resource)
+        self._configuration, self._properties, self._target = device.read(
+            None if device.simulator else self._fractional
+        )
+
+    def status(self) -> Any:
+        """Ask for the state of the resource, as qiskit-ibm-runtime's ``BackendStatus``."""
+        found = self._resource.status()
+        return vendor.find("BackendStatus")(
+            backend_name=self.name,
+            backend_version=self.backend_version,
+            operational=found.status is ResourceStatusCode.Online,
+            pending_jobs=found.pending_job_count or 0,
+            status_msg=found.status_reason or found.status.name.lower(),
+        )
+
+    def get_translation_stage_plugin(self) -> str | None:
+        """How the transpiler translates gates for this device, by default; None as for any."""
+        if self._configuration.simulator:
+            return None
+        wanted = (*_FRACTIONAL_STAGES, _STAGE) if self._fractional else (_STAGE,)
+        there = importlib.metadata.entry_points(group="qiskit.transpiler.translation").names
+        return next((stage for stage in wanted if stage in there), None)
+
+    def run(self, run_input: Any, **options: Any) -> NoReturn:  # noqa: ARG002
+        """Not there: circuits are executed by the primitives.
+
+        Raises:
+            UnsupportedFunctionError: Always.
+        """
+        raise UnsupportedFunctionError(
+            "backends have no run(): use qrmi_qiskit.SamplerV2(resource).run([circuit]), "
+            "or EstimatorV2",
+            resource_id=self._resource.resource_id(),
+        )
+
+
+def get_backend(resource: QuantumResource, use_fractional_gates: bool = False) -> QRMIBackend:
+    """Fetch the description of a resource as a backend, to transpile circuits for it.
+
+    Args:
+        resource: The resource.
+        use_fractional_gates: Whether to offer gates with an angle; see `QRMIBackend`.
+
+    Raises:
+        UnsupportedFunctionError: The resource has no target.
+        InvalidResponseError: Its target is not that of a backend.
+    """
+    return QRMIBackend(resource, use_fractional_gates=use_fractional_gates)
+
+
+def get_target(resource: QuantumResource, use_fractional_gates: bool = False) -> Target:
+    """The target alone of `get_backend`."""
+    return get_backend(resource, use_fractional_gates).target
+
+
+def isa_target(resource: QuantumResource) -> Target | None:
+    """What circuits for a resource may contain; None where anything goes or nobody knows.
+
+    The description is fetched once for a resource.
+    """
+    if resource not in _devices:
+        try:
+            _devices[resource] = _Device(resource)
+        except (UnsupportedFunctionError, _NotABackendError) as error:
+            _log.debug("circuits are not checked before they are sent: %s", error)
+            _devices[resource] = None
+    device = _devices[resource]
+    return None if device is None or device.simulator else device.isa
+
+
+def isa_defect(circuit: QuantumCircuit, values: BindingsArray, target: Target) -> str | None:
+    """Why a device could not execute a circuit as it stands, None if it could.
+
+    Args:
+        circuit: The circuit, whose qubit n is the device's qubit n.
+        values: The values of its parameters.
+        target: What the device can execute.
+    """
+    if circuit.num_qubits > target.num_qubits:
+        return f"the circuit has {circuit.num_qubits} qubits, the device {target.num_qubits}"
+    angles = []
+    for instruction, qubits in _instructions(circuit, range(circuit.num_qubits)):
+        name = instruction.operation.name
+        if name in ("barrier", "store"):
+            continue
+        if not target.instruction_supported(name, qubits):
+            return f"the device has no {name} on {', '.join(f'qubit {qubit}' for qubit in qubits)}"
+        if name == "rzz":
+            angles.append(instruction.operation.params[0])
+    for angle in dict.fromkeys(angles):
+        wrong = next((each for each in _evaluated(angle, circuit, values) if _no_rzz(each)), None)
+        if wrong is not None:
+            return f"the device has rzz for angles from 0 to pi/2, not for {wrong:g}"
+    return None
+
+
+def _no_rzz(angle: float) -> bool:
+    return not 0 <= angle <= _MAX_RZZ_ANGLE
+
+
+def _instructions(
+    circuit: QuantumCircuit, qubits: range | tuple[int, ...]
+) -> Iterator[tuple[Any, tuple[int, ...]]]:
+    """Every instruction with its qubits' indices, those inside of control flow too."""
+    place = dict(zip(circuit.qubits, qubits, strict=True))
+    for instruction in circuit.data:
+        where = tuple(place[qubit] for qubit in instruction.qubits)
+        yield instruction, where
+        if isinstance(instruction.operation, ControlFlowOp):
+            for block in instruction.operation.blocks:
+                yield from _instructions(block, where)
+
+
+def _evaluated(
+    angle: float | ParameterExpression, circuit: QuantumCircuit, values: BindingsArray
+) -> Iterator[float]:
+    """An angle for every set of parameter values."""
+    if not isinstance(angle, ParameterExpression):
+        yield float(angle)
+        return
+    columns = {parameter: n for n, parameter in enumerate(circuit.parameters)}
+    rows = values.as_array(circuit.parameters).reshape(-1, len(columns))
+    for row in rows:
+        bound = {parameter: row[columns[parameter]] for parameter in angle.parameters}
+        yield float(angle.bind(bound))

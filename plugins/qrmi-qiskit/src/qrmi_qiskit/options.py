@@ -1,0 +1,409 @@
+"""The options of the primitives, named as in qiskit-ibm-runtime and checked as they are set.
+
+Only what is set is sent: the defaults are the resource's own. The classes are ours, since those of
+qiskit-ibm-runtime move and change between its releases, and accept values that the service refuses.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final, Self
+
+import attrs
+
+from qrmi_qiskit.checks import (
+    FLAG,
+    TEXT,
+    Check,
+    either,
+    real,
+    require,
+    several,
+    values_of,
+    whole,
+    word,
+)
+from qrmi_qiskit.errors import InvalidArgumentError
+
+
+class _Unset:
+    """That an option is not set."""
+
+    def __repr__(self) -> str:
+        return "Unset"
+
+    def __bool__(self) -> bool:
+        return False
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+
+Unset: Final = _Unset()
+"""The value of an option that is not set, so that the resource's default holds."""
+
+EXTRAPOLATORS: Final[Mapping[str, int]] = {
+    **{"linear": 2, "exponential": 2, "double_exponential": 4, "fallback": 2},
+    **{f"polynomial_degree_{degree}": degree + 1 for degree in range(1, 8)},
+}
+"""Extrapolator -> how many noise factors it needs."""
+
+_ELSEWHERE: Final = {
+    "environment": "tags, log level and privacy are settings of the resource",
+    "max_execution_time": "the limit of a task's time is a setting of the resource",
+}
+"""Options of qiskit-ibm-runtime that are no inputs of a primitive, and where they are here."""
+
+
+def _read_edges(value: Any) -> list[list[int]]:
+    # Qiskit's CouplingMap has edges, and a list is a list of them.
+    edges = value.get_edges() if hasattr(value, "get_edges") else value
+    qubit = whole(0)
+    pairs = [[qubit.read(each) for each in values_of(edge)] for edge in values_of(edges)]
+    require(all(len(pair) == 2 for pair in pairs))
+    return pairs
+
+
+def _read_noise(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {"__type__": "NoiseModel", "__value__": dict(value)}
+    require(type(value).__name__ == "NoiseModel")
+    return value
+
+
+def _read_mapping(value: Any) -> dict[str, Any]:
+    require(isinstance(value, Mapping) and all(isinstance(key, str) for key in value))
+    return dict(value)
+
+
+def _read_layer_noise(value: Any) -> Any:
+    require(not isinstance(value, str | bytes | int | float | Mapping))
+    return list(value) if isinstance(value, Sequence) else value
+
+
+_AUTO = word("auto")
+_MAPPING = Check("a mapping", _read_mapping)
+_FORM = "qrmi_form"
+_GROUP = "qrmi_group"
+
+
+def _option(check: Check, *, null: bool = False) -> Any:
+    """One option.
+
+    Args:
+        check: What its value must be.
+        null: Whether None is a value to send; else it is as if the option were not set.
+    """
+    if null:
+        check = attrs.evolve(check, form=f"{check.form}, or None")
+
+    def convert(value: Any, section: Any, field: Any) -> Any:
+        if value is Unset or (value is None and not null):
+            return Unset
+        if value is None:
+            return None
+        return check(f"option `{section.name_of(field.name)}`", value)
+
+    return attrs.field(
+        default=Unset,
+        converter=attrs.Converter(convert, takes_self=True, takes_field=True),
+        metadata={_FORM: check.form},
+    )
+
+
+def _section(kind: type[_Section]) -> Any:
+    """A group of options, set by an instance or by a mapping."""
+
+    def convert(value: Any, section: Any, field: Any) -> Any:
+        if isinstance(value, kind):
+            return value
+        if value is None or value is Unset:
+            return kind()
+        if isinstance(value, Mapping):
+            return kind.from_mapping(value)
+        raise InvalidArgumentError(
+            f"option `{section.name_of(field.name)}` must be a mapping or {kind.__name__}, "
+            f"not {value!r:.80}"
+        )
+
+    return attrs.field(
+        factory=kind,
+        converter=attrs.Converter(convert, takes_self=True, takes_field=True),
+        metadata={_GROUP: kind},
+    )
+
+
+@attrs.define(kw_only=True)
+class _Section:
+    """Options that can be set as attributes, by `update` and by a mapping."""
+
+    _path: ClassVar[str] = ""
+
+    @classmethod
+    def name_of(cls, name: str) -> str:
+        """The full name of an option, as a message gives it."""
+        return f"{cls._path}.{name}" if cls._path else name
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Self:
+        """Make the options of a mapping.
+
+        Raises:
+            InvalidArgumentError: A name is unknown, or a value wrong.
+        """
+        options = cls()
+        options.update(**values)
+        return options
+
+    @classmethod
+    def described(cls) -> Iterator[tuple[str, str]]:
+        """Full name and form of every option."""
+        for name, field in attrs.fields_dict(cls).items():
+            if _GROUP in field.metadata:
+                yield from field.metadata[_GROUP].described()
+            else:
+                yield cls.name_of(name), field.metadata[_FORM]
+
+    def update(self, **values: Any) -> None:
+        """Set some options; what a group already has beside them stays.
+
+        Raises:
+            InvalidArgumentError: A name is unknown, or a value wrong; then nothing is set.
+        """
+        known = list(attrs.fields_dict(type(self)))
+        new = {}
+        for name, value in values.items():
+            if name not in known:
+                raise InvalidArgumentError(self._unknown(name, known))
+            now = getattr(self, name)
+            if isinstance(now, _Section) and isinstance(value, Mapping):
+                # A copy, so that an error leaves everything as it was.
+                group = attrs.evolve(now)
+                group.update(**value)
+                value = group
+            new[name] = value
+        checked = attrs.evolve(self, **new)
+        for name in new:
+            setattr(self, name, getattr(checked, name))
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is set, nested as the payload has it.
+
+        Raises:
+            InvalidArgumentError: Options contradict one another.
+        """
+        self._check()
+        found = {}
+        for name in attrs.fields_dict(type(self)):
+            value = getattr(self, name)
+            if isinstance(value, _Section):
+                value = value.to_dict() or Unset
+            if value is not Unset:
+                found[name] = value
+        return found
+
+    def _check(self) -> None:
+        """Look for contradictions between the options of the group."""
+
+    def _unknown(self, name: str, known: list[str]) -> str:
+        full = self.name_of(name)
+        if not self._path and name in _ELSEWHERE:
+            return f"option `{full}` does not exist here: {_ELSEWHERE[name]}"
+        near = difflib.get_close_matches(name, known, n=1)
+        meant = f"; did you mean `{self.name_of(near[0])}`?" if near else ""
+        return f"option `{full}` is unknown{meant} (known there: {', '.join(known)})"
+
+
+@attrs.define(kw_only=True)
+class DynamicalDecouplingOptions(_Section):
+    """Sequences of gates that protect idle qubits."""
+
+    _path: ClassVar[str] = "dynamical_decoupling"
+
+    enable: bool | _Unset = _option(FLAG)
+    sequence_type: str | _Unset = _option(word("XX", "XpXm", "XY4"))
+    extra_slack_distribution: str | _Unset = _option(word("middle", "edges"))
+    scheduling_method: str | _Unset = _option(word("alap", "asap"))
+    skip_reset_qubits: bool | _Unset = _option(FLAG)
+
+
+@attrs.define(kw_only=True)
+class ExecutionOptions(_Section):
+    """How the circuits are repeated; `rep_delay` is in seconds."""
+
+    _path: ClassVar[str] = "execution"
+
+    init_qubits: bool | _Unset = _option(FLAG)
+    rep_delay: float | _Unset = _option(real(0))
+
+
+@attrs.define(kw_only=True)
+class SamplerExecutionOptions(ExecutionOptions):
+    """The same for the sampler, and what a measurement gives."""
+
+    meas_type: str | _Unset = _option(word("classified", "kerneled", "avg_kerneled"))
+
+
+@attrs.define(kw_only=True)
+class TwirlingOptions(_Section):
+    """Averaging over randomised, equivalent circuits."""
+
+    _path: ClassVar[str] = "twirling"
+
+    enable_gates: bool | _Unset = _option(FLAG)
+    enable_measure: bool | _Unset = _option(FLAG)
+    num_randomizations: int | str | _Unset = _option(either(whole(1), _AUTO))
+    shots_per_randomization: int | str | _Unset = _option(either(whole(1), _AUTO))
+    strategy: str | _Unset = _option(word("active", "active-accum", "active-circuit", "all"))
+
+    @property
+    def shots(self) -> int | None:
+        """The shots of a circuit that these options ask for, None if they do not."""
+        if isinstance(self.num_randomizations, int) and isinstance(
+            self.shots_per_randomization, int
+        ):
+            return self.num_randomizations * self.shots_per_randomization
+        return None
+
+
+@attrs.define(kw_only=True)
+class SimulatorOptions(_Section):
+    """For simulators alone."""
+
+    _path: ClassVar[str] = "simulator"
+
+    noise_model: Any = _option(Check("an Aer NoiseModel or its dictionary", _read_noise))
+    seed_simulator: int | _Unset = _option(whole(0))
+    coupling_map: list[list[int]] | _Unset = _option(
+        Check("a CouplingMap or a list of pairs of qubits", _read_edges)
+    )
+    basis_gates: list[str] | _Unset = _option(several(TEXT, "a list of names"))
+
+
+@attrs.define(kw_only=True)
+class MeasureNoiseLearningOptions(_Section):
+    """How the errors of measurements are learned."""
+
+    _path: ClassVar[str] = "resilience.measure_noise_learning"
+
+    num_randomizations: int | _Unset = _option(whole(1))
+    shots_per_randomization: int | str | _Unset = _option(either(whole(1), _AUTO))
+
+
+@attrs.define(kw_only=True)
+class ZneOptions(_Section):
+    """Zero-noise extrapolation."""
+
+    _path: ClassVar[str] = "resilience.zne"
+
+    amplifier: str | _Unset = _option(
+        word("gate_folding", "gate_folding_front", "gate_folding_back", "pea")
+    )
+    noise_factors: list[float] | _Unset = _option(
+        several(real(1), "a list of finite numbers of at least 1")
+    )
+    extrapolator: str | list[str] | _Unset = _option(
+        either(
+            word(*EXTRAPOLATORS),
+            several(word(*EXTRAPOLATORS), "a list of them"),
+        )
+    )
+    extrapolated_noise_factors: list[float] | _Unset = _option(
+        several(real(0), "a list of finite numbers of at least 0")
+    )
+
+    def _check(self) -> None:
+        factors = self.noise_factors if isinstance(self.noise_factors, list) else [1, 3, 5]
+        names: list[str] = []
+        match self.extrapolator:
+            case str(name):
+                names = [name]
+            case list(several_names):
+                names = several_names
+        for name in names:
+            if len(factors) < EXTRAPOLATORS[name]:
+                raise InvalidArgumentError(
+                    f"option `{self.name_of('extrapolator')}`: {name} needs at least "
+                    f"{EXTRAPOLATORS[name]} noise factors, and there are {len(factors)}"
+                )
+
+
+@attrs.define(kw_only=True)
+class PecOptions(_Section):
+    """Probabilistic error cancellation; `max_overhead` None is no limit."""
+
+    _path: ClassVar[str] = "resilience.pec"
+
+    max_overhead: float | _Unset | None = _option(real(0, above=True), null=True)
+    noise_gain: float | str | _Unset = _option(either(real(0), _AUTO))
+
+
+@attrs.define(kw_only=True)
+class LayerNoiseLearningOptions(_Section):
+    """How the errors of layers of gates are learned; `max_layers_to_learn` None is no limit."""
+
+    _path: ClassVar[str] = "resilience.layer_noise_learning"
+
+    max_layers_to_learn: int | _Unset | None = _option(whole(0), null=True)
+    shots_per_randomization: int | _Unset = _option(whole(1))
+    num_randomizations: int | _Unset = _option(whole(1))
+    layer_pair_depths: list[int] | _Unset = _option(
+        several(whole(0), "a list of whole numbers of at least 0")
+    )
+
+
+@attrs.define(kw_only=True)
+class ResilienceOptions(_Section):
+    """Mitigation of errors."""
+
+    _path: ClassVar[str] = "resilience"
+
+    measure_mitigation: bool | _Unset = _option(FLAG)
+    measure_noise_learning: MeasureNoiseLearningOptions = _section(MeasureNoiseLearningOptions)
+    zne_mitigation: bool | _Unset = _option(FLAG)
+    zne: ZneOptions = _section(ZneOptions)
+    pec_mitigation: bool | _Unset = _option(FLAG)
+    pec: PecOptions = _section(PecOptions)
+    layer_noise_learning: LayerNoiseLearningOptions = _section(LayerNoiseLearningOptions)
+    layer_noise_model: Any = _option(
+        Check("a NoiseLearnerResult or a list of LayerError", _read_layer_noise)
+    )
+
+    def _check(self) -> None:
+        if self.pec_mitigation is True and self.zne_mitigation is True:
+            raise InvalidArgumentError(
+                "options `resilience.pec_mitigation` and `resilience.zne_mitigation` exclude "
+                "each other: set one of them to False"
+            )
+
+
+@attrs.define(kw_only=True)
+class SamplerOptions(_Section):
+    """The options of `SamplerV2`."""
+
+    default_shots: int | _Unset = _option(whole(1))
+    dynamical_decoupling: DynamicalDecouplingOptions = _section(DynamicalDecouplingOptions)
+    execution: SamplerExecutionOptions = _section(SamplerExecutionOptions)
+    twirling: TwirlingOptions = _section(TwirlingOptions)
+    simulator: SimulatorOptions = _section(SimulatorOptions)
+    experimental: dict[str, Any] | _Unset = _option(_MAPPING)
+
+
+@attrs.define(kw_only=True)
+class EstimatorOptions(_Section):
+    """The options of `EstimatorV2`."""
+
+    default_precision: float | _Unset = _option(real(0, above=True))
+    default_shots: int | _Unset = _option(whole(1))
+    resilience_level: int | _Unset = _option(whole(0, 2))
+    seed_estimator: int | _Unset = _option(whole(0))
+    dynamical_decoupling: DynamicalDecouplingOptions = _section(DynamicalDecouplingOptions)
+    resilience: ResilienceOptions = _section(ResilienceOptions)
+    execution: ExecutionOptions = _section(ExecutionOptions)
+    twirling: TwirlingOptions = _section(TwirlingOptions)
+    simulator: SimulatorOptions = _section(SimulatorOptions)
+    experimental: dict[str, Any] | _Unset = _option(_MAPPING)

@@ -1,0 +1,316 @@
+"""Qiskit's primitives on a resource."""
+
+from __future__ import annotations
+
+import copy
+import json
+import keyword
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+
+import numpy as np
+from qiskit import QuantumCircuit
+from qiskit.circuit import ControlFlowOp
+from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2, DataBin
+from qiskit.primitives.containers.estimator_pub import EstimatorPub, EstimatorPubLike
+from qiskit.primitives.containers.sampler_pub import SamplerPub, SamplerPubLike
+
+from qrmi_core.errors import UnsupportedPayloadError
+from qrmi_core.payload import QiskitPrimitive
+from qrmi_qiskit import vendor
+from qrmi_qiskit.backend import isa_defect, isa_target
+from qrmi_qiskit.checks import real, whole
+from qrmi_qiskit.errors import InvalidArgumentError
+from qrmi_qiskit.job import PrimitiveJob
+from qrmi_qiskit.options import EstimatorOptions, SamplerOptions
+
+if TYPE_CHECKING:
+    from qiskit.transpiler import Target
+
+    from qrmi_core.resource import QuantumResource
+
+DEFAULT_SHOTS: Final = 4096
+"""Of a pub, where nothing else says how many."""
+
+DEFAULT_PRECISION: Final = 1 / 64
+"""Of an estimate, where nothing else says which."""
+
+_Pub = TypeVar("_Pub", SamplerPub, EstimatorPub)
+
+_SHOTS = whole(1)
+_PRECISION = real(0, above=True)
+
+
+class _Primitive:
+    """What the two primitives share.
+
+    Args:
+        resource: A resource that takes `Payload.QiskitPrimitive`.
+        options: The options: an object of the class, or a mapping.
+    """
+
+    _program_id: ClassVar[str]
+    _options_class: ClassVar[type[SamplerOptions | EstimatorOptions]]
+
+    def __init__(self, resource: QuantumResource, options: object) -> None:
+        kinds = resource.payloads()
+        if not issubclass(QiskitPrimitive, kinds):
+            raise UnsupportedPayloadError(
+                f"{resource.resource_id()} ({resource.resource_type()}) does not run Qiskit's "
+                f"primitives; it takes {', '.join(kind.kind for kind in kinds) or 'nothing'}",
+                resource_id=resource.resource_id(),
+            )
+        self._resource = resource
+        self._options = self._read(options)
+
+    def _read(self, options: object) -> Any:
+        if isinstance(options, self._options_class):
+            read = copy.deepcopy(options)
+        elif options is None or isinstance(options, Mapping):
+            read = self._options_class.from_mapping(options or {})
+        else:
+            raise TypeError(
+                f"options must be a mapping or {self._options_class.__name__}, "
+                f"not {type(options).__name__}"
+            )
+        read.to_dict()  # finds contradictions before any circuit is made
+        return read
+
+    @property
+    def resource(self) -> QuantumResource:
+        """The resource."""
+        return self._resource
+
+    def job(self, job_id: str) -> PrimitiveJob:
+        """The job of an id, also one that another process started; costs no request.
+
+        Args:
+            job_id: What `job_id` of the job gave, which is the task's id.
+        """
+        return PrimitiveJob(self._resource, job_id)
+
+    def _submit(self, pubs: list[_Pub]) -> PrimitiveJob:
+        options = self._options.to_dict()
+        document = {"options": options, "version": 2, "support_qiskit": True}
+        if "resilience_level" in options:
+            document["resilience_level"] = options.pop("resilience_level")
+        target = isa_target(self._resource)
+        for index, pub in enumerate(pubs):
+            self._check(f"pub {index}", pub, target)
+        encoded = [_encode(f"pub {index}", pub) for index, pub in enumerate(pubs)]
+        rest = _encode("the options", document)
+        payload = QiskitPrimitive(
+            input=f'{{"pubs":[{",".join(encoded)}],{rest[1:]}', program_id=self._program_id
+        )
+        return PrimitiveJob(self._resource, self._resource.task_start(payload))
+
+    def _check(self, where: str, pub: _Pub, target: Target | None) -> None:
+        if pub.size == 0:
+            raise InvalidArgumentError(f"{where}: its arrays are empty, so there is nothing to run")
+        circuit, values = pub.circuit, pub.parameter_values
+        if not all(np.isfinite(array).all() for array in values.data.values()):
+            raise InvalidArgumentError(f"{where}: its parameter values are not all finite")
+        if self._options.dynamical_decoupling.enable and any(
+            isinstance(instruction.operation, ControlFlowOp) for instruction in circuit.data
+        ):
+            raise InvalidArgumentError(
+                f"{where}: dynamical decoupling does not go together with control flow: set "
+                "option `dynamical_decoupling.enable` to False"
+            )
+        defect = target and isa_defect(circuit, values, target)
+        if defect:
+            raise InvalidArgumentError(
+                f"{where}: {defect}; transpile the circuit for this resource first, with "
+                "get_backend(resource), and apply its layout to observables",
+                resource_id=self._resource.resource_id(),
+            )
+
+
+class SamplerV2(_Primitive, BaseSamplerV2):  # type: ignore[misc]
+    """Samples the classical registers of circuits.
+
+    Args:
+        resource: A resource that takes `Payload.QiskitPrimitive`.
+        options: Options as qiskit-ibm-runtime names them: `SamplerOptions`, or a mapping.
+
+    Raises:
+        UnsupportedPayloadError: The resource does not run primitives.
+        InvalidArgumentError: An option is unknown or wrong.
+    """
+
+    _program_id = "sampler"
+    _options_class = SamplerOptions
+
+    def __init__(
+        self,
+        resource: QuantumResource,
+        *,
+        options: SamplerOptions | Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(resource, options)
+
+    @property
+    def options(self) -> SamplerOptions:
+        """The options, which hold for the jobs submitted from now on."""
+        read: SamplerOptions = self._options
+        return read
+
+    def run(self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None) -> PrimitiveJob:
+        """Submit one task.
+
+        Args:
+            pubs: Circuits, or tuples of a circuit, its parameter values and its shots.
+            shots: Shots of the pubs that do not say it themselves; by default those of
+                `twirling`, else ``default_shots``, else `DEFAULT_SHOTS`.
+
+        Raises:
+            InvalidArgumentError: A pub is wrong, or the device cannot execute it.
+            QrmiError: It could not be submitted; see `QuantumResource.task_start`.
+        """
+        default = self._options.twirling.shots or self._options.default_shots or DEFAULT_SHOTS
+        if shots is not None:
+            default = _SHOTS("shots", shots)
+        coerced = []
+        for where, like in _listed(pubs):
+            pub = _coerce(where, SamplerPub, like, default)
+            _check_registers(where, pub.circuit)
+            coerced.append(
+                SamplerPub(
+                    pub.circuit, pub.parameter_values, _SHOTS(f"{where}: its shots", pub.shots)
+                )
+            )
+        return self._submit(coerced)
+
+
+class EstimatorV2(_Primitive, BaseEstimatorV2):  # type: ignore[misc]
+    """Estimates expectation values of observables.
+
+    Args:
+        resource: A resource that takes `Payload.QiskitPrimitive`.
+        options: Options as qiskit-ibm-runtime names them: `EstimatorOptions`, or a mapping.
+
+    Raises:
+        UnsupportedPayloadError: The resource does not run primitives.
+        InvalidArgumentError: An option is unknown or wrong.
+    """
+
+    _program_id = "estimator"
+    _options_class = EstimatorOptions
+
+    def __init__(
+        self,
+        resource: QuantumResource,
+        *,
+        options: EstimatorOptions | Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(resource, options)
+
+    @property
+    def options(self) -> EstimatorOptions:
+        """The options, which hold for the jobs submitted from now on."""
+        read: EstimatorOptions = self._options
+        return read
+
+    def run(
+        self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None
+    ) -> PrimitiveJob:
+        """Submit one task.
+
+        Args:
+            pubs: Tuples of a circuit, observables, parameter values and a precision.
+            precision: The standard error wanted of the pubs that do not say it themselves; by
+                default what the resource makes of ``default_shots`` or of `twirling`, else
+                ``default_precision``, else `DEFAULT_PRECISION`.
+
+        Raises:
+            InvalidArgumentError: A pub is wrong, or the device cannot execute it.
+            QrmiError: It could not be submitted; see `QuantumResource.task_start`.
+        """
+        options = self._options
+        default = None
+        if precision is not None:
+            default = _PRECISION("precision", precision)
+        elif not (options.default_shots or options.twirling.shots):
+            default = options.default_precision or DEFAULT_PRECISION
+        coerced = []
+        for where, like in _listed(pubs):
+            pub = _coerce(where, EstimatorPub, like, default)
+            _check_observables(where, pub)
+            wanted = pub.precision
+            if wanted is not None:
+                wanted = _PRECISION(f"{where}: its precision", wanted)
+            coerced.append(EstimatorPub(pub.circuit, pub.observables, pub.parameter_values, wanted))
+        return self._submit(coerced)
+
+
+def _listed(pubs: Iterable[Any]) -> Iterator[tuple[str, Any]]:
+    """Every pub with what to call it in messages."""
+    if isinstance(pubs, QuantumCircuit | SamplerPub | EstimatorPub | str | Mapping):
+        raise InvalidArgumentError(
+            f"pubs must be a list of pubs, not {type(pubs).__name__}: put it into a list"
+        )
+    found = list(pubs)
+    if not found:
+        raise InvalidArgumentError("there is no pub, so there is nothing to run")
+    for index, pub in enumerate(found):
+        yield f"pub {index}", pub
+
+
+def _coerce(where: str, kind: type[_Pub], like: Any, default: float | None) -> _Pub:
+    try:
+        pub: _Pub = kind.coerce(like, default)
+    except Exception as error:
+        raise InvalidArgumentError(f"{where}: {_one_line(error)}") from error
+    return pub
+
+
+def _check_registers(where: str, circuit: QuantumCircuit) -> None:
+    if not circuit.cregs:
+        raise InvalidArgumentError(
+            f"{where}: the circuit has no classical register, so there is nothing to sample: "
+            "measure into one"
+        )
+    for register in circuit.cregs:
+        name = register.name
+        if not register.size:
+            raise InvalidArgumentError(f"{where}: classical register {name} has no bits: remove it")
+        try:
+            # The result has a field of that name.
+            good = name.isidentifier() and not keyword.iskeyword(name) and name != "shape"
+            DataBin(**{name: 0})
+        except (TypeError, ValueError):
+            good = False
+        if not good:
+            raise InvalidArgumentError(
+                f"{where}: classical register {name!r} cannot be a field of the result: rename it"
+            )
+
+
+def _check_observables(where: str, pub: EstimatorPub) -> None:
+    observables = pub.observables.ravel().tolist()
+    for terms in observables:
+        strange = {letter for label in terms for letter in label} - set("IXYZ")
+        if strange:
+            raise InvalidArgumentError(
+                f"{where}: observables are made of I, X, Y and Z, not of "
+                f"{', '.join(sorted(strange))}"
+            )
+        if not np.isfinite(list(terms.values())).all():
+            raise InvalidArgumentError(f"{where}: the coefficients of an observable are not finite")
+
+
+def _encode(where: str, value: object) -> str:
+    try:
+        with warnings.catch_warnings():
+            # That the encoder leaves something out would be an input other than what was meant.
+            warnings.simplefilter("error", UserWarning)
+            return json.dumps(
+                value, cls=vendor.find("RuntimeEncoder"), separators=(",", ":"), allow_nan=False
+            )
+    except Exception as error:
+        raise InvalidArgumentError(f"{where} cannot be encoded: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).strip("'\"").split()) or type(error).__name__

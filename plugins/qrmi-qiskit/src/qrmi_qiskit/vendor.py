@@ -1,0 +1,52 @@
+"""What is taken from qiskit-ibm-runtime: its encoder, its decoder, and its reading of a device.
+
+It takes over a second to import, so only what needs it does that. Names have moved between its
+releases: each is looked for where it is and where it was.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+from collections.abc import Mapping
+from typing import Any, Final
+
+from qrmi_core.errors import PluginError
+
+_PACKAGE: Final = "qiskit_ibm_runtime"
+_HOMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "RuntimeEncoder": ("", ".json", ".utils.json"),
+    "RuntimeDecoder": ("", ".json", ".utils.json"),
+    "convert_to_target": (".utils.backend_converter", ".backend_converter", ".utils"),
+    "configuration_from_server_data": (".utils.backend_decoder", ".backend_decoder", ".utils"),
+    "properties_from_server_data": (".utils.backend_decoder", ".backend_decoder", ".utils"),
+    "BackendStatus": (".models", ".models.backend_status"),
+}
+
+
+@functools.cache
+def find(name: str) -> Any:
+    """A class or function of qiskit-ibm-runtime.
+
+    Raises:
+        PluginError: The installed release does not have it.
+    """
+    for home in _HOMES[name]:
+        try:
+            module = importlib.import_module(f"{_PACKAGE}{home}")
+        except ModuleNotFoundError as error:
+            # That it moved is one thing, that the package or one it needs is missing another.
+            if not str(error.name).startswith(f"{_PACKAGE}."):
+                raise PluginError(
+                    f"qrmi-qiskit needs {error.name}, which is not installed: "
+                    "pip install --force-reinstall qrmi-qiskit"
+                ) from error
+            continue
+        if hasattr(module, name):
+            return getattr(module, name)
+    release = importlib.metadata.version("qiskit-ibm-runtime")
+    raise PluginError(
+        f"qiskit-ibm-runtime {release} has no {name} where qrmi-qiskit looks for it: "
+        "install another release of either"
+    )

@@ -1,0 +1,61 @@
+"""The same tests with the oldest releases of Qiskit and qiskit-ibm-runtime that are declared."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+# Without the emulator and Pasqal's packages; the schemas are newer than the oldest Qiskit.
+FILES = ("test_backend.py", "test_inputs.py", "test_jobs.py", "test_options.py")
+ON_SIMULATORS = ("test_primitives.py",)
+
+
+@pytest.fixture(scope="module")
+def oldest() -> Path:
+    """Python of the environment with the oldest releases."""
+    value = os.environ.get("QRMI_TEST_OLDEST_VENV")
+    if not value:
+        pytest.fail("QRMI_TEST_OLDEST_VENV is not set; `make test` prepares it", pytrace=False)
+    return Path(value).absolute() / "bin/python"
+
+
+def test_the_environment_has_the_oldest_releases_that_are_declared(oldest: Path) -> None:
+    project = tomllib.loads((ROOT / "plugins/qrmi-qiskit/pyproject.toml").read_text())["project"]
+    declared = dict(
+        re.findall(r"^(qiskit[a-z-]*)>=([0-9.]+)", "\n".join(project["dependencies"]), re.MULTILINE)
+    )
+    assert set(declared) == {"qiskit", "qiskit-ibm-runtime"}
+    script = (
+        "import importlib.metadata as m, json, sys;"
+        "print(json.dumps({name: m.version(name) for name in sys.argv[1:]}))"
+    )
+    done = subprocess.run(
+        [oldest, "-c", script, *declared], capture_output=True, text=True, timeout=60, check=True
+    )
+    found = json.loads(done.stdout)
+    assert {name: ".".join(version.split(".")[:2]) for name, version in found.items()} == declared
+
+
+@pytest.mark.parametrize("files", [FILES, ON_SIMULATORS], ids=["unit", "simulators"])
+def test_the_tests_pass_with_them(oldest: Path, tmp_path: Path, files: tuple[str, ...]) -> None:
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT / 'tests/support'}\n")
+    how = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib", f"--confcutdir={HERE}")
+    done = subprocess.run(
+        [oldest, "-m", "pytest", *how, "-c", "pytest.ini", *(HERE / file for file in files)],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=115,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\d+ passed", done.stdout)

@@ -1,0 +1,36 @@
+"""Resources of type `local` in a store of the test's own."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Protocol
+
+from qrmi_core import QuantumResource, TaskStatus
+from qrmi_local.store import Store
+
+
+class MakeResource(Protocol):
+    def __call__(self, resource_id: str = "aer", **settings: str) -> QuantumResource: ...
+
+
+def end_store(home: Path) -> None:
+    """Stop all tasks and take the folder away, which workers notice and leave."""
+    store = Store(home)
+    if store.exists():
+        for resource in ("aer", "EMU_FREE"):
+            for task in store.tasks_of(resource):
+                if task.status < TaskStatus.Completed:
+                    store.stop(task.id)
+        store.close()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def maker(home: Path) -> MakeResource:
+    """A function that makes resources of the store in a folder."""
+
+    def make(resource_id: str = "aer", **settings: str) -> QuantumResource:
+        config = {"QRMI_LOCAL_HOME": str(home), "QRMI_LOCAL_IDLE_SECONDS": "30"}
+        return QuantumResource(resource_id, "local", config | settings)
+
+    return make
