@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
-import os
+import subprocess
+import sys
 import threading
 import time
 import tracemalloc
@@ -213,15 +215,21 @@ def test_deleted_jobs_and_lost_answers_move_no_task_out_of_sight(
     assert service.counted() == {"GET jobs": 2}
 
 
-def test_a_forked_process_has_a_tag_of_its_own(service: IbmService, make: Make) -> None:
-    qpu = make(SESSION_MODE="job")
-    qpu.task_start(sampler())
-    child = os.fork()
-    if child == 0:
-        qpu.task_start(sampler())
-        os._exit(0)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    qpu.task_start(sampler())
+def test_a_forked_process_has_a_tag_of_its_own(service: IbmService) -> None:
+    script = """
+import json, os, sys
+from qrmi_core import Payload, QuantumResource
+qpu = QuantumResource("ibm_fez", "ibm-quantum-compute-service", json.loads(sys.argv[1]))
+payload = Payload.QiskitPrimitive({"pubs": []}, "sampler")
+qpu.task_start(payload)
+if os.fork() == 0:
+    qpu.task_start(payload)
+    os._exit(0)
+os.wait()
+qpu.task_start(payload)
+"""
+    settings = json.dumps(service.settings(SESSION_MODE="job"))
+    subprocess.run([sys.executable, "-c", script, settings], check=True)
     ours, forked, ours_again = (job["tags"][1] for job in service.jobs.values())
     assert ours == ours_again != forked
 

@@ -113,8 +113,8 @@ PROGRAMS: Mapping[str, Mapping[str | None, _Input]] = {
     },
 }
 """The inputs of the programs by their `schema_version`, None for inputs that have none; as of 0.13
-of IBM's published schemas (https://pypi.org/project/ibm-quantum-schemas), and with `shots` and
-`precision` of the service's documentation. Another version is left to the service."""
+of IBM's published schemas (``ibm-quantum-schemas``), and with `shots` and `precision` of the API's
+description. Another version is left to the service."""
 
 _SPELLINGS = {"noiselearner": "noise-learner", "noise_learner": "noise-learner"}
 
