@@ -225,7 +225,7 @@ def test_a_submission_is_refused_in_the_order_of_the_service(
     system.change(lanes=1)
     system.fault("job-queued")
     job_id = client.submit()
-    body = client.job(job_id, program_id="executor")
+    body = client.job(job_id, program_id="noise-learner")
     system.change(reserved="a*")
     assert code(client("POST", "/v1/jobs", {**body, "backend": "nowhere"}), 404) == "1216"
     assert client("GET", "/v1/backends/aer").json()["locked"] is True
