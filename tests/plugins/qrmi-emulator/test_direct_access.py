@@ -321,6 +321,13 @@ def test_an_input_that_cannot_be_run_fails_the_job(
     assert job["reason_solution"]
 
 
+def test_an_executor_is_taken_and_says_what_its_input_lacks(client: DirectAccessClient) -> None:
+    job = client.wait(client.submit(program_id="executor"))
+    assert (job["program_id"], job["status"]) == ("executor", "Failed")
+    assert job["reason_message"]
+    assert isinstance(job["reason_code"], int)
+
+
 # The store
 
 
