@@ -180,7 +180,21 @@ def test_a_private_job_is_read_once(emulator: Emulator, client: Client) -> None:
         ({"params": {"pubs": [], "version": 2}}, 1208),
         ({"params": {"pubs": [[BELL]], "version": 2, "surprise": 1}}, 1208),
         ({"params": {"pubs": [[BELL]], "version": 2, "options": {"surprise": 1}}}, 1208),
+        ({"program_id": "noiselearner"}, 1208),
+        ({"program_id": ["sampler"]}, 1208),
+        ({"params": []}, 1208),
         ({"cost": -1}, 1208),
+        ({"cost": 1.5}, 1208),
+        ({"cost": True}, 1208),
+        ({"log_level": "loud"}, 1208),
+        ({"log_level": 3}, 1208),
+        ({"session_id": 5}, 1208),
+        ({"session_id": "s" * 37}, 1208),
+        ({"calibration_id": "c" * 101}, 1208),
+        ({"runtime": "image"}, 1208),
+        ({"remote_storage": {}}, 1208),
+        ({"tags": "one"}, 1204),
+        ({"tags": [1]}, 1204),
         ({"private": "yes"}, 1208),
         ({"surprise": 1}, 1208),
         ({"tags": ["t"] * 9}, 1204),
@@ -189,6 +203,86 @@ def test_a_private_job_is_read_once(emulator: Emulator, client: Client) -> None:
 )
 def test_a_wrong_submission_is_refused(client: Client, fields: dict[str, Any], wanted: int) -> None:
     assert code(client("POST", "/jobs", job_body() | fields), 400) == wanted
+
+
+@pytest.mark.parametrize(
+    ("program", "params"),
+    [
+        ("sampler", {"options": []}),
+        ("sampler", {"options": {"simulator": []}}),
+        ("sampler", {"options": {"simulator": {"seed_simulator": -1}}}),
+        ("sampler", {"options": {"simulator": {"seed_simulator": "1"}}}),
+        ("sampler", {"options": {"simulator": {"surprise": 1}}}),
+        ("sampler", {"options": {"twirling": {"strategy": "none"}}}),
+        ("sampler", {"options": {"twirling": {"num_randomizations": 0}}}),
+        ("sampler", {"options": {"dynamical_decoupling": {"enable": "yes"}}}),
+        ("sampler", {"options": {"dynamical_decoupling": []}}),
+        ("sampler", {"options": {"execution": {"meas_type": "kerneled"}}}),
+        ("sampler", {"options": {"default_shots": 1_000_001}}),
+        ("sampler", {"shots": 1_000_001}),
+        ("sampler", {"pubs": [[BELL, None, 1_000_001]]}),
+        ("estimator", {"pubs": [[BELL, "ZZ"]], "resilience_level": 3}),
+        ("estimator", {"pubs": [[BELL, "ZZ"]], "options": {"seed_estimator": 1.5}}),
+        ("estimator", {"pubs": [[BELL, "ZZ"]], "options": {"resilience": {"zne_mitigation": 1}}}),
+        ("noise-learner", {"pubs": None, "circuits": [BELL]}),
+        ("noise-learner", {"pubs": None}),
+    ],
+)
+def test_wrong_values_of_an_input_are_refused(
+    client: Client, program: str, params: dict[str, Any]
+) -> None:
+    everything = {"pubs": [[BELL]], "version": 2, **params}
+    answer = client("POST", "/jobs", job_body(program_id=program, params=everything))
+    assert code(answer, 400) == 1208
+
+
+def test_optional_values_may_be_null_or_in_capitals(client: Client) -> None:
+    fields = ("cost", "session_id", "calibration_id", "private", "runtime", "tags")
+    job = client.submit(log_level="WARNING", **dict.fromkeys(fields))
+    assert client.wait(job)["cost"] == 10800
+
+
+def test_workloads_are_sessions_and_the_jobs_of_none(emulator: Emulator, client: Client) -> None:
+    batch, dedicated = session(client, "batch"), session(client)
+    inside = client.submit(session_id=batch["id"], tags=["workload-1"])
+    client.wait(inside)
+    emulator.fault("job-failed", seconds=0, reason="broken")
+    failed = client.submit(tags=["workload-1"])
+    client.wait(failed)
+    client("DELETE", f"/sessions/{dedicated['id']}/close")
+
+    def listed(query: str) -> list[str]:
+        answer = client("GET", f"/workloads?sort=-createdAt&{query}")
+        assert answer.status_code == 200, answer.text
+        return [workload["id"] for workload in answer.json()["workloads"]]
+
+    assert listed("limit=3") == [failed, dedicated["id"], batch["id"]]
+    assert listed("tags=workload-1") == [failed, batch["id"]]
+    assert listed("search=workload-1&mode=batch") == [batch["id"]]
+    assert listed(f"search={failed}&status=failed&status=pending") == [failed]
+    assert dedicated["id"] in listed("mode=session&status=completed")
+    assert listed("created_before=2020-01-01T00:00:00Z") == []
+    assert inside not in listed("limit=50")
+    first = client("GET", "/workloads?sort=-createdAt&limit=1").json()
+    assert first["workloads"][0]["status_reason"] == "broken"
+    assert first["workloads"][0]["mode"] == "job"
+    assert "previous" not in first
+    second = client.http.get(first["next"]["href"], timeout=10).json()
+    assert [each["id"] for each in second["workloads"]] == [dedicated["id"]]
+    again = client.http.get(second["previous"]["href"], timeout=10).json()
+    assert again["workloads"] == first["workloads"]
+    for wrong in ("limit=0", "limit=51", "limit=x", "sort=name", "next=nowhere", "user=you"):
+        assert code(client("GET", f"/workloads?{wrong}"), 400) == 1208
+
+
+def test_the_limit_of_the_instance_can_be_set(emulator: Emulator, client: Client) -> None:
+    assert client("GET", "/instances/configuration").json() == {"instance_limit": None}
+    assert client("PUT", "/instances/configuration", {"instance_limit": 0}).status_code == 204
+    assert client("GET", "/instances/configuration").json() == {"instance_limit": 0}
+    assert code(client("POST", "/jobs", job_body()), 409) == "conflict"
+    for wrong in ({}, {"instance_limit": -1}, {"instance_limit": "1"}, {"surprise": 1}):
+        assert code(client("PUT", "/instances/configuration", wrong), 400) == 1208
+    assert client("PUT", "/instances/configuration", {"instance_limit": None}).status_code == 204
 
 
 def test_a_body_that_is_not_json_is_refused(client: Client) -> None:

@@ -28,7 +28,7 @@ c[1] = measure $1;
 """
 SEED = "7"
 NAME = "fake_fez"
-OURS = ["ibm-quantum-compute-service"]
+OURS = ["ibm-quantum-compute-service", "ibm-quantum-system"]
 
 
 def run(

@@ -20,36 +20,26 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import BaseRoute, Mount, Route
 
 from qrmi_core.values import TaskStatus
-from qrmi_emulator.faces import Face, Refused, ibm_backends as backends
+from qrmi_emulator.faces import (
+    Face,
+    Refused,
+    ibm_backends as backends,
+    ibm_errors as errors,
+    ibm_submission as submission,
+    ibm_workloads as workloads,
+)
+from qrmi_emulator.faces.ibm_errors import code_for
 from qrmi_emulator.faces.ibm_iam import TOKEN_PATH, Iam, refusal as iam_refusal
 from qrmi_emulator.faults import Faults
 from qrmi_emulator.state import FINAL, Job, Session, State
-from qrmi_local.engines import EngineError, MissingExtra, qiskit as engine
+from qrmi_local.engines import MissingExtra, qiskit as engine
 
 PREFIXES: Final = ("/api/v1", "/experimental/api/v1")
 PLAN: Final = "emulator-plan"
-MAX_COST: Final = 10800
 RAN_TOO_LONG: Final = "Cancelled - Ran too long"
 _MAX_SESSION_SECONDS: Final = 28800
 _TEMPORARY: Final = (9707, "The service has a temporary problem.")
 _LARGE_BYTES: Final = 2**20
-_OPTIONS: Final = {
-    *("default_shots", "dynamical_decoupling", "execution", "twirling", "simulator"),
-    "experimental",
-}
-# program -> the keys that its input may have, and those that its options may have.
-_KEYS: Final[dict[str, tuple[set[str], set[str]]]] = {
-    "sampler": ({"pubs", "shots", "options", "support_qiskit", "version"}, _OPTIONS),
-    "estimator": (
-        {"pubs", "precision", "resilience_level", "options", "support_qiskit", "version"},
-        {*_OPTIONS, "seed_estimator", "default_precision", "resilience"},
-    ),
-}
-_SIMULATOR_KEYS: Final = {"noise_model", "seed_simulator", "coupling_map", "basis_gates"}
-_JOB_KEYS: Final = {
-    *("program_id", "backend", "params", "tags", "log_level", "cost", "session_id"),
-    *("calibration_id", "private", "runtime", "remote_storage"),
-}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -89,7 +79,7 @@ class IbmRuntime(Face):
         }
         other = _TEMPORARY if status >= 500 else ("bad_request", "The request was refused.")
         code, message = known.get(status, other)
-        return _errors(code, message, "Try again later." if status >= 429 else None)
+        return errors.body(code, message, "Try again later." if status >= 429 else None)
 
     def resources(self) -> Sequence[str]:
         return self._resources
@@ -129,7 +119,10 @@ class IbmRuntime(Face):
             self._route("/backends/{backend}/properties", self._properties),
             self._route("/backends/{backend}/defaults", self._defaults),
             self._route("/instances/usage", self._usage),
+            self._route("/instances/configuration", self._limit),
+            self._route("/instances/configuration", self._set_limit, "PUT"),
             self._route("/instance", self._instance),
+            self._route("/workloads", self._workloads),
             self._route(f"/{PLAN}", self._plan, guarded=False),
         ]
         return [
@@ -144,9 +137,9 @@ class IbmRuntime(Face):
     ) -> Route:
         async def check(request: Request) -> Response:
             if not self._iam.accepts(request.headers.get("authorization", "")):
-                raise _refused(401, 1201, "Invalid credentials.", "Get a new access token.")
+                raise errors.refused(401, 1201, "Invalid credentials.", "Get a new access token.")
             if request.headers.get("service-crn") != self.crn:
-                raise _refused(404, 1279, "There is no such instance in this region.")
+                raise errors.refused(404, 1279, "There is no such instance in this region.")
             return await endpoint(request)
 
         return Route(path, check if guarded else endpoint, methods=[method])
@@ -208,6 +201,24 @@ class IbmRuntime(Face):
             }
         )
 
+    async def _limit(self, _request: Request) -> Response:
+        return JSONResponse({"instance_limit": self.state.settings.usage_limit_seconds})
+
+    async def _set_limit(self, request: Request) -> Response:
+        body = await _body(request)
+        if body.keys() != {"instance_limit"}:
+            raise errors.invalid("the body is not an object with instance_limit alone")
+        try:
+            self.state.settings.change({"usage_limit_seconds": body["instance_limit"]})
+        except ValueError as error:
+            raise errors.invalid("instance_limit is not a number of 0 or more, or null") from error
+        return Response(status_code=204)
+
+    async def _workloads(self, request: Request) -> Response:
+        self.state.expire()
+        account = workloads.Account(user=self._iam.account, instance=self.crn)
+        return JSONResponse(workloads.page(self.state, self.name, account, request, _time, _epoch))
+
     def _limit_reached(self) -> bool:
         limit = self.state.settings.usage_limit_seconds
         return limit is not None and self.state.used_seconds.get(self.name, 0.0) >= limit
@@ -253,7 +264,9 @@ class IbmRuntime(Face):
 
     def _backend(self, name: object) -> str:
         if not isinstance(name, str) or name not in self.resources():
-            raise _refused(404, 1216, f"Backend {name!s:.100} was not found.", "Check its name.")
+            raise errors.refused(
+                404, 1216, f"Backend {name!s:.100} was not found.", "Check its name."
+            )
         return name
 
     # Sessions
@@ -262,13 +275,13 @@ class IbmRuntime(Face):
         body = await _body(request)
         mode = body.get("mode")
         if mode not in ("batch", "dedicated"):
-            raise _invalid("mode is neither batch nor dedicated")
+            raise errors.invalid("mode is neither batch nor dedicated")
         limit = body.get("max_ttl", _MAX_SESSION_SECONDS)
         if type(limit) is not int or not 1 <= limit <= 2**31 - 1:
-            raise _invalid("max_ttl is not a whole number from 1 to 2147483647")
+            raise errors.invalid("max_ttl is not a whole number from 1 to 2147483647")
         settings = self.state.settings
         if settings.plan == "open" and mode == "dedicated":
-            raise _refused(
+            raise errors.refused(
                 *(400, 1352, "You are not authorized to run a session when using the open plan."),
                 "Use the batch mode, or the job mode.",
             )
@@ -292,7 +305,7 @@ class IbmRuntime(Face):
         session = self._session(request)
         accepting = (await _body(request)).get("accepting_jobs")
         if not isinstance(accepting, bool):
-            raise _invalid("accepting_jobs is neither true nor false")
+            raise errors.invalid("accepting_jobs is neither true nor false")
         if not accepting:
             self.state.refuse_jobs(session)
         elif session.closed is None:
@@ -308,7 +321,7 @@ class IbmRuntime(Face):
         self.state.expire()
         session = self.state.sessions.get(request.path_params["session"])
         if session is None:
-            raise _refused(404, "not_found", "Session not found.")
+            raise errors.refused(404, "not_found", "Session not found.")
         return session
 
     def _session_document(self, session: Session) -> dict[str, Any]:
@@ -343,44 +356,27 @@ class IbmRuntime(Face):
     async def _submit(self, request: Request) -> Response:
         self._check_rate()
         body = await _body(request)
-        if unknown := body.keys() - _JOB_KEYS:
-            raise _invalid(f"unknown fields: {', '.join(sorted(unknown))}")
-        backend = self._backend(body.get("backend"))
-        program, params = body.get("program_id"), body.get("params") or {}
-        cost, tags, private = body.get("cost"), _tags_of(body), body.get("private", False)
-        _check_program(program, params)
-        if cost is not None and (type(cost) is not int or cost < 0):
-            raise _invalid("cost is not a whole number of seconds")
-        if not isinstance(private, bool):
-            raise _invalid("private is neither true nor false")
-        content = await _in_thread_if_large(request, lambda: json.dumps(params).encode())
-        try:
-            await _in_thread_if_large(request, lambda: engine.check(str(program), content))
-        except EngineError as error:
-            raise _invalid(str(error)) from error
-        session = self._session_for(body.get("session_id"), backend)
-        self._check_available(backend)
+        resources = self.resources()
+        given = await _in_thread_if_large(request, lambda: submission.read(body, resources))
+        session = self._session_for(given.session, given.backend)
+        self._check_available(given.backend)
         if self._limit_reached():
-            raise _refused(409, "conflict", "The instance has reached its usage limit.")
+            raise errors.refused(409, "conflict", "The instance has reached its usage limit.")
         job = Job(
             face=self.name,
-            resource=backend,
-            argument=str(program),
+            resource=given.backend,
+            argument=given.program,
             created=self.state.clock(),
             seed=self.state.settings.seed,
             session=session.id if session else None,
-            tags=tags,
-            max_seconds=None if cost is None else min(cost, MAX_COST),
-            details={
-                "private": private,
-                "log_level": body.get("log_level"),
-                "calibration_id": body.get("calibration_id"),
-            },
+            tags=given.tags,
+            max_seconds=None if given.cost is None else min(given.cost, submission.MAX_COST),
+            details={"private": given.private, "calibration_id": given.calibration},
         )
         self.faults.take_for_job(job, request.method, request.url.path)
         self.state.submissions.append(job.created)
-        self.state.submit(job, content)
-        return JSONResponse({"id": job.id, "backend": backend, **_optional(job)})
+        self.state.submit(job, given.content)
+        return JSONResponse({"id": job.id, "backend": job.resource, **_optional(job)})
 
     def _check_rate(self) -> None:
         most, recent = self.state.settings.submissions_per_minute, self.state.submissions
@@ -389,14 +385,14 @@ class IbmRuntime(Face):
             recent.popleft()
         if most is not None and len(recent) >= most:
             wait = math.ceil(recent[-most] + 60 - now) or 1
-            body = _errors(1202, "Too many requests.", "Submit fewer jobs in a minute.")
+            body = errors.body(1202, "Too many requests.", "Submit fewer jobs in a minute.")
             raise Refused(JSONResponse(body, 429, {"Retry-After": str(wait)}))
 
     def _check_available(self, backend: str) -> None:
         condition = self.state.condition(backend)
         if not condition.takes_jobs:
             why = f" ({condition.reason})" if condition.reason else ""
-            raise _refused(
+            raise errors.refused(
                 *(400, 1004, f"The backend {backend} is not available: {condition.status}{why}."),
                 "Use another backend to run the job.",
             )
@@ -407,11 +403,11 @@ class IbmRuntime(Face):
         self.state.expire()
         session = self.state.sessions.get(str(session_id))
         if session is None:
-            raise _refused(404, "not_found", "Session not found.")
+            raise errors.refused(404, "not_found", "Session not found.")
         if session.closed is not None or not session.accepting:
-            raise _refused(400, 1217, "The session is closed.", "Open another session.")
+            raise errors.refused(400, 1217, "The session is closed.", "Open another session.")
         if session.resource != backend:
-            raise _invalid(f"the session is one of {session.resource}")
+            raise errors.invalid(f"the session is one of {session.resource}")
         return session
 
     async def _list_jobs(self, request: Request) -> Response:
@@ -462,7 +458,7 @@ class IbmRuntime(Face):
     async def _delete_job(self, request: Request) -> Response:
         job = self._job(request)
         if job.status not in FINAL:
-            raise _refused(400, 1337, "Only a job that has ended can be deleted.")
+            raise errors.refused(400, 1337, "Only a job that has ended can be deleted.")
         self.state.delete(job)
         return Response(status_code=204)
 
@@ -514,26 +510,26 @@ class IbmRuntime(Face):
     async def _cancel(self, request: Request) -> Response:
         job = self._job(request)
         if not self.state.end(job, TaskStatus.Cancelled, "cancelled on request"):
-            raise _refused(409, 1306, "The job has ended and cannot be cancelled.")
+            raise errors.refused(409, 1306, "The job has ended and cannot be cancelled.")
         return Response(status_code=204)
 
     async def _set_tags(self, request: Request) -> Response:
         job = self._job(request)
-        job.tags = _tags_of(await _body(request))
+        job.tags = submission.tags_of(await _body(request))
         self.state.save(job)
         return Response(status_code=204)
 
     async def _tags(self, request: Request) -> Response:
         search = request.query_params.get("search", "")
         if not 3 <= len(search) <= 100:
-            raise _invalid("search is not of 3 to 100 characters")
+            raise errors.invalid("search is not of 3 to 100 characters")
         found = {tag for job in self.state.jobs.values() for tag in job.tags if search in tag}
         return JSONResponse({"tags": sorted(found)})
 
     def _job(self, request: Request) -> Job:
         job = self.state.jobs.get(request.path_params["job"])
         if job is None or job.face != self.name:
-            raise _refused(404, 1291, "Job not found.", "Check the job's id.")
+            raise errors.refused(404, 1291, "Job not found.", "Check the job's id.")
         return job
 
     def _position(self, job: Job) -> int | None:
@@ -548,7 +544,7 @@ class IbmRuntime(Face):
         if job.status in (TaskStatus.Failed, TaskStatus.Cancelled):
             code = job.code or (1305 if too_long else None)
             if job.status is TaskStatus.Failed:
-                code = code or _code_for(job.reason or "")
+                code = code or code_for(job.reason or "")
             state["reason"] = job.reason
             if code is not None:
                 state |= {"reason_code": code, "reason_solution": "See the job's logs."}
@@ -566,7 +562,7 @@ class IbmRuntime(Face):
             "created": _time(job.created),
             "state": state,
             "status": RAN_TOO_LONG if too_long else job.status.name,
-            "cost": MAX_COST if job.max_seconds is None else int(job.max_seconds),
+            "cost": submission.MAX_COST if job.max_seconds is None else int(job.max_seconds),
             "tags": job.tags,
             "user_id": self._iam.account,
             "estimated_running_time_seconds": 1.0,
@@ -592,51 +588,14 @@ def _optional(job: Job) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
-def _check_program(program: object, params: object) -> None:
-    if not isinstance(program, str) or program not in _KEYS:
-        raise _invalid(f"program_id {program!r:.60} is none of: {', '.join(_KEYS)}")
-    if not isinstance(params, dict):
-        raise _invalid("params is not an object")
-    inputs, options = _KEYS[program]
-    given = params.get("options") or {}
-    simulator = given.get("simulator") or {} if isinstance(given, dict) else {}
-    for where, values, known in (
-        ("params", params, inputs),
-        ("options", given, options),
-        ("options.simulator", simulator, _SIMULATOR_KEYS),
-    ):
-        if not isinstance(values, dict):
-            raise _invalid(f"{where} is not an object")
-        if unknown := values.keys() - known:
-            raise _invalid(f"unknown in {where}: {', '.join(sorted(unknown))}")
-
-
-def _tags_of(body: Mapping[str, Any]) -> list[str]:
-    tags = body.get("tags") or []
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in tags):
-        raise _refused(400, 1204, "tags is not a list of texts.")
-    if len(tags) > 8:
-        raise _refused(400, 1204, "There are more than 8 tags.")
-    if any(len(tag) > 86 for tag in tags):
-        raise _refused(400, 1205, "A tag is longer than 86 characters.")
-    return tags
-
-
-def _code_for(reason: str) -> int:
-    """The service's number for why a simulator refused a job."""
-    if "(ISA)" in reason:
-        return 1517
-    return 1506 if "OpenQASM" in reason else 5203
-
-
 async def _body(request: Request) -> dict[str, Any]:
     content = await request.body()
     try:
         body = await _in_thread_if_large(request, lambda: json.loads(content))
     except (ValueError, RecursionError) as error:
-        raise _invalid("the body is not JSON") from error
+        raise errors.invalid("the body is not JSON") from error
     if not isinstance(body, dict):
-        raise _invalid("the body is not a JSON object")
+        raise errors.invalid("the body is not a JSON object")
     return body
 
 
@@ -645,22 +604,6 @@ async def _in_thread_if_large(request: Request, work: Callable[[], Any]) -> Any:
     if len(await request.body()) < _LARGE_BYTES:
         return work()
     return await asyncio.to_thread(work)
-
-
-def _errors(code: int | str, message: str, solution: str | None) -> dict[str, Any]:
-    error: dict[str, Any] = {"code": code, "message": message}
-    if solution:
-        error["solution"] = solution
-    error["more_info"] = f"https://quantum.cloud.ibm.com/docs/errors#{code}"
-    return {"errors": [error], "trace": str(uuid.uuid4())}
-
-
-def _refused(status: int, code: int | str, message: str, solution: str | None = None) -> Refused:
-    return Refused(JSONResponse(_errors(code, message, solution), status))
-
-
-def _invalid(message: str) -> Refused:
-    return _refused(400, 1208, message)
 
 
 def _version(request: Request) -> str:
@@ -684,7 +627,7 @@ def _epoch(text: str) -> float:
     try:
         at = datetime.datetime.fromisoformat(text)
     except ValueError as error:
-        raise _invalid(f"not a date and time: {text:.40}") from error
+        raise errors.invalid(f"not a date and time: {text:.40}") from error
     return (at if at.tzinfo else at.replace(tzinfo=datetime.UTC)).timestamp()
 
 

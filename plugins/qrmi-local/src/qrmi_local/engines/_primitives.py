@@ -61,18 +61,18 @@ def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: in
     options = document.get("options") or {}
     seed = _seed(options, seed)
     execute = _sample if program_id == "sampler" else _estimate
-    device = _device(resource_id)
+    device = device_of(resource_id)
     results = []
     for index, pub in enumerate(document["pubs"]):
-        with _errors_of(f"pub {index}"):
+        with errors_of(f"pub {index}"):
             form, *rest = [pub] if isinstance(pub, str) else pub
             names = engine.PARTS[program_id][1:]
-            parts = [_decode(name, part) for name, part in zip(names, rest, strict=False)]
+            parts = [decode(name, part) for name, part in zip(names, rest, strict=False)]
             pub_seed = None if seed is None else seed + index
-            program = functools.partial(_program, device, form)
+            program = functools.partial(program_of, device, form)
             results.append(execute(device, program, parts, document, options, pub_seed))
     if not document.get("support_qiskit", True):
-        return _encode(
+        return encode(
             {
                 "results": [
                     {"data": _plain(result.data), "metadata": result.metadata} for result in results
@@ -80,16 +80,16 @@ def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: in
                 "metadata": {"version": 2},
             }
         )
-    return _encode(PrimitiveResult(results, metadata={"version": 2}))
+    return encode(PrimitiveResult(results, metadata={"version": 2}))
 
 
 def warm_up(resource_id: str) -> None:
     """Load what every task on a resource needs."""
-    _device(resource_id)
+    device_of(resource_id)
 
 
 @attrs.frozen
-class _Device:
+class Device:
     """A resource to run on; `backend` is None for the ideal simulator."""
 
     resource: Any
@@ -110,7 +110,7 @@ class _Device:
         if self.backend is None:
             small = transpile(small, basis_gates=_aer_basis(), optimization_level=0)
             return small, qubits, AerSimulator(max_memory_mb=_memory_mb())
-        part = _Part(self.backend, qubits)
+        part = part_of(self, qubits)
         return small, qubits, AerSimulator.from_backend(part, max_memory_mb=_memory_mb())
 
     def load(self, form: Any, num_qubits: int = 0) -> Program:
@@ -128,7 +128,7 @@ class _Device:
         return program
 
 
-class _Part(BackendV2):  # type: ignore[misc]
+class Part(BackendV2):  # type: ignore[misc]
     """Some qubits of a device, renumbered from 0.
 
     The noise of a whole device of 156 qubits takes seconds to set up, in every run.
@@ -158,6 +158,11 @@ class _Part(BackendV2):  # type: ignore[misc]
         raise NotImplementedError("only a description of a device")
 
 
+def part_of(device: Device, qubits: list[int]) -> Part:
+    """Some qubits of a device that is not ideal."""
+    return Part(device.backend, qubits)
+
+
 def _restrict(target: Target, qubits: list[int]) -> Target:
     new = {qubit: index for index, qubit in enumerate(qubits)}
     properties = target.qubit_properties
@@ -183,18 +188,19 @@ def _restrict(target: Target, qubits: list[int]) -> Target:
 
 
 @functools.lru_cache(maxsize=4)
-def _device(resource_id: str) -> _Device:
+def device_of(resource_id: str) -> Device:
+    """The device of a resource."""
     resource = engine.known(resource_id)
     if resource is engine.AER:
-        return _Device(resource, None)
+        return Device(resource, None)
     for value in vars(fake_provider).values():
         if getattr(value, "backend_name", None) == resource_id:
-            return _Device(resource, value())
+            return Device(resource, value())
     raise EngineError(f"this release of qiskit-ibm-runtime has no class for {resource_id}")
 
 
 def _sample(
-    device: _Device,
+    device: Device,
     load: Callable[..., Program],
     parts: list[Any],
     document: Mapping[str, Any],
@@ -203,11 +209,21 @@ def _sample(
 ) -> SamplerPubResult:
     values, shots = (*parts, None, None)[:2]
     program = load()
-    if not program.fields:
-        raise EngineError("the circuit has no classical bits, so there is nothing to return")
     default = _first(document.get("shots"), options.get("default_shots"), DEFAULT_SHOTS)
     pub = SamplerPub.coerce((program.circuit, _bindings(program, values), shots), default)
-    _limit(pub.shots, device.resource.max_shots, device)
+    limit_shots(pub.shots, device)
+    return SamplerPubResult(
+        DataBin(**bits_of(device, program, pub, seed), shape=pub.shape),
+        metadata={"shots": pub.shots, "circuit_metadata": program.circuit.metadata},
+    )
+
+
+def bits_of(
+    device: Device, program: Program, pub: SamplerPub, seed: int | None
+) -> dict[str, BitArray]:
+    """Executes a circuit with its values, and gives the bits by the names of its registers."""
+    if not program.fields:
+        raise EngineError("the circuit has no classical bits, so there is nothing to return")
     circuit, _, simulator = device.prepare(program)
     sampler = SamplerV2.from_backend(simulator, seed=seed)
     values = _used(pub, circuit)
@@ -216,18 +232,14 @@ def _sample(
     with _memory_for(circuit):
         job = sampler.run([(circuit, values if values.num_parameters else None, shots)])
         [result] = job.result()
-    data = {
+    return {
         field: _shaped(result.data[register], pub.shape, pub.shots)
         for field, register in program.fields.items()
     }
-    return SamplerPubResult(
-        DataBin(**data, shape=pub.shape),
-        metadata={"shots": pub.shots, "circuit_metadata": program.circuit.metadata},
-    )
 
 
 def _estimate(
-    device: _Device,
+    device: Device,
     load: Callable[..., Program],
     parts: list[Any],
     document: Mapping[str, Any],
@@ -286,7 +298,7 @@ def _estimate(
     return PubResult(DataBin(**data, shape=pub.shape), metadata=metadata)
 
 
-def _program(device: _Device, form: object, num_qubits: int = 0) -> Program:
+def program_of(device: Device, form: object, num_qubits: int = 0) -> Program:
     """The circuit of a pub, as it came."""
     text = form if isinstance(form, str) else json.dumps(form)
     read = _read if len(text) <= KEPT_LENGTH else _read.__wrapped__
@@ -295,8 +307,8 @@ def _program(device: _Device, form: object, num_qubits: int = 0) -> Program:
 
 @functools.lru_cache(maxsize=KEPT)
 def _read(resource_id: str, text: str, is_qasm: bool, num_qubits: int) -> Program:
-    form = text if is_qasm else _decode("circuit", json.loads(text))
-    return _device(resource_id).load(form, num_qubits)
+    form = text if is_qasm else decode("circuit", json.loads(text))
+    return device_of(resource_id).load(form, num_qubits)
 
 
 def _bindings(program: Program, values: Any) -> BindingsArray:
@@ -348,18 +360,30 @@ def _seed(options: Mapping[str, Any], seed: int | None) -> int | None:
     return found % 2**31
 
 
-def _decode(name: str, part: object) -> Any:
+def decode(name: str, part: object) -> Any:
+    """A part of an input with what it means in place of how it is written."""
     try:
         return json.loads(json.dumps(part), cls=RuntimeDecoder)
     except Exception as error:
         raise EngineError(f"its {name} cannot be decoded: {one_line(error)}") from error
 
 
+def first_of(error: Any) -> str:
+    """What is wrong first, of an error of pydantic's."""
+    found = error.errors(include_url=False, include_input=False)[0]
+    return f"{'.'.join(map(str, found['loc']))}: {one_line(ValueError(found['msg']))}"
+
+
 def _first(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _limit(shots: int, most: int, device: _Device) -> None:
+def limit_shots(shots: int, device: Device) -> None:
+    """Refuses more shots than the resource takes."""
+    _limit(shots, device.resource.max_shots, device)
+
+
+def _limit(shots: int, most: int, device: Device) -> None:
     if shots > most:
         raise EngineError(f"{shots} shots; {device.resource.resource_id} takes at most {most}")
 
@@ -419,7 +443,8 @@ def _samples(bits: BitArray) -> Any:
     return np.array(samples, dtype=object).reshape(*bits.shape, -1).tolist()
 
 
-def _encode(document: Any) -> bytes:
+def encode(document: Any) -> bytes:
+    """A result in the runtime's encoding."""
     return json.dumps(document, cls=RuntimeEncoder, separators=(",", ":")).encode()
 
 
@@ -448,7 +473,7 @@ def _memory_for(circuit: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _errors_of(what: str) -> Iterator[None]:
+def errors_of(what: str) -> Iterator[None]:
     """Whatever the libraries raise about the input, in one line that names the pub."""
     try:
         yield

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import importlib.util
 import json
 import sys
@@ -12,6 +13,9 @@ from typing import Any, Final
 from qrmi_local.engines import EngineError, MissingExtra, Resource, UnknownResource
 
 PROGRAMS: Final = ("sampler", "estimator")
+# The programs of IBM's service that are no primitives, which need its latest client. Only the
+# emulator offers them. Program -> module.
+SERVICE_PROGRAMS: Final = {"executor": "_executor", "noise-learner": "_noise_learner"}
 # Of a pub.
 PARTS: Final = {
     "sampler": ("circuit", "parameter values", "number of shots"),
@@ -77,12 +81,12 @@ def warm_up(resource_id: str) -> None:
 
 
 def run(resource_id: str, program_id: str, input: bytes, *, seed: int | None = None) -> bytes:
-    """Executes a primitive and gives its result in the runtime's encoding.
+    """Executes a program and gives its result in the runtime's encoding.
 
     Args:
         resource_id: `aer` or one of the snapshots.
-        program_id: `sampler` or `estimator`.
-        input: The primitive's input, JSON.
+        program_id: One of `PROGRAMS` or `SERVICE_PROGRAMS`.
+        input: The program's input, JSON.
         seed: For inputs that bring none of their own.
 
     Raises:
@@ -90,6 +94,10 @@ def run(resource_id: str, program_id: str, input: bytes, *, seed: int | None = N
         UnknownResource: There is no such resource.
     """
     known(resource_id)
+    if program_id in SERVICE_PROGRAMS:
+        module = importlib.import_module(f"qrmi_local.engines.{SERVICE_PROGRAMS[program_id]}")
+        content: bytes = module.run(resource_id, _object(input), seed=seed)
+        return content
     document = parse(program_id, input)
     from qrmi_local.engines import _primitives
 
@@ -121,12 +129,7 @@ def parse(program_id: str, input: bytes) -> dict[str, Any]:
     """
     if program_id not in PROGRAMS:
         raise EngineError(f"program id {program_id!r} is none of: {', '.join(PROGRAMS)}")
-    try:
-        document = json.loads(input.decode())
-    except (ValueError, RecursionError) as error:
-        raise EngineError(f"the input is not JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise EngineError("the input is not a JSON object")
+    document = _object(input)
     if (version := document.get("version")) != 2:
         raise EngineError(f"the input's version is {_show(version)}, not 2")
     options = document.get("options") or {}
@@ -145,6 +148,16 @@ def parse(program_id: str, input: bytes) -> dict[str, Any]:
         raise EngineError("pubs is not a list of at least one pub")
     for index, pub in enumerate(pubs):
         _check_pub(program_id, index, pub)
+    return document
+
+
+def _object(input: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(input.decode())
+    except (ValueError, RecursionError) as error:
+        raise EngineError(f"the input is not JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise EngineError("the input is not a JSON object")
     return document
 
 
