@@ -31,6 +31,7 @@ def read_input(name: str) -> dict[str, Any]:
         else:
             raise OSError(errno.EBADF, "it is closed")
         text = data.decode("utf-8-sig")
+        del data  # an input may be large
     except OSError as error:
         raise InvalidInputError(f"{title}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -99,7 +100,10 @@ def _value(text: str, start: int) -> tuple[Any, int]:
         raise
     except ValueError as error:  # a number of thousands of digits
         raise json.JSONDecodeError(str(error), text, start) from None
-    return (text[start:end] if isinstance(value, dict | list) else value), end
+    if not isinstance(value, dict | list):
+        return value, end
+    del value  # an input may be large
+    return text[start:end], end
 
 
 def choose_payload(

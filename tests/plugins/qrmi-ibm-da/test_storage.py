@@ -9,6 +9,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
@@ -169,10 +170,12 @@ def test_a_begin_that_makes_no_sense_is_an_error(service: SystemService, answer:
 # --- memory ---
 
 _CHILD = """
-import json, resource, sys
+import json, re, sys
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    # Not ru_maxrss, which begins with that of the process that made this one.
+    with open("/proc/self/status") as status:
+        return int(re.search(r"VmHWM:\\s+(\\d+)", status.read())[1]) << 10
 
 from qrmi_core import Payload, QuantumResource
 settings = json.loads(sys.stdin.read())
@@ -219,3 +222,41 @@ def test_the_peak_of_memory(
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) <= times * size + 60_000_000
+
+
+_COMMAND = """
+import re, sys
+from qrmi_core.cli import run
+try:
+    run()
+finally:
+    with open("/proc/self/status") as status:
+        print(int(re.search(r"VmHWM:\\s+(\\d+)", status.read())[1]) << 10, file=sys.stderr)
+"""
+
+
+def test_the_peak_of_memory_of_the_command(service: SystemService, tmp_path: Path) -> None:
+    resource = {"name": "ibm_rensselaer", "type": "direct-access"}
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"resources": [resource | {"environment": service.settings()}]}))
+    config.chmod(0o600)
+    peaks = []
+    for given_bytes, result_bytes in ((10, 10), (10, 100_000_000), (50_000_000, 10)):
+        service.result = b"9" * result_bytes
+        file, output = tmp_path / "input.json", tmp_path / "result.json"
+        params = f'{{"pubs": [["{"x" * given_bytes}", null, 10]]}}'
+        file.write_text(f'{{"program_id": "sampler", "parameters": {params}}}')
+        words = ["run", "--config", config, "ibm_rensselaer", file, output]
+        done = subprocess.run(
+            [sys.executable, "-c", _COMMAND, *words],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert output.stat().st_size == result_bytes
+        peaks.append(int(done.stderr.splitlines()[-1]))
+    idle, result, given_ = peaks
+    assert result <= idle + 60_000_000
+    assert given_ <= 2 * 50_000_000 + 60_000_000
