@@ -325,6 +325,7 @@ class _Handler(FaultyHandler):
             for job in reversed(service.jobs.values())
             if set(query.get("tags", ())) <= set(job["tags"])
             and query.get("backend", [job["backend"]]) == [job["backend"]]
+            and ("pending" not in query or job["now"]["status"] in {"Queued", "Running"})
         ]
         offset, limit = (int(query.get(key, ["0"])[0]) for key in ("offset", "limit"))
         page = [service.look(job) for job in found[offset : offset + min(limit or 200, 200)]]
