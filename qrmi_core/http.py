@@ -80,6 +80,8 @@ _EXCERPT_CHARACTERS = 300
 _LONG_PAUSE_SECONDS = 5.0
 _REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID")
 _SECRET_NAME = re.compile(r"auth|token|secret|pass|key|cred|cookie|session|sig|assertion", re.I)
+_PAGE = re.compile(r"<(!doctype\s+html|html|head|body)\b", re.I)
+_TITLE = re.compile(r"<title[^>]*>([^<]+)</title>", re.I)
 _ENDPOINT_HINT = "check the endpoint setting, the network and the proxy (QRMI_HTTP_PROXY)"
 
 
@@ -185,8 +187,14 @@ class Response:
         )
 
     def excerpt(self) -> str:
-        """The beginning of the body on one line, for messages, without known secrets."""
+        """The beginning of the body on one line, for messages, without known secrets.
+
+        Of a page its title: the rest is of no help, and nobody knows what is in it.
+        """
         text = " ".join(self.content[:_MAX_ERROR_BYTES].decode("utf-8", "replace").split())
+        if _PAGE.match(text):
+            title = _TITLE.search(text)
+            text = f"an HTML page, {title[1].strip()}" if title else "an HTML page"
         # Cut last, since half a secret would not be recognised.
         text = self._scrub(
             "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
