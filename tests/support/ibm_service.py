@@ -92,7 +92,7 @@ class IbmService(FaultyService):
     """
 
     def __init__(self) -> None:
-        super().__init__(_Handler)
+        super().__init__(IbmHandler)
         self.bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -178,7 +178,7 @@ class IbmService(FaultyService):
             job["now"] = job["end"]
 
 
-class _Handler(FaultyHandler):
+class IbmHandler(FaultyHandler):
     service: IbmService
 
     def refuse(self, code: int, vendor_code: object, message: str, **more: str) -> None:
