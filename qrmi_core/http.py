@@ -64,6 +64,7 @@ __all__ = [
     "Response",
     "Token",
     "retry_after_seconds",
+    "without_queries",
 ]
 
 _log = logging.getLogger(__name__)
@@ -247,7 +248,7 @@ class _Call:
     def scrub(self, text: str) -> str:
         for secret in sorted(self.secrets, key=len, reverse=True):
             text = text.replace(secret, "***")
-        return re.sub(r"(https?://[^\s\"'<>?]*)\?(?!\*\*\*)[^\s\"'<>]*", r"\1?***", text)
+        return without_queries(text)
 
     def clean(self, error: QrmiError) -> None:
         """Take what is secret out of an error."""
@@ -788,6 +789,11 @@ class HttpClient:
 
 
 # --- small things -------------------------------------------------------------------------------
+
+
+def without_queries(text: str) -> str:
+    """A vendor's text without the queries of the URLs in it: a presigned one is a credential."""
+    return re.sub(r"(https?://[^\s\"'<>?]*)\?(?!\*\*\*)[^\s\"'<>]*", r"\1?***", text)
 
 
 def retry_after_seconds(

@@ -63,6 +63,7 @@ from qrmi_core import (
     TransportError,
     as_completed,
 )
+from qrmi_ibm_da.storage import Store
 
 Make = Callable[..., QuantumResource]
 PATIENT = {"QRMI_HTTP_READ_TIMEOUT_SECONDS": "0.3", "QRMI_HTTP_STREAM_TIMEOUT_SECONDS": "0.3"}
@@ -311,6 +312,23 @@ def test_a_failed_task_tells_code_message_and_solution(service: SystemService, m
     assert qpu.task_logs(task_id) == "a line of the log\n"
 
 
+def test_the_reason_of_a_failed_task_shows_no_presigned_url(
+    service: SystemService, make: Make
+) -> None:
+    qpu = make()
+    task = qpu.run(sampler("fail"))
+    service.finish_all()
+    url = f"{service.store_url}/tasks/input_1.json?X-Amz-Credential=abc&X-Amz-Signature=feed"
+    told = service.jobs[task.id]["told"]
+    told["reason_message"] = f"GET '{url}' failed."
+    told["reason_solution"] = f"look at {url}"
+    with pytest.raises(TaskFailedError) as caught:
+        task.result(5)
+    said = f"{caught.value} {task.state!r} {qpu._driver.task_status(task.id)!r}"
+    assert "X-Amz-" not in said
+    assert "/tasks/input_1.json?***' failed; look at" in str(caught.value)
+
+
 def test_a_running_task_has_neither_result_nor_logs(make: Make) -> None:
     qpu = make()
     task_id = qpu.task_start(sampler("endless"))
@@ -484,7 +502,34 @@ def test_an_upload_that_cannot_be_removed_hides_no_error(
     service.fail("S3 DELETE input", *[s3_error(403, "AccessDenied")] * 4)
     with pytest.raises(InvalidInputError, match="input invalid"):
         make().task_start(sampler())
-    assert "is still in the bucket" in caplog.text
+    assert "may still be in the bucket" in caplog.text
+
+
+def test_an_upload_that_may_have_been_stored_is_removed(service: SystemService, make: Make) -> None:
+    qpu = make(**PATIENT)
+    service.fail("S3 PUT input", *[cut_after] * 8)
+    with pytest.raises(TransportError):
+        qpu.task_start(sampler())
+    assert service.counted()["S3 PUT input"] > 1
+    assert not service.objects
+    assert not qpu._driver._unsettled  # type: ignore[attr-defined]
+
+
+def test_an_upload_that_was_interrupted_is_removed(
+    service: SystemService, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = Store.put
+
+    def interrupted(store: Store, key: str, content: bytes) -> None:
+        put(store, key, content)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "put", interrupted)
+    qpu = make()
+    with pytest.raises(KeyboardInterrupt):
+        qpu.task_start(sampler())
+    assert not service.objects
+    assert not qpu._driver._unsettled  # type: ignore[attr-defined]
 
 
 # --- waiting for a lane ---
@@ -612,6 +657,87 @@ def test_a_cancel_that_fails_says_so_and_nothing_is_deleted(
     assert task.id in service.jobs
     task.stop()
     assert not service.jobs
+
+
+@pytest.mark.parametrize("deletion", [[], [status(500)] * 4], ids=["409", "500"])
+def test_a_cancel_that_is_refused_is_not_taken_for_done(
+    service: SystemService, make: Make, deletion: list[Fault]
+) -> None:
+    qpu = make()
+    task = qpu.run(sampler("endless"))
+    service.fail("DELETE jobs/*", *deletion)
+    service.fail("POST jobs/*/cancel", vendor_error(409, "1999", "the job is being calibrated"))
+    with pytest.raises(ServiceError) as caught:
+        task.stop()
+    assert "could not be cancelled, and still holds its lane" in str(caught.value)
+    assert "the job is being calibrated" in str(caught.value)
+    assert (caught.value.status_code, caught.value.vendor_code) == (409, "1999")
+    assert caught.value.request_id == "trace-1"
+    assert task.id in service.jobs
+    assert task.status() is TaskStatus.Running
+    task.stop()
+    assert not service.jobs
+
+
+def test_a_refused_cancel_does_not_matter_where_the_task_can_be_deleted(
+    service: SystemService, make: Make
+) -> None:
+    task = make().run(sampler())
+    service.finish_all()
+    service.fail("POST jobs/*/cancel", vendor_error(409, "1999", "no"))
+    task.stop()
+    assert not service.jobs
+
+
+@pytest.mark.parametrize(("text", "gone"), [("endless", False), ("", True)])
+def test_a_cancel_whose_answer_was_lost_is_known_by_its_effect(
+    service: SystemService, make: Make, text: str, gone: bool
+) -> None:
+    qpu = make()
+    task_id = qpu.task_start(sampler(text))
+    service.finish_all()
+    service.fail("POST jobs/*/cancel", cut_after)
+    calls = {"POST jobs/*/cancel": 2, "GET jobs/*": 1, "DELETE jobs/*": 1}
+    assert cost(service, lambda: qpu.task_stop(task_id)) == calls
+    assert not service.jobs
+    if gone:
+        with pytest.raises(TaskNotFoundError):
+            qpu.task_status(task_id)
+    else:
+        assert qpu.task_status(task_id) is TaskStatus.Cancelled
+
+
+def test_a_look_that_fails_after_a_lost_cancel_does_not_keep_the_lane(
+    service: SystemService, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    task = make().run(sampler("endless"))
+    service.fail("POST jobs/*/cancel", cut_after)
+    service.fail("GET jobs/*", *[status(500)] * 4)
+    task.stop()
+    assert not service.jobs
+    assert "is not known" in caplog.text
+
+
+def test_a_task_that_has_ended_and_cannot_be_deleted_was_not_cancelled(
+    service: SystemService, make: Make
+) -> None:
+    task = make().run(sampler())
+    service.finish_all()
+    service.settle = 10
+    with pytest.raises(ServiceError, match="until task_stop is called again") as caught:
+        task.stop()
+    assert "cancelled" not in str(caught.value)
+
+
+@pytest.mark.parametrize("odd", ["a/b", "..", "x/../../other/y", "a..b", ""])
+def test_objects_of_what_is_no_id_are_left_alone(
+    service: SystemService, make: Make, odd: str
+) -> None:
+    qpu = make(S3_DELETE_OBJECTS="true")
+    for call in (qpu.task_stop, qpu.task_logs, lambda id: qpu.task_result(id, timeout=1)):
+        with pytest.raises((TaskNotFoundError, InvalidInputError)):
+            call(odd)
+    assert not any(line.startswith("S3") for line in service.requests)
 
 
 def test_a_deletion_is_repeated_until_the_task_has_ended(
@@ -773,6 +899,28 @@ def test_a_fault_of_the_store_is_typed_and_says_what_to_do(
             make(**PATIENT).task_start(sampler())
         service.faults.clear()
         assert not service.jobs
+
+
+@pytest.mark.parametrize(
+    "message", ["Request has expired", "Request is not yet valid", "Request is not valid yet"]
+)
+def test_a_wrong_clock_is_neither_a_wrong_key_nor_a_missing_object(
+    service: SystemService, make: Make, message: str
+) -> None:
+    qpu = make()
+    task_id = qpu.task_start(sampler("fail"))
+    service.finish_all()
+    fault = s3_error(403, "AccessDenied", message)
+    for what, call in (
+        ("S3 GET results", lambda: list(qpu.result_pieces(task_id))),
+        ("S3 GET logs", lambda: qpu.task_logs(task_id)),
+        ("S3 PUT input", lambda: qpu.task_start(sampler())),
+    ):
+        service.fail(what, fault)
+        with pytest.raises(PermissionDeniedError, match="set this machine's clock") as caught:
+            call()
+        assert "access key" not in str(caught.value)
+        assert "was removed" not in str(caught.value)
 
 
 def test_a_wrong_secret_and_a_missing_bucket(service: SystemService, make: Make) -> None:

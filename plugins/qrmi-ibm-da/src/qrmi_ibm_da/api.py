@@ -13,6 +13,7 @@ from qrmi_core.errors import (
     QrmiError,
     ResourceBusyError,
     ResourceNotFoundError,
+    ServiceError,
     TaskNotFoundError,
 )
 from qrmi_core.http import HttpClient, Response, retry_after_seconds
@@ -21,6 +22,8 @@ from qrmi_ibm_da.settings import SystemSettings
 
 DUPLICATE = "1231"
 """The code of a submission with the id of a job that there is."""
+_ENDED = "1306"
+"""The code of a cancel of a job that has ended."""
 _PRODUCT = f"qrmi-ibm-da/{importlib.metadata.version('qrmi-ibm-da')}"
 _BUSY_PAUSE_SECONDS = 1.0
 
@@ -108,17 +111,28 @@ class SystemApi:
         """All jobs of this client that were not deleted, oldest first."""
         return self._list("/v1/jobs", "jobs")
 
-    def cancel(self, job_id: str) -> bool:
-        """Cancel a job, and tell whether it was still running."""
-        answer = self.http.request(
-            "POST",
-            f"{_job(job_id)}/cancel",
-            idempotent=True,
-            ok=(409,),
-            not_found=TaskNotFoundError,
-        )
-        if answer.status_code == 409:
-            return False
+    def cancel(self, job_id: str) -> bool | None:
+        """Cancel a job, and tell whether it was still running.
+
+        Returns:
+            None if it has ended, and an attempt without an answer may be why.
+        """
+        path = f"{_job(job_id)}/cancel"
+        attempts = 0
+
+        def address() -> str:
+            nonlocal attempts
+            attempts += 1
+            return path
+
+        try:
+            answer = self.http.request(
+                "POST", address, idempotent=True, not_found=TaskNotFoundError
+            )
+        except ServiceError as error:
+            if error.status_code != 409 or error.vendor_code != _ENDED:
+                raise
+            return None if attempts > 1 else False
         _done(answer)
         return True
 

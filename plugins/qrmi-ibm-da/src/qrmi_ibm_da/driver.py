@@ -27,6 +27,7 @@ from qrmi_core.errors import (
     TaskNotFoundError,
     TaskNotReadyError,
 )
+from qrmi_core.http import without_queries
 from qrmi_core.payload import Payload, QiskitPrimitive
 from qrmi_core.settings import Settings
 from qrmi_core.values import (
@@ -39,11 +40,11 @@ from qrmi_core.values import (
     TaskStatus,
     TaskUsage,
 )
-from qrmi_ibm_common import is_number, member, target_of, to_count, to_text, to_time
+from qrmi_ibm_common import is_number, member, recast, target_of, to_count, to_text, to_time
 from qrmi_ibm_common.primitives import read_input
 from qrmi_ibm_da.api import DUPLICATE, SystemApi
 from qrmi_ibm_da.settings import SystemSettings
-from qrmi_ibm_da.storage import NO_ACCESS, NO_OBJECT, Store
+from qrmi_ibm_da.storage import Store, may_be_missing
 
 _log = logging.getLogger(__name__)
 
@@ -146,7 +147,13 @@ class SystemDriver(Driver):
         program_id, content = read_input(payload, programs=_PROGRAMS)
         doubtful = self._unsettled.get(submission)
         if doubtful is None:
-            self._store.put(_input(task_id), content)
+            self._unsettled[submission] = False
+            try:
+                self._store.put(_input(task_id), content)
+            except BaseException:
+                # It may have been stored all the same.
+                self.give_up(submission)
+                raise
         del content  # may be large, and is not needed while the service is at work
         self._unsettled[submission] = True  # until the answer is there
 
@@ -183,7 +190,7 @@ class SystemDriver(Driver):
             with within(Deadline(_CLEANUP_SECONDS)):
                 self._store.delete(key)
         except QrmiError as error:
-            _log.warning("%s, whose task was refused, is still in the bucket: %s", key, error)
+            _log.warning("%s, which has no task, may still be in the bucket: %s", key, error)
 
     def _document(self, task_id: str, program_id: str, url_seconds: int) -> dict[str, Any]:
         """The description of a job, with URLs signed now."""
@@ -243,7 +250,7 @@ class SystemDriver(Driver):
         try:
             yield from self._store.get(_results(task_id))
         except QrmiError as error:
-            if error.vendor_code not in (NO_OBJECT, NO_ACCESS):
+            if not may_be_missing(error):
                 raise
             problem = self._no_result(task_id)
             if problem:
@@ -280,45 +287,78 @@ class SystemDriver(Driver):
             _log.warning("task %s has ended and still holds its lane: %s", task_id, error)
 
     def task_stop(self, task_id: str) -> None:
+        keys: tuple[str, ...] = ()
+        if self._settings.delete_objects:
+            keys = (_input(task_id), _results(task_id), _logs(task_id))
         try:
             self._cancel_and_delete(task_id)
         except TaskNotFoundError:
             _log.info("there is no task %s (any more), so there is nothing to stop", task_id)
-        if self._settings.delete_objects:
-            for key in (_input(task_id), _results(task_id), _logs(task_id)):
-                self._store.delete(key)
+        for key in keys:
+            self._store.delete(key)
 
     def _cancel_and_delete(self, task_id: str) -> None:
+        refusal: QrmiError | None = None
+        cancelled: bool | None = False
         try:
-            if self._api.cancel(task_id):
-                self._cancelled.add(task_id)
+            cancelled = self._api.cancel(task_id)
         except TaskNotFoundError:
             raise
         except QrmiError as error:
-            error.message = (
-                f"the task could not be cancelled, and still holds its lane: {error.message}"
-            )
+            if error.status_code != 409:
+                error.message = f"{_HELD}: {error.message}"
+                raise
+            refusal = error  # which does not matter if it can be deleted
+        if cancelled or (cancelled is None and self._is_cancelled(task_id)):
+            self._cancelled.add(task_id)
+        try:
+            if self._delete(task_id):
+                return
+        except TaskNotFoundError:
             raise
-        # The service may need a moment to see that it has ended.
+        except QrmiError as error:
+            if not refusal:
+                raise
+            _log.info("task %s cannot be deleted either: %s", task_id, error)
+        if refusal:
+            held = recast(refusal, ServiceError)
+            held.message = f"{_HELD}: {refusal.message}"
+            raise held from refusal
+        what = "was cancelled, but runs on for now" if cancelled else "has not quite ended yet"
+        raise ServiceError(
+            f"task {task_id} {what} and so cannot be deleted: "
+            "it holds its lane until task_stop is called again",
+            status_code=409,
+            retryable=True,
+        )
+
+    def _delete(self, task_id: str) -> bool:
+        """Delete a job, which may need a moment to end, and tell whether it did."""
         policy = self._api.http.policy
         for attempt in itertools.count(1):
             if self._api.delete(task_id):
-                return
+                return True
             pause = policy.pause(attempt)
             if attempt >= policy.attempts or current().clip(pause) < pause:
-                raise ServiceError(
-                    f"task {task_id} was cancelled, but runs on for now and so cannot be deleted: "
-                    "it holds its lane until task_stop is called again",
-                    status_code=409,
-                    retryable=True,
-                )
+                break
             time.sleep(pause)
+        return False
+
+    def _is_cancelled(self, task_id: str) -> bool:
+        """Whether a job that has ended was cancelled, as far as that can be found out."""
+        try:
+            return _observation(self._api.job(task_id)).status is TaskStatus.Cancelled
+        except TaskNotFoundError:
+            raise
+        except QrmiError as error:
+            _log.warning("how task %s ended is not known: %s", task_id, error)
+            return False
 
     def task_logs(self, task_id: str) -> str:
         try:
             return self._store.read(_logs(task_id)).decode("utf-8", "replace")
         except QrmiError as error:
-            if error.vendor_code not in (NO_OBJECT, NO_ACCESS):
+            if not may_be_missing(error):
                 raise
             status = self.task_status(task_id).status
             if status in (None, TaskStatus.Running):
@@ -343,16 +383,26 @@ _CANCELLED = Observation(
 )
 
 
+_HELD = "the task could not be cancelled, and still holds its lane"
+
+
 def _input(task_id: str) -> str:
-    return f"input_{task_id}.json"
+    return _key("input", task_id)
 
 
 def _results(task_id: str) -> str:
-    return f"results_{task_id}.json"
+    return _key("results", task_id)
 
 
 def _logs(task_id: str) -> str:
-    return f"logs_{task_id}.json"
+    return _key("logs", task_id)
+
+
+def _key(kind: str, task_id: str) -> str:
+    if "/" in task_id or ".." in task_id or not task_id.strip("."):
+        # The key could be that of another object, or lead out of the bucket.
+        raise TaskNotFoundError(f"{task_id!r} is not the id of a task")
+    return f"{kind}_{task_id}.json"
 
 
 def _availability(backend: dict[str, Any]) -> ResourceStatusCode:
@@ -369,7 +419,8 @@ def _observation(job: dict[str, Any]) -> Observation:
     parts = (to_text(job.get("reason_message")), to_text(job.get("reason_solution")))
     return Observation(
         _STATES.get(raw.lower()),
-        reason="; ".join(part.rstrip(".") for part in parts if part) or None,
+        # Either may show one of the job's presigned URLs.
+        reason="; ".join(without_queries(part).rstrip(".") for part in parts if part) or None,
         code=to_text(job.get("reason_code")),
         raw=raw,
     )

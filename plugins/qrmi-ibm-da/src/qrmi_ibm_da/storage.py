@@ -8,6 +8,7 @@ Every request is a presigned URL, made anew for each attempt.
 from __future__ import annotations
 
 import logging
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
@@ -30,12 +31,15 @@ from qrmi_ibm_da.settings import SystemSettings
 _log = logging.getLogger(__name__)
 
 NO_OBJECT = "NoSuchKey"
-NO_ACCESS = "AccessDenied"
+_NO_ACCESS = "AccessDenied"
 _NO_BUCKET = "NoSuchBucket"
 _NO_UPLOAD = "NoSuchUpload"
+_CLOCK = "set this machine's clock"
+# Of a URL that was signed a moment ago: in the words of AWS, of MinIO.
+_WRONG_TIME = re.compile("request has expired|not yet valid|not valid yet", re.IGNORECASE)
 _ADVICE: Mapping[str, tuple[type[QrmiError], str]] = {
     _NO_BUCKET: (ConfigError, "create the bucket, or correct QRMI_IBM_QS_S3_BUCKET"),
-    NO_ACCESS: (PermissionDeniedError, "the access key needs to read, write and delete there"),
+    _NO_ACCESS: (PermissionDeniedError, "the access key needs to read, write and delete there"),
     "InvalidAccessKeyId": (
         AuthenticationFailedError,
         "check QRMI_IBM_QS_AWS_ACCESS_KEY_ID, and that the endpoint is that store's",
@@ -50,7 +54,7 @@ _ADVICE: Mapping[str, tuple[type[QrmiError], str]] = {
         AuthenticationFailedError,
         "check QRMI_IBM_QS_S3_REGION",
     ),
-    "RequestTimeTooSkewed": (PermissionDeniedError, "set the clock of this machine"),
+    "RequestTimeTooSkewed": (PermissionDeniedError, _CLOCK),
     "ExpiredToken": (AuthenticationFailedError, "renew the access key"),
 }
 _OWN_URL_SECONDS = 3600
@@ -256,6 +260,21 @@ class Store:
         )
 
 
+def may_be_missing(error: QrmiError) -> bool:
+    """Whether an object that could not be read may not be there.
+
+    A store tells that only to who may list the bucket, and denies access to others.
+    """
+    return error.vendor_code == NO_OBJECT or (
+        error.vendor_code == _NO_ACCESS and not _is_untimely(error)
+    )
+
+
+def _is_untimely(error: QrmiError) -> bool:
+    """Whether access is denied since this machine's clock and the store's differ."""
+    return error.vendor_code == _NO_ACCESS and bool(_WRONG_TIME.search(error.message))
+
+
 def _explained(response: Response, error: QrmiError) -> QrmiError:
     """The error that an error answer of the store is."""
     found = _parsed(response)
@@ -272,6 +291,8 @@ def _explained(response: Response, error: QrmiError) -> QrmiError:
     error.request_id = found.get("RequestId")
     if code not in _ADVICE:
         return error
+    if _is_untimely(error):
+        return recast(error, PermissionDeniedError, _CLOCK)
     kind, advice = _ADVICE[code]
     return recast(error, kind, advice)
 
