@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -397,6 +399,42 @@ def test_objects_of_many_kinds_of_clients(client: DirectAccessClient) -> None:
     with pytest.raises(ClientError) as error:
         client.get("parts")
     assert refused(error) == (404, "NoSuchKey")
+
+
+def test_an_upload_that_was_aborted_takes_no_parts(
+    client: DirectAccessClient, capfd: pytest.CaptureFixture[str]
+) -> None:
+    upload = client.s3.create_multipart_upload(Bucket=client.bucket, Key="gone")["UploadId"]
+    place = {"Bucket": client.bucket, "Key": "gone", "UploadId": upload}
+    client.s3.abort_multipart_upload(**place)
+    parts = {"Parts": [{"PartNumber": 1, "ETag": '"0"'}]}
+    for call in (
+        lambda: client.s3.upload_part(**place, PartNumber=1, Body=b"x"),
+        lambda: client.s3.complete_multipart_upload(**place, MultipartUpload=parts),
+        lambda: client.s3.abort_multipart_upload(**place),
+    ):
+        with pytest.raises(ClientError) as error:
+            call()
+        assert refused(error) == (404, "NoSuchUpload")
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_client_that_leaves_during_a_latency_is_no_defect(
+    system: Emulator, client: DirectAccessClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    system.fault("latency", delay=0.5, path="*/late")
+    url = urlsplit(client.presigned("put", "late"))
+    with socket.create_connection((url.hostname, url.port)) as leaving:
+        head = f"PUT {url.path}?{url.query} HTTP/1.1\r\nHost: {url.netloc}\r\n"
+        leaving.sendall(f"{head}Content-Length: 1000\r\n\r\nx".encode())
+    noted = []
+    deadline = time.monotonic() + 30
+    while not noted and time.monotonic() < deadline:
+        noted = [each for each in system.requests() if each["path"].endswith("/late")]
+        time.sleep(0.05)
+    assert [(each["fault"], each["status"]) for each in noted] == [("latency", None)]
+    client.put("k", b"v")
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
 def test_a_form_is_stored_as_it_is(client: DirectAccessClient) -> None:

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 import attrs
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -179,6 +179,8 @@ class _Gate:
                 await self._hit(hit, scope, receive, noted)
             else:
                 await self._app(scope, receive, noted)
+        except ClientDisconnect:
+            pass  # it did not wait for the end of a latency, and nobody is left to be answered
         finally:
             request = Request(scope)
             self._exchanges.append(

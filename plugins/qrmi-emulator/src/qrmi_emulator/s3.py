@@ -39,6 +39,7 @@ _MOST_SECONDS: Final = 604800
 _SKEW_SECONDS: Final = 900
 _FORM: Final = "application/x-www-form-urlencoded"
 _UNKNOWN: Final = ("NoSuchBucket", "The specified bucket does not exist")
+_NO_UPLOAD: Final = ("NoSuchUpload", "The specified multipart upload does not exist.")
 _USUAL: Final = {
     400: ("InvalidRequest", "The request is invalid."),
     401: ("AccessDenied", "Request has expired"),
@@ -238,6 +239,9 @@ class ObjectStore:
         is_new = scope["method"] == "PUT" and scope["path"].strip("/") == bucket
         if bucket not in self._buckets and not is_new:
             raise Denied(404, *_UNKNOWN)
+        upload = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("uploadId")
+        if upload and bucket in self._buckets and not self._has_upload(bucket, upload):
+            raise Denied(404, *_NO_UPLOAD)
         from werkzeug.test import run_wsgi_app
 
         chunks, status, headers = run_wsgi_app(self._app, _environ(scope, body), buffered=True)
@@ -245,6 +249,10 @@ class ObjectStore:
         if scope["method"] not in ("GET", "HEAD") and code < 400:
             self._keep(bucket)
         return Response(b"".join(chunks), code, {name.lower(): value for name, value in headers})
+
+    def _has_upload(self, bucket: str, upload: str) -> bool:
+        # moto itself takes one that is not there for a defect.
+        return upload in self._moto.buckets[bucket].multiparts
 
     def _open(self) -> None:
         """Fill moto with what the database holds."""
