@@ -86,7 +86,8 @@ class Driver(abc.ABC):
     def task_result(self, task_id: str) -> Iterator[bytes]:
         """Read the result once, in pieces of any size.
 
-        The errors are raised by the call or by the first step of the iterator.
+        The errors are raised by the call or by the first step of the iterator. The caller reads
+        again after a later one that is `retryable`, and after an `InvalidResponseError` that is.
 
         Raises:
             TaskNotReadyError: The task is not final.

@@ -249,6 +249,12 @@ class _Call:
             text = text.replace(secret, "***")
         return re.sub(r"(https?://[^\s\"'<>?]*)\?(?!\*\*\*)[^\s\"'<>]*", r"\1?***", text)
 
+    def clean(self, error: QrmiError) -> None:
+        """Take what is secret out of an error."""
+        error.message = self.scrub(error.message)
+        error.details = {key: self.scrub(text) for key, text in error.details.items()}
+        error.args = (error.message,)
+
 
 @attrs.frozen
 class _Failure:
@@ -273,6 +279,8 @@ class HttpClient:
             another host.
         error: Makes the vendor's own errors of its error answers.
         product: Appended to ``User-Agent``, such as ``qrmi-example/1.0``.
+        secrets: What no message may show beside the credentials of the call itself, such as the
+            key that its token was had for: an answer could echo it.
         clock: Monotonic clock in seconds.
         sleep: Sleeps for a number of seconds.
 
@@ -289,6 +297,7 @@ class HttpClient:
         headers: Mapping[str, str] | Callable[[], Mapping[str, str]] | None = None,
         error: ErrorHook | None = None,
         product: str | None = None,
+        secrets: Collection[str] = (),
         clock: Clock = time.monotonic,
         sleep: Sleep = time.sleep,
     ) -> None:
@@ -298,6 +307,7 @@ class HttpClient:
         self._auth = auth
         self._headers = headers
         self._error = error
+        self._secrets = frozenset(secrets)
         self._user_agent = f"{USER_AGENT} {product}" if product else USER_AGENT
         self._clock = clock
         self._sleep = sleep
@@ -313,6 +323,7 @@ class HttpClient:
         auth: Auth | None = None,
         headers: Mapping[str, str] | Callable[[], Mapping[str, str]] | None = None,
         error: ErrorHook | None = None,
+        secrets: Collection[str] = (),
     ) -> HttpClient:
         """Make a client for another API of the vendor, such as the one that gives tokens.
 
@@ -324,6 +335,7 @@ class HttpClient:
             auth: Gives the credential.
             headers: Sent with every call to the host of `base_url`.
             error: Makes the vendor's own errors of its error answers.
+            secrets: What no message may show.
 
         Raises:
             ConfigError: As for `HttpClient`.
@@ -334,6 +346,7 @@ class HttpClient:
             auth=auth,
             headers=headers,
             error=error,
+            secrets=secrets,
             clock=self._clock,
             sleep=self._sleep,
         )
@@ -499,9 +512,7 @@ class HttpClient:
         except QrmiError as error:
             # Also those of factories and of the token's renewal: what counts is this call.
             error.uncertain = call.uncertain
-            error.message = call.scrub(error.message)
-            error.details = {key: call.scrub(text) for key, text in error.details.items()}
-            error.args = (error.message,)
+            call.clean(error)
             raise
 
     # --- one attempt ---
@@ -624,7 +635,7 @@ class HttpClient:
         for body in bodies:
             if isinstance(body, Mapping):
                 fields += body.items()
-        call.secrets |= {
+        call.secrets |= self._secrets | {
             value for name, value in fields if isinstance(value, str) and _SECRET_NAME.search(name)
         }
         call.secrets = {secret for secret in call.secrets if len(secret) >= 8}
@@ -696,6 +707,7 @@ class HttpClient:
                 pass  # an error page of some proxy
             except Exception:
                 _log.exception("the driver could not read the error answer to %s", call.name)
+        call.clean(error)  # before it is logged
         error.status_code = error.status_code or status
         error.retry_after = error.retry_after if error.retry_after is not None else retry_after
         error.retryable |= status in _TRANSIENT

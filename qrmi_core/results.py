@@ -96,10 +96,15 @@ def _read(task: Task, consume: Callable[[Iterator[bytes]], None]) -> None:
             yield piece
 
     def can_help(error: BaseException) -> bool:
-        # What fails before the first byte was repeated in the call, as far as that helps; but a
-        # result may appear a little later than the state tells.
-        return isinstance(error, TaskNotReadyError) or (
-            begun and isinstance(error, QrmiError) and error.retryable
+        # A result may appear a little later than the state tells. What else fails before the first
+        # byte was repeated in the call, as far as that helps, unless it was an answer: a page in
+        # place of a result.
+        if isinstance(error, TaskNotReadyError):
+            return True
+        return (
+            isinstance(error, QrmiError)
+            and error.retryable
+            and (begun or isinstance(error, InvalidResponseError))
         )
 
     try:

@@ -15,6 +15,7 @@ from fakes import PAYLOAD, fake_resource
 from qrmi_core import (
     DriverDefectError,
     InvalidInputError,
+    InvalidResponseError,
     Observation,
     Payload,
     QuantumResource,
@@ -224,6 +225,17 @@ def test_a_result_that_lags_behind_the_status_is_asked_for_again() -> None:
     vendor = FakeVendor(result=b"late")
     vendor.faults["task_result"] = [TaskNotReadyError("not in the store yet")]
     assert fake_resource(vendor).run(PAYLOAD).result().value == "late"
+
+
+def test_a_page_in_place_of_a_result_is_asked_for_again_if_it_may_pass() -> None:
+    vendor = FakeVendor(result=b"42")
+    page = InvalidResponseError("a page", retryable=True)
+    vendor.faults["task_result"] = [page, page]
+    assert fake_resource(vendor).run(PAYLOAD).result().value == "42"
+    vendor.faults["task_result"] = [InvalidResponseError("a page")]
+    task = fake_resource(vendor).run(PAYLOAD)
+    with pytest.raises(InvalidResponseError):
+        task.result()
 
 
 def test_a_result_that_never_comes_is_an_error_and_no_file(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from qrmi_core import (
     TaskNotReadyError,
     TaskStatus,
 )
-from qrmi_ibm_runtime.driver import RuntimeDriver, _started
+from qrmi_ibm_runtime.driver import RuntimeDriver, _groups
 from qrmi_ibm_runtime.settings import RuntimeSettings
 
 IAM = "https://iam.example"
@@ -50,7 +50,7 @@ QUERY = {"limit": "200", "offset": "0", "sort": "DESC", "exclude_params": "true"
 @pytest.fixture
 def web() -> Iterator[responses.RequestsMock]:
     """The service, which answers only what a test expects, and where all headers must be there."""
-    _started.renew()  # ids of one test are those of another
+    _groups.clear()  # ids of one test are those of another
     with responses.RequestsMock(assert_all_requests_are_fired=False) as web:
         web.post(f"{IAM}/identity/token", json={"access_token": "tok-1", "expires_in": 3600})
         yield web
@@ -213,6 +213,16 @@ def test_a_spent_limit_is_not_a_closed_session(
     assert "session" not in caught.value.message
     assert "acquire" not in caught.value.message
     assert (caught.value.vendor_code, caught.value.retryable) == ("1217", False)
+
+
+def test_a_session_that_the_service_does_not_know(web: responses.RequestsMock) -> None:
+    body = problem("not_found", "Session not found")
+    on(web, "POST", "/jobs", json=body, status=404)
+    with pytest.raises(NotAcquiredError, match="not know session s-1; acquire again") as caught:
+        start(driver(SESSION_ID="s-1"))
+    assert (caught.value.status_code, caught.value.vendor_code) == (404, "not_found")
+    with pytest.raises(ResourceNotFoundError):
+        start(driver())
 
 
 @pytest.mark.parametrize("code", [1217, 4001])
@@ -566,6 +576,16 @@ def test_a_target_that_cannot_be_read_is_an_error(web: responses.RequestsMock) -
         "GET", f"{API}/backends/ibm_fez/configuration", body=b"<html>", content_type="text/html"
     )
     on(web, "GET", "/backends/ibm_fez/properties", json={})
+    with pytest.raises(InvalidResponseError):
+        driver().target()
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_page_in_place_of_the_properties_is_not_taken_for_none(
+    web: responses.RequestsMock, status: int
+) -> None:
+    on(web, "GET", "/backends/ibm_fez/configuration", json={})
+    on(web, "GET", "/backends/ibm_fez/properties", body="<html></html>", status=status)
     with pytest.raises(InvalidResponseError):
         driver().target()
 

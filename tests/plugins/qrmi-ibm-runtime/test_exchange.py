@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import subprocess
 import sys
@@ -9,8 +10,9 @@ import threading
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ibm_service import (
@@ -164,22 +166,72 @@ def test_tasks_of_several_objects_are_looked_at_together(service: IbmService, ma
     assert service.counted() == {"GET jobs": 1}
 
 
-def test_a_forked_process_has_a_tag_of_its_own() -> None:
+@pytest.mark.parametrize(
+    ("waited_for", "requests"),
+    [
+        (slice(0, 150), 1),  # the oldest
+        (slice(0, 200), 1),
+        (slice(100, 300), 1),
+        (slice(249, 450), 2),  # the newest
+        (slice(0, 450), 3),
+        (slice(0, 450, 449), 2),  # the oldest and the newest: as many as a look at each would be
+    ],
+)
+def test_some_of_many_tasks_cost_no_more_than_their_own_number(
+    service: IbmService, make: Make, waited_for: slice, requests: int
+) -> None:
+    qpu = make(SESSION_MODE="job")
+    tasks = [qpu.run(sampler("endless")) for _ in range(450)][waited_for]
+    service.forget_requests()
+    wait(tasks, timeout=0)
+    assert {task.state.status for task in tasks} == {TaskStatus.Queued}
+    assert service.counted() == {"GET jobs": requests}
+
+
+def test_tasks_started_on_two_backends_in_turn_are_two_groups(
+    service: IbmService, make: Make
+) -> None:
+    fez, marrakesh = make(SESSION_MODE="job"), make("ibm_marrakesh", SESSION_MODE="job")
+    tasks = [qpu.run(sampler("endless")) for _ in range(200) for qpu in (fez, marrakesh)]
+    service.forget_requests()
+    wait(tasks, timeout=0)
+    assert service.counted() == {"GET jobs": 2}
+
+
+def test_deleted_jobs_and_lost_answers_move_no_task_out_of_sight(
+    service: IbmService, make: Make
+) -> None:
+    qpu = make(SESSION_MODE="job")
+    tasks = [qpu.run(sampler("endless")) for _ in range(300)]
+    for task in tasks[250:260]:
+        del service.jobs[task.id]
+    group = next(iter(service.jobs.values()))["tags"][1]
+    lost = {"backend": "ibm_fez", "program_id": "sampler", "params": "", "tags": ["x", group]}
+    for _ in range(5):
+        service.start(lost)
+    service.forget_requests()
+    wait(tasks[:150], timeout=0)
+    assert {task.state.status for task in tasks[:150]} == {TaskStatus.Queued}
+    assert service.counted() == {"GET jobs": 2}
+
+
+def test_a_forked_process_has_a_tag_of_its_own(service: IbmService) -> None:
     script = """
-import os
-from qrmi_ibm_runtime import driver
-driver._started.ids.add("d1")
-print(driver._started.group, len(driver._started.ids), flush=True)
+import json, os, sys
+from qrmi_core import Payload, QuantumResource
+qpu = QuantumResource("ibm_fez", "ibm-quantum-compute-service", json.loads(sys.argv[1]))
+payload = Payload.QiskitPrimitive({"pubs": []}, "sampler")
+qpu.task_start(payload)
 if os.fork() == 0:
-    print(driver._started.group, len(driver._started.ids), flush=True)
+    qpu.task_start(payload)
     os._exit(0)
 os.wait()
+qpu.task_start(payload)
 """
-    told = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    ).stdout.split()
-    assert told[1::2] == ["1", "0"]
-    assert told[0] != told[2]
+    settings = json.dumps(service.settings(SESSION_MODE="job"))
+    subprocess.run([sys.executable, "-c", script, settings], check=True)
+    ours, forked, ours_again = (job["tags"][1] for job in service.jobs.values())
+    assert ours == ours_again != forked
 
 
 def test_many_tasks_end(service: IbmService, make: Make) -> None:
@@ -344,19 +396,43 @@ def test_a_result_that_breaks_off_is_read_again(
     assert task.result(0).value == RESULT.decode()
 
 
-def test_a_page_in_place_of_a_result_is_not_the_result(
+PAGE = status(200, b"<html>login</html>", Content_Type="text/html")
+
+
+@pytest.mark.parametrize("fault", [PAGE, status(200, b"\x00\xff\x00"), status(200, b"oops")])
+def test_a_page_in_place_of_a_result_is_asked_again(
+    service: IbmService, make: Make, fault: Fault
+) -> None:
+    task = make(SESSION_MODE="job").run(sampler())
+    task.wait(10)
+    service.fail("GET jobs/*/results", fault, fault)
+    assert task.result(0).value == RESULT.decode()
+
+
+def test_a_page_that_stays_in_place_of_a_result_is_one_error(
     service: IbmService, make: Make, tmp_path: Path
 ) -> None:
     task = make(SESSION_MODE="job").run(sampler())
     task.wait(10)
-    page = status(200, b"<html>login</html>")
-    service.fail("GET jobs/*/results", page, page)
     for read in (task.result, lambda _: task.save_result(tmp_path / "result.json", timeout=0)):
+        service.fail("GET jobs/*/results", *[PAGE] * 4)
         with pytest.raises(InvalidResponseError, match="not a result") as caught:
             read(0)
         assert caught.value.retryable
     assert not (tmp_path / "result.json").exists()
     assert task.result(0).value == RESULT.decode()
+
+
+def test_a_page_in_place_of_a_private_result_is_not_asked_again(
+    service: IbmService, make: Make
+) -> None:
+    task = make(SESSION_MODE="job", PRIVATE="true").run(sampler())
+    task.wait(10)
+    service.fail("GET jobs/*/results", PAGE)
+    service.forget_requests()
+    with pytest.raises(InvalidResponseError, match="not a result"):
+        task.result(0)
+    assert service.counted() == {"GET jobs/*/results": 1}
 
 
 def test_a_private_result_that_breaks_off_is_not_asked_for_again(
@@ -388,6 +464,7 @@ FAULTS: dict[str, Fault] = {
 OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
     "status": ("GET backends", lambda qpu, _id: qpu.status()),
     "target": ("GET backends/*/configuration", lambda qpu, _id: qpu.target()),
+    "target's second half": ("GET backends/*/properties", lambda qpu, _id: qpu.target()),
     "acquire": ("POST sessions", lambda qpu, _id: qpu.acquire(timeout=1)),
     "task_start": ("POST jobs", lambda qpu, _id: qpu.task_start(sampler(), timeout=1)),
     "task_status": ("GET jobs", lambda qpu, id: qpu.task_status(id)),
@@ -479,6 +556,48 @@ HARMLESS = {
     *((operation, "malformed") for operation in ("release", "cancelling release")),
     *((operation, "half") for operation in ("release", "cancelling release", "task_stop")),
 }
+
+
+ECHOES = {
+    "page": lambda code, text: status(
+        code, f"<html><b>{text}</b></html>".encode(), Content_Type="text/html"
+    ),
+    "text": lambda code, text: status(code, text.encode(), Content_Type="text/plain"),
+    "error": lambda code, text: error(code, 1208, f"bad: {text}", solution=text, more_info=text),
+}
+
+
+@pytest.mark.parametrize("code", [200, 400, 401, 403, 404, 409, 429, 500, 502, 503])
+@pytest.mark.parametrize("echo", ECHOES)
+def test_an_answer_that_echoes_credentials_shows_none(
+    service: IbmService, make: Make, echo: str, code: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    qpu = make(QRMI_HTTP_ATTEMPTS="2")
+    task_id = qpu.task_start(sampler())
+
+    def answer(handler: Any, proceed: Callable[[], None]) -> None:
+        sent = f"{handler.headers.get('Authorization')} apikey={service.key}"
+        ECHOES[echo](code, sent)(handler, proceed)
+
+    said = []
+    for request, call in OPERATIONS.values():
+        service.fail(request, *[answer] * 20)
+        try:
+            call(qpu, task_id)
+        except QrmiError as caught:
+            said += [f"{link} {link!r} {vars(link)}" for link in _chain(caught)]
+        service.fail(request)
+    assert said
+    said.append(caplog.text)
+    for secret in (service.key, *service.tokens):
+        assert not any(secret in text for text in said)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def test_an_outage_does_not_end_a_wait(service: IbmService, make: Make) -> None:

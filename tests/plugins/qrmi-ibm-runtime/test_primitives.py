@@ -51,6 +51,10 @@ def test_another_program_is_refused_and_the_right_ones_named(program_id: str) ->
         body({"pubs": []}, program_id)
 
 
+def _options(**options: Any) -> dict[str, Any]:
+    return {"pubs": [], "options": options}
+
+
 @pytest.mark.parametrize(
     ("program_id", "params", "names"),
     [
@@ -68,6 +72,56 @@ def test_another_program_is_refused_and_the_right_ones_named(program_id: str) ->
         ),
         ("estimator", {"pubs": [], "shots": 5}, "`shots`"),
         ("noiselearner", {"circuits": [], "options": {"shots": 5}}, "`options.shots`"),
+        (
+            "sampler",
+            {"pubs": [], "options": {"execution": {"meas_level": 1, "rep_delay": 0.1}}},
+            "`options.execution.meas_level`",
+        ),
+        ("estimator", _options(execution={"meas_type": "kerneled"}), "`options.execution.meas_t"),
+        ("sampler", _options(twirling={"gates": True}), "`options.twirling.gates`"),
+        ("estimator", _options(twirling={"gates": True}), "`options.twirling.gates`"),
+        (
+            "sampler",
+            _options(dynamical_decoupling={"enable": True, "sequence": "XX"}),
+            "`options.dynamical_decoupling.sequence`",
+        ),
+        ("estimator", _options(resilience={"zne_": {}}), "`options.resilience.zne_`"),
+        (
+            "estimator",
+            _options(resilience={"zne": {"noise_factor": [1]}}),
+            "`options.resilience.zne.noise_factor`",
+        ),
+        (
+            "estimator",
+            _options(resilience={"layer_noise_learning": {"depths": [1]}}),
+            "`options.resilience.layer_noise_learning.depths`",
+        ),
+        (
+            "estimator",
+            _options(resilience={"measure_noise_learning": {"shots": 1}}),
+            "`options.resilience.measure_noise_learning.shots`",
+        ),
+        ("estimator", _options(resilience={"pec": {"gain": 1}}), "`options.resilience.pec.gain`"),
+        (
+            "noise-learner",
+            {"schema_version": "v0.2", "instructions": [], "options": {"bit_flip_checks": {}}},
+            "`options.bit_flip_checks`",
+        ),
+        (
+            "noise-learner",
+            {
+                "schema_version": "v0.3",
+                "instructions": [],
+                "options": {"bit_flip_checks": {"pre_circuit": {"on": True}}},
+            },
+            "`options.bit_flip_checks.pre_circuit.on`",
+        ),
+        (
+            "executor",
+            {"schema_version": "v2.0", "quantum_program": {}, "options": {"shots": 1}},
+            "`options.shots`",
+        ),
+        ("sampler", {"pubs": [], "schema_version": "v9.9"}, "`schema_version`"),
     ],
 )
 def test_keys_that_the_program_does_not_know_are_named(
@@ -82,10 +136,17 @@ def test_keys_that_the_program_does_not_know_are_named(
     ("program_id", "params"),
     [
         ("sampler", {"pubs": [], "options": None}),
-        ("sampler", {"pubs": [], "options": {"execution": {"anything": 1}, "simulator": None}}),
+        ("sampler", {"pubs": [], "version": 2}),
+        ("noise-learner", {"circuits": [], "version": None}),
+        ("sampler", _options(experimental={"anything": {"x": 1}}, simulator=None)),
+        ("sampler", _options(execution={"rep_delay": "soon"}, twirling={"strategy": 5})),
+        ("sampler", _options(simulator={"noise_model": {"__type__": "NoiseModel"}})),
         ("estimator", {"pubs": [], "precision": None, "resilience_level": 2, "options": {}}),
-        ("noise-learner", {"schema_version": "v0.2", "instructions": [], "options": {"x": 1}}),
-        ("executor", {"schema_version": "v2.0", "quantum_program": {}, "options": {"x": 1}}),
+        ("estimator", _options(resilience={"layer_noise_model": [{"x": 1}], "zne": None})),
+        ("noise-learner", {"schema_version": "v9.9", "instructions": [], "options": {"x": 1}}),
+        ("executor", {"schema_version": "v9.9", "quantum_program": {}, "options": {"x": 1}}),
+        ("executor", {"quantum_program": {}, "options": {"x": 1}}),
+        ("executor", {"schema_version": "v2.0", "quantum_program": {"x": 1}, "options": {}}),
     ],
 )
 def test_what_the_service_itself_decides_is_left_to_it(
@@ -109,6 +170,8 @@ def test_what_the_service_itself_decides_is_left_to_it(
         ('{"pubs": [], "options": 1}', "`options` must be"),
         ('{"pubs": [], "options": {"simulator": []}}', "`options.simulator` must be"),
         ("{}", "needs `pubs`"),
+        ('{"pubs": [], "version": 1}', "must be 2"),
+        ('{"pubs": [], "version": "2"}', "must be 2"),
         ('{"pubs": ' + "[" * 100_000 + "]" * 100_000 + "}", "not JSON"),
         ('{"parameters": {"pubs": []}, "program_id": "sampler"}', "`parameters` alone"),
     ],

@@ -71,6 +71,12 @@ def test_an_empty_session_id_is_none() -> None:
         ("SESSION_MAX_TTL", "0"),
         ("TIMEOUT_SECONDS", "1.5"),
         ("LOG_LEVEL", "loud"),
+        ("SESSION_MODE", "dedicatd"),
+        ("SESSION_ID", "  "),
+        ("SESSION_ID", "a b"),
+        ("SERVICE_CRN", "crn:v1:x\nHost: y"),
+        ("SERVICE_CRN", "crn:v1:\u0142"),
+        ("IAM_APIKEY", "a secret"),
         ("PRIVATE", "perhaps"),
         ("TAGS", "a,b,c,d,e,f,g"),
         ("TAGS", "x" * 87),
@@ -80,6 +86,17 @@ def test_an_empty_session_id_is_none() -> None:
 def test_what_is_malformed_is_found_before_any_request(name: str, text: str) -> None:
     with pytest.raises(ConfigError, match=f"QRMI_IBM_QCS_{name}"):
         settings(**{name: text})
+
+
+def test_blanks_around_an_id_or_a_key_are_dropped() -> None:
+    read = settings(IAM_APIKEY=" secret-key\n", SERVICE_CRN=" crn:v1:x ", SESSION_ID="s-1\r\n")
+    assert (read.api_key, read.service_crn, read.session_id) == ("secret-key", "crn:v1:x", "s-1")
+
+
+def test_a_key_that_is_malformed_is_not_shown() -> None:
+    with pytest.raises(ConfigError) as caught:
+        settings(IAM_APIKEY="my secret")
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("mode", ["dedicated", "batch", "job", "auto", "Dedicated", " BATCH "])

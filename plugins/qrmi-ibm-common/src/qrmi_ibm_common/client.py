@@ -58,6 +58,7 @@ def ibm_client(
         auth=CachedToken(fetch, shared_as=(iam_endpoint.rstrip("/"), api_key)),
         headers=headers,
         error=error,
+        secrets=(api_key,),
     )
 
 

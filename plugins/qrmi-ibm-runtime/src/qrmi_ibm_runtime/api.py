@@ -110,9 +110,16 @@ class RuntimeApi:
         return self._description(backend, "configuration")
 
     def properties(self, backend: str) -> Response | None:
-        """A backend's calibration data, None if it has none."""
+        """A backend's calibration data, None if it has none.
+
+        Raises:
+            InvalidResponseError: That it has none is not in the service's words.
+        """
         answer = self._description(backend, "properties", ok=(404,))
-        return None if answer.status_code == 404 else answer
+        if answer.status_code != 404:
+            return answer
+        answer.json()  # the service says so, not a gateway
+        return None
 
     def _description(self, backend: str, what: str, ok: Collection[int] = ()) -> Response:
         return self._http.request(
@@ -137,7 +144,8 @@ class RuntimeApi:
         except QrmiError as error:
             if not error.uncertain:
                 raise
-            # Sessions have no tag to be found by; one that nobody uses closes by itself.
+            # Sessions have no tag to be found by, and the service's list of workloads does not
+            # tell ours from that of another process; one that nobody uses closes by itself.
             _log.warning("a session may have been opened that nobody will use: %s", error)
         return self._created("/sessions", json=body)
 
@@ -170,22 +178,29 @@ class RuntimeApi:
         """The account's jobs on a backend, newest first; a request for each page that is read."""
         offset = 0
         while True:
-            page = self._object(
-                "/jobs",
-                backend=backend,
-                tags=tag,
-                limit=PAGE,
-                offset=offset,
-                sort="DESC",
-                exclude_params="true",
-            )
-            jobs, count = page.get("jobs"), page.get("count")
-            if not isinstance(jobs, list) or not all(isinstance(job, dict) for job in jobs):
-                raise InvalidResponseError("GET /jobs: the answer has no list of jobs")
+            jobs, count = self.page(backend, tag, offset)
             yield from jobs
             offset += len(jobs)
             if len(jobs) < PAGE or count == offset:
                 return
+
+    def page(
+        self, backend: str, tag: str | None, offset: int
+    ) -> tuple[list[dict[str, Any]], object]:
+        """One page of that list, from an offset on, and how many jobs the whole has, if told."""
+        page = self._object(
+            "/jobs",
+            backend=backend,
+            tags=tag,
+            limit=PAGE,
+            offset=offset,
+            sort="DESC",
+            exclude_params="true",
+        )
+        jobs = page.get("jobs")
+        if not isinstance(jobs, list) or not all(isinstance(job, dict) for job in jobs):
+            raise InvalidResponseError("GET /jobs: the answer has no list of jobs")
+        return jobs, page.get("count")
 
     def result(self, job_id: str) -> Iterator[bytes]:
         """The result in pieces; none at all where there is no result.

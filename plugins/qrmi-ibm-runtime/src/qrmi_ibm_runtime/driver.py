@@ -6,8 +6,9 @@ import contextlib
 import itertools
 import logging
 import os
+import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeGuard
 
 import attrs
@@ -65,26 +66,36 @@ _AVAILABILITY = {
 _LEAST_SESSION_SECONDS = 60.0
 
 
-class _Started:
-    """What this process has started: the tag that its tasks share, and their ids."""
+class _Group:
+    """The tasks on one backend that this process has started: they share a tag."""
 
     def __init__(self) -> None:
-        self.renew()
+        self.tag = f"qrmi-group-{uuid.uuid4().hex}"
+        self._places: dict[str, int] = {}
+        self._lock = threading.Lock()
 
-    def renew(self) -> None:
-        self.group = f"qrmi-group-{uuid.uuid4().hex}"
-        self.ids: set[str] = set()
+    def add(self, task_id: str) -> None:
+        """Take note of a task that was started."""
+        with self._lock:
+            self._places.setdefault(task_id, len(self._places))
+
+    def offsets(self, task_ids: Iterable[str]) -> dict[str, int]:
+        """Where in the list of the group these tasks are, newest first; others are left out."""
+        with self._lock:
+            places, last = self._places, len(self._places) - 1
+            found = {task_id: last - places[task_id] for task_id in task_ids if task_id in places}
+        return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
-_started = _Started()
-os.register_at_fork(after_in_child=_started.renew)
+_groups: dict[tuple[str, str, str], _Group] = {}
+os.register_at_fork(after_in_child=_groups.clear)
 
 
 class RuntimeDriver(Driver):
     """A backend of IBM Quantum.
 
     A task is a job with two tags: one of its own, by which an unanswered submission is found
-    again, and one for all that this process has started, so that they are looked at together.
+    again, and one for all that this process has started here, so that they are looked at together.
     """
 
     settings_class = RuntimeSettings
@@ -206,7 +217,7 @@ class RuntimeDriver(Driver):
         }
         fields = {
             "backend": self.resource_id,
-            "tags": [_tag(submission), _started.group, *settings.tags],
+            "tags": [_tag(submission), self._group().tag, *settings.tags],
             "log_level": settings.log_level,
             **{name: value for name, value in optional.items() if value is not None},
         }
@@ -218,8 +229,19 @@ class RuntimeDriver(Driver):
                 raise recast(error, ServiceError) from error
             error.message = f"session {session} is closed: {error.message}; acquire again"
             raise
-        _started.ids.add(task_id)
+        except ResourceNotFoundError as error:
+            # 404 also means that the backend is unknown.
+            if session is None or "session" not in error.message.lower():
+                raise
+            advice = f"the service does not know session {session}; acquire again"
+            raise recast(error, NotAcquiredError, advice) from error
+        self._group().add(task_id)
         return task_id
+
+    def _group(self) -> _Group:
+        """The group of this process's tasks: all objects for the same backend have the same."""
+        where = (self._settings.endpoint, self._settings.service_crn, self.resource_id)
+        return _groups.setdefault(where, _Group())
 
     def _session_for(self, acquisition: str | None) -> str | None:
         """The session to submit into: one acquired here, else the one set, else the scheduler's.
@@ -237,7 +259,7 @@ class RuntimeDriver(Driver):
         for job in itertools.islice(self._api.jobs(self.resource_id, tag), PAGE):
             task_id = _text(job.get("id"))
             if task_id and tag in (job.get("tags") or ()):
-                _started.ids.add(task_id)
+                self._group().add(task_id)
                 return task_id
         return None
 
@@ -245,23 +267,30 @@ class RuntimeDriver(Driver):
         return _observation(self._api.job(task_id))
 
     def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
-        found = self._look_at_group(_started.ids.intersection(task_ids))
+        found = self._look_at_group(task_ids)
         for task_id in task_ids:
             if task_id not in found:
                 with contextlib.suppress(TaskNotFoundError):
                     found[task_id] = self.task_status(task_id)
         return found
 
-    def _look_at_group(self, wanted: Set[str]) -> dict[str, Observation]:
+    def _look_at_group(self, task_ids: Iterable[str]) -> dict[str, Observation]:
+        """Look at those that are in the group, in as few pages of its list as hold them."""
         found: dict[str, Observation] = {}
-        if wanted:
-            jobs = self._api.jobs(self.resource_id, _started.group)
-            # Never more pages than a look at each would cost.
-            for job in itertools.islice(jobs, PAGE * len(wanted)):
-                if job.get("id") in wanted:
-                    found[job["id"]] = _observation(job)
-                    if len(found) == len(wanted):
-                        break
+        group = self._group()
+        waiting = group.offsets(task_ids)
+        shift = 0  # jobs were deleted, or another thread's came between
+        while waiting:
+            first, offset = next(iter(waiting.items()))
+            start, known_shift = max(offset + shift, 0), shift
+            page, _ = self._api.page(self.resource_id, group.tag, start)
+            for place, job in enumerate(page, start):
+                task_id = _text(job.get("id"))
+                if task_id in waiting:
+                    found[task_id] = _observation(job)
+                    shift = place - waiting.pop(task_id)
+            if shift == known_shift:
+                waiting.pop(first, None)  # not in the list: it is looked at alone
         return found
 
     def task_list(self) -> Iterator[TaskInfo]:

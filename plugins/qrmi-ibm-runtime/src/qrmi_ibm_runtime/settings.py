@@ -29,6 +29,14 @@ def _to_url(text: str) -> str:
     return text.strip().rstrip("/")
 
 
+def to_word(text: str) -> str:
+    """An id or a key, which goes into a header or a form; blanks around it are dropped."""
+    word = text.strip()
+    if not re.fullmatch("[!-~]+", word):
+        raise ValueError("a text of visible ASCII characters without blanks")
+    return word
+
+
 def to_mode(text: str) -> str:
     """The way of execution; ``none`` is another word for ``job``."""
     word = one_of("dedicated", "batch", "job", "auto", "none")(text.strip())
@@ -96,8 +104,8 @@ class RuntimeSettings(HttpSettings):
         "Address of IBM Cloud's IAM, `https://iam.cloud.ibm.com`.",
         converter=_to_url,
     )
-    api_key: str = _ibm("IAM_APIKEY", "IBM Cloud API key.", secret=True)
-    service_crn: str = _ibm("SERVICE_CRN", "CRN of the instance.")
+    api_key: str = _ibm("IAM_APIKEY", "IBM Cloud API key.", converter=to_word, secret=True)
+    service_crn: str = _ibm("SERVICE_CRN", "CRN of the instance.", converter=to_word)
     session_mode: str = _ibm(
         "SESSION_MODE",
         "What `acquire` opens: a `dedicated` session (the default), a `batch`, nothing (`job`), or "
@@ -116,6 +124,7 @@ class RuntimeSettings(HttpSettings):
         "Session to join: `acquire` gives it if it is alive, else a new one. Not used in mode "
         "`job`.",
         None,
+        to_word,
     )
     timeout_seconds: int | None = _ibm(
         "TIMEOUT_SECONDS",
@@ -125,7 +134,10 @@ class RuntimeSettings(HttpSettings):
         to_count,
     )
     calibration_id: str | None = _ibm(
-        "CALIBRATION_ID", "Calibration to run tasks with, and to describe in `target`.", None
+        "CALIBRATION_ID",
+        "Calibration to run tasks with, and to describe in `target`.",
+        None,
+        to_word,
     )
     log_level: str = _ibm(
         "LOG_LEVEL",
