@@ -61,18 +61,16 @@ from qrmi_core.http import (
 )
 
 DOCS = Path(__file__).parents[2] / "docs" / "retries-and-polling.md"
-QUICK = HttpPolicy(
-    connect_timeout_seconds=0.2,
-    read_timeout_seconds=0.2,
-    stream_timeout_seconds=0.2,
-    max_answer_bytes=1000,
+SMALL = HttpPolicy(max_answer_bytes=1000)
+QUICK = attrs.evolve(
+    SMALL, connect_timeout_seconds=0.2, read_timeout_seconds=0.2, stream_timeout_seconds=0.2
 )
 SECRET = "s3cr3t-of-the-user"
 
 
 def client(server: SocketServer, pauses: list[float] | None = None, **settings: Any) -> HttpClient:
     pauses = [] if pauses is None else pauses
-    return HttpClient(server.url, **({"policy": QUICK, "sleep": pauses.append} | settings))
+    return HttpClient(server.url, **({"policy": SMALL, "sleep": pauses.append} | settings))
 
 
 # --- the table in the documentation, row by row -------------------------------------------------
@@ -87,7 +85,7 @@ class Row:
     submission: str
     error: str
     failures: list[Behaviour]
-    policy: HttpPolicy = QUICK
+    policy: HttpPolicy = SMALL
     pause: tuple[float, float] = (0.5, 0.7)
     read: Callable[[Response], object] = Response.json
 
@@ -130,6 +128,7 @@ ROWS = [
         UNCERTAIN,
         "CallTimeoutError",
         [stall(), stall(HALF)],
+        QUICK,
     ),
     Row(
         "The answer as a whole is too slow",
@@ -664,7 +663,10 @@ def test_a_stream_is_repeated_until_it_begins_and_not_after() -> None:
 
 
 def test_a_stream_that_stalls_or_is_not_there() -> None:
-    with SocketServer([stall(HALF), answer(404)]) as server, closing(client(server)) as http:
+    with (
+        SocketServer([stall(HALF), answer(404)]) as server,
+        closing(client(server, policy=QUICK)) as http,
+    ):
         with pytest.raises(CallTimeoutError, match="nothing came for 0.2 s"):
             list(http.stream("/result"))
         with pytest.raises(TaskNotFoundError):
@@ -1203,7 +1205,10 @@ def test_no_secret_is_logged_or_in_an_error(
 
     caplog.set_level(logging.DEBUG)
     token = CachedToken(lambda: Token(f"{SECRET}-token"), shared_as=("endpoint", SECRET))
-    with SocketServer([echo]) as server, closing(client(server, auth=token)) as http:
+    with (
+        SocketServer([echo]) as server,
+        closing(client(server, auth=token, policy=QUICK)) as http,
+    ):
         with pytest.raises(QrmiError) as caught:
             http.request(
                 "PUT",
