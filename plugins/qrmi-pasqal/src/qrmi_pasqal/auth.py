@@ -154,6 +154,7 @@ class _Login:
             error.details, error.vendor_code = {}, None
         if response.status_code not in (400, 401, 403, 404):
             return error
+        error.message = error.message.rstrip(".")
         return recast(
             error,
             AuthenticationFailedError,
