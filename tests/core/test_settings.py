@@ -151,3 +151,20 @@ def test_the_documentation_has_the_settings_of_all_resources() -> None:
     page = (Path(__file__).parents[2] / "docs/configuration.md").read_text(encoding="utf-8")
     for declaration in {**Settings.declarations(), **HttpSettings.declarations()}.values():
         assert f"| `{declaration.names[0]}` | {declaration.help} |\n" in page
+
+
+def test_an_older_name_that_is_set_too_is_told_without_its_value(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    @attrs.frozen(kw_only=True)
+    class Two(Settings):
+        key: str = setting("QRMI_X_NEW_KEY", "QRMI_X_OLD_KEY", help="", secret=True)
+
+    caplog.set_level("INFO")
+    both = {"QRMI_X_OLD_KEY": "the old one", "QRMI_X_NEW_KEY": "the new one"}
+    assert Two.from_mapping(both).key == "the new one"
+    assert "QRMI_X_NEW_KEY is used, and not QRMI_X_OLD_KEY" in caplog.text
+    assert " one" not in caplog.text.replace("one of", "")
+    caplog.clear()
+    Two.from_mapping({"QRMI_X_OLD_KEY": "the old one", "QRMI_X_NEW_KEY": ""})
+    assert not caplog.records

@@ -12,6 +12,7 @@ from hypothesis import given, strategies as st
 from qrmi_core import (
     AuthenticationFailedError,
     CallTimeoutError,
+    InvalidInputError,
     InvalidResponseError,
     QrmiError,
     QuantumResource,
@@ -314,3 +315,53 @@ def test_there_is_time_to_search_when_the_callers_is_spent() -> None:
     task_id = fake_resource(vendor, clock, **FINDABLE).task_start(PAYLOAD, timeout=5)
     assert list(vendor.tasks) == [task_id]
     assert left[0] == pytest.approx(30, abs=1)
+
+
+class _Uploading:
+    """What a driver is told that prepares something before it submits."""
+
+    def __init__(self, vendor: FakeVendor) -> None:
+        self.given_up: list[str] = []
+        outer = self
+
+        class Uploading(vendor.driver()):  # type: ignore[misc]
+            def give_up(self, submission: str) -> None:
+                outer.given_up.append(submission)
+
+        self.resource = QuantumResource("fake", "fake", {}, driver_class=Uploading)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ResourceBusyError("taken"), InvalidInputError("wrong"), KeyboardInterrupt(), ValueError()],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_driver_is_told_when_a_submission_ends_without_a_task(error: BaseException) -> None:
+    vendor = FakeVendor()
+    vendor.faults["task_start"] = [error]
+    uploading = _Uploading(vendor)
+    with pytest.raises((QrmiError, KeyboardInterrupt)):
+        uploading.resource.task_start(PAYLOAD, timeout=0)
+    assert len(uploading.given_up) == 1
+
+
+def test_a_driver_is_not_told_of_attempts_that_are_repeated() -> None:
+    vendor = FakeVendor()
+    vendor.faults["task_start"] = [ResourceBusyError("taken")]
+    uploading = _Uploading(vendor)
+    uploading.resource.sleep = lambda _seconds: None
+    assert uploading.resource.task_start(PAYLOAD) in vendor.tasks
+    assert not uploading.given_up
+
+
+def test_a_driver_that_cannot_give_up_hides_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    vendor = FakeVendor()
+    vendor.faults["task_start"] = [InvalidInputError("wrong")]
+
+    class Broken(vendor.driver()):  # type: ignore[misc]
+        def give_up(self, submission: str) -> None:
+            raise ValueError(submission)
+
+    with pytest.raises(InvalidInputError, match="wrong"):
+        QuantumResource("fake", "fake", {}, driver_class=Broken).task_start(PAYLOAD)
+    assert "could not give up submission" in caplog.text

@@ -225,7 +225,7 @@ def test_a_submission_is_refused_in_the_order_of_the_service(
     system.change(lanes=1)
     system.fault("job-queued")
     job_id = client.submit()
-    body = client.job(job_id, program_id="executor")
+    body = client.job(job_id, program_id="noise-learner")
     system.change(reserved="a*")
     assert code(client("POST", "/v1/jobs", {**body, "backend": "nowhere"}), 404) == "1216"
     assert client("GET", "/v1/backends/aer").json()["locked"] is True
@@ -319,6 +319,13 @@ def test_an_input_that_cannot_be_run_fails_the_job(
     assert (job["status"], job["reason_code"]) == ("Failed", number)
     assert job["reason_message"]
     assert job["reason_solution"]
+
+
+def test_an_executor_is_taken_and_says_what_its_input_lacks(client: DirectAccessClient) -> None:
+    job = client.wait(client.submit(program_id="executor"))
+    assert (job["program_id"], job["status"]) == ("executor", "Failed")
+    assert job["reason_message"]
+    assert isinstance(job["reason_code"], int)
 
 
 # The store

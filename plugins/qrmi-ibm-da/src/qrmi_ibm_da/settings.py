@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +9,7 @@ import attrs
 
 from qrmi_core.errors import ConfigError
 from qrmi_core.settings import HttpSettings, one_of, setting, to_bool, to_count
-from qrmi_ibm_common.settings import LOG_LEVELS, check_url, to_url, to_version
+from qrmi_ibm_common.settings import LOG_LEVELS, check_url, to_url, to_version, to_word
 
 API_VERSION = "2025-08-15"
 """The version of the API that this driver is written for."""
@@ -31,13 +30,6 @@ _STORE = {
     "s3_region": "S3_REGION",
 }
 """The settings of the store, which come together or not at all."""
-
-
-def to_crn(text: str) -> str:
-    """A CRN, which goes into a header."""
-    if not re.fullmatch(r"[!-~]+", text.strip()):
-        raise ValueError("a CRN, which has no spaces and no line breaks")
-    return text.strip()
 
 
 def to_lifetime(text: str) -> int:
@@ -71,7 +63,7 @@ def _ibm(
 
 
 def _store(
-    name: str, help: str, converter: Callable[[str], Any] | None = None, secret: bool = False
+    name: str, help: str, converter: Callable[[str], Any] = to_word, secret: bool = False
 ) -> Any:
     needed_by = ("task_start", "task_result", "task_logs")
     return _ibm(name, help, None, converter, secret, needed_by)
@@ -109,8 +101,8 @@ class SystemSettings(HttpSettings):
         "Address of IBM Cloud's IAM, `https://iam.cloud.ibm.com`.",
         converter=to_url,
     )
-    api_key: str = _ibm("IAM_APIKEY", "IBM Cloud API key.", secret=True)
-    service_crn: str = _ibm("SERVICE_CRN", "CRN of the instance.", converter=to_crn)
+    api_key: str = _ibm("IAM_APIKEY", "IBM Cloud API key.", converter=to_word, secret=True)
+    service_crn: str = _ibm("SERVICE_CRN", "CRN of the instance.", converter=to_word)
     access_key_id: str | None = _store(
         "AWS_ACCESS_KEY_ID", "Access key of the store (HMAC credentials at IBM COS).", secret=True
     )

@@ -131,7 +131,11 @@ class Store:
         assert settings.access_key_id
         assert settings.secret_access_key
         self._part_bytes = settings.part_bytes
-        self._http = http.sibling(settings.s3_endpoint, error=_explained)
+        self._http = http.sibling(
+            settings.s3_endpoint,
+            error=_explained,
+            secrets=(settings.access_key_id, settings.secret_access_key),
+        )
         if settings.s3_service_endpoint:
             http.sibling(settings.s3_service_endpoint)  # refuses what is not a URL
         self._own = Signer(

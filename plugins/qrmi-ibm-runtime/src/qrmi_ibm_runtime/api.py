@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import datetime
 import importlib.metadata
 import logging
 from collections.abc import Collection, Iterator
 from typing import Any
-from urllib.parse import quote
 
 from qrmi_core.errors import (
     AuthenticationFailedError,
@@ -22,7 +20,7 @@ from qrmi_core.errors import (
     TaskNotFoundError,
 )
 from qrmi_core.http import Response, retry_after_seconds
-from qrmi_ibm_common import describe, ibm_client, recast
+from qrmi_ibm_common import describe, ibm_client, job_path, recast, segment, to_object
 from qrmi_ibm_runtime.primitives import Body
 from qrmi_ibm_runtime.settings import RuntimeSettings
 
@@ -124,7 +122,7 @@ class RuntimeApi:
     def _description(self, backend: str, what: str, ok: Collection[int] = ()) -> Response:
         return self._http.request(
             "GET",
-            f"/backends/{_segment(backend)}/{what}",
+            f"/backends/{segment(backend)}/{what}",
             params={"calibration_id": self._calibration_id},
             ok=ok,
         )
@@ -151,12 +149,12 @@ class RuntimeApi:
 
     def session(self, session_id: str) -> dict[str, Any] | None:
         """What the service tells about a session, None if it does not know it."""
-        answer = self._http.request("GET", f"/sessions/{_segment(session_id)}", ok=(404,))
-        return None if answer.status_code == 404 else _json_object(answer)
+        answer = self._http.request("GET", f"/sessions/{segment(session_id)}", ok=(404,))
+        return None if answer.status_code == 404 else to_object(answer)
 
     def close_session(self, session_id: str, *, cancel: bool) -> None:
         """End a session: at once, or when its jobs have ended. One that is gone is not an error."""
-        path = f"/sessions/{_segment(session_id)}"
+        path = f"/sessions/{segment(session_id)}"
         if cancel:
             self._http.request("DELETE", f"{path}/close", ok=(404,))
         else:
@@ -172,7 +170,7 @@ class RuntimeApi:
 
     def job(self, job_id: str) -> dict[str, Any]:
         """The state of a job."""
-        return self._object(_job(job_id), exclude_params="true", not_found=TaskNotFoundError)
+        return self._object(job_path(job_id), exclude_params="true", not_found=TaskNotFoundError)
 
     def jobs(self, backend: str, tag: str | None = None) -> Iterator[dict[str, Any]]:
         """The account's jobs on a backend, newest first; a request for each page that is read."""
@@ -209,23 +207,23 @@ class RuntimeApi:
             InvalidResponseError: It is no JSON value from its first byte to its last. Only these
                 are looked at. Where the first is wrong no piece was given out.
         """
-        path = f"{_job(job_id)}/results"
+        path = f"{job_path(job_id)}/results"
         return _whole(f"GET {path}", self._http.stream(path, not_found=TaskNotFoundError))
 
     def logs(self, job_id: str) -> str:
         """The job's logs."""
-        answer = self._http.request("GET", f"{_job(job_id)}/logs", not_found=TaskNotFoundError)
+        answer = self._http.request("GET", f"{job_path(job_id)}/logs", not_found=TaskNotFoundError)
         return answer.content.decode("utf-8", "replace")
 
     def metrics(self, job_id: str) -> dict[str, Any]:
         """What the job consumed, and when."""
-        return self._object(f"{_job(job_id)}/metrics", not_found=TaskNotFoundError)
+        return self._object(f"{job_path(job_id)}/metrics", not_found=TaskNotFoundError)
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job; one that has ended is not an error."""
         self._http.request(
             "POST",
-            f"{_job(job_id)}/cancel",
+            f"{job_path(job_id)}/cancel",
             idempotent=True,
             ok=(409,),
             not_found=TaskNotFoundError,
@@ -238,7 +236,7 @@ class RuntimeApi:
         not_found: type[QrmiError] = ResourceNotFoundError,
         **params: str | int | None,
     ) -> dict[str, Any]:
-        return _json_object(self._http.request("GET", path, params=params, not_found=not_found))
+        return to_object(self._http.request("GET", path, params=params, not_found=not_found))
 
     def _created(self, path: str, **how: Any) -> str:
         answer = self._http.request("POST", path, **how)
@@ -248,30 +246,6 @@ class RuntimeApi:
             # It exists, but its id is lost.
             raise InvalidResponseError(f"{answer.call}: the answer has no id", uncertain=True)
         return made_id
-
-
-def member(mapping: dict[str, Any], name: str) -> dict[str, Any]:
-    """An object within an answer; empty if there is none."""
-    found = mapping.get(name)
-    return found if isinstance(found, dict) else {}
-
-
-def to_time(value: object) -> datetime.datetime | None:
-    """The service's notation of a time; None for anything else."""
-    try:
-        moment = datetime.datetime.fromisoformat(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
-
-
-def _json_object(answer: Response) -> dict[str, Any]:
-    value = answer.json()
-    if not isinstance(value, dict):
-        raise InvalidResponseError(
-            f"{answer.call}: the answer is not a JSON object", status_code=answer.status_code
-        )
-    return value
 
 
 def _whole(call: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -299,17 +273,6 @@ def _whole(call: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
         yield piece
     if not last or last not in ends:
         raise InvalidResponseError(f"{call}: the result ends in the middle", retryable=True)
-
-
-def _segment(text: str) -> str:
-    return quote(text, safe="")
-
-
-def _job(job_id: str) -> str:
-    if not job_id.strip("."):
-        # Such a segment means another address.
-        raise TaskNotFoundError(f"{job_id!r} is not the id of a task")
-    return f"/jobs/{_segment(job_id)}"
 
 
 def _explained(response: Response, error: QrmiError) -> QrmiError:

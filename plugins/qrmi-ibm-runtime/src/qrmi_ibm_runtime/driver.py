@@ -9,7 +9,7 @@ import os
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 import attrs
 
@@ -38,8 +38,8 @@ from qrmi_core.values import (
     TaskStatus,
     TaskUsage,
 )
-from qrmi_ibm_common import recast
-from qrmi_ibm_runtime.api import NO_SESSIONS, PAGE, RuntimeApi, member, to_time
+from qrmi_ibm_common import is_number, member, recast, target_of, to_count, to_text, to_time
+from qrmi_ibm_runtime.api import NO_SESSIONS, PAGE, RuntimeApi
 from qrmi_ibm_runtime.primitives import prepare
 from qrmi_ibm_runtime.settings import MAX_COST_SECONDS, RuntimeSettings
 
@@ -130,7 +130,7 @@ class RuntimeDriver(Driver):
                 info = _info(device)
                 return ResourceStatus(
                     ResourceStatusCode.Paused if info.status is None else info.status,
-                    status_reason=_text(member(device, "status").get("reason")),
+                    status_reason=to_text(member(device, "status").get("reason")),
                     pending_job_count=info.pending_job_count,
                 )
         raise ResourceNotFoundError(
@@ -141,18 +141,14 @@ class RuntimeDriver(Driver):
     def target(self) -> bytes:
         configuration = self._api.configuration(self.resource_id)
         properties = self._api.properties(self.resource_id)
-        for answer in (configuration, properties):
-            if answer:
-                answer.json()
-        described = properties.content if properties else b"null"
-        return b'{"configuration":' + configuration.content + b',"properties":' + described + b"}"
+        return target_of(configuration, properties)
 
     @classmethod
     def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
         assert isinstance(settings, RuntimeSettings)
         api = RuntimeApi(settings)
         try:
-            found = [_info(device) for device in api.backends() if _text(device.get("name"))]
+            found = [_info(device) for device in api.backends() if to_text(device.get("name"))]
             if "max_shots" not in filters:
                 return found
             # Only the configurations tell it, a request each: not for what is not wanted anyway.
@@ -257,7 +253,7 @@ class RuntimeDriver(Driver):
     def find_submission(self, submission: str) -> str | None:
         tag = _tag(submission)
         for job in itertools.islice(self._api.jobs(self.resource_id, tag), PAGE):
-            task_id = _text(job.get("id"))
+            task_id = to_text(job.get("id"))
             if task_id and tag in (job.get("tags") or ()):
                 self._group().add(task_id)
                 return task_id
@@ -285,7 +281,7 @@ class RuntimeDriver(Driver):
             start, known_shift = max(offset + shift, 0), shift
             page, _ = self._api.page(self.resource_id, group.tag, start)
             for place, job in enumerate(page, start):
-                task_id = _text(job.get("id"))
+                task_id = to_text(job.get("id"))
                 if task_id in waiting:
                     found[task_id] = _observation(job)
                     shift = place - waiting.pop(task_id)
@@ -295,7 +291,7 @@ class RuntimeDriver(Driver):
 
     def task_list(self) -> Iterator[TaskInfo]:
         for job in self._api.jobs(self.resource_id):
-            if task_id := _text(job.get("id")):
+            if task_id := to_text(job.get("id")):
                 yield TaskInfo(task_id, _observation(job).status, to_time(job.get("created")))
 
     def task_result(self, task_id: str) -> Iterator[bytes]:
@@ -328,7 +324,7 @@ class RuntimeDriver(Driver):
             member(metrics, "bss").get("seconds"),
         )
         return TaskUsage(
-            quantum_seconds=next((float(value) for value in seconds if _is_number(value)), None),
+            quantum_seconds=next((float(value) for value in seconds if is_number(value)), None),
             created_at=to_time(times.get("created")),
             started_at=to_time(times.get("running")),
             finished_at=to_time(times.get("finished")),
@@ -360,31 +356,31 @@ def _tag(submission: str) -> str:
 
 def _observation(job: dict[str, Any]) -> Observation:
     state = member(job, "state")
-    raw = _text(job.get("status")) or _text(state.get("status"))
+    raw = to_text(job.get("status")) or to_text(state.get("status"))
     if raw is None:
         raise InvalidResponseError("the service's description of the job has no status")
     first, _, rest = raw.lower().partition(" ")
-    reason = _text(state.get("reason"))
+    reason = to_text(state.get("reason"))
     if reason is None and first == "cancelled" and rest:
         reason = raw
-    solution = _text(state.get("reason_solution"))
+    solution = to_text(state.get("reason_solution"))
     return Observation(
         _STATES.get(first),
         reason=f"{reason}; {solution}" if reason and solution else reason,
-        code=_text(state.get("reason_code", state.get("reasonCode"))),
+        code=to_text(state.get("reason_code", state.get("reasonCode"))),
         raw=raw,
     )
 
 
 def _info(device: dict[str, Any]) -> ResourceInfo:
     status = member(device, "status")
-    word = _text(status.get("name"))
+    word = to_text(status.get("name"))
     return ResourceInfo(
-        resource_id=_text(device.get("name")) or "",
-        num_qubits=_count(device.get("qubits")),
+        resource_id=to_text(device.get("name")) or "",
+        num_qubits=to_count(device.get("qubits")),
         is_simulator=device.get("is_simulator") is True,
         status=_AVAILABILITY.get(word.lower(), ResourceStatusCode.Paused) if word else None,
-        pending_job_count=_count(device.get("queue_length")),
+        pending_job_count=to_count(device.get("queue_length")),
     )
 
 
@@ -394,7 +390,7 @@ def _with_max_shots(api: RuntimeApi, info: ResourceInfo) -> ResourceInfo:
     except ResourceNotFoundError:
         return info  # listed, but not open to this instance
     shots = configuration.get("max_shots") if isinstance(configuration, dict) else None
-    return attrs.evolve(info, max_shots=_count(shots))
+    return attrs.evolve(info, max_shots=to_count(shots))
 
 
 def _usable(session: dict[str, Any] | None, backend: str) -> bool:
@@ -402,25 +398,10 @@ def _usable(session: dict[str, Any] | None, backend: str) -> bool:
     if session is None:
         return False
     left, whole = session.get("active_ttl"), session.get("max_ttl")
-    least = max(_LEAST_SESSION_SECONDS, whole * 0.01 if _is_number(whole) else 0.0)
+    least = max(_LEAST_SESSION_SECONDS, whole * 0.01 if is_number(whole) else 0.0)
     return (
         session.get("state") not in ("closed", "pending_closed")
         and session.get("accepting_jobs") is not False
         and session.get("backend_name") in (None, backend)
-        and (left > least if _is_number(left) else True)
+        and (left > least if is_number(left) else True)
     )
-
-
-def _text(value: object) -> str | None:
-    """A text, also of a number; None for anything else and for an empty one."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return None
-    return str(value) or None
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

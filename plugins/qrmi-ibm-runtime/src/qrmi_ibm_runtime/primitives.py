@@ -1,122 +1,15 @@
-"""The programs of the service: what their inputs may have, and the body of a submission.
-
-An input may be large, so it is looked through without being taken apart, and sent as it came.
-"""
+"""The body of a submission."""
 
 from __future__ import annotations
 
-import codecs
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import attrs
-import msgspec
 
-from qrmi_core.errors import InvalidInputError
-from qrmi_core.payload import QiskitPrimitive, read_content
-
-_BLOCK_BYTES = 1 << 20
-
-_Keys = Mapping[str, "_Keys | None"]
-"""The keys of an object, and of the objects within it; None for a value that is not looked into."""
-
-
-def _keys(names: str, **objects: _Keys) -> _Keys:
-    return {**dict.fromkeys(names.split()), **objects}
-
-
-_SIMULATOR = _keys("basis_gates coupling_map noise_model seed_simulator")
-_DECOUPLING = _keys(
-    "enable extra_slack_distribution scheduling_method sequence_type skip_reset_qubits"
-)
-_RANDOMIZATIONS = "num_randomizations shots_per_randomization"
-_TWIRLING = _keys(f"enable_gates enable_measure strategy {_RANDOMIZATIONS}")
-_LEARNING = f"layer_pair_depths {_RANDOMIZATIONS}"
-_RESILIENCE = _keys(
-    "layer_noise_model measure_mitigation pec_mitigation zne_mitigation",
-    layer_noise_learning=_keys(f"max_layers_to_learn {_LEARNING}"),
-    measure_noise_learning=_keys(_RANDOMIZATIONS),
-    pec=_keys("max_overhead noise_gain"),
-    zne=_keys("amplifier extrapolated_noise_factors extrapolator noise_factors"),
-)
-_SAMPLER = _keys(
-    "default_shots experimental",
-    dynamical_decoupling=_DECOUPLING,
-    execution=_keys("init_qubits meas_type rep_delay"),
-    simulator=_SIMULATOR,
-    twirling=_TWIRLING,
-)
-_ESTIMATOR = _keys(
-    "default_precision default_shots experimental seed_estimator",
-    dynamical_decoupling=_DECOUPLING,
-    execution=_keys("init_qubits rep_delay"),
-    resilience=_RESILIENCE,
-    simulator=_SIMULATOR,
-    twirling=_TWIRLING,
-)
-_LEARNER = _keys(
-    f"experimental max_layers_to_learn support_qiskit twirling_strategy {_LEARNING}",
-    simulator=_SIMULATOR,
-)
-_CHECKS = _keys("enable strategy x_pulse_type")
-_LEARNER_0_1 = _keys(_LEARNING, post_selection=_CHECKS)
-_LEARNER_0_2 = {**_LEARNER_0_1, **_keys("init_qubits rep_delay")}
-_LEARNER_0_3 = {
-    **_LEARNER_0_2,
-    "bit_flip_checks": _keys("", pre_circuit=_CHECKS, post_circuit=_CHECKS),
-}
-_EXECUTOR_0_1 = _keys("init_qubits rep_delay")
-_EXECUTOR = {**_EXECUTOR_0_1, **_keys("experimental scheduler_timing stretch_values")}
-
-
-@attrs.frozen
-class _Input:
-    """What an input must and may have.
-
-    Args:
-        needs: The key that must be there.
-        keys: All keys.
-    """
-
-    needs: str
-    keys: _Keys
-
-
-def _learner(options: _Keys) -> _Input:
-    return _Input("instructions", _keys("schema_version instructions", options=options))
-
-
-def _executor(options: _Keys) -> _Input:
-    return _Input("quantum_program", _keys("schema_version quantum_program", options=options))
-
-
-PROGRAMS: Mapping[str, Mapping[str | None, _Input]] = {
-    "sampler": {
-        None: _Input("pubs", _keys("pubs shots support_qiskit version", options=_SAMPLER)),
-    },
-    "estimator": {
-        None: _Input(
-            "pubs",
-            _keys("pubs precision resilience_level support_qiskit version", options=_ESTIMATOR),
-        ),
-    },
-    "noise-learner": {
-        None: _Input("circuits", _keys("circuits version", options=_LEARNER)),
-        "v0.1": _learner(_LEARNER_0_1),
-        "v0.2": _learner(_LEARNER_0_2),
-        "v0.3": _learner(_LEARNER_0_3),
-    },
-    "executor": {
-        "v0.1": _executor(_EXECUTOR_0_1),
-        **dict.fromkeys(("v0.2", "v1.0", "v1.1", "v2.0"), _executor(_EXECUTOR)),
-    },
-}
-"""The inputs of the programs by their `schema_version`, None for inputs that have none; as of 0.13
-of IBM's published schemas (``ibm-quantum-schemas``), and with `shots` and `precision` of the API's
-description. Another version is left to the service."""
-
-_SPELLINGS = {"noiselearner": "noise-learner", "noise_learner": "noise-learner"}
+from qrmi_core.payload import QiskitPrimitive
+from qrmi_ibm_common.primitives import read_input
 
 
 @attrs.frozen
@@ -143,80 +36,6 @@ def prepare(payload: QiskitPrimitive, fields: Mapping[str, Any]) -> Body:
         InvalidInputError: The program is not one of the service's, or the input is not JSON or has
             keys that the program does not know.
     """
-    program_id = _SPELLINGS.get(payload.program_id, payload.program_id)
-    if program_id not in PROGRAMS:
-        raise InvalidInputError(
-            f"the service has no program {payload.program_id!r}, but {', '.join(PROGRAMS)}"
-        )
-    content = read_content(payload.input)
-    _check(program_id, content)
+    program_id, content = read_input(payload)
     head = json.dumps({"program_id": program_id, **fields}, separators=(",", ":")).encode()
     return Body((head[:-1] + b',"params":', content, b"}"))
-
-
-def _check(program_id: str, content: bytes) -> None:
-    _check_utf8(content)
-    params = _members(content, "the input")
-    if {"parameters", "program_id"} <= params.keys():
-        raise InvalidInputError(
-            "the input is a whole input file; give the value of its `parameters` alone"
-        )
-    versions = PROGRAMS[program_id]
-    version = _version(params) if len(versions) > 1 else None
-    if version not in versions:
-        return
-    needed = versions[version].needs
-    if needed not in params:
-        raise InvalidInputError(f"the input of {program_id} needs `{needed}`")
-    _check_keys(program_id, params, versions[version].keys, "")
-    # It may be left out, and is then 2.
-    if "version" in params and msgspec.json.decode(params["version"]) not in (2, None):
-        raise InvalidInputError(f"the `version` of the input of {program_id} must be 2")
-
-
-def _version(params: Mapping[str, msgspec.Raw]) -> str | None:
-    version = params.get("schema_version")
-    return None if version is None else bytes(version).decode().strip('"')
-
-
-def _check_keys(
-    program_id: str, members: Mapping[str, msgspec.Raw], known: _Keys, where: str
-) -> None:
-    unknown = sorted(members.keys() - known.keys())
-    if unknown:
-        names = ", ".join(f"`{where}{name}`" for name in unknown)
-        raise InvalidInputError(
-            f"{program_id} does not know {names}; the service would refuse or ignore it. "
-            f"Known there: {', '.join(sorted(known))}"
-        )
-    for name, inner in known.items():
-        if inner is not None and name in members and not _is_null(members[name]):
-            path = f"{where}{name}"
-            _check_keys(program_id, _members(members[name], f"`{path}`"), inner, f"{path}.")
-
-
-def _is_null(value: msgspec.Raw) -> bool:
-    return bytes(memoryview(value)[:5]) == b"null"
-
-
-def _members(content: bytes | msgspec.Raw, what: str) -> dict[str, msgspec.Raw]:
-    """The members of a JSON object, the values unread; the whole is checked all the same."""
-    try:
-        return msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    except msgspec.ValidationError:
-        raise InvalidInputError(f"{what} must be a JSON object") from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidInputError(f"{what} is not JSON: {error}") from None
-
-
-def _check_utf8(content: bytes) -> None:
-    if content.isascii():
-        return
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    view = memoryview(content)
-    try:
-        for start in range(0, len(view), _BLOCK_BYTES):
-            decoder.decode(view[start : start + _BLOCK_BYTES])
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(f"the input is not UTF-8: {error.reason}") from None

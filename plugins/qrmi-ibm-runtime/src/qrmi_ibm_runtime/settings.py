@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
 
-from qrmi_core.errors import ConfigError
 from qrmi_core.settings import HttpSettings, one_of, setting, to_bool, to_count
+from qrmi_ibm_common.settings import LOG_LEVELS, check_url, to_url, to_version, to_word
 
 API_VERSION = "2026-04-15"
 """The version of the API that this driver is written for; answers differ between versions."""
@@ -21,20 +20,8 @@ MAX_COST_SECONDS = 10800
 
 def to_api_url(text: str) -> str:
     """The address of the API, also where only that of the service is given."""
-    url = _to_url(text)
+    url = to_url(text)
     return url + {"": "/api/v1", "/api": "/v1"}.get(urlsplit(url).path, "")
-
-
-def _to_url(text: str) -> str:
-    return text.strip().rstrip("/")
-
-
-def to_word(text: str) -> str:
-    """An id or a key, which goes into a header or a form; blanks around it are dropped."""
-    word = text.strip()
-    if not re.fullmatch("[!-~]+", word):
-        raise ValueError("a text of visible ASCII characters without blanks")
-    return word
 
 
 def to_mode(text: str) -> str:
@@ -52,13 +39,6 @@ def to_tags(text: str) -> tuple[str, ...]:
             "separated by commas"
         )
     return tags
-
-
-def to_version(text: str) -> str:
-    """A date, which is what versions of the API are."""
-    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
-        raise ValueError(f"a date such as {API_VERSION}")
-    return text
 
 
 def _ibm(
@@ -102,7 +82,7 @@ class RuntimeSettings(HttpSettings):
     iam_endpoint: str = _ibm(
         "IAM_ENDPOINT",
         "Address of IBM Cloud's IAM, `https://iam.cloud.ibm.com`.",
-        converter=_to_url,
+        converter=to_url,
     )
     api_key: str = _ibm("IAM_APIKEY", "IBM Cloud API key.", converter=to_word, secret=True)
     service_crn: str = _ibm("SERVICE_CRN", "CRN of the instance.", converter=to_word)
@@ -143,7 +123,7 @@ class RuntimeSettings(HttpSettings):
         "LOG_LEVEL",
         "What the service logs: `critical`, `error`, `warning`, `info` or `debug` (the default).",
         "debug",
-        one_of("critical", "error", "warning", "info", "debug"),
+        one_of(*LOG_LEVELS),
     )
     private: bool = _ibm(
         "PRIVATE",
@@ -162,10 +142,5 @@ class RuntimeSettings(HttpSettings):
     )
 
     def __attrs_post_init__(self) -> None:
-        # Not by the converters, whose errors show the value: it may have secrets.
-        for name, url in (("ENDPOINT", self.endpoint), ("IAM_ENDPOINT", self.iam_endpoint)):
-            if "?" in url or "#" in url:
-                raise ConfigError(
-                    f"QRMI_IBM_QCS_{name}: the address has a query string or a fragment; leave "
-                    "out what begins with ? or #"
-                )
+        check_url("QRMI_IBM_QCS_ENDPOINT", self.endpoint)
+        check_url("QRMI_IBM_QCS_IAM_ENDPOINT", self.iam_endpoint)

@@ -28,6 +28,7 @@ from qrmi_core.values import TaskStatus
 from qrmi_emulator import s3
 from qrmi_emulator.config import MARK
 from qrmi_emulator.faces import Face, Refused, ibm_backends as backends
+from qrmi_emulator.faces.ibm_errors import code_for
 from qrmi_emulator.faces.ibm_iam import TOKEN_PATH, Iam, refusal as iam_refusal
 from qrmi_emulator.faults import Faults
 from qrmi_emulator.state import FINAL, MAINTENANCE, OFFLINE, ONLINE, PAUSED, Job, State
@@ -39,6 +40,7 @@ RENSSELAER: Final = "ibm_rensselaer"
 # A device of the same kind, 127 qubits of an Eagle, of which there is a snapshot.
 _STANDS_FOR: Final = {RENSSELAER: "fake_sherbrooke"}
 _WORDS: Final = {ONLINE: "online", PAUSED: "paused", OFFLINE: "offline", MAINTENANCE: "offline"}
+_PROGRAMS: Final = (*engine.PROGRAMS, "executor")
 _NEEDED: Final = ("flask", "flask_cors", "moto")
 _LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug")
 _AGENT: Final = "ibm-quantum-system"
@@ -253,8 +255,8 @@ class IbmDirectAccess(Face):
             )
         if name in self._jobs:
             raise _refused(409, "1231", "There is a job with this id.", ("field", "id"))
-        if program not in engine.PROGRAMS:
-            message = f"program_id is none of: {', '.join(engine.PROGRAMS)}"
+        if program not in _PROGRAMS:
+            message = f"program_id is none of: {', '.join(_PROGRAMS)}"
             raise _refused(400, "1337", message, ("field", "program_id"))
         job = Job(
             name=name,
@@ -338,7 +340,7 @@ class IbmDirectAccess(Face):
         if job.status is not TaskStatus.Completed:
             code = job.code
             if code is None and job.status is TaskStatus.Failed:
-                code = _code_for(job.reason or "")
+                code = code_for(job.reason or "")
             if code is None and job.details.get("ran_too_long"):
                 code = _RAN_TOO_LONG
             document["reason_message"] = job.reason
@@ -398,9 +400,10 @@ class IbmDirectAccess(Face):
         reason, code = f"The input could not be read from its presigned URL: {problem}", _FAILED
         if not problem:
             try:
-                await asyncio.to_thread(lambda: engine.check(job.argument, path.read_bytes()))
+                if job.argument in engine.PROGRAMS:
+                    await asyncio.to_thread(lambda: engine.check(job.argument, path.read_bytes()))
             except EngineError as error:
-                reason, code = str(error), _code_for(str(error))
+                reason, code = str(error), code_for(str(error))
             else:
                 job.ready = True
         if job.status in FINAL:
@@ -449,13 +452,6 @@ class _S3Route(BaseRoute):
 def _is_final(job: Job) -> bool:
     """Whether a job has ended and its objects were written."""
     return job.status in FINAL and bool(job.details["settled"])
-
-
-def _code_for(reason: str) -> int:
-    """The service's number for why a job failed."""
-    if "(ISA)" in reason:
-        return 1517
-    return 1506 if "OpenQASM" in reason else _FAILED
 
 
 def _named(document: Mapping[str, Any], name: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from qrmi_emulator.faces import (
     ibm_submission as submission,
     ibm_workloads as workloads,
 )
+from qrmi_emulator.faces.ibm_errors import code_for
 from qrmi_emulator.faces.ibm_iam import TOKEN_PATH, Iam, refusal as iam_refusal
 from qrmi_emulator.faults import Faults
 from qrmi_emulator.state import FINAL, Job, Session, State
@@ -39,15 +40,6 @@ RAN_TOO_LONG: Final = "Cancelled - Ran too long"
 _MAX_SESSION_SECONDS: Final = 28800
 _TEMPORARY: Final = (9707, "The service has a temporary problem.")
 _LARGE_BYTES: Final = 2**20
-# Words of a simulator's reason -> the service's number.
-_CODES: Final = {
-    "(ISA)": 1517,
-    "OpenQASM": 1506,
-    "cannot be decoded": 1603,
-    "cannot be read": 1603,
-    "takes at most": 6000,
-    "does not follow": 1208,
-}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -552,7 +544,7 @@ class IbmRuntime(Face):
         if job.status in (TaskStatus.Failed, TaskStatus.Cancelled):
             code = job.code or (1305 if too_long else None)
             if job.status is TaskStatus.Failed:
-                code = code or _code_for(job.reason or "")
+                code = code or code_for(job.reason or "")
             state["reason"] = job.reason
             if code is not None:
                 state |= {"reason_code": code, "reason_solution": "See the job's logs."}
@@ -594,14 +586,6 @@ def _optional(job: Job) -> dict[str, Any]:
         "private": job.details["private"],
     }
     return {key: value for key, value in found.items() if value}
-
-
-def _code_for(reason: str) -> int:
-    """The service's number for why a simulator refused a job."""
-    for words, code in _CODES.items():
-        if words in reason:
-            return code
-    return 5203
 
 
 async def _body(request: Request) -> dict[str, Any]:
