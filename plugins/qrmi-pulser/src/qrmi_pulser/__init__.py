@@ -1,0 +1,11 @@
+"""Pulser's remote connection on any QRMI resource that takes pulse sequences."""
+
+from qrmi_pulser.connection import PulserQRMIConnection
+from qrmi_pulser.errors import InvalidArgumentError, MissingResultsError, UnsupportedError
+
+__all__ = [
+    "InvalidArgumentError",
+    "MissingResultsError",
+    "PulserQRMIConnection",
+    "UnsupportedError",
+]
