@@ -21,7 +21,7 @@ TARGET = json.dumps([{"device_type": "MACHINE", "specs": AnalogDevice.to_abstrac
 
 
 def pulse(device: Any = AnalogDevice, *, measure: bool = True, variable: bool = False) -> Sequence:
-    """Two atoms that hardly interact, both excited by a pulse of pi; or by one whose area is open."""
+    """Two atoms far from each other, excited by a pulse of pi; or by one of an open amplitude."""
     register = Register({"left": (0, 0), "right": (0, 20)})
     if getattr(device, "requires_layout", False):
         register = register.with_automatic_layout(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,8 +62,8 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
     results of a batch by ``RemoteResults(batch_id, PulserQRMIConnection(resource))``.
 
     Args:
-        qrmi: A resource that takes `Payload.PasqalCloud`; by default the only one of the scheduler's
-            job that does and is accessible.
+        qrmi: A resource that takes `Payload.PasqalCloud`; by default the only one of the
+            scheduler's job that does and is accessible.
         timeout: Seconds that ``wait=True`` waits at most; None for ever.
 
     Raises:
@@ -278,10 +279,9 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         for task in self._looked_at(self._tasks(batch_id)):
             status, results = _status(task), None
             if status is JobStatus.DONE:
-                try:
+                # It may appear a little later than the state tells.
+                with contextlib.suppress(TaskNotReadyError):
                     results = self._results_of(task)
-                except TaskNotReadyError:
-                    pass  # it appears a little later than the state tells
             progress[task.id] = (status, results)
         return progress
 

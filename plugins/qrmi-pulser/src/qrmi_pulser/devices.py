@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_devices(text: str, resource_id: str) -> dict[str, Device]:
-    """Pulser's devices by the vendor's name of each; one that cannot be read is logged and left out.
+    """Pulser's devices by the vendor's name of each; what cannot be read is logged and left out.
 
     Args:
         text: The target, ``[{"device_type": ..., "specs": ...}, ...]`` in JSON.
