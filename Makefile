@@ -47,7 +47,7 @@ demo: $(DEMO_VENV)/.ready
 	@$(DEMO_VENV)/bin/python docs/examples/demo.py $(ARGS)
 
 .PHONY: test
-test: $(VENV)/.ready munge $(WHEELS)/.ready $(SMOKE_VENV)/.ready $(OUTSIDER_VENV)/.ready $(PEERS_VENV)/.ready $(OLDEST_VENV)/.ready
+test: $(VENV)/.ready .munge $(WHEELS)/.ready $(SMOKE_VENV)/.ready $(OUTSIDER_VENV)/.ready $(PEERS_VENV)/.ready $(OLDEST_VENV)/.ready
 	@QRMI_TEST_WHEELS=$(WHEELS) \
 	QRMI_TEST_SMOKE_VENV=$(SMOKE_VENV) \
 	QRMI_TEST_OUTSIDER_VENV=$(OUTSIDER_VENV) \
@@ -56,7 +56,7 @@ test: $(VENV)/.ready munge $(WHEELS)/.ready $(SMOKE_VENV)/.ready $(OUTSIDER_VENV
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 .PHONY: test-peers
-test-peers: $(VENV)/.ready munge $(if $(QRMI_TEST_WARDEN),$(WARDEN)/.ready)
+test-peers: $(VENV)/.ready .munge $(if $(QRMI_TEST_WARDEN),$(WARDEN)/.ready)
 	@$(if $(QRMI_TEST_WARDEN),QRMI_TEST_WARDEN=$(WARDEN)/source QRMI_TEST_WARDEN_VENV=$(WARDEN)/venv) \
 	$(VENV)/bin/python -m pytest tests/plugins/qrmi-pasqal/local/test_real_warden.py $(ARGS)
 
@@ -173,8 +173,8 @@ $(WARDEN)/.ready: $(wildcard $(QRMI_TEST_WARDEN)/requirements.txt $(QRMI_TEST_WA
 	@touch $@
 
 # A daemon of the system: Warden's users prove by it who they are.
-.PHONY: munge
-munge:
+.PHONY: .munge
+.munge:
 	@mkdir -p $(WORK)
 	@if command -v munged > /dev/null || [ -x /usr/sbin/munged ]; then \
 	    :; \
