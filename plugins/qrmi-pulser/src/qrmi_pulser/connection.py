@@ -11,6 +11,7 @@ from pulser.backend.remote import BatchStatus, JobStatus, RemoteConnection, Remo
 from qrmi_core.config import resources_from_job
 from qrmi_core.errors import (
     ConfigError,
+    InvalidArgumentError,
     QrmiError,
     TaskCancelledError,
     TaskFailedError,
@@ -22,7 +23,7 @@ from qrmi_core.payload import PasqalCloud
 from qrmi_core.polling import wait as wait_for_tasks
 from qrmi_core.values import TaskStatus
 from qrmi_pulser.devices import read_devices
-from qrmi_pulser.errors import InvalidArgumentError, MissingResultsError, UnsupportedError
+from qrmi_pulser.errors import MissingResultsError, UnsupportedError
 from qrmi_pulser.jobs import Program, default_runs_of, make_jobs
 from qrmi_pulser.results import to_results
 

@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from pulser.backend.remote import RemoteResultsError
 
-from qrmi_core.errors import InvalidInputError, QrmiError, UnsupportedFunctionError
-
-
-class InvalidArgumentError(InvalidInputError, ValueError):
-    """A sequence, a job's parameters or a batch's id is wrong. Nothing was submitted.
-
-    It is a ``ValueError`` too, as which Pulser reports it.
-    """
+from qrmi_core.errors import QrmiError, UnsupportedFunctionError
 
 
 class UnsupportedError(UnsupportedFunctionError, NotImplementedError):

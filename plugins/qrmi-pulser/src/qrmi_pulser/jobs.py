@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from qrmi_core.errors import InvalidArgumentError
 from qrmi_core.payload import PasqalCloud
-from qrmi_pulser.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
     from pulser import Sequence
