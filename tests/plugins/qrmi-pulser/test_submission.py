@@ -174,6 +174,11 @@ def test_a_sequence_for_another_device_is_refused(bench: Any, pulse: MakePulse) 
     ("config", "named"),
     [
         ({"noise_model": NoiseModel(p_false_pos=0.1)}, "noise_model"),
+        (
+            {"observables": [BitStrings(evaluation_times=[0.5, 1.0])]},
+            "evaluation times of bitstrings",
+        ),
+        ({"default_evaluation_times": "Full"}, "evaluation times of bitstrings"),
         ({"with_modulation": True}, "with_modulation"),
         ({"prefer_device_noise_model": True}, "prefer_device_noise_model"),
         ({"observables": [BitStrings(), StateResult()]}, "observable state"),

@@ -13,12 +13,13 @@ import pytest
 from local_store import end_store, maker
 from munged import MISSING, munged
 from pasqal_cloud import RemoteEmuFreeBackend
-from pulser import QPUBackend, Sequence
+from pulser import Pulse, QPUBackend, Register, Sequence
 from pulser.backend import BitStrings, EmulationConfig, Results
-from pulser.backend.remote import BatchStatus, RemoteResults
+from pulser.backend.remote import BatchStatus, RemoteBackend, RemoteResults
+from pulser.devices import MockDevice
 from warden import Warden
 
-from qrmi_core import QuantumResource
+from qrmi_core import Payload, QuantumResource
 from qrmi_emulator import Emulator
 from qrmi_pulser import MissingResultsError, PulserQRMIConnection
 
@@ -137,15 +138,17 @@ def test_another_process_reads_the_batch(local: QuantumResource, pulse: MakePuls
     assert done.stdout.strip() == f"DONE 2 ('q0', 'q1') {RUNS}", done.stderr
 
 
-def test_a_failure_at_the_vendors_is_told(cloud: Emulator, pulse: MakePulse) -> None:
+def test_why_a_job_failed_at_the_vendors_is_told(cloud: Emulator) -> None:
+    many = Sequence(Register.square(4, spacing=6.0, prefix="q"), MockDevice)
+    many.declare_channel("rydberg", "rydberg_global")
+    many.add(Pulse.ConstantPulse(100, 1.0, 0.0, 0.0), "rydberg")
     qpu = resource("EMU_FREE", "pasqal-cloud", cloud.settings_for("pasqal-cloud"))
-    connection = PulserQRMIConnection(qpu)
-    results = connection.submit(pulse(), job_params=[{"runs": 10}])
-    connection.cancel_batch_jobs()
-    qpu.task(results.job_ids[0]).wait(60)
-    if results.get_batch_status() is BatchStatus.CANCELED:
-        with pytest.raises(MissingResultsError, match="cancelled"):
-            connection._fetch_result(results.batch_id, None)
+    connection = PulserQRMIConnection(qpu, timeout=60)
+    results = RemoteBackend(many, connection).run([{"runs": 10}], wait=True)
+    assert results.get_batch_status() is BatchStatus.ERROR
+    with pytest.raises(MissingResultsError, match="16 atoms"):
+        connection._fetch_result(results.batch_id, None)
+    assert "16 atoms" in connection.get_batch_logs()[0]
     qpu.close()
 
 
@@ -158,13 +161,8 @@ def test_what_a_qpu_on_premises_gives_is_no_json_and_is_read(pulse: MakePulse) -
         )
         qpu = resource("PASQAL_LOCAL", "pasqal-local", settings)
         with qpu:
-            task_id = qpu.task_start(_payload(pulse()))
-            assert qpu.task(task_id).wait(60)
-            found = RemoteResults(task_id, PulserQRMIConnection(qpu))[0]
+            payload = Payload.PasqalCloud(sequence=pulse().to_abstract_repr(), job_runs=100)
+            task = qpu.run(payload)
+            task.wait(60)
+            found = RemoteResults(task.id, PulserQRMIConnection(qpu))[0]
             assert found.final_bitstrings == {"00": 36, "10": 64}
-
-
-def _payload(sequence: Sequence) -> object:
-    from qrmi_core import Payload
-
-    return Payload.PasqalCloud(sequence=sequence.to_abstract_repr(), job_runs=100)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pulser.json.abstract_repr.deserializer import deserialize_device
 
 from qrmi_core.errors import InvalidResponseError
+from qrmi_pulser.errors import in_short
 
 if TYPE_CHECKING:
     from pulser.devices import Device
@@ -37,7 +38,10 @@ def read_devices(text: str, resource_id: str) -> dict[str, Device]:
             devices[name] = deserialize_device(_text(specs))
         except Exception as error:
             _log.warning(
-                "%s: the device %s cannot be read and is left out: %s", resource_id, name, error
+                "%s: the device %s cannot be read and is left out: %s",
+                resource_id,
+                name,
+                in_short(error),
             )
             broken = error
     if broken and not devices:
@@ -51,7 +55,6 @@ def _text(specs: Any) -> str:
 
 def _unreadable(resource_id: str, error: Exception) -> InvalidResponseError:
     return InvalidResponseError(
-        f"the target of {resource_id} lists no device that Pulser can read: "
-        f"{type(error).__name__}: {error}",
+        f"the target of {resource_id} lists no device that Pulser can read: {in_short(error)}",
         resource_id=resource_id,
     )

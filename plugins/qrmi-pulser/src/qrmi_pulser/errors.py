@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pulser.backend.remote import RemoteResultsError
 
 from qrmi_core.errors import QrmiError, UnsupportedFunctionError
@@ -16,3 +18,12 @@ class MissingResultsError(QrmiError, RemoteResultsError):  # type: ignore[misc]
 
     It is Pulser's ``RemoteResultsError`` too, which ``RemoteResults`` turns into advice.
     """
+
+
+_SHOWN_CHARACTERS: Final = 300
+
+
+def in_short(error: Exception) -> str:
+    """What an error says; that of a document against its schema can hold all of it."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

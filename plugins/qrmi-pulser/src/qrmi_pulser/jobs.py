@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from qrmi_core.errors import InvalidArgumentError
 from qrmi_core.payload import PasqalCloud
+from qrmi_pulser.errors import in_short
 
 if TYPE_CHECKING:
     from pulser import Sequence
     from pulser.backend import EmulationConfig
+
+
+END: Final = [1.0]
+"""The relative time at which bit strings are counted."""
 
 
 @attrs.frozen
@@ -66,7 +71,7 @@ def _make_job(
     runs = _runs(params.get("runs", default_runs), job, max_runs)
     built = _build(sequence, params.get("variables"), job)
     payload = PasqalCloud(sequence=built.to_abstract_repr(), job_runs=runs)
-    return payload, Program(tuple(built.register.qubit_ids), built.get_duration())
+    return payload, Program(tuple(map(str, built.register.qubit_ids)), built.get_duration())
 
 
 def _runs(runs: Any, job: str, max_runs: int | None) -> int:
@@ -90,7 +95,7 @@ def _build(sequence: Sequence, variables: Any, job: str) -> Sequence:
             return sequence.build(**(variables or {}))
         except Exception as error:
             raise InvalidArgumentError(
-                f"{job}: the sequence cannot be built with these variables: {error}"
+                f"{job}: the sequence cannot be built with these variables: {in_short(error)}"
             ) from error
     if variables:
         raise InvalidArgumentError(
@@ -120,6 +125,11 @@ def default_runs_of(configuration: EmulationConfig | None) -> int | None:
     }
     observables = options.pop("observables") or ()
     refused = [f"observable {each.tag}" for each in observables if type(each) is not BitStrings]
+    default_times = getattr(configuration, "default_evaluation_times", END)
+    for each in observables:
+        times = default_times if each.evaluation_times is None else each.evaluation_times
+        if list(times) != END:
+            refused.append(f"evaluation times of {each.tag}")
     if options["noise_model"] == NoiseModel():
         del options["noise_model"]
     for name, value in options.items():

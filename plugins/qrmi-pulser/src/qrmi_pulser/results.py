@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pulser.backend import Results
 
 from qrmi_core.errors import InvalidResponseError
+from qrmi_pulser.errors import in_short
 
 if TYPE_CHECKING:
     from qrmi_core.task import Task
@@ -47,7 +48,7 @@ def to_results(task: Task, text: str, program: Program | None) -> Results:
         return Results.from_final_bitstrings(order, duration, counter)
     except Exception as error:
         raise InvalidResponseError(
-            f"the result of task {task.id} cannot be read: {type(error).__name__}: {error}",
+            f"the result of task {task.id} cannot be read: {in_short(error)}",
             resource_id=task.resource.resource_id(),
             task_id=task.id,
         ) from error
