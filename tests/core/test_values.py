@@ -198,7 +198,11 @@ def test_a_third_party_adds_a_kind_of_its_own() -> None:
 
 # Errors
 
-ERRORS = [value for value in vars(errors).values() if isinstance(value, type)]
+ERRORS = [
+    value
+    for value in vars(errors).values()
+    if isinstance(value, type) and value.__module__ == errors.__name__
+]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=lambda error: error.__name__)
