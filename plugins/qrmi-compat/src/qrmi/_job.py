@@ -58,7 +58,7 @@ class Config:
                 entry.name,
                 ResourceType.of(str(entry.resource_type)),
                 entry.is_dynamic,
-                entry.environment,
+                dict(entry.environment),
             )
             for entry in self._loaded.resources
         }
