@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import threading
 import time
@@ -177,9 +178,11 @@ class CachedToken:
         now = self._clock()
         lifetime = token.expires_in_seconds
         if lifetime is None:
-            lifetime = float("inf")
+            lifetime, early = math.inf, 0.0
+        else:
+            early = min(max(360.0, lifetime * 0.1), lifetime / 2)
         return _Held(
             authorization=f"{token.scheme} {token.value}".strip(),
-            renew_at=now + lifetime - min(lifetime * 0.1, 300.0),
+            renew_at=now + lifetime - early,
             expires_at=now + lifetime,
         )

@@ -1067,14 +1067,24 @@ def test_a_token_is_renewed_once_by_many_threads() -> None:
     assert len(server.requests) <= 32
 
 
-def test_a_token_is_renewed_before_it_expires() -> None:
+@pytest.mark.parametrize(("lifetime", "early"), [(36_000, 3600), (3600, 360), (300, 150)])
+def test_a_token_is_renewed_before_it_expires(lifetime: int, early: int) -> None:
     clock = Clock()
     number = itertools.count(1)
-    token = CachedToken(lambda: Token(str(next(number)), expires_in_seconds=1000), clock=clock)
+    token = CachedToken(lambda: Token(str(next(number)), expires_in_seconds=lifetime), clock=clock)
+    used = lifetime - early
     seen = {}
-    for clock.now in (0, 899, 901, 1799, 1802):
+    for clock.now in (0, used - 1, used + 1, 2 * used - 1, 2 * used + 2):
         seen[clock.now] = token.authorization()
     assert list(seen.values()) == ["Bearer 1", "Bearer 1", "Bearer 2", "Bearer 2", "Bearer 3"]
+
+
+def test_a_token_without_an_end_is_not_renewed() -> None:
+    clock = Clock()
+    token = CachedToken(lambda: Token("for ever"), clock=clock)
+    token.authorization()
+    clock.now = 1e12
+    assert token.authorization() == "Bearer for ever"
 
 
 def test_others_use_the_old_token_while_one_renews_it_or_cannot() -> None:

@@ -89,7 +89,7 @@ class FaultyService:
         self.connections = 0
         self.faults: dict[str, deque[Fault]] = {}
         self.lock = threading.RLock()
-        self._server = _Server(("127.0.0.1", 0), handler)
+        self._server = FaultyServer(("127.0.0.1", 0), handler)
         self._server.service = self
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self.host = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -134,7 +134,7 @@ class FaultyService:
         return waiting.popleft() if waiting else None
 
 
-class _Server(ThreadingHTTPServer):
+class FaultyServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 64
     service: Any
@@ -153,7 +153,7 @@ class FaultyHandler(BaseHTTPRequestHandler):
     service: Any
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    server: _Server
+    server: FaultyServer
 
     def setup(self) -> None:
         super().setup()

@@ -92,7 +92,7 @@ class IbmService(FaultyService):
     """
 
     def __init__(self) -> None:
-        super().__init__(_Handler)
+        super().__init__(IbmHandler)
         self.bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -178,7 +178,7 @@ class IbmService(FaultyService):
             job["now"] = job["end"]
 
 
-class _Handler(FaultyHandler):
+class IbmHandler(FaultyHandler):
     service: IbmService
 
     def refuse(self, code: int, vendor_code: object, message: str, **more: str) -> None:
@@ -325,6 +325,7 @@ class _Handler(FaultyHandler):
             for job in reversed(service.jobs.values())
             if set(query.get("tags", ())) <= set(job["tags"])
             and query.get("backend", [job["backend"]]) == [job["backend"]]
+            and ("pending" not in query or job["now"]["status"] in {"Queued", "Running"})
         ]
         offset, limit = (int(query.get(key, ["0"])[0]) for key in ("offset", "limit"))
         page = [service.look(job) for job in found[offset : offset + min(limit or 200, 200)]]

@@ -20,7 +20,8 @@ from types import TracebackType
 from typing import Any, Self
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from ibm_service import CRN, KEY, Fault, _Handler, _Server, status
+from faulty_server import Fault, FaultyServer, status
+from ibm_service import CRN, KEY, IbmHandler
 
 ACCESS_KEY = "AKIA-an-access-key"
 SECRET_KEY = "a-secret-access-key/+="
@@ -95,7 +96,7 @@ class SystemService:
         self.store_lock = threading.Lock()
         self._servers = []
         for handler in (_Api, _Store):
-            server = _Server(("127.0.0.1", 0), handler)
+            server = FaultyServer(("127.0.0.1", 0), handler)
             server.service = self  # type: ignore[assignment]
             self._servers.append(server)
         self.url, self.store_url = (
@@ -218,7 +219,7 @@ class SystemService:
             return body if answer.status == 200 else None
 
 
-class _Api(_Handler):
+class _Api(IbmHandler):
     server: Any
 
     def _serve(self) -> None:
@@ -317,7 +318,7 @@ class _Api(_Handler):
                 self.answer(404)
 
 
-class _Store(_Handler):
+class _Store(IbmHandler):
     server: Any
 
     def _serve(self) -> None:

@@ -148,6 +148,13 @@ def test_a_running_job_is_cancelled_and_the_next_one_runs(client: Client) -> Non
     assert client.job(job)["status"] == "Cancelled"
 
 
+def test_metrics_name_the_client_that_submitted_the_job(client: Client) -> None:
+    client.http.headers["User-Agent"] = "a-script/1.0"
+    job = client.submit()
+    client.http.headers["User-Agent"] = "a-monitor/2.0"
+    assert client("GET", f"/jobs/{job}/metrics").json()["caller"] == "a-script/1.0"
+
+
 def test_older_versions_of_the_api_tell_seconds(client: Client) -> None:
     job = client.submit()
     client.wait(job)

@@ -103,6 +103,29 @@ def test_it_serves_and_lets_faults_happen(served: tuple[str, Path], tmp_path: Pa
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_the_normal_end_and_a_second_server_waits_for_neither_port_nor_state(
+    tmp_path: Path, sent: signal.Signals
+) -> None:
+    process = subprocess.Popen(
+        [QRMI, "emulator", "serve", "--state", tmp_path / "one"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    port = process.stdout.readline().strip().rpartition(":")[2]
+    same_state = qrmi(tmp_path, "serve", "--state", str(tmp_path / "one"))
+    assert same_state.returncode == 2
+    assert "another emulator uses" in same_state.stderr
+    same_port = qrmi(tmp_path, "serve", "--state", str(tmp_path / "two"), "--port", port)
+    assert same_port.returncode == 2
+    assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in same_port.stderr
+    process.send_signal(sent)
+    _, errors = process.communicate(timeout=20)
+    assert (process.returncode, errors) == (0, "")
+
+
 def test_without_a_server_the_commands_say_so(tmp_path: Path) -> None:
     done = qrmi(tmp_path, "info")
     assert done.returncode not in (0, 70)

@@ -14,6 +14,7 @@ from munged import MISSING, munged
 from pasqal_client import CloudClient
 from peers import run
 
+from qrmi_core import Payload, QuantumResource
 from qrmi_emulator import Emulator
 from qrmi_emulator.munge import SYSTEM_SOCKET, answers
 
@@ -138,3 +139,27 @@ def test_the_published_package_runs_behind_warden(
     assert found["stopped"] == "TaskStatus.Cancelled"
     counts["local"] = found["counts"][0]
     assert len({json.dumps(each, sort_keys=True) for each in counts.values()}) == 1
+
+
+def test_our_plugin_gets_the_same_counts(
+    emulator: Emulator, sequence: Path, counts: dict[str, dict[str, int]]
+) -> None:
+    payload = Payload.PasqalCloud(sequence=sequence.read_text(), job_runs=200)
+    config = emulator.settings_for("pasqal-cloud")
+    with QuantumResource("FRESNEL", "pasqal-cloud", config=config) as qpu:
+        found = json.loads(qpu.run(payload).result(timeout=60).value)["counter"]
+    assert pulses.is_blockaded(found)
+    assert all(found == each for each in counts.values())
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+def test_our_plugin_gets_the_same_counts_behind_warden(
+    sequence: Path, counts: dict[str, dict[str, int]]
+) -> None:
+    payload = Payload.PasqalCloud(sequence=sequence.read_text(), job_runs=200)
+    with Emulator(["pasqal-local"], seed=7, warden_admin=os.geteuid()) as emulator:
+        config = emulator.settings_for("pasqal-local")
+        with QuantumResource("PASQAL_LOCAL", "pasqal-local", config=config) as qpu:
+            found = json.loads(qpu.run(payload).result(timeout=60).value)["counter"]
+    assert pulses.is_blockaded(found)
+    assert all(found == each for each in counts.values())

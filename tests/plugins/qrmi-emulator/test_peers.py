@@ -11,6 +11,7 @@ import pytest
 from peers import run
 
 from qrmi_core import Payload, QuantumResource
+from qrmi_core.errors import TaskFailedError
 from qrmi_emulator import Emulator
 
 BELL_ON_DEVICE = """OPENQASM 3.0;
@@ -36,7 +37,9 @@ def published(emulator: Emulator, python: Path, kind: str, home: Path) -> dict[s
     return run(python, "published.py", config, NAME, SEED, home=home)
 
 
-def official(emulator: Emulator, python: Path, home: Path) -> dict[str, Any]:
+def official(
+    emulator: Emulator, python: Path, home: Path, script: str, *arguments: object
+) -> dict[str, Any]:
     known = emulator.settings_for("ibm-quantum-compute-service")
     key, instance = known["QRMI_IBM_QCS_IAM_APIKEY"], known["QRMI_IBM_QCS_SERVICE_CRN"]
     environment = {
@@ -46,7 +49,7 @@ def official(emulator: Emulator, python: Path, home: Path) -> dict[str, Any]:
         "QISKIT_IBM_URL": f"{emulator.url}/experimental/api/v1",
         "QISKIT_IBM_INSTANCE": instance,
     }
-    return run(python, "official.py", NAME, SEED, home=home, environment=environment)
+    return run(python, script, *arguments, home=home, environment=environment)
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +121,7 @@ def test_the_published_package_runs_every_operation_of_a_system(
 def test_ibms_client_runs_in_its_three_modes(
     emulator: Emulator, peers: Path, tmp_path: Path, counts: dict[str, dict[str, int]]
 ) -> None:
-    found = official(emulator, peers, tmp_path)
+    found = official(emulator, peers, tmp_path, "official.py", NAME, SEED)
     assert found["state"] == "active"
     assert found["qubits"] == 156
     for mode in ("job", "session", "batch"):
@@ -132,6 +135,76 @@ def test_ibms_client_runs_in_its_three_modes(
     assert found["listed"] == 3
     assert found["metrics"]["usage"]["status"] == "complete"
     assert len({json.dumps(each, sort_keys=True) for each in counts.values()}) == 1
+
+
+def test_ibms_client_finds_the_instance_by_search_and_sees_how_jobs_end(
+    emulator: Emulator, peers: Path, tmp_path: Path
+) -> None:
+    known = emulator.settings_for("ibm-quantum-compute-service")
+    key, instance = known["QRMI_IBM_QCS_IAM_APIKEY"], known["QRMI_IBM_QCS_SERVICE_CRN"]
+    emulator.clear_requests()
+    emulator.set_resource("fake_perth", status="paused")
+    urls = {"IAM_URL": emulator.url, "GLOBAL_SEARCH_URL": emulator.url}
+    try:
+        found = run(
+            *(peers, "official_search.py", "fake_lagos", "fake_perth", emulator.url),
+            *(key, instance),
+            home=tmp_path,
+            environment={**urls, "GLOBAL_CATALOG_URL": emulator.url},
+        )
+    finally:
+        emulator.set_resource("fake_perth")
+    paths = {request["path"] for request in emulator.requests()}
+    assert {"/v3/resources/search", "/emulator-plan"} <= paths
+    assert found["instance"] == [True, "premium", "paid"]
+    assert found["backends"] > 5
+    assert found["least_busy"].startswith("fake_")
+    assert "Error code 1517" in found["failed"]
+    assert "transpile the circuit" in found["message"]
+    assert found["failed_status"] == "ERROR"
+    assert found["counts"].keys() <= {"0", "1"}
+    assert found["details"] == "dedicated"
+    assert "closed" in found["closed"]
+    assert found["late_cancel"] == found["cancelled_result"] == "RuntimeInvalidStateError"
+    assert found["paused"] == [True, "paused"]
+    assert found["queued"] == ["QUEUED"] * 2
+    assert found["pending"] == 2
+    assert found["cancelled"] == ["CANCELLED"] * 2
+    assert found["jobs"]
+    assert found["inputs"] == ["options", "pubs", "support_qiskit", "version"]
+    assert found["metrics"] == ["created", "finished", "running"]
+    assert found["usage_of_job"] >= 0
+    assert found["logs"]
+    assert sorted(found["tags"]) == ["one", "two"]
+    assert "Job not found" in found["deleted"]
+
+
+@pytest.mark.timeout(240)
+def test_ibms_client_runs_the_programs_executor_and_noise_learner(
+    emulator: Emulator, peers: Path, tmp_path: Path
+) -> None:
+    found = official(emulator, peers, tmp_path, "official_programs.py", NAME)
+    shape, same = found["circuit"]
+    assert shape == [200, 2]
+    assert same > 0.85
+    assert found["sweep"] == pytest.approx([0, 1, 0], abs=0.1)
+    shape, same = found["samplex"]
+    assert shape == [5, 200, 2]
+    assert same > 0.85
+    assert found["chunks"] == 3
+    assert found["sampler"] > 0.85
+    assert found["estimator"] == pytest.approx(1.0, abs=0.2)
+    layer = found["layer"]
+    assert layer["qubits"] == [0, 1]
+    assert layer["gates"] == ["cz"]
+    assert layer["generators"] == len(layer["rates"]) == 15
+    assert all(0 < rate < 0.01 for rate in layer["rates"])
+    assert layer["metadata"]["backend"] == NAME
+    assert layer["metadata"]["input_options"]["max_layers_to_learn"] == 1
+    (gates, _, rate), (measurements, _, flips) = found["boxes"]
+    assert (gates, measurements) == ("lindblad", "trex")
+    assert rate == pytest.approx(sum(layer["rates"]))
+    assert 0 < flips < 0.2
 
 
 def ran(emulator: Emulator, kind: str, program: str, **fields: Any) -> dict[str, Any]:
@@ -164,3 +237,19 @@ def test_our_plugins_get_the_same_counts_and_values(
     data = ran(emulator, kind, "estimator", pubs=[pub], options=options)
     assert data["evs"] == pytest.approx(1.0, abs=0.2)
     assert all(data["evs"] == each for each in estimates.values())
+
+
+def test_our_plugin_runs_the_noise_learner_and_the_executor(emulator: Emulator) -> None:
+    settings = emulator.settings_for("ibm-quantum-compute-service")
+    layers = {"circuits": [BELL_ON_DEVICE], "options": {"max_layers_to_learn": 1}, "version": 2}
+    with QuantumResource(NAME, "ibm-quantum-compute-service", config=settings) as qpu:
+        for spelling in ("noise-learner", "noiselearner"):
+            payload = Payload.QiskitPrimitive(input=layers, program_id=spelling)
+            result = json.loads(qpu.run(payload).result(timeout=60).value)
+            assert result["data"][0]["__value__"]["qubits"] == [0, 1]
+        # Refused by the service only when it reads it.
+        program = {"schema_version": "v2.0", "quantum_program": {"shots": 1, "items": []}}
+        payload = Payload.QiskitPrimitive(input=program, program_id="executor")
+        task = qpu.run(payload)
+        with pytest.raises(TaskFailedError, match=r"does not follow v2\.0.*code 1208"):
+            task.result(timeout=60)

@@ -174,7 +174,6 @@ def test_tasks_of_several_objects_are_looked_at_together(service: IbmService, ma
         (slice(100, 300), 1),
         (slice(249, 450), 2),  # the newest
         (slice(0, 450), 3),
-        (slice(0, 450, 449), 2),  # the oldest and the newest: as many as a look at each would be
     ],
 )
 def test_some_of_many_tasks_cost_no_more_than_their_own_number(
@@ -186,6 +185,27 @@ def test_some_of_many_tasks_cost_no_more_than_their_own_number(
     wait(tasks, timeout=0)
     assert {task.state.status for task in tasks} == {TaskStatus.Queued}
     assert service.counted() == {"GET jobs": requests}
+
+
+@pytest.mark.parametrize(("step", "requests"), [(449, 1), (3, 1), (2, 2)])
+def test_tasks_between_that_have_ended_cost_nothing(
+    service: IbmService, make: Make, step: int, requests: int
+) -> None:
+    qpu = make(SESSION_MODE="job")
+    tasks = [qpu.run(sampler("endless" if n % step == 0 else "done")) for n in range(450)]
+    waited_for = tasks[::step]
+    service.finish_all()
+    service.forget_requests()
+    wait(waited_for, timeout=0)
+    assert {task.state.status for task in waited_for} == {TaskStatus.Running}
+    assert service.counted() == {"GET jobs": requests}
+
+
+def test_tasks_far_apart_are_found_whatever_is_between(service: IbmService, make: Make) -> None:
+    qpu = make(SESSION_MODE="job")
+    tasks = [qpu.run(sampler("endless")) for _ in range(450)]
+    wait([tasks[0], tasks[-1]], timeout=0)
+    assert tasks[0].state.status == tasks[-1].state.status == TaskStatus.Queued
 
 
 def test_tasks_started_on_two_backends_in_turn_are_two_groups(

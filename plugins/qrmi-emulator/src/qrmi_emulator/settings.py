@@ -137,6 +137,14 @@ class EmulatorSettings:
     cancel_seconds: float = _option(
         0.0, "How long Pasqal Cloud takes to cancel a job; it says so meanwhile.", changeable=True
     )
+    cudaq_ids: str = _option(
+        "batch",
+        "What the id of a job of CUDA-Q's is on Pasqal Cloud: that of its batch, or of the job "
+        "alone.",
+        type=str,
+        choices=("batch", "job"),
+        changeable=True,
+    )
     warden: str = _option(
         "2026-06",
         "Version of Warden: 0.1.0, which neither cancels jobs nor has logs, 2026-06, which does, "

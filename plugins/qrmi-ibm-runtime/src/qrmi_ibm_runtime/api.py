@@ -172,18 +172,20 @@ class RuntimeApi:
         """The state of a job."""
         return self._object(job_path(job_id), exclude_params="true", not_found=TaskNotFoundError)
 
-    def jobs(self, backend: str, tag: str | None = None) -> Iterator[dict[str, Any]]:
+    def jobs(
+        self, backend: str, tag: str | None = None, *, pending: bool = False
+    ) -> Iterator[dict[str, Any]]:
         """The account's jobs on a backend, newest first; a request for each page that is read."""
         offset = 0
         while True:
-            jobs, count = self.page(backend, tag, offset)
+            jobs, count = self.page(backend, tag, offset, pending=pending)
             yield from jobs
             offset += len(jobs)
             if len(jobs) < PAGE or count == offset:
                 return
 
     def page(
-        self, backend: str, tag: str | None, offset: int
+        self, backend: str, tag: str | None, offset: int, *, pending: bool = False
     ) -> tuple[list[dict[str, Any]], object]:
         """One page of that list, from an offset on, and how many jobs the whole has, if told."""
         page = self._object(
@@ -192,6 +194,7 @@ class RuntimeApi:
             tags=tag,
             limit=PAGE,
             offset=offset,
+            pending="true" if pending else None,
             sort="DESC",
             exclude_params="true",
         )

@@ -87,6 +87,15 @@ class _Group:
         return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
+def _stretches(offsets: Iterable[int]) -> int:
+    """How many pages hold all of these places, in rising order."""
+    number, end = 0, -1
+    for offset in offsets:
+        if offset >= end:
+            number, end = number + 1, offset + PAGE
+    return number
+
+
 _groups: dict[tuple[str, str, str], _Group] = {}
 os.register_at_fork(after_in_child=_groups.clear)
 
@@ -275,6 +284,14 @@ class RuntimeDriver(Driver):
         found: dict[str, Observation] = {}
         group = self._group()
         waiting = group.offsets(task_ids)
+        pages = -(-len(waiting) // PAGE)
+        if _stretches(waiting.values()) > pages:
+            # Those between have ended, as a rule.
+            jobs = self._api.jobs(self.resource_id, group.tag, pending=True)
+            for job in itertools.islice(jobs, pages * PAGE):
+                if (task_id := to_text(job.get("id"))) in waiting:
+                    found[task_id] = _observation(job)
+                    del waiting[task_id]
         shift = 0  # jobs were deleted, or another thread's came between
         while waiting:
             first, offset = next(iter(waiting.items()))

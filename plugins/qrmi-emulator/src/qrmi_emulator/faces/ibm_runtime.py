@@ -40,6 +40,15 @@ RAN_TOO_LONG: Final = "Cancelled - Ran too long"
 _MAX_SESSION_SECONDS: Final = 28800
 _TEMPORARY: Final = (9707, "The service has a temporary problem.")
 _LARGE_BYTES: Final = 2**20
+# A version of the API -> when it ends.
+_DEPRECATED: Final = {
+    "2026-03-15": "2027-03-15",
+    "2026-02-15": "2027-02-15",
+    "2026-02-01": "2027-02-01",
+    "2025-05-01": "2027-01-01",
+    "2025-01-01": "2027-01-01",
+    "2024-01-01": "2027-01-01",
+}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -147,9 +156,11 @@ class IbmRuntime(Face):
     # The account
 
     async def _versions(self, _request: Request) -> Response:
-        dates = ("2024-01-01", "2025-01-01", "2025-05-01", "2026-02-01", "2026-02-15", "2026-03-15")
         versions = [{"version": "2026-04-15", "status": "live"}]
-        versions += [{"version": date, "status": "deprecated"} for date in reversed(dates)]
+        versions += [
+            {"version": date, "status": "deprecated", "sunset_date": sunset}
+            for date, sunset in _DEPRECATED.items()
+        ]
         return JSONResponse({"versions": versions})
 
     async def _search(self, _request: Request) -> Response:
@@ -371,7 +382,11 @@ class IbmRuntime(Face):
             session=session.id if session else None,
             tags=given.tags,
             max_seconds=None if given.cost is None else min(given.cost, submission.MAX_COST),
-            details={"private": given.private, "calibration_id": given.calibration},
+            details={
+                "private": given.private,
+                "calibration_id": given.calibration,
+                "caller": request.headers.get("user-agent"),
+            },
         )
         self.faults.take_for_job(job, request.method, request.url.path)
         self.state.submissions.append(job.created)
@@ -497,7 +512,7 @@ class IbmRuntime(Face):
             },
             "usage": usage,
             "qiskit_version": None,
-            "caller": request.headers.get("user-agent"),
+            "caller": job.details.get("caller"),
         }
         version = _version(request)
         if version < "2026-03-15":

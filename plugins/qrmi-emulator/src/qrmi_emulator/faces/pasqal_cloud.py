@@ -51,7 +51,7 @@ class PasqalCloud(Face):
     """The API, for one user with one project.
 
     A batch is a session here, and its jobs are those of the session. A job of CUDA-Q's is a batch
-    with one job, and has its id.
+    with one job.
     """
 
     name: ClassVar[str] = "pasqal-cloud"
@@ -135,7 +135,7 @@ class PasqalCloud(Face):
             self._route("/v1/jobs/{job}/status", self._job_status),
             self._route("/v1/jobs/{job}/results_link", self._results_link),
             self._route("/v1/cudaq/job", self._create_cudaq_job, "POST"),
-            self._route("/v1/cudaq/job/{batch}", self._show_cudaq_job),
+            self._route("/v1/cudaq/job/{job}", self._show_cudaq_job),
         ]
         return [
             *self._auth.routes(),
@@ -687,15 +687,19 @@ class PasqalCloud(Face):
         return _success(self._cudaq_document(batch))
 
     async def _show_cudaq_job(self, request: Request) -> Response:
-        batch = self._batch(request)
-        if batch.details["kind"] != "cudaq":
+        self.state.expire()
+        task_id = request.path_params["job"]
+        job = self.state.jobs.get(task_id)
+        batch = self.state.sessions.get(task_id if job is None else job.session or "")
+        if batch is None or batch.face != self.name or batch.details["kind"] != "cudaq":
             raise _refused(404, "Job not found")
         return _success(self._cudaq_document(batch))
 
     def _cudaq_document(self, batch: Session) -> dict[str, Any]:
         (job,) = self._jobs_of(batch)
         return {
-            "id": batch.id,
+            "id": batch.id if self.state.settings.cudaq_ids == "batch" else job.id,
+            "batch_id": batch.id,
             "status": self._status(batch),
             "created_at": _time(batch.created),
             "machine": batch.resource,

@@ -115,6 +115,45 @@ def compact(circuit: Any, observed: Collection[int] = ()) -> tuple[Any, list[int
     return dag_to_circuit(graph), [i for i, qubit in enumerate(circuit.qubits) if qubit in used]
 
 
+def pieces(circuit: Any, most: int) -> list[tuple[Any, list[int], list[int]]]:
+    """The circuit in pieces that have nothing to do with one another.
+
+    Args:
+        circuit: A circuit.
+        most: How many qubits pieces may be put together to.
+
+    Returns:
+        Circuits with one register of classical bits, and the indices of their qubits and bits in
+        the whole.
+    """
+    joined: dict[Any, set[Any]] = {bit: {bit} for bit in (*circuit.qubits, *circuit.clbits)}
+    instructions = [each for each in circuit.data if each.operation.name != "barrier"]
+    for instruction in instructions:
+        bits = (*instruction.qubits, *instruction.clbits)
+        if any(joined[bit] is not joined[bits[0]] for bit in bits):
+            whole = set().union(*(joined[bit] for bit in bits))
+            joined |= dict.fromkeys(whole, whole)
+    groups: list[set[Any]] = []
+    for part in {id(part): part for part in joined.values()}.values():
+        size = sum(bit in part for bit in circuit.qubits)
+        if groups and sum(bit in groups[-1] for bit in circuit.qubits) + size <= most:
+            groups[-1] |= part
+        else:
+            groups.append(set(part))
+    found = []
+    for group in groups:
+        qubits = [qubit for qubit in circuit.qubits if qubit in group]
+        clbits = [clbit for clbit in circuit.clbits if clbit in group]
+        piece = QuantumCircuit(qubits, clbits)
+        piece.add_register(ClassicalRegister(bits=clbits, name="bits"))
+        for instruction in instructions:
+            if instruction.qubits and instruction.qubits[0] in group:
+                piece.append(instruction)
+        indices = [[circuit.find_bit(bit).index for bit in bits] for bits in (qubits, clbits)]
+        found.append((piece, *indices))
+    return found
+
+
 def widen(program: Program, num_qubits: int) -> Program:
     """Adds idle qubits up to a width."""
     graph = circuit_to_dag(program.circuit)

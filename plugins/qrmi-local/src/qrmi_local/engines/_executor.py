@@ -62,7 +62,8 @@ def run(resource_id: str, document: dict[str, Any], *, seed: int | None) -> byte
         with errors_of(f"item {index}"):
             arrays: dict[str, Any] = {}
             if isinstance(item, SamplexItem):
-                drawn = broadcast_sample(item.samplex, item.samplex_arguments, item.shape, random)
+                samplex = item.samplex.finalize()
+                drawn = broadcast_sample(samplex, item.samplex_arguments, item.shape, random)
                 # A template without parameters gets none.
                 values = drawn.pop("parameter_values", np.empty((*item.shape, 0)))
                 arrays = drawn

@@ -228,14 +228,15 @@ def _gate_rates(resource_id: str, name: str, one: int, other: int) -> dict[str, 
     if device.backend is None:
         return {}
     labels = ["".join(letters) for letters in itertools.product("IXYZ", repeat=2)]
-    for gate, places, error in basic_device_gate_errors(
-        target=part_of(device, [one, other]).target
-    ):
-        if gate == name and tuple(places) == (0, 1):
-            fidelities = np.real(np.diag(PTM(error.to_quantumchannel()).data))
-            break
-    else:
+    part = part_of(device, [one, other], {(name, (0, 1))})
+    errors = [
+        error
+        for gate, places, error in basic_device_gate_errors(target=part.target)
+        if (gate, tuple(places)) == (name, (0, 1))
+    ]
+    if not errors:
         return {}
+    fidelities = np.real(np.diag(PTM(errors[0].to_quantumchannel()).data))
     if (fidelities <= 0).any():
         raise EngineError(f"{resource_id} has a {name} on {one}, {other} of no use: all is noise")
     signs = np.array(
@@ -254,8 +255,9 @@ def _readout_rates(resource_id: str, qubits: Sequence[int]) -> _Rates:
     device = device_of(resource_id)
     rates: _Rates = {("X", (index,)): 0.0 for index in range(len(qubits))}
     if device.backend is not None:
-        target = part_of(device, list(qubits)).target
-        for (index,), error in basic_device_readout_errors(target=target):
+        used = {("measure", (index,)) for index in range(len(qubits))}
+        part = part_of(device, list(qubits), used)
+        for (index,), error in basic_device_readout_errors(target=part.target):
             flipped = (error.probabilities[0][1] + error.probabilities[1][0]) / 2
             rates["X", (index,)] = -math.log(1 - 2 * min(flipped, 0.499)) / 2
     return rates

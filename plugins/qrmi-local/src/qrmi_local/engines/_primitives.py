@@ -7,7 +7,7 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ from qiskit_aer.primitives import EstimatorV2, SamplerV2
 from qiskit_ibm_runtime import fake_provider
 
 from qrmi_local.engines import EngineError, one_line, qiskit as engine
-from qrmi_local.engines._circuits import Program, check_isa, compact, load, widen
+from qrmi_local.engines._circuits import Program, check_isa, compact, load, pieces, widen
 
 try:
     from qiskit_ibm_runtime import RuntimeDecoder, RuntimeEncoder
@@ -54,6 +54,10 @@ MAX_PROJECTORS = 10
 # Circuits that are kept as they were read, since tasks tend to come with the same ones; and how
 # many simulators of one, and characters of its text.
 KEPT, KEPT_SIMULATORS, KEPT_LENGTH = 16, 8, 2**17
+# Qubits of a circuit that is not taken apart in any case, and of the pieces of one that is.
+WHOLE, PIECE = 28, 4
+# Name of an operation, and its qubits.
+Place = tuple[str, tuple[int, ...]]
 
 
 def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: int | None) -> bytes:
@@ -110,7 +114,7 @@ class Device:
         if self.backend is None:
             small = transpile(small, basis_gates=_aer_basis(), optimization_level=0)
             return small, qubits, AerSimulator(max_memory_mb=_memory_mb())
-        part = part_of(self, qubits)
+        part = part_of(self, qubits, places_of(small))
         return small, qubits, AerSimulator.from_backend(part, max_memory_mb=_memory_mb())
 
     def load(self, form: Any, num_qubits: int = 0) -> Program:
@@ -134,9 +138,9 @@ class Part(BackendV2):  # type: ignore[misc]
     The noise of a whole device of 156 qubits takes seconds to set up, in every run.
     """
 
-    def __init__(self, device: Any, qubits: list[int]) -> None:
+    def __init__(self, device: Any, qubits: list[int], used: Collection[Place]) -> None:
         super().__init__(name=device.name, backend_version=device.backend_version)
-        self._target = _restrict(device.target, qubits)
+        self._target = _restrict(device.target, qubits, used)
 
     @property
     def target(self) -> Target:
@@ -158,12 +162,20 @@ class Part(BackendV2):  # type: ignore[misc]
         raise NotImplementedError("only a description of a device")
 
 
-def part_of(device: Device, qubits: list[int]) -> Part:
-    """Some qubits of a device that is not ideal."""
-    return Part(device.backend, qubits)
+def part_of(device: Device, qubits: list[int], used: Collection[Place]) -> Part:
+    """Some qubits of a device that is not ideal, with the gates between them that are used.
+
+    Those of one qubit are all there, since estimators add some.
+    """
+    return Part(device.backend, qubits, used)
 
 
-def _restrict(target: Target, qubits: list[int]) -> Target:
+def places_of(circuit: Any) -> set[Place]:
+    """The operations of a circuit, those in blocks too, and where they are."""
+    return set(_places(circuit, range(circuit.num_qubits)))
+
+
+def _restrict(target: Target, qubits: list[int], used: Collection[Place]) -> Target:
     new = {qubit: index for index, qubit in enumerate(qubits)}
     properties = target.qubit_properties
     part = Target(
@@ -181,10 +193,20 @@ def _restrict(target: Target, qubits: list[int]) -> Target:
             tuple(new[qubit] for qubit in place): value
             for place, value in places.items()
             if new.keys() >= set(place)
+            and (len(place) == 1 or (name, tuple(new[qubit] for qubit in place)) in used)
         }
         if kept:
             part.add_instruction(operation, kept, name=name)
     return part
+
+
+def _places(circuit: Any, qubits: Sequence[int]) -> Iterator[Place]:
+    where = dict(zip(circuit.qubits, qubits, strict=True))
+    for instruction in circuit.data:
+        place = tuple(where[qubit] for qubit in instruction.qubits)
+        yield instruction.operation.name, place
+        for block in getattr(instruction.operation, "blocks", ()):
+            yield from _places(block, place)
 
 
 @functools.lru_cache(maxsize=4)
@@ -224,6 +246,12 @@ def bits_of(
     """Executes a circuit with its values, and gives the bits by the names of its registers."""
     if not program.fields:
         raise EngineError("the circuit has no classical bits, so there is nothing to return")
+    if program.circuit.num_qubits > WHOLE:
+        small, qubits = compact(program.circuit)
+        parts = pieces(small, PIECE) if small.num_qubits > WHOLE else []
+        # One state of all is too large for any memory, but qubits may not be entangled at all.
+        if max((part.num_qubits for part, _, _ in parts), default=WHOLE) < WHOLE:
+            return _bits_of_parts(device, program, pub, seed, parts, qubits)
     circuit, _, simulator = device.prepare(program)
     sampler = SamplerV2.from_backend(simulator, seed=seed)
     values = _used(pub, circuit)
@@ -235,6 +263,50 @@ def bits_of(
     return {
         field: _shaped(result.data[register], pub.shape, pub.shots)
         for field, register in program.fields.items()
+    }
+
+
+def _bits_of_parts(
+    device: Device,
+    program: Program,
+    pub: SamplerPub,
+    seed: int | None,
+    parts: list[tuple[Any, list[int], list[int]]],
+    qubits: list[int],
+) -> dict[str, BitArray]:
+    """The bits of a circuit that was taken apart.
+
+    Args:
+        device: Where to run.
+        program: The whole.
+        pub: With its values.
+        seed: Of the first part; each has its own.
+        parts: See `pieces`; qubits are by their place in the next argument.
+        qubits: Those of the device.
+    """
+    columns = np.zeros((*pub.shape, pub.shots, program.circuit.num_clbits), dtype=bool)
+    for index, (part, places, bits) in enumerate(parts):
+        if not part.data:
+            continue
+        if device.backend is None:
+            part = transpile(part, basis_gates=_aer_basis(), optimization_level=0)
+            simulator = AerSimulator()
+        else:
+            where = [qubits[place] for place in places]
+            simulator = AerSimulator.from_backend(part_of(device, where, places_of(part)))
+        values = _used(pub, part)
+        sampler = SamplerV2.from_backend(simulator, seed=None if seed is None else seed + index)
+        shots = pub.shots if values.num_parameters else pub.shots * pub.size
+        [result] = sampler.run([(part, values if values.num_parameters else None, shots)]).result()
+        shaped = _shaped(result.data["bits"], pub.shape, pub.shots)
+        columns[..., bits] = shaped.to_bool_array(order="little")
+    circuit = program.circuit
+    registers = {register.name: register for register in circuit.cregs}
+    return {
+        field: BitArray.from_bool_array(
+            columns[..., [circuit.find_bit(bit).index for bit in registers[name]]], order="little"
+        )
+        for field, name in program.fields.items()
     }
 
 
