@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from sites import add_distribution
 from qrmi_core.cli import main
 from qrmi_core.registry import clash
 
+BOTH = f"qrmi 0.26.4 and qrmi-compat {importlib.metadata.version('qrmi-compat')}"
 ADVICE = "pip uninstall qrmi qrmi-compat"
 
 
@@ -41,7 +43,7 @@ def test_importing_it_raises_and_says_what_to_do(beside: Path) -> None:
     )
     assert done.returncode == 1
     last = done.stderr.splitlines()[-1]
-    assert last.startswith("ImportError: qrmi 0.26.4 and qrmi-compat 0.1.0 are both installed")
+    assert last.startswith(f"ImportError: {BOTH} are both installed")
     assert ADVICE in last
 
 
@@ -52,7 +54,7 @@ def test_the_list_of_plugins_says_so_on_standard_error(
     assert status == 0
     assert isinstance(json.loads(out), list)
     assert ADVICE in err
-    assert "qrmi 0.26.4 and qrmi-compat 0.1.0" in err
+    assert BOTH in err
 
 
 def test_checking_the_plugins_fails(beside: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -19,11 +19,13 @@ from qiskit.quantum_info import SparsePauliOp
 
 import qrmi
 import qrmi.primitives
+import qrmi_core
 from qrmi import Payload, QuantumResource, ResourceType
 from qrmi.primitives import QRMIBaseEstimatorV2, QRMIBaseSamplerV2, RuntimeJobV2
 from qrmi.primitives.ibm import EstimatorV2, SamplerV2, get_backend, get_target
 from qrmi.primitives.pasqal.sampler import QPPSamplerV2, QRMIPasqalBackend, QRMIPasqalJob
 from qrmi.pulser.connection import PulserQRMIConnection
+from qrmi_core import Observation
 from qrmi_core.testing import FakeClock, FakeVendor
 
 
@@ -50,8 +52,9 @@ def bell() -> QuantumCircuit:
 def sent(vendor: FakeVendor) -> dict[str, Any]:
     """The last input, as JSON."""
     payload = list(vendor.tasks.values())[-1].payload
-    assert isinstance(payload, qrmi.Payload.__mro__[1])
-    found: dict[str, Any] = json.loads(payload.input)  # type: ignore[attr-defined]
+    assert isinstance(payload, qrmi_core.Payload.QiskitPrimitive)
+    assert isinstance(payload.input, str)
+    found: dict[str, Any] = json.loads(payload.input)
     return found
 
 
@@ -157,7 +160,7 @@ class PulseVendor(FakeVendor):
 
     def driver(self, **kind: bool) -> Any:
         made = super().driver(**kind)
-        made.payloads = (Payload.PasqalCloud.__mro__[1],)
+        made.payloads = (qrmi_core.Payload.PasqalCloud,)
         return made
 
 
@@ -249,16 +252,10 @@ def test_the_time_to_wait_for_pasqals_result_is_an_option(
     pulses: tuple[PulseVendor, QuantumResource],
 ) -> None:
     vendor, qpu = pulses
-    vendor.reports = [qrmi_running()]
+    vendor.reports = [Observation(qrmi.TaskStatus.Running)]
     job_id = qpu.task_start(Payload.PasqalCloud("{}", 3))
     with pytest.raises(TimeoutError):
         QRMIPasqalJob(qpu, job_id, "EMU_FREE", timeout_seconds=5).result()
-
-
-def qrmi_running() -> Any:
-    from qrmi_core import Observation
-
-    return Observation(qrmi.TaskStatus.Running)
 
 
 @pytest.mark.parametrize("options", [{"shots": 1}, {"run_options": {"other": 1}}])
