@@ -6,7 +6,7 @@ import fnmatch
 import logging
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from qrmi_core.driver import Driver
 from qrmi_core.errors import (
@@ -127,7 +127,12 @@ class ResourceProvider:
         UnsupportedResourceTypeError: No installed driver has this type, or it cannot discover.
         PluginError: The driver cannot be used.
         ConfigError: Settings are missing or malformed; all are named.
+
+    Attributes:
+        resource_class: What the resources found are made of.
     """
+
+    resource_class: ClassVar[type[QuantumResource]] = QuantumResource
 
     def __init__(self, resource_type: str, environment: Mapping[str, str]) -> None:
         self._type = resource_type
@@ -185,6 +190,6 @@ class ResourceProvider:
             resource_id: Its id.
             how: What else `QuantumResource` takes.
         """
-        return QuantumResource(
+        return self.resource_class(
             resource_id, self._type, self._environment, driver_class=self._driver_class, **how
         )

@@ -57,6 +57,24 @@ def installed(group: str = DRIVERS) -> list[PluginInfo]:
     return sorted(found, key=lambda info: (info.name, info.distribution, info.target))
 
 
+def clash() -> str | None:
+    """That the published package `qrmi` is installed beside ours of that name, None if not.
+
+    Both consist of files of the same names, and whichever was installed last has replaced those
+    of the other: it is told by the metadata, whoever won.
+    """
+    found = []
+    for name in ("qrmi", "qrmi-compat"):
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            return None
+    return (
+        f"{' and '.join(found)} are both installed, and each has replaced files of the other; "
+        "keep one: pip uninstall qrmi qrmi-compat, then pip install qrmi-compat (or qrmi)"
+    )
+
+
 def load(name: str, group: str = DRIVERS) -> Any:
     """Import one plugin and give its object.
 

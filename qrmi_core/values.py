@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import attrs
 
 
-class _PublishedEnum(enum.IntEnum):
+class PublishedEnum(enum.IntEnum):
     """Members equal their integers and print as ``TaskStatus.Queued`` everywhere."""
 
     def __str__(self) -> str:
@@ -24,7 +24,7 @@ class _PublishedEnum(enum.IntEnum):
         return format(str(self), spec)
 
 
-class TaskStatus(_PublishedEnum):
+class TaskStatus(PublishedEnum):
     """The state of a task."""
 
     Queued = 0
@@ -39,7 +39,7 @@ class TaskStatus(_PublishedEnum):
     """Ended because somebody stopped it. Final."""
 
 
-class ResourceStatusCode(_PublishedEnum):
+class ResourceStatusCode(PublishedEnum):
     """Whether a resource takes work."""
 
     Online = 0

@@ -14,7 +14,7 @@ from qrmi_core.cli.completion import names
 from qrmi_core.cli.exits import USAGE
 from qrmi_core.config import FileReport, config_files, inspect, job_resources
 from qrmi_core.errors import ConfigError, EnvVarNotSetError, QrmiError
-from qrmi_core.registry import find_driver, installed
+from qrmi_core.registry import clash, find_driver, installed
 from qrmi_core.settings import Settings, prefixes
 
 
@@ -23,7 +23,7 @@ class Finding:
     """Something wrong.
 
     Args:
-        source: The file, or the environment.
+        source: The file, the environment, or the installation.
         resource: The resource concerned, None for the file as a whole.
         severity: ``error`` or ``warning``.
         message: What is wrong.
@@ -56,6 +56,8 @@ def check_command(context: click.Context, options: Options, name: str | None) ->
     reports = [inspect(path) for path in config_files(options.config)]
     checked: list[str] = []
     findings: list[Finding] = []
+    if clashing := clash():
+        findings.append(Finding("installation", None, "error", clashing))
     for report in reports:
         findings += _of_file(report)
     for resource, source, found in _of_resources(reports, name):

@@ -10,7 +10,7 @@ from qrmi_core.cli.app import COMMAND_NAMES, Command, Options, load_command, pas
 from qrmi_core.cli.exits import USAGE, describe
 from qrmi_core.cli.output import say, table
 from qrmi_core.errors import PluginError, QrmiError
-from qrmi_core.registry import COMMANDS, DRIVERS, PluginInfo, check, installed
+from qrmi_core.registry import COMMANDS, DRIVERS, PluginInfo, check, clash, installed
 
 
 @click.command("plugins", cls=Command)
@@ -39,7 +39,10 @@ def plugins_command(context: click.Context, options: Options, do_check: bool) ->
     options.show(data, table(heads, rows))
     if not infos:
         say("no plugin is installed; pip install 'qrmi-local[all]' brings simulators")
-    if any(row.get("error") for row in data):
+    clashing = clash()
+    if clashing:
+        say(f"error: {clashing}")
+    if do_check and (clashing or any(row["error"] for row in data)):
         context.exit(USAGE)
 
 

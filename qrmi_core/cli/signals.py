@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from qrmi_core.cli.exits import Interrupted
 from qrmi_core.cli.output import say
@@ -18,7 +18,13 @@ GRACE_SECONDS = 10.0
 
 
 class Signals:
-    """Raises `Interrupted` on SIGINT and SIGTERM while the context lasts."""
+    """Raises `Interrupted` on SIGINT and SIGTERM while the context lasts.
+
+    Attributes:
+        numbers: The signals.
+    """
+
+    numbers: ClassVar[tuple[signal.Signals, ...]] = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
         self._fragile = False
@@ -28,7 +34,7 @@ class Signals:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in self.numbers:
                 self._former[number] = signal.signal(number, self._handle)
         return self
 

@@ -28,9 +28,15 @@ class Distribution:
     folder: Path
     entry_points: dict[str, dict[str, str]]
     extras: frozenset[str] = frozenset()
+    package: str = attrs.field()
+
+    @package.default
+    def _named_alike(self) -> str:
+        return self.stem
 
     @property
-    def package(self) -> str:
+    def stem(self) -> str:
+        """How the files of the wheel and of the source archive begin."""
         return self.name.replace("-", "_")
 
 
@@ -50,6 +56,13 @@ DISTRIBUTIONS = [
         ROOT / "plugins/qrmi-emulator",
         {"qrmi.commands": {"emulator": "qrmi_emulator.commands:emulator"}},
         frozenset({"ibm", "all"}),
+    ),
+    Distribution(
+        "qrmi-compat",
+        ROOT / "plugins/qrmi-compat",
+        {"console_scripts": {"task_runner": "qrmi.tools.task_runner.main:run"}},
+        frozenset({"ibm", "pasqal", "all"}),
+        package="qrmi",
     ),
     Distribution("qrmi-ibm-common", ROOT / "plugins/qrmi-ibm-common", {}),
     Distribution(
@@ -96,7 +109,7 @@ each = pytest.mark.parametrize("dist", DISTRIBUTIONS, ids=lambda dist: dist.name
 
 
 def wheel_of(wheels: Path, dist: Distribution) -> Path:
-    (path,) = wheels.glob(f"{dist.package}-*.whl")
+    (path,) = wheels.glob(f"{dist.stem}-*.whl")
     return path
 
 
@@ -146,7 +159,7 @@ def test_a_wheel_holds_its_package_and_nothing_else(wheels: Path, dist: Distribu
 
 @each
 def test_a_source_archive_holds_what_a_build_needs(wheels: Path, dist: Distribution) -> None:
-    (path,) = wheels.glob(f"{dist.package}-*.tar.gz")
+    (path,) = wheels.glob(f"{dist.stem}-*.tar.gz")
     with tarfile.open(path) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "LICENSE", "README.md", "PKG-INFO"} <= names

@@ -9,6 +9,7 @@ from collections import Counter
 
 from qiskit import QuantumCircuit, transpile
 from qiskit.quantum_info import SparsePauliOp
+
 from qrmi import (
     Config,
     Payload,

@@ -1,0 +1,74 @@
+"""The published package `qrmi`, on this implementation: scripts written against it run unchanged.
+
+Its top-level names are here, the front ends in `qrmi.primitives` and `qrmi.pulser`. What differs is
+listed in the README of the distribution ``qrmi-compat``.
+"""
+
+import logging
+
+from qrmi_core.registry import clash
+
+if _found := clash():
+    raise ImportError(_found)
+
+from qrmi._core import (
+    AuthenticationFailedError,
+    Config,
+    ConfigError,
+    EnvVarNotSetError,
+    InvalidInputError,
+    Payload,
+    QrmiError,
+    QRMIService,
+    QuantumResource,
+    ResourceCapacity,
+    ResourceDef,
+    ResourceNotFoundError,
+    ResourceProvider,
+    ResourceStatus,
+    ResourceStatusCode,
+    ResourceType,
+    Target,
+    TaskNotFoundError,
+    TaskNotReadyError,
+    TaskResult,
+    TaskStatus,
+    UnsupportedFunctionError,
+    UnsupportedPayloadError,
+    UnsupportedResourceTypeError,
+    set_log_callback,
+)
+from qrmi._job import get_job_qpu_resources_and_types
+
+__all__ = [
+    "AuthenticationFailedError",
+    "Config",
+    "ConfigError",
+    "EnvVarNotSetError",
+    "InvalidInputError",
+    "Payload",
+    "QRMIService",
+    "QrmiError",
+    "QuantumResource",
+    "ResourceCapacity",
+    "ResourceDef",
+    "ResourceNotFoundError",
+    "ResourceProvider",
+    "ResourceStatus",
+    "ResourceStatusCode",
+    "ResourceType",
+    "Target",
+    "TaskNotFoundError",
+    "TaskNotReadyError",
+    "TaskResult",
+    "TaskStatus",
+    "UnsupportedFunctionError",
+    "UnsupportedPayloadError",
+    "UnsupportedResourceTypeError",
+    "get_job_qpu_resources_and_types",
+    "logger",
+    "set_log_callback",
+]
+
+logger = logging.getLogger("qrmi")
+"""The published package's logger; the records of this one are those of ``qrmi_core``."""

@@ -1,0 +1,56 @@
+"""What the extension module of the published package has."""
+
+from qrmi._errors import (
+    AuthenticationFailedError,
+    ConfigError,
+    EnvVarNotSetError,
+    InvalidInputError,
+    QrmiError,
+    ResourceNotFoundError,
+    TaskNotFoundError,
+    TaskNotReadyError,
+    UnsupportedFunctionError,
+    UnsupportedPayloadError,
+    UnsupportedResourceTypeError,
+)
+from qrmi._job import Config, QRMIService, ResourceDef
+from qrmi._payload import Payload
+from qrmi._records import set_log_callback
+from qrmi._resource import QuantumResource, ResourceProvider
+from qrmi._types import ResourceType
+from qrmi_core.values import (
+    ResourceCapacity,
+    ResourceStatus,
+    ResourceStatusCode,
+    Target,
+    TaskResult,
+    TaskStatus,
+)
+
+__all__ = [
+    "AuthenticationFailedError",
+    "Config",
+    "ConfigError",
+    "EnvVarNotSetError",
+    "InvalidInputError",
+    "Payload",
+    "QRMIService",
+    "QrmiError",
+    "QuantumResource",
+    "ResourceCapacity",
+    "ResourceDef",
+    "ResourceNotFoundError",
+    "ResourceProvider",
+    "ResourceStatus",
+    "ResourceStatusCode",
+    "ResourceType",
+    "Target",
+    "TaskNotFoundError",
+    "TaskNotReadyError",
+    "TaskResult",
+    "TaskStatus",
+    "UnsupportedFunctionError",
+    "UnsupportedPayloadError",
+    "UnsupportedResourceTypeError",
+    "set_log_callback",
+]

@@ -1,0 +1,36 @@
+"""The published errors are the core's; those below are caught by published names as well."""
+
+from qrmi_core import errors as core
+from qrmi_core.errors import (
+    AuthenticationFailedError as AuthenticationFailedError,
+    ConfigError as ConfigError,
+    EnvVarNotSetError as EnvVarNotSetError,
+    InvalidInputError as InvalidInputError,
+    QrmiError as QrmiError,
+    ResourceNotFoundError as ResourceNotFoundError,
+    TaskNotFoundError as TaskNotFoundError,
+    TaskNotReadyError as TaskNotReadyError,
+    UnsupportedFunctionError as UnsupportedFunctionError,
+    UnsupportedPayloadError as UnsupportedPayloadError,
+    UnsupportedResourceTypeError as UnsupportedResourceTypeError,
+)
+
+
+class TaskFailedError(core.TaskFailedError, TaskNotReadyError):
+    """The task ended in failure; the published package calls that not ready."""
+
+    retryable = False
+
+
+class TaskCancelledError(core.TaskCancelledError, TaskNotReadyError):
+    """The task was cancelled; the published package calls that not ready."""
+
+    retryable = False
+
+
+class JobVariablesError(ConfigError, ValueError):
+    """The job's variables contradict each other, which is published as a ValueError."""
+
+
+class ArgumentError(InvalidInputError, TypeError):
+    """An option is unknown, which is published as a TypeError."""

@@ -1,0 +1,15 @@
+"""Front ends that are there with an extra."""
+
+from __future__ import annotations
+
+
+def missing(error: ModuleNotFoundError, extra: str) -> ModuleNotFoundError:
+    """The same error, with what to install.
+
+    Args:
+        error: The error of the import.
+        extra: The extra that brings the package.
+    """
+    return ModuleNotFoundError(
+        f"{error.name} is not installed: pip install 'qrmi-compat[{extra}]'", name=error.name
+    )

@@ -1,0 +1,128 @@
+"""Configuration files, the job's environment, and the resources of a job."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+
+import attrs
+
+from qrmi._errors import ConfigError, EnvVarNotSetError, JobVariablesError, QrmiError
+from qrmi._resource import QuantumResource
+from qrmi._types import ResourceType
+from qrmi_core import config
+from qrmi_core.errors import recast
+from qrmi_core.values import ResourceStatusCode
+
+_log = logging.getLogger(__name__)
+
+
+@attrs.frozen
+class ResourceDef:
+    """One entry of a configuration file.
+
+    Args:
+        name: The resource's id.
+        resource_type: Its type.
+        is_dynamic: Whether the entry is not a resource but the settings for discovery.
+        environment: Its settings, unprefixed; not printed, since they hold secrets.
+    """
+
+    name: str
+    resource_type: ResourceType
+    is_dynamic: bool = False
+    environment: dict[str, str] = attrs.field(factory=dict, repr=False)
+
+
+class Config:
+    """The resources of one configuration file; `load` gives it."""
+
+    def __init__(self, loaded: config.Config) -> None:
+        self._loaded = loaded
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Config:
+        """Read a file and check it as a whole; the settings are checked when they are used.
+
+        Raises:
+            ConfigError: Names the file and every problem in it.
+        """
+        return cls(config.Config.load(path))
+
+    @property
+    def resource_map(self) -> dict[str, ResourceDef]:
+        """The entries by name; a new dictionary each time, whose changes do not stick."""
+        return {
+            entry.name: ResourceDef(
+                entry.name,
+                ResourceType.of(str(entry.resource_type)),
+                entry.is_dynamic,
+                dict(entry.environment),
+            )
+            for entry in self._loaded.resources
+        }
+
+
+def get_job_qpu_resources_and_types() -> tuple[list[str], list[str]]:
+    """Names and type strings of the resources of this job, as the variables have them.
+
+    Raises:
+        EnvVarNotSetError: This is no job with quantum resources.
+        ConfigError: The lists do not match; it is a ValueError too.
+    """
+    try:
+        return config.get_job_qpu_resources_and_types()
+    except EnvVarNotSetError:
+        raise
+    except ConfigError as error:
+        raise recast(error, JobVariablesError) from error
+
+
+class QRMIService:
+    """The resources of this job that can be used now.
+
+    A resource that cannot be made, does not answer or is not online is left out with a warning.
+
+    Raises:
+        EnvVarNotSetError: This is no job with quantum resources.
+        ConfigError: The job's variables contradict each other.
+        QrmiError: No resource is left, and the scheduler's plugin said why (QRMI_PLUGIN_ERROR).
+    """
+
+    def __init__(self) -> None:
+        reason = os.environ.get("QRMI_PLUGIN_ERROR")
+        self._resources: dict[str, QuantumResource] = {}
+        try:
+            self._look(config.job_resources())
+        except EnvVarNotSetError as error:
+            if not reason:
+                raise
+            raise QrmiError(f"{error.message}; the scheduler's plugin says: {reason}") from error
+        if reason and not self._resources:
+            raise QrmiError(
+                f"this job has no quantum resource; the scheduler's plugin says: {reason}"
+            )
+
+    def _look(self, job: Mapping[str, str]) -> None:
+        for name, kind in job.items():
+            try:
+                resource = QuantumResource(name, kind)
+                status = resource.status()
+            except QrmiError as error:
+                _log.warning("%s (%s) is left out: %s", name, kind, error)
+                continue
+            if status.status is ResourceStatusCode.Online:
+                self._resources[name] = resource
+            else:
+                why = f": {status.status_reason}" if status.status_reason else ""
+                state = status.status.name.lower()
+                _log.warning("%s (%s) is left out: it is %s%s", name, kind, state, why)
+
+    def resources(self) -> list[QuantumResource]:
+        """The resources, in the order of the job's variables; the same objects each time."""
+        return list(self._resources.values())
+
+    def resource(self, resource_id: str) -> QuantumResource | None:
+        """The resource of this name, None if it is not among them."""
+        return self._resources.get(resource_id)

@@ -1,0 +1,33 @@
+"""Primitives, backend and target of resources that take Qiskit's primitives."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qrmi.primitives.base import QRMIBaseEstimatorV2, QRMIBaseSamplerV2
+
+if TYPE_CHECKING:
+    from qiskit.transpiler import Target
+
+    from qrmi_core.resource import QuantumResource
+    from qrmi_qiskit import QRMIBackend
+
+
+class SamplerV2(QRMIBaseSamplerV2):
+    """The sampler; see `QRMIBaseSamplerV2`."""
+
+
+class EstimatorV2(QRMIBaseEstimatorV2):
+    """The estimator; see `QRMIBaseEstimatorV2`."""
+
+
+def get_backend(qrmi: QuantumResource, use_fractional_gates: bool = False) -> QRMIBackend:
+    """Fetch the description of a resource as a backend; see `qrmi_qiskit.get_backend`."""
+    import qrmi_qiskit
+
+    return qrmi_qiskit.get_backend(qrmi, use_fractional_gates)
+
+
+def get_target(qrmi: QuantumResource) -> Target:
+    """The target alone of `get_backend`."""
+    return get_backend(qrmi).target

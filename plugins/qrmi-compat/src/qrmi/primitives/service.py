@@ -1,0 +1,3 @@
+"""Where `QRMIService` was first."""
+
+from qrmi._core import QRMIService as QRMIService

@@ -1,0 +1,174 @@
+"""`task_runner`: run a task on a resource of the scheduler's job."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import sys
+import tempfile
+import traceback
+from types import FrameType
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+from dotenv import load_dotenv
+
+from qrmi._resource import QuantumResource
+from qrmi_core.cli.exits import DEFECT, describe, one_line, status_of
+from qrmi_core.cli.inputs import choose_payload, read_input
+from qrmi_core.cli.run import SPOOL_BYTES, print_result, save_result
+from qrmi_core.cli.signals import Signals
+from qrmi_core.config import job_resources
+from qrmi_core.deadline import Deadline, within
+from qrmi_core.errors import (
+    ConfigError,
+    QrmiError,
+    TaskCancelledError,
+    TaskFailedError,
+)
+from qrmi_core.files import check_writable
+
+if TYPE_CHECKING:
+    from qrmi_core.task import Task
+
+_log = logging.getLogger(__name__)
+
+_LEVELS: Final = {"2": logging.ERROR, "3": logging.INFO}
+_CLEANUP_SECONDS: Final = 20.0
+"""How long stopping may take; a scheduler kills 30 s after it asked to end."""
+
+
+class _Signals(Signals):
+    """The first signal of the scheduler ends the run; those that follow do not tear its end.
+
+    Slurm sends SIGCONT and SIGTERM together. SIGINT, by a person, counts every time.
+    """
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGCONT)
+
+    _ending = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._ending and number != signal.SIGINT:
+            return
+        self._ending = True
+        super()._handle(number, frame)
+
+
+class App:
+    """One run of a task.
+
+    Args:
+        name: The resource, one of the job's.
+        input_filename: A JSON file with the payload.
+        output_filename: Where to write the result, empty for standard output.
+    """
+
+    def __init__(self, name: str, input_filename: str, output_filename: str | None = None) -> None:
+        self._name = name
+        self._input = input_filename
+        self._output = output_filename or None
+        self._task: Task | None = None
+
+    @property
+    def task_id(self) -> str:
+        """The task's id, empty before it is submitted."""
+        return self._task.id if self._task is not None else ""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the task is submitted and has not been seen to end."""
+        return self._task is not None and not self._task.state.final
+
+    def run(self) -> None:
+        """Submit the task, wait for it and write its result; stop it when a signal asks to end.
+
+        Raises:
+            ConfigError: The resource is none of the job's, or its settings are wrong.
+            InvalidInputError: The input is none of the resource's payloads.
+            TaskFailedError: The task failed.
+            TaskCancelledError: It was cancelled.
+            KeyboardInterrupt: A signal asked to end.
+        """
+        with _Signals() as signals, tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
+            self._run(signals, cast(BinaryIO, spool))
+
+    def _run(self, signals: Signals, spool: BinaryIO) -> None:
+        values = read_input(self._input)
+        if self._output is not None:
+            check_writable(self._output)
+        job = job_resources()
+        if self._name not in job:
+            raise ConfigError(
+                f"{self._name} is not available: QRMI_JOB_QPU_RESOURCES has "
+                f"{', '.join(job) or 'nothing'}"
+            )
+        resource = QuantumResource(self._name, job[self._name], sleep=signals.sleep)
+        payload = choose_payload(values, resource.payloads(), None, self._name)
+        with signals.fragile():
+            task = self._task = resource.run(payload)
+            _log.info("Task ID: %s", task.id)
+        try:
+            task.wait()
+            if self._output is not None:
+                save_result(task, self._output)
+            else:
+                task.write_result(spool)
+                print_result(spool)
+        except KeyboardInterrupt:
+            with within(Deadline(_CLEANUP_SECONDS)):
+                self._stop(task)
+            raise
+        except (TaskFailedError, TaskCancelledError):
+            raise
+        except BaseException:
+            _log.error("task %s is kept, and so is its result", task.id)
+            raise
+        self._stop(task)
+        resource.close()
+
+    def _stop(self, task: Task) -> None:
+        """As the published command: some vendors keep a task until it is stopped."""
+        try:
+            task.stop()
+        except QrmiError as error:
+            _log.error("task %s could not be stopped: %s", task.id, error)
+
+
+def run() -> None:
+    """Run the command line and exit with its status."""
+    parser = argparse.ArgumentParser(
+        prog="task_runner", description="Run a task on a quantum resource of this job."
+    )
+    parser.add_argument("name", help="QPU resource name")
+    parser.add_argument("input", help="Input file")
+    parser.add_argument(
+        "output", nargs="?", help="Write output to <file> instead of stdout", default=None
+    )
+    arguments = parser.parse_args()
+    load_dotenv()
+    logging.basicConfig(
+        level=_level(), format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr
+    )
+    sys.exit(_status(App(arguments.name, arguments.input, arguments.output)))
+
+
+def _status(app: App) -> int:
+    try:
+        app.run()
+    except (QrmiError, OSError, KeyboardInterrupt) as error:
+        text = one_line(str(error)) if isinstance(error, QrmiError) else describe(error)
+        print(f"task_runner: error: {text}", file=sys.stderr)
+        return status_of(error)
+    except Exception:
+        traceback.print_exc()
+        return DEFECT
+    return 0
+
+
+def _level() -> int:
+    text = os.environ.get("SRUN_DEBUG", "")
+    if text.isdecimal() and int(text) >= 4:
+        return logging.DEBUG
+    return _LEVELS.get(text, logging.INFO)
