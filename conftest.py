@@ -11,6 +11,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,10 @@ RUN_TUTORIALS = "QRMI_TEST_TUTORIALS" in os.environ
 # Before stevedore is imported: it keeps what it finds in the user's cache folder.
 _cache = tempfile.TemporaryDirectory(prefix="qrmi-tests-")
 os.environ["XDG_CACHE_HOME"] = _cache.name
+
+# A shell's job in the background ignores Ctrl-C, and so would the programs that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The example plugin's tests run where only the core's wheel is installed (tests/packaging).
 collect_ignore = ["docs/examples/qrmi-example/tests"]

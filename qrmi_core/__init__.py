@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ConfigError as ConfigError,
         DriverDefectError as DriverDefectError,
         EnvVarNotSetError as EnvVarNotSetError,
+        InvalidArgumentError as InvalidArgumentError,
         InvalidInputError as InvalidInputError,
         InvalidResponseError as InvalidResponseError,
         NotAcquiredError as NotAcquiredError,
@@ -73,11 +74,12 @@ _HOMES = {
     "driver": "Driver",
     "errors": (
         "AuthenticationFailedError CallTimeoutError ConfigError DriverDefectError"
-        " EnvVarNotSetError InvalidInputError InvalidResponseError NotAcquiredError"
-        " PermissionDeniedError PluginError QrmiError ResourceBusyError ResourceNotFoundError"
-        " ServiceError SubmissionUncertainError TaskCancelledError TaskFailedError"
-        " TaskNotFoundError TaskNotReadyError TransportError UnsupportedFunctionError"
-        " UnsupportedPayloadError UnsupportedResourceTypeError WaitTimeoutError"
+        " EnvVarNotSetError InvalidArgumentError InvalidInputError InvalidResponseError"
+        " NotAcquiredError PermissionDeniedError PluginError QrmiError ResourceBusyError"
+        " ResourceNotFoundError ServiceError SubmissionUncertainError TaskCancelledError"
+        " TaskFailedError TaskNotFoundError TaskNotReadyError TransportError"
+        " UnsupportedFunctionError UnsupportedPayloadError UnsupportedResourceTypeError"
+        " WaitTimeoutError"
     ),
     "payload": "Payload",
     "polling": "PollingPolicy as_completed wait",

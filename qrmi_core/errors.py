@@ -10,6 +10,7 @@
         │   ├── DriverDefectError           ... since it raised something that is none of these
         │   └── UnsupportedResourceTypeError    no installed driver has this resource type
         ├── InvalidInputError               an argument, payload or filter is wrong
+        │   ├── InvalidArgumentError        ... of a front end's call (also a ValueError)
         │   └── UnsupportedPayloadError     the resource does not take this kind of payload
         ├── UnsupportedFunctionError        the resource cannot do this
         ├── AuthenticationFailedError       the credential was refused
@@ -143,6 +144,13 @@ class UnsupportedResourceTypeError(PluginError):
 
 class InvalidInputError(QrmiError):
     """An argument, a payload or a filter is wrong. Nothing was submitted."""
+
+
+class InvalidArgumentError(InvalidInputError, ValueError):
+    """An argument of a front end's call is wrong. Nothing was submitted.
+
+    It is a ``ValueError`` too, as which the front ends' frameworks report it.
+    """
 
 
 class UnsupportedPayloadError(InvalidInputError):

@@ -96,7 +96,10 @@ class Submission:
     def _send(self) -> str:
         for attempt in range(ATTEMPTS):
             if attempt:
-                self._sleep(PAUSES_SECONDS[attempt - 1])
+                pause = PAUSES_SECONDS[attempt - 1]
+                if current().clip(pause) < pause:
+                    break
+                self._sleep(pause)
             try:
                 return self._start()
             except ResourceBusyError:

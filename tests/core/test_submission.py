@@ -300,6 +300,16 @@ def test_a_vendor_that_stays_busy_after_a_lost_answer_leaves_it_uncertain() -> N
         fake_resource(vendor, **CLIENT).task_start(PAYLOAD, timeout=3)
 
 
+def test_no_attempt_is_made_that_the_callers_time_does_not_reach() -> None:
+    vendor = FakeVendor()
+    vendor.lost_answers["task_start"] = [reset() for _ in range(9)]
+    clock = FakeClock()
+    with pytest.raises(SubmissionUncertainError, match="reset"):
+        fake_resource(vendor, clock, **CLIENT).task_start(PAYLOAD, timeout=2)
+    assert vendor.calls["task_start"] == 3
+    assert clock() <= 2
+
+
 def test_there_is_time_to_search_when_the_callers_is_spent() -> None:
     vendor = FakeVendor()
     vendor.lost_answers["task_start"] = [reset()]

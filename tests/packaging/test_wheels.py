@@ -73,6 +73,7 @@ DISTRIBUTIONS = [
         },
     ),
     Distribution("qrmi-qiskit", ROOT / "plugins/qrmi-qiskit", {}, frozenset({"pasqal"})),
+    Distribution("qrmi-pulser", ROOT / "plugins/qrmi-pulser", {}),
     Distribution(
         "qrmi-pasqal",
         ROOT / "plugins/qrmi-pasqal",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +18,7 @@ from munged import MISSING, munged
 from pasqal_client import WardenClient
 
 from qrmi_emulator import Emulator
-from qrmi_emulator.munge import Munge, Undecoded
+from qrmi_emulator.munge import Munge, Undecoded, answers
 from qrmi_local.engines import MissingExtra
 
 NOWHERE = "00000000-0000-4000-8000-000000000000"
@@ -293,6 +294,25 @@ def test_a_munged_of_its_own_has_a_key_that_nobody_else_has(
     assert not Path(munge.socket).exists()
     with pytest.raises(Undecoded):
         munge.uid(made)
+
+
+def test_a_munged_of_its_own_ends_with_an_emulator_that_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import os, pathlib, signal, sys\n"
+        "from qrmi_emulator import munge\n"
+        "munge.SYSTEM_SOCKET = ''\n"
+        "print(munge.Munge(pathlib.Path(sys.argv[1])).socket, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    home = tmp_path / "munge"
+    command = [sys.executable, "-c", script, str(home)]
+    killed = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    socket = killed.stdout.strip()
+    assert socket
+    deadline = time.monotonic() + 10
+    while answers(socket):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_without_munge_it_says_what_is_missing(

@@ -23,6 +23,8 @@ SYSTEM_SOCKET: Final = "/run/munge/munge.socket.2"
 _EXPIRED, _REPLAYED = 15, 17
 _START_SECONDS: Final = 10.0
 _PATIENCE_SECONDS: Final = 10.0
+# Ends a command when the standard input ends, which it does with the emulator, however that ends.
+_TIED: Final = 'exec 3<&0; "$@" 3<&- & p=$!; (read -r _ <&3; kill $p) & exec 3<&-; wait $p'
 _UID: Final = re.compile(rb"^UID:\s+(\d+)\s*$", re.MULTILINE)
 # Where distributions put daemons, which is not on every user's path.
 _PATH: Final = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
@@ -99,26 +101,28 @@ class Munge:
             raise MissingExtra("there is no munged; on Debian and Ubuntu: apt install munge")
         folder = _reachable(home)
         socket = str(folder / "socket")
-        if answers(socket):
-            # Of an emulator that was killed.
-            subprocess.run([daemon, "--stop", f"--socket={socket}"], check=False)
+        deadline = time.monotonic() + _START_SECONDS
+        while answers(socket) and time.monotonic() < deadline:
+            time.sleep(0.01)  # that of an emulator that was killed ends
         home.mkdir(mode=0o700, exist_ok=True)
         key = home / "key"
         if not key.exists():
             write_private(key, secrets.token_hex(64))
         log = home / "log"
+        log.touch(0o600)
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 [
+                    *("/bin/sh", "-c", _TIED, "sh"),
                     *(daemon, "--foreground", "--num-threads=2", f"--socket={socket}"),
-                    *(f"--{name}-file={home / name}" for name in ("key", "pid", "seed")),
+                    *(f"--key-file={key}", f"--seed-file={home / 'seed'}"),
+                    f"--pid-file={folder / 'pid'}",
                 ],
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=stream,
                 stderr=stream,
             )
         self._own = weakref.finalize(self, _end, process, folder)
-        deadline = time.monotonic() + _START_SECONDS
         while not answers(socket):
             if process.poll() is not None or time.monotonic() > deadline:
                 reason = " ".join(log.read_text(errors="replace").split()) or "it does not answer"
@@ -141,7 +145,8 @@ def _reachable(home: Path) -> Path:
 
 
 def _end(process: subprocess.Popen[bytes], folder: Path) -> None:
-    process.terminate()
+    assert process.stdin
+    process.stdin.close()
     process.wait()
     shutil.rmtree(folder, ignore_errors=True)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from qrmi_qiskit.errors import InvalidArgumentError
+from qrmi_core.errors import InvalidArgumentError
 
 
 @attrs.frozen

@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Final, Self
 
 import attrs
 
+from qrmi_core.errors import InvalidArgumentError
 from qrmi_qiskit.checks import (
     FLAG,
     TEXT,
@@ -24,7 +25,6 @@ from qrmi_qiskit.checks import (
     whole,
     word,
 )
-from qrmi_qiskit.errors import InvalidArgumentError
 
 
 class _Unset:

@@ -27,10 +27,14 @@ except ModuleNotFoundError as error:
     ) from error
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, SamplerPubResult
 
-from qrmi_core.errors import InvalidResponseError, UnsupportedFunctionError, UnsupportedPayloadError
+from qrmi_core.errors import (
+    InvalidArgumentError,
+    InvalidResponseError,
+    UnsupportedFunctionError,
+    UnsupportedPayloadError,
+)
 from qrmi_core.payload import PasqalCloud
 from qrmi_qiskit.checks import whole
-from qrmi_qiskit.errors import InvalidArgumentError
 from qrmi_qiskit.job import TaskJob
 
 if TYPE_CHECKING:

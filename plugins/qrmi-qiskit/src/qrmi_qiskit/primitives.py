@@ -16,12 +16,11 @@ from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2, DataBin
 from qiskit.primitives.containers.estimator_pub import EstimatorPub, EstimatorPubLike
 from qiskit.primitives.containers.sampler_pub import SamplerPub, SamplerPubLike
 
-from qrmi_core.errors import UnsupportedPayloadError
+from qrmi_core.errors import InvalidArgumentError, UnsupportedPayloadError
 from qrmi_core.payload import QiskitPrimitive
 from qrmi_qiskit import vendor
 from qrmi_qiskit.backend import isa_defect, isa_target
 from qrmi_qiskit.checks import real, whole
-from qrmi_qiskit.errors import InvalidArgumentError
 from qrmi_qiskit.job import PrimitiveJob
 from qrmi_qiskit.options import EstimatorOptions, SamplerOptions
 

@@ -1,0 +1,380 @@
+"""Pulser's remote connection, with a QRMI resource at its other end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from pulser.backend.remote import BatchStatus, JobStatus, RemoteConnection, RemoteResults
+
+from qrmi_core.config import resources_from_job
+from qrmi_core.errors import (
+    ConfigError,
+    InvalidArgumentError,
+    QrmiError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotReadyError,
+    UnsupportedFunctionError,
+    WaitTimeoutError,
+)
+from qrmi_core.payload import PasqalCloud
+from qrmi_core.polling import wait as wait_for_tasks
+from qrmi_core.values import TaskStatus
+from qrmi_pulser.devices import read_devices
+from qrmi_pulser.errors import MissingResultsError, UnsupportedError
+from qrmi_pulser.jobs import Program, default_runs_of, make_jobs
+from qrmi_pulser.results import to_results
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence as Ordered
+
+    from pulser import Sequence
+    from pulser.backend import Results
+    from pulser.devices import Device
+
+    from qrmi_core.resource import QuantumResource
+    from qrmi_core.task import Task
+
+_log = logging.getLogger(__name__)
+
+_SEPARATOR: Final = "|"
+_EMULATOR: Final = "EMU_"
+"""How Pasqal's names of emulators begin, which run sequences for any device."""
+_STATES: Final = {
+    TaskStatus.Queued: JobStatus.PENDING,
+    TaskStatus.Running: JobStatus.RUNNING,
+    TaskStatus.Completed: JobStatus.DONE,
+    TaskStatus.Failed: JobStatus.ERROR,
+    TaskStatus.Cancelled: JobStatus.CANCELED,
+}
+_ALL_ALIKE: Final = {
+    JobStatus.PENDING: BatchStatus.PENDING,
+    JobStatus.CANCELED: BatchStatus.CANCELED,
+    JobStatus.ERROR: BatchStatus.ERROR,
+}
+
+
+class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
+    """A resource, as Pulser's backends see it.
+
+    A job is a task. A batch is its jobs: its id is made of theirs, so that any process can read the
+    results of a batch by ``RemoteResults(batch_id, PulserQRMIConnection(resource))``.
+
+    Args:
+        qrmi: A resource that takes `Payload.PasqalCloud`; by default the only one of the
+            scheduler's job that does and is accessible.
+        timeout: Seconds that ``wait=True`` waits at most; None for ever.
+
+    Raises:
+        InvalidArgumentError: The resource takes no pulse sequences, or there are several.
+        ConfigError: There is none.
+    """
+
+    def __init__(
+        self, qrmi: QuantumResource | None = None, *, timeout: float | None = None
+    ) -> None:
+        self._resource = _only_resource() if qrmi is None else qrmi
+        kinds = self._resource.payloads()
+        if not issubclass(PasqalCloud, kinds):
+            raise InvalidArgumentError(
+                f"{self._resource.resource_id()} ({self._resource.resource_type()}) does not run "
+                f"pulse sequences; it takes {', '.join(kind.kind for kind in kinds) or 'nothing'}",
+                resource_id=self._resource.resource_id(),
+            )
+        self._timeout = timeout
+        self._programs: dict[str, Program] = {}
+        self._results: dict[str, Results] = {}
+        self._updated: tuple[Sequence, Sequence] | None = None
+        self._last_batch_id: str | None = None
+
+    def __repr__(self) -> str:
+        return f"PulserQRMIConnection({self._resource!r})"
+
+    @property
+    def resource(self) -> QuantumResource:
+        """The resource."""
+        return self._resource
+
+    # Devices
+
+    def fetch_available_devices(self) -> dict[str, Device]:
+        """Fetch the devices that sequences can be written for: one request.
+
+        Returns:
+            Pulser's devices by the vendor's name of each.
+
+        Raises:
+            UnsupportedError: The resource does not tell.
+            InvalidResponseError: It tells what Pulser cannot read.
+        """
+        try:
+            text = self._resource.target().value
+        except UnsupportedFunctionError as error:
+            raise UnsupportedError(error.message, resource_id=error.resource_id) from error
+        return read_devices(text, self._resource.resource_id())
+
+    def update_sequence_device(self, sequence: Sequence) -> Sequence:
+        """The sequence for the device as it is now; see Pulser.
+
+        Raises:
+            ValueError: The device is none of those available, or cannot run the sequence.
+        """
+        updated = super().update_sequence_device(sequence)
+        # A QPU's backend calls this and then `submit`, which needs the same.
+        self._updated = (sequence, updated)
+        return updated
+
+    # Batches
+
+    def supports_open_batch(self) -> bool:
+        """False: a resource knows tasks, and no batch to which jobs could be added."""
+        return False
+
+    def submit(
+        self,
+        sequence: Sequence,
+        wait: bool = False,
+        open: bool = False,
+        batch_id: str | None = None,
+        **kwargs: Any,
+    ) -> RemoteResults:
+        """Submit a batch: one task for each job.
+
+        All jobs are built and checked before the first is sent. For a QPU the sequence is one for
+        the device as it is now; emulators (``EMU_...``) take any device.
+
+        Args:
+            sequence: The sequence; a measurement is added where only one basis is addressed.
+            wait: Whether to wait until all jobs have ended, at most the connection's `timeout`.
+            open: Not supported.
+            batch_id: Not supported.
+            kwargs: ``job_params``, a list of ``{"runs": ..., "variables": {...}}``; and
+                ``backend_configuration`` and ``device_type`` of an emulator's backend, of which
+                the default number of shots is used.
+
+        Raises:
+            InvalidArgumentError: The sequence or the parameters are wrong.
+            UnsupportedError: The batch should be open.
+            WaitTimeoutError: The time is up; the jobs go on.
+            QrmiError: A job could not be submitted; see `QuantumResource.task_start`. The message
+                names the batch of those that were submitted before.
+        """
+        if open or batch_id:
+            raise UnsupportedError(
+                "batches cannot be left open or added to: give all jobs in job_params",
+                resource_id=self._resource.resource_id(),
+            )
+        updated, self._updated = self._updated, None
+        default_runs = default_runs_of(kwargs.get("backend_configuration"))
+        self._note_device_type(kwargs.get("device_type"))
+        max_runs = None
+        if not self._resource.resource_id().upper().startswith(_EMULATOR):
+            if updated is not None and updated[0] is sequence:
+                sequence = updated[1]
+            else:
+                sequence = super().update_sequence_device(sequence)
+            max_runs = sequence.device.max_runs
+        sequence = self._add_measurement_to_sequence(sequence)
+        jobs = make_jobs(sequence, kwargs.get("job_params"), default_runs, max_runs)
+        job_ids = self._start(jobs)
+        submitted = _SEPARATOR.join(job_ids)
+        if wait:
+            self._wait(submitted)
+        return RemoteResults(submitted, self, job_ids=job_ids)
+
+    def _note_device_type(self, wanted: Any) -> None:
+        name = self._resource.resource_id()
+        wanted = getattr(wanted, "value", wanted)
+        if wanted is not None and str(wanted).upper() != name.upper():
+            _log.warning("%s runs what the backend would have run on %s", name, wanted)
+
+    def _start(self, jobs: list[tuple[PasqalCloud, Program]]) -> list[str]:
+        job_ids: list[str] = []
+        try:
+            for payload, program in jobs:
+                job_ids.append(self._resource.task_start(payload))
+                self._programs[job_ids[-1]] = program
+                self._last_batch_id = _SEPARATOR.join(job_ids)
+        except BaseException as error:
+            if job_ids:
+                told = (
+                    f"{len(job_ids)} of {len(jobs)} jobs were submitted before and go on, as batch "
+                    f"{self._last_batch_id}: cancel_batch_jobs() stops them"
+                )
+                if isinstance(error, QrmiError):
+                    error.message += f"; {told}"
+                else:
+                    _log.error("%s: %s", self._resource.resource_id(), told)
+            raise
+        return job_ids
+
+    def _wait(self, batch_id: str) -> None:
+        tasks = self._tasks(batch_id)
+        try:
+            _, pending = wait_for_tasks(tasks, self._timeout)
+        except QrmiError as error:
+            error.message += f"; the jobs go on, as batch {batch_id}"
+            raise
+        if pending:
+            raise WaitTimeoutError(
+                f"{len(pending)} of {len(tasks)} jobs of batch {batch_id} have not ended after "
+                f"{self._timeout} s; they go on: read them by RemoteResults(batch_id, connection)",
+                status=pending[0].state.status,
+                resource_id=self._resource.resource_id(),
+                task_id=pending[0].id,
+            )
+
+    def get_batch_logs(self, batch_id: str | None = None) -> tuple[str, ...]:
+        """Fetch the logs of a batch's jobs, in their order.
+
+        Args:
+            batch_id: The batch; by default the last one that this connection has submitted.
+
+        Raises:
+            UnsupportedFunctionError: The vendor has no logs.
+            InvalidArgumentError: There is no such batch.
+        """
+        return tuple(task.logs() for task in self._tasks(self._last(batch_id)))
+
+    def cancel_batch_jobs(self, batch_id: str | None = None) -> None:
+        """Ask to stop all jobs of a batch that have not ended.
+
+        Args:
+            batch_id: The batch; by default the last one that this connection has submitted.
+
+        Raises:
+            InvalidArgumentError: There is no such batch.
+            QrmiError: A job could not be stopped; the others were asked all the same.
+        """
+        failure: QrmiError | None = None
+        for task in self._looked_at(self._tasks(self._last(batch_id))):
+            if task.state.final:
+                continue
+            try:
+                task.stop()
+            except QrmiError as error:
+                failure = failure or error
+        if failure:
+            raise failure
+
+    def _last(self, batch_id: str | None) -> str:
+        if batch_id is None and self._last_batch_id is None:
+            raise InvalidArgumentError("this connection has submitted no batch: give a batch_id")
+        return batch_id if batch_id is not None else str(self._last_batch_id)
+
+    # What RemoteResults asks
+
+    def _get_job_ids(self, batch_id: str) -> list[str]:
+        job_ids = batch_id.split(_SEPARATOR)
+        if not all(job_ids):
+            raise InvalidArgumentError(f"{batch_id!r} is no batch's id: job ids joined by |")
+        return job_ids
+
+    def _get_batch_status(self, batch_id: str) -> BatchStatus:
+        return batch_status([_status(task) for task in self._looked_at(self._tasks(batch_id))])
+
+    def _query_job_progress(self, batch_id: str) -> dict[str, tuple[JobStatus, Results | None]]:
+        progress: dict[str, tuple[JobStatus, Results | None]] = {}
+        for task in self._looked_at(self._tasks(batch_id)):
+            status, results = _status(task), None
+            if status is JobStatus.DONE:
+                # It may appear a little later than the state tells.
+                with contextlib.suppress(TaskNotReadyError):
+                    results = self._results_of(task)
+            progress[task.id] = (status, results)
+        return progress
+
+    def _fetch_result(self, batch_id: str, job_ids: list[str] | None) -> Ordered[Results]:
+        known = self._get_job_ids(batch_id)
+        wanted = known if job_ids is None else job_ids
+        if unknown := [job_id for job_id in wanted if job_id not in known]:
+            raise InvalidArgumentError(f"batch {batch_id} has no job {', '.join(unknown)}")
+        tasks = [self._resource.task(job_id) for job_id in wanted]
+        for task in self._looked_at(tasks):
+            if not task.state.final:
+                raise MissingResultsError(
+                    f"job {task.id} has no results yet; its state is {_status(task).name}",
+                    resource_id=self._resource.resource_id(),
+                    task_id=task.id,
+                    retryable=True,
+                )
+        try:
+            return tuple(self._results_of(task) for task in tasks)
+        except (TaskFailedError, TaskCancelledError, TaskNotReadyError) as error:
+            raise MissingResultsError(
+                error.message,
+                resource_id=error.resource_id,
+                task_id=error.task_id,
+                vendor_code=error.vendor_code,
+                retryable=error.retryable,
+            ) from error
+
+    def _tasks(self, batch_id: str) -> list[Task]:
+        return [self._resource.task(job_id) for job_id in self._get_job_ids(batch_id)]
+
+    def _looked_at(self, tasks: list[Task]) -> list[Task]:
+        """The tasks, each looked at once; in one request where the vendor can."""
+        outcomes = self._resource.look([task for task in tasks if not task.state.final])
+        for error in outcomes.values():
+            if error:
+                raise error
+        return tasks
+
+    def _results_of(self, task: Task) -> Results:
+        """A task's results, fetched once."""
+        if task.id not in self._results:
+            text = task.result(0).value
+            self._results[task.id] = to_results(task, text, self._programs.get(task.id))
+        return self._results[task.id]
+
+
+def batch_status(jobs: Ordered[JobStatus]) -> BatchStatus:
+    """The state of a batch of at least one job.
+
+    That of all jobs if they are all pending, cancelled or failed; done if all have ended, whichever
+    way; else running.
+    """
+    different = set(jobs)
+    if len(different) == 1 and jobs[0] in _ALL_ALIKE:
+        return _ALL_ALIKE[jobs[0]]
+    if different & {JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED}:
+        return BatchStatus.RUNNING
+    return BatchStatus.DONE
+
+
+def _status(task: Task) -> JobStatus:
+    status = task.state.status
+    assert status is not None  # it was looked at
+    return _STATES[status]
+
+
+def _only_resource() -> QuantumResource:
+    found: list[QuantumResource] = []
+    reasons: list[str] = []
+    for resource in resources_from_job():
+        name = resource.resource_id()
+        if not issubclass(PasqalCloud, resource.payloads()):
+            reasons.append(f"{name} takes no pulse sequences")
+            continue
+        try:
+            status = resource.status()
+        except QrmiError as error:
+            reasons.append(f"{name}: {error}")
+            continue
+        if status.status.name == "Online":
+            found.append(resource)
+        else:
+            reasons.append(f"{name} is {status.status.name.lower()}")
+    if not found:
+        raise ConfigError(
+            f"no resource of this job is accessible and runs pulse sequences "
+            f"({'; '.join(reasons) or 'it has none'}): give one, PulserQRMIConnection(resource)"
+        )
+    if len(found) > 1:
+        names = ", ".join(resource.resource_id() for resource in found)
+        raise InvalidArgumentError(
+            f"this job has several resources: {names}; give one, PulserQRMIConnection(resource)"
+        )
+    return found[0]

@@ -1,0 +1,29 @@
+"""What Pulser's users expect of an error, in the one tree of errors."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pulser.backend.remote import RemoteResultsError
+
+from qrmi_core.errors import QrmiError, UnsupportedFunctionError
+
+
+class UnsupportedError(UnsupportedFunctionError, NotImplementedError):
+    """The resource cannot do this; a ``NotImplementedError`` too, as Pulser's contract has it."""
+
+
+class MissingResultsError(QrmiError, RemoteResultsError):  # type: ignore[misc]
+    """A job has no results: not yet, or not at all. The cause tells why.
+
+    It is Pulser's ``RemoteResultsError`` too, which ``RemoteResults`` turns into advice.
+    """
+
+
+_SHOWN_CHARACTERS: Final = 300
+
+
+def in_short(error: Exception) -> str:
+    """What an error says; that of a document against its schema can hold all of it."""
+    text = f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

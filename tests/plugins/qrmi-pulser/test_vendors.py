@@ -1,0 +1,168 @@
+"""Pulser's backends on simulators of this machine, Pasqal Cloud and a QPU on premises."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from local_store import end_store, maker
+from munged import MISSING, munged
+from pasqal_cloud import RemoteEmuFreeBackend
+from pulser import Pulse, QPUBackend, Register, Sequence
+from pulser.backend import BitStrings, EmulationConfig, Results
+from pulser.backend.remote import BatchStatus, RemoteBackend, RemoteResults
+from pulser.devices import MockDevice
+from warden import Warden
+
+from qrmi_core import Payload, QuantumResource
+from qrmi_emulator import Emulator
+from qrmi_pulser import MissingResultsError, PulserQRMIConnection
+
+MakePulse = Callable[..., Sequence]
+RUNS = 100
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[QuantumResource]:
+    home = tmp_path_factory.mktemp("local") / "store"
+    yield maker(home)("EMU_FREE")
+    end_store(home)
+
+
+@pytest.fixture(scope="module")
+def cloud() -> Iterator[Emulator]:
+    with Emulator(["pasqal-cloud"], seed=7) as running:
+        yield running
+
+
+def resource(name: str, kind: str, settings: dict[str, str]) -> QuantumResource:
+    return QuantumResource(
+        name, kind, settings, sleep=lambda seconds: time.sleep(min(seconds, 0.05))
+    )
+
+
+@pytest.fixture(params=["local", "cloud emulator", "cloud QPU", "on premises"])
+def qpu(request: pytest.FixtureRequest) -> Iterator[QuantumResource]:
+    """Every kind of resource that runs sequences, acquired."""
+    if request.param == "local":
+        yield request.getfixturevalue("local")
+    elif request.param == "on premises":
+        yield from request.getfixturevalue("premises")
+    else:
+        settings = request.getfixturevalue("cloud").settings_for("pasqal-cloud")
+        name = "EMU_FREE" if "emulator" in request.param else "FRESNEL"
+        made = resource(name, "pasqal-cloud", settings)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def premises() -> Iterator[Iterator[QuantumResource]]:
+    if MISSING:
+        pytest.skip(MISSING)
+
+    def run() -> Iterator[QuantumResource]:
+        with munged() as socket:
+            how = {"munge_socket": str(socket), "warden_admin": os.geteuid()}
+            with Emulator(["pasqal-local"], seed=7, **how) as running:
+                settings = running.settings_for("pasqal-local")
+                job = {"QRMI_JOB_UID": str(os.geteuid()), "QRMI_JOB_ID": "77"}
+                with resource("PASQAL_LOCAL", "pasqal-local", settings | job) as made:
+                    yield made
+
+    return run()
+
+
+def device_of(connection: PulserQRMIConnection) -> object:
+    return next(iter(connection.fetch_available_devices().values()))
+
+
+def are_excited(results: Results) -> bool:
+    counts = results.final_bitstrings
+    return sum(counts.values()) == RUNS and counts["11"] > 0.85 * RUNS
+
+
+def test_a_qpus_backend_runs_a_batch(qpu: QuantumResource, pulse: MakePulse) -> None:
+    connection = PulserQRMIConnection(qpu, timeout=60)
+    sequence = pulse(device_of(connection), variable=True, measure=False)
+    params = [{"runs": RUNS, "variables": {"amplitude": value}} for value in (3.14159, 0.0)]
+    results = QPUBackend(sequence, connection).run(params, wait=True)
+    assert results.get_batch_status() is BatchStatus.DONE
+    excited, still = results.results
+    assert are_excited(excited)
+    assert still.final_bitstrings == {"00": RUNS}
+    assert excited.atom_order == ("left", "right")
+    assert list(results.get_available_results()) == results.job_ids
+    assert all(isinstance(text, str) for text in connection.get_batch_logs())
+    # By its id alone.
+    again = RemoteResults(results.batch_id, PulserQRMIConnection(qpu))
+    assert [each.final_bitstrings for each in again] == [each.final_bitstrings for each in results]
+    assert again[0].atom_order in {("q0", "q1"), ("left", "right")}
+    connection.cancel_batch_jobs()
+
+
+def test_an_emulators_backend_runs(qpu: QuantumResource, pulse: MakePulse) -> None:
+    connection = PulserQRMIConnection(qpu, timeout=60)
+    config = EmulationConfig(observables=[BitStrings()], default_num_shots=RUNS)
+    backend = RemoteEmuFreeBackend(pulse(device_of(connection)), connection, config=config)
+    assert are_excited(backend.run(wait=True)[0])
+
+
+def test_another_process_reads_the_batch(local: QuantumResource, pulse: MakePulse) -> None:
+    backend = QPUBackend(pulse(), PulserQRMIConnection(local, timeout=60))
+    batch_id = backend.run([{"runs": RUNS}] * 2, wait=True).batch_id
+    script = (
+        "import sys\n"
+        "from pulser.backend.remote import RemoteResults\n"
+        "from qrmi_core import QuantumResource\n"
+        "from qrmi_pulser import PulserQRMIConnection\n"
+        "connection = PulserQRMIConnection(QuantumResource('EMU_FREE', 'local'))\n"
+        "results = RemoteResults(sys.argv[1], connection)\n"
+        "print(results.get_batch_status().name, len(results), results[1].atom_order,\n"
+        "      sum(results[1].final_bitstrings.values()))"
+    )
+    home = str(local._driver._settings.home)  # type: ignore[attr-defined]
+    done = subprocess.run(
+        [sys.executable, "-c", script, batch_id],
+        env={**os.environ, "EMU_FREE_QRMI_LOCAL_HOME": home, "QRMI_LOCAL_HOME": home},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.stdout.strip() == f"DONE 2 ('q0', 'q1') {RUNS}", done.stderr
+
+
+def test_why_a_job_failed_at_the_vendors_is_told(cloud: Emulator) -> None:
+    many = Sequence(Register.square(4, spacing=6.0, prefix="q"), MockDevice)
+    many.declare_channel("rydberg", "rydberg_global")
+    many.add(Pulse.ConstantPulse(100, 1.0, 0.0, 0.0), "rydberg")
+    qpu = resource("EMU_FREE", "pasqal-cloud", cloud.settings_for("pasqal-cloud"))
+    connection = PulserQRMIConnection(qpu, timeout=60)
+    results = RemoteBackend(many, connection).run([{"runs": 10}], wait=True)
+    assert results.get_batch_status() is BatchStatus.ERROR
+    with pytest.raises(MissingResultsError, match="16 atoms"):
+        connection._fetch_result(results.batch_id, None)
+    assert "16 atoms" in connection.get_batch_logs()[0]
+    qpu.close()
+
+
+def test_what_a_qpu_on_premises_gives_is_no_json_and_is_read(pulse: MakePulse) -> None:
+    if MISSING:
+        pytest.skip(MISSING)
+    with munged() as socket, Warden(Path(socket)) as warden:
+        settings = warden.settings(
+            QRMI_JOB_UID=str(os.geteuid()), QRMI_JOB_ID="7", QRMI_HTTP_FIRST_PAUSE_SECONDS="0.01"
+        )
+        qpu = resource("PASQAL_LOCAL", "pasqal-local", settings)
+        with qpu:
+            payload = Payload.PasqalCloud(sequence=pulse().to_abstract_repr(), job_runs=100)
+            task = qpu.run(payload)
+            task.wait(60)
+            found = RemoteResults(task.id, PulserQRMIConnection(qpu))[0]
+            assert found.final_bitstrings == {"00": 36, "10": 64}
