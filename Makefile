@@ -9,6 +9,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 ARGS ?=
+WARDEN_COMMIT ?= dfb5652
 
 EXAMPLE := docs/examples/qrmi-example
 DISTRIBUTIONS := . $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)) $(EXAMPLE)
@@ -159,14 +160,18 @@ $(PEERS_VENV)/.ready: constraints.txt requirements-peers.txt
 	@$(PEERS_VENV)/bin/python $(INSTALL) -r requirements-peers.txt
 	@touch $@
 
-# A copy of Warden's source, of a working tree or of git's own folder, and what it needs.
+# Warden's source at one commit, from a working tree or git's own folder, and what it needs.
 $(WARDEN)/.ready: $(wildcard $(QRMI_TEST_WARDEN)/requirements.txt $(QRMI_TEST_WARDEN)/HEAD)
 	@echo 'preparing an environment with Warden'
 	@rm -rf $(WARDEN); mkdir -p $(WARDEN)/source
-	@if [ -f '$(QRMI_TEST_WARDEN)/requirements.txt' ]; then \
+	@store='$(QRMI_TEST_WARDEN)'; if [ -e "$$store/.git" ]; then store="$$store/.git"; fi; \
+	if git --git-dir="$$store" cat-file -e '$(WARDEN_COMMIT)^{commit}' 2> /dev/null; then \
+	    git --git-dir="$$store" archive '$(WARDEN_COMMIT)' | tar -x -C $(WARDEN)/source; \
+	elif [ -f '$(QRMI_TEST_WARDEN)/requirements.txt' ]; then \
+	    echo 'git knows no commit $(WARDEN_COMMIT) in $(QRMI_TEST_WARDEN): its files are taken as they are'; \
 	    cp -R '$(QRMI_TEST_WARDEN)'/. $(WARDEN)/source; \
 	else \
-	    git --git-dir='$(QRMI_TEST_WARDEN)' archive HEAD | tar -x -C $(WARDEN)/source; \
+	    echo 'git knows no commit $(WARDEN_COMMIT) in $(QRMI_TEST_WARDEN)' >&2; exit 1; \
 	fi
 	@$(call new_venv,$(WARDEN)/venv)
 	@$(WARDEN)/venv/bin/python $(PIP) install -qq -r $(WARDEN)/source/requirements.txt

@@ -121,10 +121,21 @@ class CloudApi:
         if link is None:
             return None
         links = iter([link])
-        # Another attempt gets another link, since links expire.
-        return self._files.request(
-            "GET", lambda: next(links, None) or self._results_link(job_id) or link, transfer=True
-        ).json()
+
+        def content() -> Any:
+            # Another attempt gets another link, since links expire.
+            return self._files.request(
+                "GET",
+                lambda: next(links, None) or self._results_link(job_id) or link,
+                transfer=True,
+            ).json()
+
+        try:
+            return content()
+        except QrmiError as error:
+            if error.status_code != 403:  # that is how a store refuses an expired one
+                raise
+        return content()
 
     def _results_link(self, job_id: str) -> str | None:
         path = f"/v1/jobs/{_segment(job_id)}/results_link"
@@ -226,4 +237,7 @@ def _explained(response: Response, error: QrmiError) -> QrmiError:
 def _of_the_store(response: Response, error: QrmiError) -> QrmiError:
     # Stores repeat parts of a signed link in their errors.
     error.message = f"{response.call}: {response.status_code} from the store of results"
+    if response.status_code == 403:
+        error.message += "; it refused a new link too: try again, and check this host's clock"
+        error.retryable = True
     return error

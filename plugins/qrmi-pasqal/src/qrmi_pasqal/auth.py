@@ -11,7 +11,7 @@ from qrmi_core.credentials import CachedToken, Token, read_token
 from qrmi_core.errors import AuthenticationFailedError, ConfigError, QrmiError, recast
 from qrmi_core.http import HttpClient, Response
 from qrmi_pasqal.errors import describe
-from qrmi_pasqal.settings import PasqalCloudSettings
+from qrmi_pasqal.settings import IN_THE_FILE, PasqalCloudSettings
 
 WallClock = Callable[[], float]
 
@@ -73,10 +73,10 @@ class PasqalAuth:
                 f"{_SERVICE}"
             )
         if self._lacking:
-            raise ConfigError(f"credentials are incomplete: {self._lacking} is set alone")
+            raise ConfigError(f"credentials are incomplete: {self._lacking}")
         raise ConfigError(
             f"no credentials are set: set {_USER}, or {_SERVICE}, or "
-            "QRMI_PASQAL_CLOUD_AUTH_TOKEN, or put them into ~/.pasqal/config"
+            f"QRMI_PASQAL_CLOUD_AUTH_TOKEN, or put them into {IN_THE_FILE}"
         )
 
     def refused(self, authorization: str) -> None:
@@ -152,19 +152,19 @@ class _Login:
             # The client hides long ones by itself; of a short one too much else would be hidden.
             error.message = f"{response.call}: {response.status_code}, in words that are not shown"
             error.details, error.vendor_code = {}, None
-        if response.status_code not in (400, 401, 403, 404):
+        if response.status_code not in (400, 401, 403, 404, 405):
             return error
         error.message = error.message.rstrip(".")
         return recast(
             error,
             AuthenticationFailedError,
-            "no token is given: check the credentials, QRMI_PASQAL_CLOUD_AUTH_ENDPOINT, and the "
-            "realm, the client and the audience",
+            "no token is given: check the credentials, QRMI_PASQAL_CLOUD_AUTH_ENDPOINT (with its "
+            "path, such as /oauth/token), and the realm, the client and the audience",
         )
 
 
 def _form(settings: PasqalCloudSettings) -> tuple[dict[str, str], str]:
-    """The form that asks for a token, empty without credentials; and what is set alone."""
+    """The form that asks for a token, empty without credentials; and what lacks its other half."""
     common = {"audience": settings.auth_audience}
     if settings.username and settings.password:
         return common | {
@@ -180,10 +180,10 @@ def _form(settings: PasqalCloudSettings) -> tuple[dict[str, str], str]:
             "client_id": settings.client_id,
             "client_secret": settings.client_secret,
         }, ""
-    alone = {
-        "PASQAL_USERNAME": settings.username,
-        "PASQAL_PASSWORD": settings.password,
-        "QRMI_PASQAL_CLOUD_CLIENT_ID": settings.client_id,
-        "QRMI_PASQAL_CLOUD_CLIENT_SECRET": settings.client_secret,
-    }
-    return {}, " and ".join(name for name, value in alone.items() if value)
+    halves = (
+        ("PASQAL_USERNAME", settings.username, "PASQAL_PASSWORD"),
+        ("PASQAL_PASSWORD", settings.password, "PASQAL_USERNAME"),
+        ("QRMI_PASQAL_CLOUD_CLIENT_ID", settings.client_id, "QRMI_PASQAL_CLOUD_CLIENT_SECRET"),
+        ("QRMI_PASQAL_CLOUD_CLIENT_SECRET", settings.client_secret, "QRMI_PASQAL_CLOUD_CLIENT_ID"),
+    )
+    return {}, " and ".join(f"{name} lacks {other}" for name, value, other in halves if value)

@@ -38,7 +38,7 @@ from qrmi_pasqal.answers import to_time
 from qrmi_pasqal.api import CloudApi
 from qrmi_pasqal.results import result_text
 from qrmi_pasqal.sequence import read_sequence
-from qrmi_pasqal.settings import PasqalCloudSettings
+from qrmi_pasqal.settings import IN_THE_FILE, PasqalCloudSettings
 
 DEVICE_TYPES = (
     *("FRESNEL", "FRESNEL_CAN1", "FRESNEL_SA1", "FRESNEL8", "FRESNEL_RD"),
@@ -96,13 +96,24 @@ class PasqalCloud(Driver):
         if self._device_type.startswith("EMU_"):
             found = self._api.public_specs()
         else:
-            specs = self._api.specs(self._device_type)
+            try:
+                specs = self._api.specs(self._device_type)
+            except (InvalidInputError, ResourceNotFoundError) as error:
+                error.message += self._hint()
+                raise
             found = [{"device_type": self._device_type, **specs}]
         return json.dumps(found, separators=(",", ":")).encode()
 
     @classmethod
     def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
         assert isinstance(settings, PasqalCloudSettings)
+        if settings.are_all_default():
+            # Who has nothing to do with Pasqal does not want its service to be asked.
+            raise ConfigError(
+                "no setting of Pasqal Cloud is there: set PASQAL_USERNAME or "
+                "QRMI_PASQAL_CLOUD_PROJECT_ID, which have no resource's id in front here, or put "
+                f"them into {IN_THE_FILE}"
+            )
         api = CloudApi(settings)
         try:
             found = [_info(device) for device in api.devices() if _text(device.get("device_type"))]
@@ -213,7 +224,7 @@ class PasqalCloud(Driver):
         if self._settings.project_id is None:
             raise ConfigError(
                 f"{operation} needs the project: set QRMI_PASQAL_CLOUD_PROJECT_ID, or project_id "
-                "in ~/.pasqal/config"
+                f"in {IN_THE_FILE}"
             )
         return self._settings.project_id
 

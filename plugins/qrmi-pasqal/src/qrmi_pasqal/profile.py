@@ -43,10 +43,11 @@ def load(
         values, strange = parse(text, known)
         if strange:
             # Not the keys: a line may be half a secret.
+            numbers = ", ".join(map(str, strange))
             _log.warning(
-                "%s: line %s is ignored; the keys are %s",
+                "%s: %s ignored; the keys are %s",
                 path,
-                ", ".join(map(str, strange)),
+                f"lines {numbers} are" if len(strange) > 1 else f"line {numbers} is",
                 ", ".join(sorted(known)),
             )
         return values

@@ -19,6 +19,12 @@ AUDIENCE = "https://apis.pasqal.cloud/account/api/v1"
 PUBLIC_CLIENT_ID = "PeZvo7Atx7IVv3iel59asJSb4Ig7vuSB"
 GRANT_TYPE = "http://auth0.com/oauth/grant-type/password-realm"
 
+IN_THE_FILE = (
+    "`.pasqal/config` in your home folder; where the settings are a mapping or an entry of "
+    "qrmi_config.json, name that folder with PASQAL_CONFIG_ROOT (`~` is your home)"
+)
+"""Where a message says that a setting may stand, too."""
+
 _KEY = "qrmi_pasqal_key"
 
 
@@ -148,15 +154,23 @@ class PasqalCloudSettings(HttpSettings):
                     "leave out what begins with ? or #"
                 )
 
+    def are_all_default(self) -> bool:
+        """Whether nothing is set that is about Pasqal Cloud."""
+        return all(
+            getattr(self, field.name) == field.default
+            for field in attrs.fields(type(self))
+            if _KEY in field.metadata
+        )
+
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str], resource_id: str | None = None) -> Self:
-        """Read as every resource's; the file too, if ``PASQAL_CONFIG_ROOT`` says where.
+        """Read as every resource's; the file too, if ``PASQAL_CONFIG_ROOT`` or ``HOME`` says where.
 
         Raises:
             ConfigError: Names every malformed key.
         """
         source = _without_blanks(mapping)
-        _add_file(cls, source, None, os.environ, home=None)
+        _add_file(cls, source, None, os.environ, home=source.get("HOME"))
         return super().from_mapping(source, resource_id)
 
     @classmethod

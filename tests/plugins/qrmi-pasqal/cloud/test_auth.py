@@ -161,10 +161,18 @@ def test_a_token_is_kept_for_its_lifetime(
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
-        ({"PASQAL_USERNAME": "", "PASQAL_PASSWORD": ""}, "no credentials are set"),
-        ({"PASQAL_PASSWORD": ""}, "PASQAL_USERNAME is set alone"),
-        ({"PASQAL_USERNAME": ""}, "PASQAL_PASSWORD is set alone"),
-        (SERVICE_ACCOUNT, "QRMI_PASQAL_CLOUD_CLIENT_ID is set alone"),
+        (
+            {"PASQAL_USERNAME": "", "PASQAL_PASSWORD": ""},
+            "no credentials are set.*home folder.*mapping.*PASQAL_CONFIG_ROOT",
+        ),
+        ({"PASQAL_PASSWORD": ""}, "PASQAL_USERNAME lacks PASQAL_PASSWORD$"),
+        ({"PASQAL_USERNAME": ""}, "PASQAL_PASSWORD lacks PASQAL_USERNAME$"),
+        (SERVICE_ACCOUNT, "CLIENT_ID lacks QRMI_PASQAL_CLOUD_CLIENT_SECRET$"),
+        (
+            {"PASQAL_PASSWORD": "", "CLIENT_SECRET": "s"},
+            "PASQAL_USERNAME lacks PASQAL_PASSWORD and QRMI_PASQAL_CLOUD_CLIENT_SECRET lacks "
+            "QRMI_PASQAL_CLOUD_CLIENT_ID$",
+        ),
     ],
 )
 def test_missing_credentials_are_found_before_any_request(
@@ -181,6 +189,13 @@ def test_wrong_credentials_are_tried_once(service: PasqalService) -> None:
     assert caught.value.vendor_code == "invalid_grant"
     assert caught.value.status_code == 403
     assert service.counted() == {"POST oauth/token": 1}
+
+
+def test_an_endpoint_without_its_path_is_told(service: PasqalService) -> None:
+    service.fail("POST ", status(405, b"<html>Not Allowed</html>"))
+    with pytest.raises(AuthenticationFailedError, match="path, such as /oauth/token") as caught:
+        call(service, AUTH_ENDPOINT=service.host)
+    assert caught.value.status_code == 405
 
 
 def test_asking_for_a_token_is_repeated_where_it_can_help(service: PasqalService) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -10,6 +11,7 @@ from faulty_server import status
 from pasqal_service import SPECS, PasqalService, device
 
 from qrmi_core import (
+    ConfigError,
     QuantumResource,
     ResourceNotFoundError,
     ResourceProvider,
@@ -69,7 +71,7 @@ def test_a_target_is_a_list_of_devices(service: PasqalService, make: Make) -> No
     assert json.loads(make("EMU_FREE").target().value) == expected
     assert service.counted()["GET v1/devices/public-specs"] == 1
     assert "authorization" not in service.headers[-1]
-    with pytest.raises(ResourceNotFoundError, match="no such device"):
+    with pytest.raises(ResourceNotFoundError, match="no such device; device types are FRESNEL"):
         make("OTHER").target()
 
 
@@ -79,6 +81,16 @@ def test_discovery_by_qubits_status_name_and_kind(service: PasqalService) -> Non
     assert ids(service, "status=online&name=FRESNEL*") == {"FRESNEL", "FRESNEL_CAN1"}
     assert ids(service, "is_simulator=true") == {"EMU_FREE"}
     assert service.counted() == {"GET v1/devices": 4}, "one request each, and no token"
+
+
+def test_discovery_asks_nobody_where_nothing_of_pasqal_is_set(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket, "create_connection", pytest.fail)
+    monkeypatch.setattr(socket, "getaddrinfo", pytest.fail)
+    for settings in ({}, {"QRMI_HTTP_ATTEMPTS": "1"}, {"PASQAL_USERNAME": " "}):
+        with pytest.raises(ConfigError, match="no setting of Pasqal Cloud.*PASQAL_CONFIG_ROOT"):
+            ResourceProvider("pasqal-cloud", settings).infos()
 
 
 def test_discovery_by_shots_asks_for_the_public_descriptions(service: PasqalService) -> None:

@@ -6,7 +6,7 @@ import json
 import logging
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -289,13 +289,16 @@ def test_a_file_of_results_is_fetched_without_credentials(
     assert service.requests[-1].startswith("GET files/")
     assert SIGNATURE not in caplog.text
     # The store repeats the link in what it answers to a wrong one.
-    service.fail("GET files/*", status(403, f"<Error>{service.requests[-1]}</Error>".encode()))
-    with pytest.raises(QrmiError, match="store of results") as caught:
+    refused = status(403, f"<Error>{service.requests[-1]}</Error>".encode())
+    service.fail("GET files/*", *[refused] * 2)
+    with pytest.raises(QrmiError, match="store of results.*refused a new link too") as caught:
         task.result(0)
+    assert caught.value.retryable
     assert SIGNATURE not in str(caught.value)
+    assert not service.faults["GET files/*"]
 
 
-@pytest.mark.parametrize("fault", [cut_before, truncated, status(503), status(500)])
+@pytest.mark.parametrize("fault", [cut_before, truncated, status(503), status(500), status(403)])
 def test_a_file_that_breaks_off_is_fetched_with_a_new_link(
     service: PasqalService, make: Make, fault: Fault
 ) -> None:
@@ -515,7 +518,16 @@ ANSWERS: dict[str, Fault] = {
     "422": status(422, {"detail": [{"loc": ["body"], "msg": "wrong", "input": "token-x"}]}),
     "a redirect": status(302, b"", Location="http://127.0.0.1:1/"),
 }
-CARRIED_OUT = {"reset after", "502 after", "half"}
+LASTING: dict[str, Fault] = {**FAULTS, **ANSWERS, "silent": silent_after}
+CARRIED_OUT = {"reset after", "502 after", "half", "silent"}
+
+
+def discovered(qpu: QuantumResource) -> None:
+    """Discovery, with the settings of a resource."""
+    driver = qpu._driver
+    list(type(driver).discover(driver._settings, {}))
+
+
 # what to call, and a request that it makes
 OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
     "login": ("POST oauth/token", lambda qpu, _id: qpu.task_list()),
@@ -534,16 +546,32 @@ OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
     "task_result of cudaq": ("GET v1/cudaq/job/*", lambda qpu, id: qpu.task_result(id, 0)),
     "task_stop of cudaq": ("PATCH v2/batches/*/cancel", lambda qpu, id: qpu.task_stop(id)),
     "task_list": ("GET v1/batches", lambda qpu, _id: qpu.task_list()),
+    "task_start of cudaq": (
+        "POST v1/cudaq/job",
+        lambda qpu, _id: qpu.task_start(program(), timeout=1),
+    ),
+    "discover": ("GET v1/devices", lambda qpu, _id: discovered(qpu)),
+}
+# What says for certain that no task was created.
+REFUSALS = {"429", "401", "403", "404", "422", "a redirect"}
+
+
+SHORT = {
+    "QRMI_HTTP_READ_TIMEOUT_SECONDS": "0.1",
+    "QRMI_HTTP_STREAM_TIMEOUT_SECONDS": "0.1",
+    "QRMI_HTTP_ATTEMPTS": "2",
 }
 
 
-def prepared(service: PasqalService, make: Make, operation: str) -> tuple[QuantumResource, str]:
+def prepared(
+    service: PasqalService, make: Make, operation: str, **settings: str
+) -> tuple[QuantumResource, str]:
     """A resource with no token yet, and the id of a task that has ended."""
     start = program if "cudaq" in operation else pulse
     task_id = make(AUTH_AUDIENCE="another").task_start(start())
     service.full_results = " its " not in operation
     service.finish_all()
-    return make(), task_id
+    return make(**settings), task_id
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -559,24 +587,26 @@ def test_one_fault_is_survived(
     qpu, task_id = prepared(service, make, operation)
     request, call = OPERATIONS[operation]
     service.fail(request, FAULTS[fault])
-    wanted = len(service.tasks()) + (operation == "task_start")
+    wanted = len(service.tasks()) + operation.startswith("task_start")
     try:
         call(qpu, task_id)
     except SubmissionUncertainError:
-        # A gateway that gave up waiting says that the service may still create the task.
-        assert (operation, fault) == ("task_start", "504")
-        wanted -= 1
+        # A gateway that gave up waiting says that the service may still create the task; and a
+        # job of CUDA-Q cannot be found again.
+        assert operation == "task_start of cudaq" or (operation, fault) == ("task_start", "504")
+        assert fault not in REFUSALS
+        wanted -= fault not in CARRIED_OUT
     except QrmiError as error:
         # What carries no token has none to renew.
         assert fault == "401", error
-        assert operation in {"login", "status", "task_result in its file"}
+        assert operation in {"login", "status", "discover", "task_result in its file"}
     assert not service.faults[request], "the fault was met"
     assert len(service.tasks()) == wanted, "nothing is lost and nothing doubled"
     assert PASSWORD not in caplog.text
     assert "token-" not in caplog.text
 
 
-@pytest.mark.parametrize("fault", {**FAULTS, **ANSWERS})
+@pytest.mark.parametrize("fault", LASTING)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_fault_that_stays_is_one_typed_error(
     service: PasqalService,
@@ -586,16 +616,17 @@ def test_a_fault_that_stays_is_one_typed_error(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    qpu, task_id = prepared(service, make, operation)
+    qpu, task_id = prepared(service, make, operation, **(SHORT if fault == "silent" else {}))
     request, call = OPERATIONS[operation]
-    faults: Mapping[str, Fault] = {**FAULTS, **ANSWERS}
-    service.fail(request, *[faults[fault]] * 40)
-    before = len(service.batches)
+    service.fail(request, *[LASTING[fault]] * 40)
+    before = len(service.tasks())
     try:
         call(qpu, task_id)
     except QrmiError as error:
         shown = f"{error} {error.details} {caplog.text}"
-        assert error.resource_id == "FRESNEL"
+        assert operation == "discover" or error.resource_id == "FRESNEL"
+        if operation == "task_start of cudaq":
+            assert isinstance(error, SubmissionUncertainError) == (fault not in REFUSALS)
         assert PASSWORD not in shown
         assert "token-" not in shown
     else:
@@ -606,8 +637,21 @@ def test_a_fault_that_stays_is_one_typed_error(
             *(("task_stop of cudaq", each) for each in ("404", "422", "half", "another object")),
             *(("task_start", fault) for fault in CARRIED_OUT),  # found again
         }
-    created = operation == "task_start" and fault in CARRIED_OUT
-    assert len(service.batches) - before == created
+    created = operation.startswith("task_start") and fault in CARRIED_OUT
+    assert len(service.tasks()) - before == created
+
+
+@pytest.mark.parametrize("fault", LASTING)
+def test_a_lost_answer_that_cannot_be_looked_for_is_uncertain(
+    service: PasqalService, make: Make, fault: str
+) -> None:
+    qpu = make(**(SHORT if fault == "silent" else {}))
+    service.fail("POST v1/batches", cut_after)
+    service.fail("GET v1/batches", *[LASTING[fault]] * 40)
+    with pytest.raises(SubmissionUncertainError):
+        qpu.task_start(pulse(), timeout=1)
+    assert service.counted()["POST v1/batches"] == 1
+    assert len(service.batches) == 1
 
 
 def test_errors_keep_what_the_envelope_says(service: PasqalService, make: Make) -> None:

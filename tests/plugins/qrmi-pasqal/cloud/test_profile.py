@@ -171,11 +171,16 @@ def test_a_file_that_cannot_be_read_is_passed_over_and_told(
     assert "Is a directory" in caplog.text
 
 
+def test_a_line_with_another_key_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    profile.load([written(tmp_path, "token = abc\nsecret = x")], {}, KEYS)
+    assert "line 2 is ignored" in caplog.text
+
+
 def test_lines_with_other_keys_are_named_by_their_number_alone(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     text = "token = abc\nsecret-part=x\n\npasword = xyz\n"
     profile.load([written(tmp_path, text)], {}, KEYS)
-    assert "line 2, 4" in caplog.text
+    assert "lines 2, 4 are ignored" in caplog.text
     for shown in ("secret-part", "pasword", "xyz", "abc"):
         assert shown not in caplog.text

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from settings_table import settings_table
 
-from qrmi_core import ConfigError, QuantumResource
+from qrmi_core import ConfigError, QrmiError, QuantumResource, ResourceProvider
 from qrmi_pasqal.settings import (
     AUDIENCE,
     AUTH_ENDPOINT,
@@ -125,6 +125,15 @@ def test_a_mapping_is_read_without_the_environment(
     assert Settings.from_mapping({}).username is None
     found = Settings.from_mapping({"PASQAL_CONFIG_ROOT": root, "pasqal_username": "mapping"})
     assert (found.username, found.password) == ("mapping", "file-password")
+    assert Settings.from_mapping({"HOME": root}).username == "file-user", "as an environment is one"
+    found = Settings.from_mapping({"PASQAL_CONFIG_ROOT": "~"})
+    assert found.username == "file-user", "the home folder is this process's"
+
+
+def test_a_provider_with_the_environment_reads_the_users_file(root: str) -> None:
+    provider = ResourceProvider("pasqal-cloud", {"HOME": root})
+    with pytest.raises(QrmiError, match=r"file\.example"):
+        provider.infos()
 
 
 @pytest.mark.parametrize("url", ["https://h/?key=abc", "https://me:abc@h/", "ftp://abc", "://abc"])

@@ -384,8 +384,12 @@ def test_what_a_validation_error_repeats_of_the_request_is_not_shown(
     caplog.set_level(logging.DEBUG)
     token = "a-token-that-is-secret"
     qpu = make(QRMI_JOB_ACQUISITION_TOKEN=token)
-    with pytest.raises(InvalidInputError, match="X-Warden-Session: Input should be") as caught:
+    told = "X-Warden-Session: Input should be.*acquire the resource anew"
+    with pytest.raises(NotAcquiredError, match=told) as caught:
         qpu.task_start(sequence())
+    assert caught.value.status_code == 422
+    assert not warden.jobs
+    # What is released is another session, and stays open.
     with pytest.raises(InvalidInputError, match="id: Input should be") as again:
         make().release(token)
     assert token not in f"{caught.value} {again.value} {caplog.text}"

@@ -33,6 +33,11 @@ _UNDECODED = "MUNGE decode failed"
 _NO_SPECS = "Failed to fetch QPU specs"
 _NO_JOB = "Job not found"
 _NO_SESSION = "Session not found"
+_NOT_A_SESSION = "header.x-warden-session"
+_ACQUIRE_ANEW = (
+    "a task needs a session that is alive: let the scheduler acquire the resource anew, in "
+    "another job"
+)
 
 # Status, words of the answer, what it is, and what to do. The first that fits counts.
 _KINDS: tuple[tuple[int, str, type[QrmiError], str], ...] = (
@@ -73,8 +78,7 @@ _KINDS: tuple[tuple[int, str, type[QrmiError], str], ...] = (
         403,
         "session",
         NotAcquiredError,
-        "a task needs a session that is alive: let the scheduler acquire the resource anew, in "
-        "another job",
+        _ACQUIRE_ANEW,
     ),
     (404, _NO_JOB, TaskNotFoundError, ""),
     (
@@ -180,6 +184,9 @@ class WardenApi:
         except QrmiError as error:
             # Found out before there was a job, although Warden answers as if it had broken down.
             error.uncertain &= not any(text in error.message for text in (_UNDECODED, _NO_SPECS))
+            # Only here: a release of what is no session leaves the true one open, and says so.
+            if error.status_code == 422 and _NOT_A_SESSION in error.message.lower():
+                raise recast(error, NotAcquiredError, _ACQUIRE_ANEW) from error
             raise
         job_id = _object(answer).get("id")
         if isinstance(job_id, bool) or not isinstance(job_id, int):
