@@ -55,7 +55,7 @@ DISTRIBUTIONS = [
         "qrmi-emulator",
         ROOT / "plugins/qrmi-emulator",
         {"qrmi.commands": {"emulator": "qrmi_emulator.commands:emulator"}},
-        frozenset({"ibm", "all"}),
+        frozenset({"ibm", "ibm-da", "pasqal", "all"}),
     ),
     Distribution(
         "qrmi-compat",
