@@ -60,7 +60,7 @@ class StoredTask:
         slot: The worker that executes or executed it.
         pid: That worker's executing process.
         created: When it was submitted, seconds since the epoch, as are the next two.
-        started: When its execution began; None while its simulator is loaded for it.
+        started: When its execution began.
         finished: When it ended.
     """
 
@@ -243,21 +243,13 @@ class Store:
             self._settle(db)
             return locks.take(self._slot(slot))
 
-    def claim(
-        self,
-        slot: int,
-        pid: int,
-        resources: Collection[str],
-        warm: Collection[str] | None = None,
-    ) -> StoredTask | None:
+    def claim(self, slot: int, pid: int, resources: Collection[str]) -> StoredTask | None:
         """Take the next task that may run, None if there is none.
 
         Args:
             slot: The worker's slot.
             pid: The executing process, leader of its own process group.
             resources: Those that the process can serve.
-            warm: Those whose simulator it has loaded, all by default; the execution of a task of
-                another begins when it says so.
         """
         if not resources:
             return None
@@ -268,22 +260,9 @@ class Store:
                 return None
             db.execute(
                 "UPDATE tasks SET status = 1, slot = ?, pid = ?, started = ? WHERE id = ?",
-                (
-                    slot,
-                    pid,
-                    time.time() if warm is None or task.resource in warm else None,
-                    task.id,
-                ),
+                (slot, pid, time.time(), task.id),
             )
             return _one(db, "SELECT * FROM tasks WHERE id = ?", task.id)
-
-    def begin(self, task: StoredTask) -> None:
-        """Note that the execution of a claimed task begins now."""
-        with self._db.transaction() as db:
-            db.execute(
-                "UPDATE tasks SET started = ? WHERE id = ? AND status = 1 AND pid = ?",
-                (time.time(), task.id, task.pid),
-            )
 
     def complete(self, task: StoredTask, result: bytes) -> bool:
         """Keep the result; False if the task was taken away meanwhile.

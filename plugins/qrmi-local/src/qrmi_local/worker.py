@@ -18,7 +18,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -34,8 +34,6 @@ _PRUNE_SECONDS = 60.0
 _LARGE_BYTES = 2**30
 
 _can_run = functools.cache(can_run)
-# The resources whose simulator this process has loaded, which is not the time of the first task.
-_warm: set[str] = set()
 
 
 def main(arguments: list[str]) -> int:
@@ -140,7 +138,9 @@ def _execute_tasks(
             prune_at = time.monotonic() + _PRUNE_SECONDS
         pending = store.pending()
         mine = [resource for resource in pending if _can_run(resource)]
-        task = store.claim(slot, os.getpid(), mine, _warm)
+        for resource_id in mine:
+            _warm_up(resource_id)
+        task = store.claim(slot, os.getpid(), mine)
         if task is None:
             # Tasks may wait for the end of an acquisition, which nobody announces.
             if mine:
@@ -156,13 +156,17 @@ def _execute_tasks(
         idle_since = time.monotonic()
 
 
+@functools.cache
+def _warm_up(resource_id: str) -> None:
+    """Load a simulator before a task is taken, whose time it is not."""
+    # What cannot be loaded is the failure of the task that needs it.
+    with suppress(Exception):
+        engine_for(resource_id).warm_up(resource_id)
+
+
 def _execute(store: Store, task: StoredTask) -> bool:
     with _logging_to(store.path(task, "log")):
         try:
-            if task.resource not in _warm:
-                engine_for(task.resource).warm_up(task.resource)
-                _warm.add(task.resource)
-                store.begin(task)
             result = run(task, store.path(task, "payload").read_bytes())
             return store.complete(task, result)
         except (EngineError, UnknownResource, QrmiError) as error:
