@@ -264,7 +264,10 @@ def test_a_fault_that_stays_is_one_typed_error_within_the_deadline(
     with caplog.at_level(logging.DEBUG):
         _, failure = call(bench.operations()[operation])
     emulator.clear_faults()
-    assert failure, "it cannot succeed"
+    if failure is None:
+        # Half an answer that says the job is not there is enough for a stop.
+        assert (operation, fault) == ("task_stop", "truncated")
+        assert jobs(bench.client) == [bench.finished]
     made = [job for job in jobs(bench.client) if job not in before]
     assert len(made) <= (operation == "task_start")
     if made:
