@@ -56,13 +56,14 @@ class Bench:
             "task_logs": lambda: qpu.task_logs(self.finished),
             "task_usage": lambda: qpu.task_usage(self.finished),
             "task_stop": lambda: qpu.task_stop(self.queued),
+            "acquisition_usage": lambda: qpu.acquisition_usage(self.token),
             "release": lambda: qpu.release(self.token),
         }
 
 
 OPERATIONS = (
     *("is_accessible", "status", "target", "acquire", "task_start", "task_status"),
-    *("task_result", "task_logs", "task_usage", "task_stop", "release"),
+    *("task_result", "task_logs", "task_usage", "task_stop", "acquisition_usage", "release"),
 )
 
 
