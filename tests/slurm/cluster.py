@@ -460,8 +460,9 @@ class Plugin:
         self.log = self.folder / "qrmi-slurm.log"
         self._python = python
         self._own_state = own_state
-        self.folder.mkdir(exist_ok=True)
-        self.folder.chmod(0o755)
+        for folder in (self.folder, cluster.folder / "records"):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o755)
 
     @property
     def state(self) -> list[Path]:

@@ -89,8 +89,8 @@ class Report:
             *self.remarks,
             "left to do:",
             f"  add the lines of {folder}/slurm.conf.sample to slurm.conf, on every host",
-            f"  copy {folder}/job_submit.lua beside slurm.conf, or call qrmi.lua of the same folder "
-            "from the site's own",
+            f"  copy {folder}/job_submit.lua beside slurm.conf, or call {folder}/qrmi.lua from the "
+            "one that is there",
             f"  for --qpu: qrmi-slurm build-shim --output {folder}/spank_qrmi.so, and the line of",
             f"  {folder}/plugstack.conf.sample instead of Prolog, TaskProlog and Epilog",
             "  scontrol reconfigure; with the SPANK plugin restart slurmd",
