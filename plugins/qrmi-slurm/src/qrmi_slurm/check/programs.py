@@ -38,6 +38,8 @@ def look_at_hook(
         return [error(about, f"cannot be read: {failure.strerror}", remedy)], False
     by_all = name == "TaskProlog" and slurmd_uid == 0
     findings = list(_not_started(about, path, head, mode, by_all))
+    if by_all and not findings:
+        findings += open_to_all(about, path, "the job's user")
     text = head.decode(errors="replace")
     if "qrmi" not in text:
         return findings, False
