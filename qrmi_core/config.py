@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +162,7 @@ def inspect(path: str | os.PathLike[str]) -> FileReport:
         if any(entry.name == other.name for other in entries):
             problems.append(f"{where}the name is there twice")
         entries.append(entry)
-    if mode & 0o044 and (secret := _first_secret(entries)):
+    if mode & 0o044 and (secret := first_secret(entries)):
         warnings.append(f"others can read the file, which holds {secret}; chmod 600 {path}")
     return FileReport(path, tuple(entries), tuple(problems), tuple(warnings))
 
@@ -225,7 +225,8 @@ def _unknown(where: str, item: _Object, known: set[str]) -> list[str]:
     return [f"{where}the key {key} is unknown and ignored" for key in item if key not in known]
 
 
-def _first_secret(entries: list[ResourceDef]) -> str | None:
+def first_secret(entries: Iterable[ResourceDef]) -> str | None:
+    """A setting whose name is that of a secret, in words; None if there is none."""
     return next(
         (
             f"{key} of {entry.name}"

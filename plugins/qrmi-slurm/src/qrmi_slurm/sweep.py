@@ -10,7 +10,8 @@ from qrmi_core.deadline import Deadline
 from qrmi_slurm import records, site as sites, slurm
 from qrmi_slurm.log import Secrets, start
 from qrmi_slurm.records import Record, locked
-from qrmi_slurm.release import Releaser, clean_environment
+from qrmi_slurm.release import Releaser
+from qrmi_slurm.resources import clean_environment
 from qrmi_slurm.site import Site
 
 _log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ def main(arguments: list[str], settings_file: str | None) -> int:
         records.check_trusted(site.state)
         found = records.restarts(site.state)
         # Asked after the records were listed, so that no job can have begun in between.
-        jobs = _jobs(site) if found else {}
+        jobs = runs(site) if found else {}
     except FileNotFoundError:
         return DONE
     except (OSError, records.Untrusted, slurm.SlurmError) as error:
@@ -85,7 +86,7 @@ def _sweep(
         dry_run: Whether to only say what would be done.
     """
     name = f"{job_id}.{restart}"
-    ended = run is None or run[0] in _ENDED or run[1] > restart
+    ended = is_over(run, restart)
     try:
         with locked(site.state, job_id, restart, seconds=0.0) as folder:
             if folder is None:
@@ -98,9 +99,8 @@ def _sweep(
             if dry_run:
                 print(f"{name}: would release {what or 'nothing'}")
                 return True
-            if record is not None and not releaser.release(
-                folder, record, Deadline(site.epilog_limit_seconds)
-            ):
+            deadline = Deadline(site.epilog_limit_seconds)
+            if record is not None and not releaser.release(folder, record, deadline):
                 print(f"{name}: {_errors(record)}")
                 return False
             if ended:
@@ -115,6 +115,16 @@ def _sweep(
         return False
 
 
+def is_over(run: tuple[str, int] | None, restart: int) -> bool:
+    """Whether this run of a job has ended.
+
+    Args:
+        run: The state and the number of its present run, None if Slurm has no such job.
+        restart: The number of the run in question.
+    """
+    return run is None or run[0] in _ENDED or run[1] > restart
+
+
 def _errors(record: Record) -> str:
     return "; ".join(
         f"{item.resource} could not be released: {item.error or 'not accounted for'}"
@@ -122,7 +132,7 @@ def _errors(record: Record) -> str:
     )
 
 
-def _jobs(site: Site) -> dict[int, tuple[str, int]]:
+def runs(site: Site) -> dict[int, tuple[str, int]]:
     """The state of every job and the number of its present run."""
     text = slurm.run(
         site.slurm_bin,
