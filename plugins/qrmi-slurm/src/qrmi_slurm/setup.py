@@ -35,8 +35,8 @@ _FILES = (
     ("qrmi-slurm-sweep.timer", "qrmi-slurm-sweep.timer", 0o644, ""),
 )
 _MARK = re.compile(r"Written by qrmi-slurm setup; change a copy instead\. ([0-9a-f]{16})")
-# What a licence of Slurm's may be called, and a word of a comment.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+"""What a licence of Slurm's may be called, and a word of a comment."""
 
 
 def main(arguments: list[str], settings: str | None) -> int:
@@ -118,7 +118,7 @@ def install(folder: Path, settings: str, *, python: str = sys.executable) -> Rep
     if found.problem:
         raise ConfigError(found.problem)
     names = [entry.name for entry in Config.load(found.config).resources]
-    odd = [name for name in names if not _NAME.fullmatch(name)]
+    odd = [name for name in names if not NAME.fullmatch(name)]
     usable = [name for name in names if name not in odd]
     values = {
         "PYTHON": shlex.quote(python),

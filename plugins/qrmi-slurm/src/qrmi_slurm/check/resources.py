@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from functools import partial
 
@@ -15,6 +14,7 @@ from qrmi_core.resource import QuantumResource
 from qrmi_core.values import ResourceDef, ResourceStatus, ResourceStatusCode
 from qrmi_slurm.bounded import Call, LeftAlone
 from qrmi_slurm.check.finding import Finding, error, ok, warning
+from qrmi_slurm.setup import NAME
 
 _MARKS = {"error": error, "warning": warning}
 _ADDED = {"QRMI_JOB_ID": "1", "QRMI_JOB_UID": "0", "QRMI_JOB_TIMEOUT_SECONDS": "60"}
@@ -72,8 +72,8 @@ def _of_entry(entry: ResourceDef, path: str) -> Iterator[tuple[str, str]]:
 
 def _names(entry: ResourceDef, delimiter: str) -> Iterator[tuple[str, str]]:
     """What cannot be asked for, or cannot be told to a job."""
-    if re.search(r"[\s,=]", entry.name) or delimiter in entry.name:
-        yield "error", "the name has a space, a comma, an equals sign, or list_delimiter in it"
+    if not NAME.fullmatch(entry.name) or delimiter in entry.name:
+        yield "error", "no job can ask for this name; use letters, digits, _ . and -"
     for key, value in entry.environment.items():
         if "\n" in value or "\r" in value:
             yield (
