@@ -92,7 +92,7 @@ def _prolog(settings: str | None, arguments: list[str]) -> int:
 
         option = next((word[6:] for word in arguments if word.startswith("--qpu=")), None)
         names = words.wanted(option, os.environ.get("SLURM_JOB_COMMENT", ""))
-        if names and words.on_first_node(os.environ):
+        if (names or option is not None) and words.on_first_node(os.environ):
             from qrmi_slurm import prolog
 
             prolog.run(settings, names)
@@ -106,12 +106,11 @@ def _epilog(settings: str | None) -> int:
     try:
         from qrmi_slurm import site
 
-        where = site.load(settings)
         job_id = os.environ.get("SLURM_JOB_ID", "")
-        if job_id.isdecimal() and os.path.lexists(os.path.join(where.state, job_id)):
+        if job_id.isdecimal() and os.path.lexists(f"{site.state_folder(settings)}/{job_id}"):
             from qrmi_slurm import epilog
 
-            epilog.run(where)
+            epilog.run(settings)
     except BaseException as error:
         _say("epilog", error)
     return 0

@@ -6,26 +6,27 @@ import logging
 import os
 
 from qrmi_core.deadline import Deadline
-from qrmi_slurm import records
+from qrmi_slurm import records, site as sites
 from qrmi_slurm.job import Job
 from qrmi_slurm.log import Secrets, start
 from qrmi_slurm.records import locked
-from qrmi_slurm.release import Releaser, clean_environment
-from qrmi_slurm.site import Site
+from qrmi_slurm.release import Releaser
+from qrmi_slurm.resources import clean_environment
 
 _log = logging.getLogger(__name__)
 
 
-def run(site: Site) -> None:
+def run(settings_file: str | None) -> None:
     """Release the QPUs of the job that the environment tells of.
 
     Slurm tells the epilog of a job that is requeued the number of its next run, so that records of
     runs before it count too.
 
     Args:
-        site: The integration's settings.
+        settings_file: Where the integration's settings are.
     """
     job = Job.from_environment(os.environ)
+    site = sites.load(settings_file)
     clean_environment()
     secrets = Secrets()
     start(site, secrets)
@@ -38,14 +39,7 @@ def run(site: Site) -> None:
         name = f"{job.id}.{restart}"
         try:
             with locked(site.state, job.id, restart, seconds=deadline.remaining() or 0.0) as folder:
-                if folder is None:
-                    continue
-                record = folder.read()
-                if record is not None and record.job.node not in ("", job.node):
-                    continue  # it is of a node that shares the folder
-                folder.hide()
-                if record is None or releaser.release(folder, record, deadline):
-                    folder.remove()
+                releaser.settle(folder, deadline, node=job.node)
         except records.Busy:
             _log.warning("job %s: another process is at work; the sweep looks again", name)
         except (OSError, ValueError) as error:

@@ -7,13 +7,13 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from qrmi_core.errors import ConfigError, InvalidInputError
-from qrmi_core.registry import find_driver
 from qrmi_core.resource import QuantumResource
 from qrmi_core.settings import Declaration, prefixes
 from qrmi_core.values import ResourceDef
 from qrmi_slurm import variables
 from qrmi_slurm.job import Job
 from qrmi_slurm.log import is_secret
+from qrmi_slurm.resources import driver_of
 
 _TOKEN = "QRMI_JOB_ACQUISITION_TOKEN"
 _TIMEOUT = "QRMI_JOB_TIMEOUT_SECONDS"
@@ -41,7 +41,7 @@ class Grant:
         Raises:
             ConfigError: A value cannot be handed on; the message names its key.
         """
-        declared = find_driver(self.entry.resource_type).settings_class.declarations()
+        declared = driver_of(self.entry.resource_type).settings_class.declarations()
         for key, value in self.entry.environment.items():
             declaration = _declaration(list(declared.values()), key)
             hidden = is_secret(key) or (declaration is not None and declaration.secret)

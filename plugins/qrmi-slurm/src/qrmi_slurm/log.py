@@ -8,11 +8,12 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from urllib.parse import quote
 
 from qrmi_slurm import records
 from qrmi_slurm.site import Site
 
-_SECRET_KEY = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL", re.IGNORECASE)
+_SECRET_KEY = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|SESSION_ID", re.IGNORECASE)
 _LEAST_CHARACTERS = 4
 """A shorter value is no secret, and would be found in the midst of words."""
 HIDDEN = "<hidden>"
@@ -26,7 +27,8 @@ class Secrets:
 
     def add(self, values: Iterable[str | None]) -> None:
         """Hide these from now on."""
-        self._values |= {value for value in values if value and len(value) >= _LEAST_CHARACTERS}
+        found = [value for value in values if value and len(value) >= _LEAST_CHARACTERS]
+        self._values |= {*found, *(quote(value, safe="") for value in found)}
 
     def without(self, text: str) -> str:
         """A text in which each of them is replaced."""
@@ -43,6 +45,11 @@ def is_secret(key: str) -> bool:
 def secret_values(environment: Mapping[str, str]) -> list[str]:
     """The values of secret settings."""
     return [value for key, value in environment.items() if is_secret(key)]
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks and without what a terminal would obey."""
+    return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
 
 
 class _Formatter(logging.Formatter):
@@ -74,6 +81,8 @@ def start(site: Site, secrets: Secrets) -> None:
     root.setLevel(site.log_level.upper())
     logging.getLogger("stevedore").setLevel(logging.WARNING)  # lists all that is installed
     logging.raiseExceptions = False  # a full disk is no reason to write elsewhere
+    if site.problem:
+        root.error("%s", site.problem)
     if trouble is not None:
         root.warning("the log %s cannot be written: %s", site.log, trouble)
 

@@ -17,9 +17,10 @@ from qrmi_slurm import granted, records, site as sites, slurm, variables
 from qrmi_slurm.bounded import Call, LeftAlone, bounded
 from qrmi_slurm.granted import Grant
 from qrmi_slurm.job import Details, Job
-from qrmi_slurm.log import Secrets, start
+from qrmi_slurm.log import Secrets, one_line, start
 from qrmi_slurm.records import Acquisition, Folder, Record, locked
-from qrmi_slurm.release import Releaser, clean_environment, for_scheduler, hide
+from qrmi_slurm.release import Releaser
+from qrmi_slurm.resources import clean_environment, for_scheduler, hide, make
 from qrmi_slurm.site import Site
 
 _log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def run(settings_file: str | None, names: list[str]) -> None:
 
     Args:
         settings_file: Where the integration's settings are.
-        names: What the job asks for.
+        names: What the job asks for; none is an error.
     """
     job = Job.from_environment(os.environ)
     details = Details.from_environment(os.environ)
@@ -60,7 +61,9 @@ def run(settings_file: str | None, names: list[str]) -> None:
             record = folder.read()
             if record is None or not record.ready:
                 Attempt(site, secrets, folder, record or Record(job)).run(names, details)
-    except (OSError, ValueError, records.Busy, records.Untrusted) as error:
+    except records.Busy:
+        _log.warning("job %d.%d: another prolog is at work on it", job.id, job.restart)
+    except (OSError, ValueError, records.Untrusted) as error:
         # Without a record the job would run without its QPU, and nobody would say why.
         reason = secrets.without(str(error) or type(error).__name__)
         _log.error("job %d.%d is cancelled, no record can be kept: %s", job.id, job.restart, reason)
@@ -126,17 +129,18 @@ class Attempt:
         for _, restart in records.restarts(self._site.state, job.id):
             if restart >= job.restart:
                 continue
-            with locked(self._site.state, job.id, restart, seconds=1.0) as folder:
-                if folder is None:
-                    continue
-                former = folder.read()
-                if former is None or self._releaser.release(folder, former, self._deadline):
-                    folder.remove()
+            try:
+                with locked(self._site.state, job.id, restart, seconds=1.0) as folder:
+                    self._releaser.settle(folder, self._deadline)
+            except (OSError, ValueError, records.Busy) as error:
+                _log.warning("job %d.%d is left to the sweep: %s", job.id, restart, error)
 
     def _acquired(self, names: list[str], details: Details | None) -> bytes:
         """Acquire all, and give the content of the job's variables."""
         if self._site.problem:
             raise ConfigError(self._site.problem)
+        if not names:
+            raise InvalidInputError("--qpu names none")
         details = details or self._details()
         self._record.array_job_id = details.array_job_id
         self._record.array_task_id = details.array_task_id
@@ -172,7 +176,7 @@ class Attempt:
             return Grant(entry, name.partition(":")[2] or name if entry.is_dynamic else name)
 
         def look() -> Grant:
-            resource = config.resource(name, sleep=self._sleep)
+            resource = make(config, name, entry, sleep=self._sleep)
             status = resource.status()
             if status.status is not ResourceStatusCode.Online:
                 reason = f": {status.status_reason}" if status.status_reason else ""
@@ -235,7 +239,7 @@ class Attempt:
             case _:
                 text = f"{type(error).__name__}, a defect of qrmi-slurm or an error of the system"
                 _log.exception("job %s", self._folder.name)
-        text = self._secrets.without(text)
+        text = one_line(self._secrets.without(text))
         _log.error("job %s has none of its QPUs: %s", self._folder.name, text)
         return f"the QPUs of this job could not be acquired: {text}"
 

@@ -25,6 +25,7 @@ from qrmi_slurm.job import Job
 RECORD = "record.json"
 LOCK = "lock"
 _PAUSE_SECONDS = 0.05
+_FIRST_GROUP_OF_USERS = 1000
 
 ACQUIRING = "acquiring"
 """Asked for; if it stays so, nobody knows whether the vendor has granted it."""
@@ -292,12 +293,19 @@ def check_trusted(path: str) -> None:
             continue
         if found.st_uid not in (0, os.geteuid()):
             raise Untrusted(f"{name} belongs to user {found.st_uid}; chown it to root")
-        # In a folder with the sticky bit others make files of their own, and change no others.
-        loose = found.st_mode & 0o022 and not (
-            stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX
-        )
-        if loose and not stat.S_ISLNK(found.st_mode):
+        if _loose(found):
             raise Untrusted(f"others may write to {name}; chmod go-w {name}")
+
+
+def _loose(found: os.stat_result) -> bool:
+    """Whether users may change what is there."""
+    if stat.S_ISLNK(found.st_mode):
+        return False
+    if stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX:
+        return False  # they make files of their own there, and change no others
+    # Folders such as /var/log are open to the group of a daemon.
+    users = found.st_gid >= _FIRST_GROUP_OF_USERS and found.st_gid != os.getegid()
+    return bool(found.st_mode & 0o002) or bool(found.st_mode & 0o020 and users)
 
 
 def _steps(path: str) -> Iterator[str]:

@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
-from typing import Any
 
 from qrmi_core.config import Config
 from qrmi_core.deadline import Deadline
-from qrmi_core.errors import ConfigError, QrmiError
+from qrmi_core.errors import ConfigError, QrmiError, TransportError
 from qrmi_core.resource import QuantumResource
-from qrmi_core.values import ResourceDef
 from qrmi_slurm import accounting, records
 from qrmi_slurm.bounded import LeftAlone, bounded
 from qrmi_slurm.job import Job
-from qrmi_slurm.log import Secrets, secret_values
+from qrmi_slurm.log import Secrets, one_line
 from qrmi_slurm.records import Acquisition, Folder, Record
+from qrmi_slurm.resources import for_scheduler, hide, make
 from qrmi_slurm.site import Site
 
 _log = logging.getLogger(__name__)
 
 USAGE_SECONDS = 5.0
 """How long the vendor may take to tell what was used."""
-
-_KEPT = {
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
-    *("http_proxy", "https_proxy", "all_proxy", "no_proxy"),
-    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
-    *("LANG", "LC_ALL", "TZ", "TMPDIR", "HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"),
-    "SLURM_CONF",
-}
-"""Variables of the daemon that hooks keep."""
-
-
-def clean_environment() -> None:
-    """Forget all variables that could be settings of a resource.
-
-    What is configured is the site's to say; what a user has set must not reach a process of root.
-    """
-    for name in os.environ.keys() - _KEPT:
-        del os.environ[name]
 
 
 class Releaser:
@@ -55,7 +35,25 @@ class Releaser:
         self._site = site
         self._secrets = secrets
         self._config: Config | None = None
+        self._unreachable: set[str] = set()
         self._made: dict[tuple[int, str, str], QuantumResource] = {}
+
+    def settle(self, folder: Folder | None, deadline: Deadline, node: str | None = None) -> None:
+        """End a record: release what it holds, and remove it unless the sweep must try again.
+
+        Args:
+            folder: Of the record, held by this process; None if there is none.
+            deadline: When to leave the rest to the sweep.
+            node: This node, where the records of others may be in the same folder.
+        """
+        if folder is None:
+            return
+        record = folder.read()
+        if record is not None and node and record.job.node not in ("", node):
+            return
+        folder.hide()
+        if record is None or self.release(folder, record, deadline):
+            folder.remove()
 
     def release(self, folder: Folder, record: Record, deadline: Deadline) -> bool:
         """Release and account for everything in a record, as far as it goes.
@@ -90,10 +88,14 @@ class Releaser:
         where = f"job {folder.name}: {acquisition.resource}"
         try:
             resource, cancel = self._resource(acquisition, record.job)
+            if acquisition.entry in self._unreachable:
+                raise LeftAlone("the vendor did not answer a moment ago")
             bounded(lambda: resource.release(token, cancel_pending=cancel), seconds)
-        except (QrmiError, LeftAlone) as error:
+        except Exception as error:  # whatever it is, it must not keep the others from release
             acquisition.failures += 1
-            acquisition.error = self._secrets.without(str(error))
+            acquisition.error = one_line(self._secrets.without(str(error)))
+            if isinstance(error, TransportError | LeftAlone):
+                self._unreachable.add(acquisition.entry)
             _log.error(
                 "%s could not be released (failure %d), qrmi-slurm sweep tries again: %s",
                 where,
@@ -181,28 +183,5 @@ class Releaser:
             )
         if key not in self._made:
             name = f"{entry.name}:{acquisition.resource}" if entry.is_dynamic else entry.name
-            self._made[key] = for_scheduler(self._config, job, {}).resource(name)
+            self._made[key] = make(for_scheduler(self._config, job, {}), name, entry)
         return self._made[key], entry.cancel_pending
-
-
-def for_scheduler(config: Config, job: Job, more: Mapping[str, str]) -> Config:
-    """The configuration as a scheduler uses it for a job.
-
-    Args:
-        config: The site's.
-        job: The job.
-        more: Further settings for each resource.
-    """
-    common = {"QRMI_JOB_ID": str(job.id), "QRMI_JOB_UID": str(job.uid), **more}
-
-    def entry_for(entry: ResourceDef) -> ResourceDef:
-        settings: Any = {**entry.scheduler_settings(), **common}
-        return ResourceDef(entry.name, entry.resource_type, entry.is_dynamic, settings)
-
-    return Config(config.path, tuple(entry_for(entry) for entry in config.resources))
-
-
-def hide(config: Config, secrets: Secrets) -> None:
-    """Let no text contain a secret of the configuration."""
-    for entry in config.resources:
-        secrets.add(secret_values(entry.scheduler_settings()))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Check = Callable[[object], bool]
 
 FILE = "/etc/qrmi/slurm.toml"
-
-Check = Callable[[object], bool]
 
 
 def _absolute(value: object) -> bool:
@@ -120,23 +122,70 @@ def load(path: str | None = None) -> Site:
     Args:
         path: The file; `FILE` by default.
     """
-    try:
-        with open(path or FILE, "rb") as stream:
-            content = stream.read()
-    except FileNotFoundError as error:
-        return Site({}, f"{path}: {error.strerror}" if path else None)
-    except OSError as error:
-        return Site({}, f"{path or FILE}: {error.strerror}")
+    content, problem = _content(path)
+    if content is None:
+        return Site({}, problem)
     import tomllib
 
     try:
-        values = tomllib.loads(content.decode())
-    except UnicodeDecodeError:
-        site = Site({}, "it is not UTF-8 text")
+        site = Site(tomllib.loads(content))
     except tomllib.TOMLDecodeError as error:
-        site = Site({}, f"it is not TOML: {error}")
-    else:
-        site = Site(values)
+        state = _plain_state(content)
+        site = Site({"state": state} if state else {}, f"it is not TOML: {error}")
     if site.problem:
         site.problem = f"{path or FILE}: {site.problem}"
     return site
+
+
+def state_folder(path: str | None = None) -> str:
+    """The same as `load` gives in `Site.state`, mostly without the time that reading TOML takes.
+
+    Args:
+        path: The file; `FILE` by default.
+    """
+    content, _ = _content(path)
+    state = _plain_state(content or "")
+    if state is None:
+        return load(path).state
+    return state or str(KEYS["state"][0])
+
+
+def _content(path: str | None) -> tuple[str | None, str | None]:
+    """The text of the file, None without one; and what is wrong with it."""
+    try:
+        with open(path or FILE, encoding="utf-8") as stream:
+            return stream.read(), None
+    except FileNotFoundError as error:
+        return None, f"{path}: {error.strerror}" if path else None
+    except OSError as error:
+        return None, f"{path or FILE}: {error.strerror}"
+    except UnicodeDecodeError:
+        return None, f"{path or FILE}: it is not UTF-8 text"
+
+
+def _plain_state(content: str) -> str | None:
+    """The value of ``state`` in TOML as people write it, "" without one.
+
+    None where it takes more to tell: for tables, texts of several lines, and the like.
+    """
+    state = ""
+    for line in content.split("\n"):
+        line = line.strip(" \t\r")
+        if line.startswith("[") or '"""' in line or "'''" in line:
+            return None
+        key, _, value = line.partition("=")
+        if key.strip(" \t\"'") != "state":
+            continue
+        parts = value.strip(" \t").split('"')
+        rest = parts[2].strip(" \t") if len(parts) == 3 else "?"
+        plain = parts[0] == "" and (not rest or rest.startswith("#"))
+        if (
+            "\\" in line
+            or state
+            or not plain
+            or not parts[1].startswith("/")
+            or not parts[1].isprintable()
+        ):
+            return None
+        state = parts[1]
+    return state

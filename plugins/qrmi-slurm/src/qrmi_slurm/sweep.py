@@ -10,7 +10,8 @@ from qrmi_core.deadline import Deadline
 from qrmi_slurm import records, site as sites, slurm
 from qrmi_slurm.log import Secrets, start
 from qrmi_slurm.records import Record, locked
-from qrmi_slurm.release import Releaser, clean_environment
+from qrmi_slurm.release import Releaser
+from qrmi_slurm.resources import clean_environment
 from qrmi_slurm.site import Site
 
 _log = logging.getLogger(__name__)
@@ -98,9 +99,8 @@ def _sweep(
             if dry_run:
                 print(f"{name}: would release {what or 'nothing'}")
                 return True
-            if record is not None and not releaser.release(
-                folder, record, Deadline(site.epilog_limit_seconds)
-            ):
+            deadline = Deadline(site.epilog_limit_seconds)
+            if record is not None and not releaser.release(folder, record, deadline):
                 print(f"{name}: {_errors(record)}")
                 return False
             if ended:

@@ -16,31 +16,34 @@ def run(settings_file: str | None) -> int:
     job_id = environment.get("SLURM_JOB_ID", "")
     if not job_id.isdecimal():
         return 0
-    where = site.load(settings_file)
     try:
-        found = variables.read(where.state, job_id)
-    except (OSError, ValueError) as error:
+        found = variables.read(site.state_folder(settings_file), job_id)
+        exports = variables.lines(found, environment) if found and not found["error"] else []
+    except (OSError, ValueError, LookupError, TypeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         return _refuse(
             f"the prolog of this job did not come to its end on {_node(environment)} "
-            f"({reason}); tell the administrators, whose log is {where.log}"
+            f"({reason}); tell the administrators, whose log says more"
         )
     if found is None:
         if words.OPTION in environment and _is_lost(environment):
             return _refuse(
                 f"--qpu={environment[words.OPTION]}: the prolog left no record on "
-                f"{_node(environment)}; tell the administrators, whose log is {where.log}"
+                f"{_node(environment)}; tell the administrators, whose log says more"
             )
         return 0
-    if found.get("error"):
+    if found["error"]:
         return _refuse(str(found["error"]))
-    sys.stdout.write("".join(line + "\n" for line in variables.lines(found, environment)))
+    _write(exports)
     return 0
 
 
 def _is_lost(environment: os._Environ[str]) -> bool:
-    """Whether a job that wants QPUs should have a record here, and its variables from nowhere."""
-    if environment.get("QRMI_JOB_ID") == environment["SLURM_JOB_ID"]:
+    """Whether a job that wants QPUs should have a record on this node, and has not.
+
+    Where there are variables of a job, the option may be of that job too, which submitted this one.
+    """
+    if "QRMI_JOB_ID" in environment or "SLURMD_NODENAME" not in environment:
         return False
     names = words.wanted(environment[words.OPTION], "")
     return bool(names) and words.on_first_node(environment)
@@ -51,6 +54,11 @@ def _node(environment: os._Environ[str]) -> str:
 
 
 def _refuse(text: str) -> int:
-    for line in text.splitlines():
-        sys.stdout.write(f"print qrmi-slurm: {line}\n")
+    _write([f"print qrmi-slurm: {text}"])
     return NOT_AS_WANTED
+
+
+def _write(lines: list[str]) -> None:
+    # In UTF-8 whatever the user's language settings are.
+    text = "".join(f"{line}\n" for line in lines)
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))

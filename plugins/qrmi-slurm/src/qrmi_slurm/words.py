@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all the rest
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 OPTION = "SLURM_SPANK__SLURM_SPANK_OPTION_spank_qrmi_qpu"
 """Where a task of a job finds the ``--qpu`` of the job."""
