@@ -126,6 +126,7 @@ def install(folder: Path, settings: str, *, python: str = sys.executable) -> Rep
         "FOLDER": str(folder),
         "QRMI_LUA": _lua(str(folder / "qrmi.lua")),
         "NAMES": ", ".join(_lua(name) for name in usable),
+        "START_SECONDS": f"{found.prolog_limit_seconds + 10:.0f}",
         "LICENSES": ",".join(f"{name}:1" for name in usable),
     }
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -167,7 +168,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 def _is_ours(text: str) -> bool:
     """Whether setup wrote this, this release's or an earlier one's, and nobody changed it."""
     mark = _MARK.search(text)
-    return bool(mark) and _digest(text.replace(mark[0], "@MARK@")) == mark[1]
+    return mark is not None and _digest(text.replace(mark[0], "@MARK@")) == mark[1]
 
 
 def _digest(text: str) -> str:

@@ -15,7 +15,7 @@ from qrmi_slurm import site as sites, slurm
 from qrmi_slurm.check import leftovers, permissions, plugstack, resources, slurm_conf
 from qrmi_slurm.check.finding import ERROR, WARNING, Finding, error, ok
 from qrmi_slurm.log import Secrets
-from qrmi_slurm.release import clean_environment, hide
+from qrmi_slurm.resources import clean_environment, hide
 
 ERRORS = 1
 
