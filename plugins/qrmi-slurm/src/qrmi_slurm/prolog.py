@@ -14,7 +14,7 @@ from qrmi_core.deadline import Deadline
 from qrmi_core.errors import ConfigError, InvalidInputError, QrmiError, ResourceBusyError
 from qrmi_core.values import ResourceDef, ResourceStatusCode
 from qrmi_slurm import granted, records, site as sites, slurm, variables
-from qrmi_slurm.bounded import Call, LeftAlone, bounded
+from qrmi_slurm.bounded import GRACE_SECONDS, Call, LeftAlone, bounded
 from qrmi_slurm.granted import Grant
 from qrmi_slurm.job import Details, Job
 from qrmi_slurm.log import Secrets, one_line, start
@@ -224,7 +224,7 @@ class Attempt:
         self._stop.set()
         last = self._record.acquisitions[-1:]
         if self._call is not None and last and last[0].state == records.ACQUIRING:
-            token = self._call.late(self._end.clip(LATE_SECONDS))
+            token = self._call.late(max(self._end.clip(LATE_SECONDS), GRACE_SECONDS))
             if token is not None:
                 last[0].token, last[0].state = token, records.HELD
         self._releaser.release(self._folder, self._record, self._end)
