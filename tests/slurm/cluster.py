@@ -87,8 +87,8 @@ class Job:
         self._output = output
 
     def show(self) -> str:
-        """What Slurm says about it, a line."""
-        return self.cluster.command("scontrol", "show", "job", "-o", self.id)
+        """What Slurm said about it a moment ago, a line."""
+        return self.cluster.jobs()[self.id]
 
     def field(self, name: str) -> str:
         """One of the values that Slurm shows."""
@@ -163,6 +163,9 @@ class Cluster:
         self._debug = debug
         self._stack = contextlib.ExitStack()
         self._slurmds: dict[str, contextlib.ExitStack] = {}
+        self._jobs: dict[str, str] = {}
+        self._looked = 0.0
+        self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -340,11 +343,13 @@ PlugStackConfig={base}/etc/plugstack.conf
                     os.kill(int(process.name), signal.SIGKILL)
 
     def tail(self) -> str:
-        """The last lines of all logs of the daemons."""
+        """The last lines of all logs of the daemons, without those for who debugs them."""
         texts = []
         for path in sorted(self.logs.iterdir()):
             lines = path.read_text(errors="replace").splitlines()
-            texts.append("\n".join([f"== {path.name}", *lines[-30:]]))
+            texts.append(
+                "\n".join([f"== {path.name}", *[x for x in lines if "debug" not in x][-9:]])
+            )
         return "\n".join(texts)
 
     # What users do
@@ -404,7 +409,30 @@ PlugStackConfig={base}/etc/plugstack.conf
             **({} if user is None else {"user": user, "group": user, "extra_groups": []}),
         )
         assert done.returncode == 0, done.stderr
-        return Job(self, done.stdout.strip().partition(";")[0], output)
+        return self.job(done.stdout.strip().partition(";")[0], output)
+
+    def jobs(self) -> dict[str, str]:
+        """What Slurm said of all jobs a moment ago, a line each by the job's id.
+
+        All who wait share the looks; of an array each task has an id, and ``ID_INDEX`` too.
+        """
+        with self._lock:
+            if time.monotonic() > self._looked + _LOOK_SECONDS:
+                lines = self.command("scontrol", "show", "job", "-o", "-a").splitlines()
+                for line in lines:
+                    found = re.match(r"JobId=(\d+)(?: ArrayJobId=(\d+) ArrayTaskId=(\d+))?", line)
+                    if found:
+                        self._jobs[found[1]] = line
+                        if found[3]:
+                            self._jobs[f"{found[2]}_{found[3]}"] = line
+                self._looked = time.monotonic()
+            return self._jobs
+
+    def job(self, job_id: str, output: Path | None = None) -> Job:
+        """A job that was submitted before."""
+        with self._lock:
+            self._looked = 0.0
+        return Job(self, job_id, output)
 
     def node_states(self) -> dict[str, str]:
         """The state of each node."""

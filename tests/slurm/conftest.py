@@ -1,0 +1,16 @@
+"""Tests on a real cluster, which `make test-slurm` runs; skipped where Slurm is not installed."""
+
+from __future__ import annotations
+
+import pytest
+
+pytest.register_assert_rewrite("cluster", "slurm_cases", "slurm_site")
+
+from cluster import missing  # noqa: E402
+
+
+@pytest.fixture(autouse=True, scope="session")
+def slurm() -> None:
+    """Slurm and MUNGE."""
+    if problem := missing():
+        pytest.skip(problem)
