@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("cluster", "slurm_cases", "slurm_site")
+pytest.register_assert_rewrite("cluster", "job_cases", "real_site")
 
 from cluster import missing  # noqa: E402
 

@@ -165,7 +165,7 @@ class Attempt:
         except slurm.SlurmError as error:
             _log.warning("the time limit of job %s is not known: %s", job_id, error)
             return Details()
-        return Details.from_text(text)
+        return Details.from_text(text, self._record.job.id)
 
     def _ready(self, config: Config, name: str, entry: ResourceDef) -> Grant:
         """A QPU that takes work now."""

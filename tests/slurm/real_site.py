@@ -242,23 +242,19 @@ def started(mode: str, *, nodes: int = 2, own_state: bool = False) -> Iterator[S
         cluster = stack.enter_context(Cluster(folder, nodes=nodes))
         vendors = [
             stack.enter_context(Emulator(faces, munge_socket=str(cluster.munge_socket)))
-            for faces in (
-                ["ibm-runtime", "pasqal-local", "ibm-da"],
-                ["ibm-runtime"],
-                ["ibm-runtime"],
-            )
+            for faces in (["ibm-runtime", "ibm-da", "pasqal-local"], *[["ibm-runtime"]] * 3)
         ]
         python, problem = open_python(folder / "python")
         plugin = Plugin(cluster, mode, python=python, own_state=own_state)
         site = Site(folder, cluster, plugin, vendors)
         site.closed_to_others = problem
         site.refusing.fault("status", path="*/sessions", method="POST", status=403, count=None)
-        site.slow.fault("latency", path="*/sessions", method="POST", delay=3.0, count=None)
+        site.slow.fault("latency", path="*/sessions", method="POST", delay=2.0, count=None)
         site.config = _config(site)
         ghost = {"name": GHOST, "type": RUNTIME, "environment": {}}
         plugin.install(
             {"resources": [*site.config["resources"], ghost]},
-            acquire_timeout_seconds=3,
+            acquire_timeout_seconds=5,
             prolog_limit_seconds=30,
             epilog_limit_seconds=10,
         )
