@@ -117,7 +117,7 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(METADATA)
 	@$(VENV)/bin/python $(INSTALL) --no-build-isolation -e . -e 'plugins/qrmi-local[all]' \
 	    -e plugins/qrmi-ibm-common -e plugins/qrmi-ibm-da -e plugins/qrmi-ibm-runtime -e plugins/qrmi-pasqal \
 	    -e 'plugins/qrmi-emulator[all]' -e 'plugins/qrmi-qiskit[pasqal]' -e plugins/qrmi-pulser \
-	    -e plugins/qrmi-compat -e $(EXAMPLE)
+	    -e plugins/qrmi-compat -e plugins/qrmi-slurm -e $(EXAMPLE)
 	@touch $@
 
 # All anew when the dependencies may have changed, else only what is ours.
@@ -150,7 +150,8 @@ $(SMOKE_VENV)/.ready: $(WHEELS)/.ready
 	@$(SMOKE_VENV)/bin/python $(INSTALL) $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl \
 	    $(WHEELS)/qrmi_ibm_common-*.whl $(WHEELS)/qrmi_ibm_da-*.whl \
 	    $(WHEELS)/qrmi_ibm_runtime-*.whl $(WHEELS)/qrmi_pasqal-*.whl $(WHEELS)/qrmi_emulator-*.whl \
-	    $(WHEELS)/qrmi_qiskit-*.whl $(WHEELS)/qrmi_pulser-*.whl $(WHEELS)/qrmi_compat-*.whl
+	    $(WHEELS)/qrmi_qiskit-*.whl $(WHEELS)/qrmi_pulser-*.whl $(WHEELS)/qrmi_compat-*.whl \
+	    $(WHEELS)/qrmi_slurm-*.whl
 	@touch $@
 
 # The published clients that ours and the emulator are compared with, as published.
@@ -216,13 +217,13 @@ constraints:
 	    -r requirements-dev.txt . './plugins/qrmi-local[all]' ./plugins/qrmi-ibm-common \
 	    ./plugins/qrmi-ibm-da ./plugins/qrmi-ibm-runtime ./plugins/qrmi-pasqal \
 	    './plugins/qrmi-emulator[all]' './plugins/qrmi-qiskit[pasqal]' ./plugins/qrmi-pulser \
-	    ./plugins/qrmi-compat \
+	    ./plugins/qrmi-compat ./plugins/qrmi-slurm \
 	    './$(EXAMPLE)[test]'
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
 	    $(WORK)/constraints/bin/python $(PIP) freeze --all --exclude pip --exclude qrmi-core \
 	        --exclude qrmi-local --exclude qrmi-ibm-common --exclude qrmi-ibm-da --exclude qrmi-ibm-runtime \
 	        --exclude qrmi-pasqal --exclude qrmi-emulator --exclude qrmi-qiskit --exclude qrmi-pulser \
-	        --exclude qrmi-compat \
+	        --exclude qrmi-compat --exclude qrmi-slurm \
 	        --exclude qrmi-example; } > $(WORK)/constraints.txt
 	@mv $(WORK)/constraints.txt constraints.txt
 	@rm -rf $(WORK)/constraints

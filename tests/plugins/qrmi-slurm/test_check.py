@@ -67,6 +67,7 @@ class Bench:
             "JobRequeue": "1",
             "JobSubmitPlugins": "lua",
             "GresTypes": "qpu",
+            "SLURM_CONF": str(folder / "etc/slurm.conf"),
             "PluginDir": str(folder / "plugins"),
             "PlugStackConfig": str(folder / "etc/plugstack.conf"),
         }
@@ -297,6 +298,21 @@ def test_a_resource_without_a_licence_is_told_with_the_line_to_add(bench: Bench)
     assert any(line.startswith("warning slurm.conf: no licence for b, c") for line in bench.wrong())
 
 
+def test_a_job_submit_script_that_does_not_call_ours_or_is_of_old_is_told(bench: Bench) -> None:
+    _, lines = bench.check("--offline")
+    missing = f"ok      slurm.conf: JobSubmitPlugins lua; {bench.folder}/etc/job_submit.lua is not"
+    assert any(line.startswith(missing) for line in lines)
+    script = bench.write("etc/job_submit.lua", "return slurm.SUCCESS\n")
+    (line,) = bench.wrong()
+    assert line.startswith(f"error   slurm.conf: {script} does not call qrmi.lua")
+    bench.write("etc/qrmi.lua", 'local known = { "aer" }\n')
+    script.write_text(f'local qrmi = dofile("{bench.folder}/etc/qrmi.lua")\n')
+    assert bench.wrong() == []
+    bench.write("etc/qrmi.lua", 'local known = { "old", "b" }\n')
+    (line,) = bench.wrong()
+    assert f"{script} does not know aer and knows b, old still; run `qrmi-slurm setup`" in line
+
+
 # The shim
 
 
@@ -457,7 +473,7 @@ def test_settings_that_are_wrong_are_told(bench: Bench) -> None:
         ({"type": "pasqal-local"}, "aer: settings: missing QRMI_WARDEN_URL"),
         ({"colour": "red"}, "warning configuration: {path}: aer: the key colour is unknown"),
         ({"environment": {"K": 1}}, "error   configuration: {path} aer: environment: K must be"),
-        ({"name": "a b"}, "a b: the name has a space, a comma, an equals sign"),
+        ({"name": "a b"}, "a b: no job can ask for this name; use letters, digits"),
     ],
 )
 def test_a_wrong_entry_is_told(bench: Bench, entry: dict[str, Any], words: str) -> None:

@@ -66,11 +66,13 @@ def run(settings_file: str | None, names: list[str], *, spank: bool) -> None:
     except records.Busy:
         _log.warning("job %d.%d: another prolog is at work on it", job.id, job.restart)
     except (OSError, ValueError, records.Untrusted) as error:
-        # Without a record the job would run without its QPU, and nobody would say why.
         reason = secrets.without(str(error) or type(error).__name__)
-        _log.error("job %d.%d is cancelled, no record can be kept: %s", job.id, job.restart, reason)
-        sys.stderr.write(f"qrmi-slurm prolog: no record can be kept: {reason}\n")
-        slurm.run(site.slurm_bin, "scancel", str(job.id))
+        _log.error("job %d.%d: its record cannot be kept: %s", job.id, job.restart, reason)
+        sys.stderr.write(f"qrmi-slurm prolog: the record cannot be kept: {reason}\n")
+        if isinstance(error, records.Untrusted) or not records.linked(site.state, job):
+            # The task prolog will find nothing, and the job would run without its QPU.
+            _log.error("job %d.%d is cancelled", job.id, job.restart)
+            slurm.run(site.slurm_bin, "scancel", str(job.id))
 
 
 def hand_on_keys(settings_file: str | None, names: list[str]) -> None:
@@ -133,8 +135,8 @@ class Attempt:
             signal.signal(number, self._stopped)
         failure: BaseException | None = None
         try:
-            self._folder.write(self._record)
             self._folder.link()
+            self._folder.write(self._record)
             self._tidy()
             content = self._acquired(names, details)
             self._folder.show(content, self._record.job)
@@ -254,6 +256,7 @@ class Attempt:
     def _give_back(self) -> None:
         """All or nothing: release what was acquired, also by a call that was left alone."""
         self._stop.set()
+        self._folder.hide()  # the disk may have filled up right after they were written
         last = self._record.acquisitions[-1:]
         if self._call is not None and last and last[0].state == records.ACQUIRING:
             token = self._call.late(max(self._end.clip(LATE_SECONDS), GRACE_SECONDS))

@@ -7,7 +7,6 @@ user (see `qrmi_slurm.variables`), and ``lock``. Files appear whole or not at al
 from __future__ import annotations
 
 import datetime
-import errno
 import fcntl
 import json
 import os
@@ -24,6 +23,7 @@ from qrmi_slurm.job import Job
 
 RECORD = "record.json"
 LOCK = "lock"
+_GONE = ".gone"
 _PAUSE_SECONDS = 0.05
 _FIRST_GROUP_OF_USERS = 1000
 
@@ -168,14 +168,12 @@ class Folder:
         with suppress(OSError):
             if os.readlink(link) == self.name:
                 os.unlink(link)
-        # The lock goes last: whoever waits for it finds no record, and no folder.
-        for name in sorted(os.listdir(self.path), key=lambda name: (name == LOCK, name != RECORD)):
-            os.unlink(os.path.join(self.path, name))
-        try:
-            os.rmdir(self.path)
-        except OSError as error:
-            if error.errno != errno.ENOTEMPTY:  # a prolog has just begun anew in it
-                raise
+        # It is gone at once, so that nobody finds a part of it, and whoever waits for its lock
+        # does not take it for another's of the same name.
+        gone = os.path.join(self.state, f"{self.name}{_GONE}")
+        _delete(gone)
+        os.rename(self.path, gone)
+        _delete(gone)
 
 
 @contextmanager
@@ -203,7 +201,7 @@ def locked(
             with suppress(FileExistsError):
                 _make_folder(folder.path)
         try:
-            descriptor = _lock(os.path.join(folder.path, LOCK), os.O_CREAT if create else 0, end)
+            descriptor = _lock(os.path.join(folder.path, LOCK), end)
         except FileNotFoundError:
             if not create:
                 break
@@ -214,9 +212,9 @@ def locked(
             os.close(descriptor)
 
 
-def _lock(path: str, flags: int, end: float) -> int | None:
+def _lock(path: str, end: float) -> int | None:
     """The lock of a folder that is still there; None if it was removed meanwhile."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         while True:
             try:
@@ -252,6 +250,21 @@ def restarts(state: str, job_id: int | None = None) -> list[tuple[int, int]]:
         if dot and head.isdecimal() and tail.isdecimal():
             found.append((int(head), int(tail)))
     return sorted(pair for pair in found if job_id in (None, pair[0]))
+
+
+def tidy(state: str) -> None:
+    """Complete the removal of folders at which a process was killed."""
+    for name in os.listdir(state):
+        if name.endswith(_GONE):
+            _delete(os.path.join(state, name))
+
+
+def linked(state: str, job: Job) -> bool:
+    """Whether a task of this restart comes to the folder of its record."""
+    try:
+        return os.readlink(os.path.join(state, str(job.id))) == f"{job.id}.{job.restart}"
+    except OSError:
+        return False
 
 
 def now() -> str:
@@ -313,6 +326,15 @@ def _steps(path: str) -> Iterator[str]:
     for way in dict.fromkeys((os.path.abspath(path), os.path.realpath(path))):
         steps = way.split("/")
         yield from ("/".join(steps[: count + 1]) or "/" for count in range(len(steps)))
+
+
+def _delete(folder: str) -> None:
+    """Delete a folder of files, which another process may be deleting too."""
+    with suppress(FileNotFoundError):
+        for name in os.listdir(folder):
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
 
 
 def _make_folder(path: str) -> None:

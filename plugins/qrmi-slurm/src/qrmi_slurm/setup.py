@@ -35,8 +35,8 @@ _FILES = (
     ("qrmi-slurm-sweep.timer", "qrmi-slurm-sweep.timer", 0o644, ""),
 )
 _MARK = re.compile(r"Written by qrmi-slurm setup; change a copy instead\. ([0-9a-f]{16})")
-# What a licence of Slurm's may be called, and a word of a comment.
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+"""What a licence of Slurm's may be called, and a word of a comment."""
 
 
 def main(arguments: list[str], settings: str | None) -> int:
@@ -118,7 +118,7 @@ def install(folder: Path, settings: str, *, python: str = sys.executable) -> Rep
     if found.problem:
         raise ConfigError(found.problem)
     names = [entry.name for entry in Config.load(found.config).resources]
-    odd = [name for name in names if not _NAME.fullmatch(name)]
+    odd = [name for name in names if not NAME.fullmatch(name)]
     usable = [name for name in names if name not in odd]
     values = {
         "PYTHON": shlex.quote(python),
@@ -126,6 +126,7 @@ def install(folder: Path, settings: str, *, python: str = sys.executable) -> Rep
         "FOLDER": str(folder),
         "QRMI_LUA": _lua(str(folder / "qrmi.lua")),
         "NAMES": ", ".join(_lua(name) for name in usable),
+        "START_SECONDS": f"{found.prolog_limit_seconds + 10:.0f}",
         "LICENSES": ",".join(f"{name}:1" for name in usable),
     }
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -167,7 +168,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 def _is_ours(text: str) -> bool:
     """Whether setup wrote this, this release's or an earlier one's, and nobody changed it."""
     mark = _MARK.search(text)
-    return bool(mark) and _digest(text.replace(mark[0], "@MARK@")) == mark[1]
+    return mark is not None and _digest(text.replace(mark[0], "@MARK@")) == mark[1]
 
 
 def _digest(text: str) -> str:

@@ -50,6 +50,7 @@ def main(arguments: list[str], settings_file: str | None) -> int:
         if site.problem:
             raise records.Untrusted(site.problem)
         records.check_trusted(site.state)
+        records.tidy(site.state)
         found = records.restarts(site.state)
         keyed = keys.jobs(site.state)
         # Asked after the records were listed, so that no job can have begun in between.

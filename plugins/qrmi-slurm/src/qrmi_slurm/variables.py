@@ -6,7 +6,6 @@ list, and ``variables.json`` in it belongs to the job's user.
 
 from __future__ import annotations
 
-import json
 import os
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all the rest
@@ -32,6 +31,8 @@ def content(
         own: The scheduler's own variables.
         settings: Of the resources; the user's own come first.
     """
+    import json
+
     return json.dumps({"error": error, "own": own or {}, "settings": settings or []}).encode()
 
 
@@ -45,12 +46,15 @@ def read(state: str, job_id: str) -> dict[str, object] | None:
     folder = os.path.join(state, job_id)
     try:
         with open(os.path.join(folder, FILE), "rb") as stream:
-            found = json.loads(stream.read())
+            content = stream.read()
     except OSError:
         # Without a link there is no record, or no way to the folder of all records.
         if os.path.lexists(folder):
             raise
         return None
+    import json  # no task of a job without a QPU waits for it
+
+    found = json.loads(content)
     if not isinstance(found, dict):
         raise ValueError("it is no object")
     return found

@@ -146,7 +146,7 @@ def _since(site: Site, ours: list[Line]) -> Iterator[Finding]:
     before = [
         node
         for node, start in re.findall(r"NodeName=(\S+) .*?SlurmdStartTime=(\S+)", shown)
-        if _seconds(start) < changed
+        if _seconds(start) < int(changed)  # told in whole seconds
     ]
     if before:
         yield warning(

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator
 from functools import partial
 
 from qrmi_core.checks import of_entry
 from qrmi_core.config import Config, FileReport
-from qrmi_core.discovery import ResourceProvider
 from qrmi_core.errors import QrmiError
 from qrmi_core.registry import clash, installed
-from qrmi_core.resource import QuantumResource
 from qrmi_core.values import ResourceDef, ResourceStatus, ResourceStatusCode
 from qrmi_slurm.bounded import Call, LeftAlone
 from qrmi_slurm.check.finding import Finding, error, ok, warning
+from qrmi_slurm.job import Job
+from qrmi_slurm.resources import for_scheduler, make
+from qrmi_slurm.setup import NAME
 
 _MARKS = {"error": error, "warning": warning}
-_ADDED = {"QRMI_JOB_ID": "1", "QRMI_JOB_UID": "0", "QRMI_JOB_TIMEOUT_SECONDS": "60"}
-"""Stand for what prolog adds to the settings of each resource."""
+_JOB = Job(0, 0, os.geteuid(), os.getegid(), "", "", "")
+_ADDED = {"QRMI_JOB_TIMEOUT_SECONDS": "60"}
+"""They stand for what prolog adds to the settings of each resource."""
 REACH_SECONDS = 10.0
 
 
@@ -66,14 +68,15 @@ def settings(report: FileReport, delimiter: str) -> Iterator[Finding]:
 
 
 def _of_entry(entry: ResourceDef, path: str) -> Iterator[tuple[str, str]]:
-    for finding in of_entry(entry, path, _ADDED):
+    added = _ADDED | {"QRMI_JOB_ID": str(_JOB.id), "QRMI_JOB_UID": str(_JOB.uid)}
+    for finding in of_entry(entry, path, added):
         yield finding.severity, finding.message
 
 
 def _names(entry: ResourceDef, delimiter: str) -> Iterator[tuple[str, str]]:
     """What cannot be asked for, or cannot be told to a job."""
-    if re.search(r"[\s,=]", entry.name) or delimiter in entry.name:
-        yield "error", "the name has a space, a comma, an equals sign, or list_delimiter in it"
+    if not NAME.fullmatch(entry.name) or delimiter in entry.name:
+        yield "error", "no job can ask for this name; use letters, digits, _ . and -"
     for key, value in entry.environment.items():
         if "\n" in value or "\r" in value:
             yield (
@@ -91,9 +94,9 @@ class Reach:
     """
 
     def __init__(self, config: Config, seconds: float = REACH_SECONDS) -> None:
-        self._seconds = seconds
+        ours = for_scheduler(config, _JOB, _ADDED)
         self._asked = {
-            entry.name: Call(partial(_status, entry), seconds)
+            entry.name: Call(partial(_status, ours, entry), seconds)
             for entry in config.resources
             if not entry.user_credentials
         }
@@ -114,18 +117,12 @@ class Reach:
                 yield _answered(about, status)
 
 
-def _status(entry: ResourceDef) -> ResourceStatus:
-    given: Mapping[str, str] = {**_ADDED, **entry.scheduler_settings()}
-    if not entry.is_dynamic:
-        resource = QuantumResource(entry.name, entry.resource_type, given)
-        try:
-            return resource.status()
-        finally:
-            resource.close()
-    found = next(iter(ResourceProvider(entry.resource_type, given).infos("status=online")), None)
-    if found is None:
-        return ResourceStatus(ResourceStatusCode.Offline, "none of its resources is online")
-    return ResourceStatus(ResourceStatusCode.Online, pending_job_count=found.pending_job_count)
+def _status(config: Config, entry: ResourceDef) -> ResourceStatus:
+    resource = make(config, entry.name, entry)
+    try:
+        return resource.status()
+    finally:
+        resource.close()
 
 
 def _answered(about: str, status: ResourceStatus) -> Finding:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 import attrs
 
@@ -191,7 +192,7 @@ def limits(conf: SlurmConf, site: Site) -> Iterator[Finding]:
         )
 
 
-def licences(conf: SlurmConf, site: Site, names: Iterable[str]) -> Iterator[Finding]:
+def licences(conf: SlurmConf, site: Site, names: Collection[str]) -> Iterator[Finding]:
     """Whether each QPU is counted, and is found as users ask for it.
 
     Args:
@@ -201,7 +202,7 @@ def licences(conf: SlurmConf, site: Site, names: Iterable[str]) -> Iterator[Find
     """
     lua = "lua" in conf.words("JobSubmitPlugins")
     if lua:
-        yield ok(ABOUT, "JobSubmitPlugins lua: a request for a QPU is turned into a licence")
+        yield from _lua(conf, set(names))
     else:
         yield warning(
             ABOUT,
@@ -236,3 +237,40 @@ def licences(conf: SlurmConf, site: Site, names: Iterable[str]) -> Iterator[Find
         yield ok(
             ABOUT, "GresTypes has no qpu: users write --licenses=NAME, and not --gres=qpu:NAME"
         )
+
+
+def _lua(conf: SlurmConf, names: set[str]) -> Iterator[Finding]:
+    """Whether the controller's script calls ours, and knows the same names."""
+    path = os.path.join(os.path.dirname(conf.get("SLURM_CONF")), "job_submit.lua")
+    again = "run `qrmi-slurm setup` again, there where slurmctld runs"
+    try:
+        text = _read(path)
+        called = re.search(r"""dofile\(["'](/.+?)["']\)""", text)
+        ours = _read(called[1]) if called else text
+    except FileNotFoundError as failure:
+        # It belongs to the controller, which may be another machine.
+        yield ok(ABOUT, f"JobSubmitPlugins lua; {failure.filename} is not on this machine")
+        return
+    except OSError as failure:
+        yield error(ABOUT, f"{failure.filename}: {failure.strerror}", again)
+        return
+    known = re.search(r"^local known = \{(.*)\}$", ours, re.MULTILINE)
+    if known is None:
+        yield error(
+            ABOUT,
+            f"{path} does not call qrmi.lua, so that no request for a QPU is turned into a licence",
+            "call it as the job_submit.lua does that `qrmi-slurm setup` writes",
+        )
+        return
+    there = set(re.findall(r'"(.*?)"', known[1]))
+    if there == names:
+        yield ok(ABOUT, f"{path} turns a request for a QPU into a licence")
+    else:
+        told = [f"does not know {', '.join(sorted(names - there))}"] if names - there else []
+        told += [f"knows {', '.join(sorted(there - names))} still"] if there - names else []
+        yield error(ABOUT, f"{path} {' and '.join(told)}", again)
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        return stream.read()
