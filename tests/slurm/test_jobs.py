@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 
 import pytest
 from cluster import wait_for
 from job_cases import CASES, Case, assert_ended, token_of
-from real_site import ADMIN_KEY, GHOST, RUNTIME, Site, started
+from real_site import ADMIN_KEY, GHOST, RUNTIME, Site, side_by_side, started
 
-_SIDE_BY_SIDE = 10
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
 pytestmark = pytest.mark.timeout(200)
 
@@ -25,8 +24,8 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def outcomes(site: Site) -> Iterator[dict[Case, Future[None]]]:
     """All cases, side by side."""
-    with ThreadPoolExecutor(_SIDE_BY_SIDE) as pool:
-        yield {case: pool.submit(case, site) for case in CASES}
+    with side_by_side(site, CASES) as outcomes:
+        yield outcomes
 
 
 @pytest.fixture
