@@ -13,7 +13,7 @@ from qrmi_core.config import Config
 from qrmi_core.deadline import Deadline
 from qrmi_core.errors import ConfigError, InvalidInputError, QrmiError, ResourceBusyError
 from qrmi_core.values import ResourceDef, ResourceStatusCode
-from qrmi_slurm import granted, records, site as sites, slurm, variables
+from qrmi_slurm import granted, keys, records, site as sites, slurm, variables
 from qrmi_slurm.bounded import GRACE_SECONDS, Call, LeftAlone, Worker
 from qrmi_slurm.granted import Grant
 from qrmi_slurm.job import Details, Job
@@ -39,12 +39,13 @@ class Stopped(BaseException):
     """A signal asked the prolog to end."""
 
 
-def run(settings_file: str | None, names: list[str]) -> None:
+def run(settings_file: str | None, names: list[str], *, spank: bool) -> None:
     """Acquire the QPUs for the job that the environment tells of.
 
     Args:
         settings_file: Where the integration's settings are.
         names: What the job asks for; none is an error.
+        spank: Whether the SPANK plugin sets the job's variables, so that it needs no `keys`.
     """
     job = Job.from_environment(os.environ)
     details = Details.from_environment(os.environ)
@@ -60,7 +61,7 @@ def run(settings_file: str | None, names: list[str]) -> None:
             assert folder is not None  # it was made
             if not folder.shows():
                 record = folder.read() or Record(job)
-                Attempt(site, secrets, folder, record).run(names, details)
+                Attempt(site, secrets, folder, record, keys=not spank).run(names, details)
     except records.Busy:
         _log.warning("job %d.%d: another prolog is at work on it", job.id, job.restart)
     except (OSError, ValueError, records.Untrusted) as error:
@@ -73,6 +74,29 @@ def run(settings_file: str | None, names: list[str]) -> None:
             slurm.run(site.slurm_bin, "scancel", str(job.id))
 
 
+def hand_on_keys(settings_file: str | None, names: list[str]) -> None:
+    """Write the keys of a job whose QPUs another node acquires.
+
+    Args:
+        settings_file: Where the integration's settings are.
+        names: What the job asks for.
+    """
+    job = Job.from_environment(os.environ)
+    site = sites.load(settings_file)
+    clean_environment()
+    secrets = Secrets()
+    start(site, secrets)
+    try:
+        records.prepare(site.state)
+        config = Config.load(site.config)
+        hide(config, secrets)
+        for name in names:
+            keys.write(site.state, job, Grant(_entry(config, name), name).secrets())
+    except (QrmiError, OSError, records.Untrusted) as error:
+        # The first node tells the user.
+        _log.error("job %d.%d has no keys on this node: %s", job.id, job.restart, error)
+
+
 class Attempt:
     """One prolog's attempt at everything that a job asks for.
 
@@ -81,9 +105,13 @@ class Attempt:
         secrets: What no text may contain.
         folder: Of the job's record, held by this process.
         record: The record; not empty where an earlier prolog did not come to its end.
+        keys: Whether the job needs its secrets as files.
     """
 
-    def __init__(self, site: Site, secrets: Secrets, folder: Folder, record: Record) -> None:
+    def __init__(
+        self, site: Site, secrets: Secrets, folder: Folder, record: Record, *, keys: bool
+    ) -> None:
+        self._keys = keys
         self._site = site
         self._secrets = secrets
         self._folder = folder
@@ -151,6 +179,9 @@ class Attempt:
         entries = {name: _entry(config, name) for name in names}
         grants = [self._ready(ours, name, entry) for name, entry in entries.items()]
         granted.check(grants, self._site.list_delimiter)
+        if self._keys:
+            for grant in grants:
+                keys.write(self._site.state, job, grant.secrets())
         # In the same order for all jobs, so that no two wait for each other.
         for grant in sorted(grants, key=lambda grant: config.resources.index(grant.entry)):
             self._take(grant)
