@@ -211,11 +211,11 @@ acquisitions = st.builds(
 jobs = st.builds(Job, numbers, numbers, numbers, numbers, texts, texts, texts)
 
 
-@given(jobs, st.lists(acquisitions, max_size=3), st.booleans(), st.none() | numbers)
+@given(jobs, st.lists(acquisitions, max_size=3), st.none() | numbers)
 def test_a_record_is_read_as_it_was_written(
-    job: Job, found: list[Acquisition], ready: bool, array: int | None
+    job: Job, found: list[Acquisition], array: int | None
 ) -> None:
-    record = Record(job, found, ready, array, None)
+    record = Record(job, found, array, None)
     assert Record.from_json(record.to_json()) == record
 
 

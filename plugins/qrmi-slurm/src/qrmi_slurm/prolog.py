@@ -14,7 +14,7 @@ from qrmi_core.deadline import Deadline
 from qrmi_core.errors import ConfigError, InvalidInputError, QrmiError, ResourceBusyError
 from qrmi_core.values import ResourceDef, ResourceStatusCode
 from qrmi_slurm import granted, keys, records, site as sites, slurm, variables
-from qrmi_slurm.bounded import GRACE_SECONDS, Call, LeftAlone, bounded
+from qrmi_slurm.bounded import GRACE_SECONDS, Call, LeftAlone, Worker
 from qrmi_slurm.granted import Grant
 from qrmi_slurm.job import Details, Job
 from qrmi_slurm.log import Secrets, one_line, start
@@ -59,10 +59,9 @@ def run(settings_file: str | None, names: list[str], *, spank: bool) -> None:
             site.state, job.id, job.restart, seconds=site.prolog_limit_seconds, create=True
         ) as folder:
             assert folder is not None  # it was made
-            record = folder.read()
-            if record is None or not record.ready:
-                attempt = Attempt(site, secrets, folder, record or Record(job), keys=not spank)
-                attempt.run(names, details)
+            if not folder.shows():
+                record = folder.read() or Record(job)
+                Attempt(site, secrets, folder, record, keys=not spank).run(names, details)
     except records.Busy:
         _log.warning("job %d.%d: another prolog is at work on it", job.id, job.restart)
     except (OSError, ValueError, records.Untrusted) as error:
@@ -122,6 +121,7 @@ class Attempt:
         self._end = Deadline(limit)
         self._deadline = Deadline(limit - min(30.0, limit / 3))  # the rest is for giving back
         self._stop = threading.Event()
+        self._worker = Worker()
         self._call: Call[str] | None = None
 
     def run(self, names: list[str], details: Details | None) -> None:
@@ -136,7 +136,6 @@ class Attempt:
         failure: BaseException | None = None
         try:
             self._folder.link()
-            self._folder.write(self._record)
             self._tidy()
             content = self._acquired(names, details)
             self._folder.show(content, self._record.job)
@@ -144,8 +143,6 @@ class Attempt:
             failure = error
             self._give_back()
             self._folder.show(variables.content(error=self._reason(failure)), self._record.job)
-        self._record.ready = True
-        self._folder.write(self._record)
         if failure is None:
             _log.info("job %s has %s", self._folder.name, ", ".join(names))
         elif getattr(failure, "retryable", False) or isinstance(failure, LeftAlone):
@@ -217,7 +214,7 @@ class Attempt:
                 raise Unavailable(f"{name} is {status.status.name.lower()}{reason}; try later")
             return Grant(entry, resource.resource_id(), resource)
 
-        return bounded(look, self._deadline.remaining() or 0.0)
+        return self._worker.call(look, self._deadline.remaining() or 0.0)
 
     def _take(self, grant: Grant) -> None:
         resource = grant.resource
@@ -234,7 +231,7 @@ class Attempt:
             return
         left = self._deadline.remaining() or 0.0
         patience = min(self._site.acquire_timeout_seconds, left)
-        self._call = Call(lambda: resource.acquire(patience, detached=True), left)
+        self._call = self._worker.start(lambda: resource.acquire(patience, detached=True), left)
         try:
             grant.token = self._call.result()
         except QrmiError as error:

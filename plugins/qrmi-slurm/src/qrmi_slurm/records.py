@@ -81,14 +81,12 @@ class Record:
     Args:
         job: The job.
         acquisitions: Those that are not accounted for yet.
-        ready: Whether the prolog has come to its end.
         array_job_id: See `qrmi_slurm.job.Details`.
         array_task_id: See `qrmi_slurm.job.Details`.
     """
 
     job: Job
     acquisitions: list[Acquisition] = attrs.field(factory=list)
-    ready: bool = False
     array_job_id: int | None = None
     array_task_id: int | None = None
 
@@ -142,11 +140,15 @@ class Folder:
 
     def write(self, record: Record) -> None:
         """Replace the record."""
-        _replace(self.path, RECORD, record.to_json())
+        _replace(self.path, RECORD, record.to_json(), lasting=True)
 
     def show(self, content: bytes, job: Job) -> None:
         """Replace what the job's user gets to see."""
         _replace(self.path, variables.FILE, content, owner=job)
+
+    def shows(self) -> bool:
+        """Whether the user gets to see something: whether a prolog has come to its end."""
+        return os.path.exists(os.path.join(self.path, variables.FILE))
 
     def hide(self) -> None:
         """Take back what the job's user gets to see."""
@@ -342,8 +344,18 @@ def _make_folder(path: str) -> None:
     os.chmod(path, 0o711)  # the umask of the daemon may be stricter
 
 
-def _replace(folder: str, name: str, content: bytes, owner: Job | None = None) -> None:
-    """Write a file whole, so that it is there even if the power fails right after."""
+def _replace(
+    folder: str, name: str, content: bytes, *, owner: Job | None = None, lasting: bool = False
+) -> None:
+    """Write a file whole.
+
+    Args:
+        folder: Where to.
+        name: Its name.
+        content: What is in it.
+        owner: The job whose user it is for.
+        lasting: Whether it must be there even if the power fails right after.
+    """
     fresh = os.path.join(folder, f".{name}")
     with suppress(FileNotFoundError):
         os.unlink(fresh)
@@ -357,12 +369,15 @@ def _replace(folder: str, name: str, content: bytes, owner: Job | None = None) -
                 os.fchmod(descriptor, 0o400)
                 if os.geteuid() == 0:
                     os.fchown(descriptor, owner.uid, owner.gid)
-            os.fsync(descriptor)
+            if lasting:
+                os.fsync(descriptor)
         os.replace(fresh, os.path.join(folder, name))
     except BaseException:
         with suppress(OSError):
             os.unlink(fresh)
         raise
+    if not lasting:
+        return
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)
