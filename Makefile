@@ -33,6 +33,7 @@ help:
 	@echo 'make demo         run jobs on the simulators of this machine'
 	@echo 'make test         all tests (ARGS="-k polling" hands arguments to pytest)'
 	@echo 'make test-peers   tests with Warden itself (QRMI_TEST_WARDEN=<folder of its source>)'
+	@echo 'make test-slurm   tests on a real Slurm cluster on this machine'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make format       format the code'
 	@echo 'make docs         the documentation, into docs/_build/html'
@@ -60,6 +61,10 @@ test: $(VENV)/.ready .munge $(WHEELS)/.ready $(SMOKE_VENV)/.ready $(OUTSIDER_VEN
 test-peers: $(VENV)/.ready .munge $(if $(QRMI_TEST_WARDEN),$(WARDEN)/.ready)
 	@$(if $(QRMI_TEST_WARDEN),QRMI_TEST_WARDEN=$(WARDEN)/source QRMI_TEST_WARDEN_VENV=$(WARDEN)/venv) \
 	$(VENV)/bin/python -m pytest tests/plugins/qrmi-pasqal/local/test_real_warden.py $(ARGS)
+
+.PHONY: test-slurm
+test-slurm: $(VENV)/.ready .slurm
+	@$(VENV)/bin/python -m pytest tests/slurm $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.ready
@@ -190,6 +195,23 @@ $(WARDEN)/.ready: $(wildcard $(QRMI_TEST_WARDEN)/requirements.txt $(QRMI_TEST_WA
 	        > $(WORK)/munge.log 2>&1 || echo 'munge could not be installed: $(WORK)/munge.log'; \
 	else \
 	    echo 'munge is not installed, so tests that need it are skipped (apt install munge)'; \
+	fi
+
+# Daemons, and what the SPANK plugin is compiled with. Nothing is started by the installation.
+.PHONY: .slurm
+.slurm:
+	@mkdir -p $(WORK)
+	@if [ -x /usr/sbin/slurmctld ] && [ -x /usr/sbin/slurmd ] && [ -x /usr/sbin/munged ] \
+	    && [ -e /usr/include/slurm/spank.h ] && command -v cc > /dev/null; then \
+	    :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	    echo 'installing Slurm'; \
+	    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -y install \
+	        --no-install-recommends slurm-wlm munge libslurm-dev gcc libc6-dev; } \
+	        > $(WORK)/slurm.log 2>&1 || echo 'Slurm could not be installed: $(WORK)/slurm.log'; \
+	else \
+	    echo 'Slurm is not installed, so its tests are skipped' \
+	        '(apt install slurm-wlm munge libslurm-dev gcc)'; \
 	fi
 
 # The oldest releases that qrmi-qiskit declares; all else is as it is pinned.

@@ -16,7 +16,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cluster import Cluster, Plugin
+import pytest
+from cluster import Cluster, Plugin, missing
 
 from qrmi_emulator import Emulator
 
@@ -250,6 +251,8 @@ def _starts_for_others(python: Path) -> bool:
 @contextlib.contextmanager
 def started(mode: str, *, nodes: int = 2, own_state: bool = False) -> Iterator[Site]:
     """A site that takes jobs."""
+    if problem := missing(mode):
+        pytest.skip(problem)
     with contextlib.ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="qrmi-slurm-"))
         folder = Path(name)
