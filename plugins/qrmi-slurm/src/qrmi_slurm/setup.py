@@ -23,9 +23,9 @@ FOLDER = "/etc/qrmi/slurm"
 
 # Template, file, mode, and the verb of a wrapper.
 _FILES = (
-    ("wrapper", "prolog", 0o755, "prolog "),
+    ("hook", "prolog", 0o755, "prolog "),
     ("wrapper", "task-prolog", 0o755, "task-prolog "),
-    ("wrapper", "epilog", 0o755, "epilog "),
+    ("hook", "epilog", 0o755, "epilog "),
     ("wrapper", "qrmi-slurm", 0o755, ""),
     ("qrmi.lua", "qrmi.lua", 0o644, ""),
     ("job_submit.lua", "job_submit.lua", 0o644, ""),

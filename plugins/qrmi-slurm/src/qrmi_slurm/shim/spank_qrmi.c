@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,11 @@ extern char **environ; /* in a job's script context what Slurm gives a Prolog, n
 int slurm_spank_init(spank_t spank, int argc, char *argv[])
 {
     return spank_context() == S_CTX_SLURMD ? 0 : spank_option_register(spank, &qpu);
+}
+
+static void leave(int number) /* slurmd drains the node of a hook that it had to end */
+{
+    _exit(0);
 }
 
 static void obey(spank_t spank, char *line) /* what a TaskProlog may print */
@@ -52,6 +58,8 @@ static int run(spank_t spank, const char *program, const char *verb, const char 
         dup2(ends[1], STDOUT_FILENO);
         close(ends[0]);
         close(ends[1]);
+        if (env == environ)
+            setsid(); /* a hook goes on until what it began is done */
         execve(program, (char *[]){(char *)program, (char *)verb, (char *)option, NULL}, env);
         slurm_error("spank_qrmi: cannot run %s: %m", program);
         _exit(127);
@@ -70,7 +78,10 @@ static int run(spank_t spank, const char *program, const char *verb, const char 
 int slurm_spank_job_prolog(spank_t spank, int argc, char *argv[])
 {
     char *names = NULL, option[65536] = "--qpu=";
-    int wanted = spank_option_getopt(spank, &qpu, &names) == ESPANK_SUCCESS && names;
+    int wanted;
+
+    signal(SIGTERM, leave);
+    wanted = spank_option_getopt(spank, &qpu, &names) == ESPANK_SUCCESS && names;
     if (wanted)
         strncat(option, names, sizeof option - sizeof "--qpu=");
     run(spank, argc ? argv[0] : NULL, "prolog", wanted ? option : NULL, environ);
@@ -87,6 +98,7 @@ int slurm_spank_task_init(spank_t spank, int argc, char *argv[])
 
 int slurm_spank_job_epilog(spank_t spank, int argc, char *argv[])
 {
+    signal(SIGTERM, leave);
     run(spank, argc ? argv[0] : NULL, "epilog", NULL, environ);
     return 0;
 }
