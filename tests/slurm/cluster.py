@@ -50,14 +50,22 @@ _LOOK_SECONDS = 0.1
 _T = TypeVar("_T")
 
 
-def missing() -> str:
-    """Why no cluster can be started here; empty if one can."""
+def missing(mode: str = "scripts") -> str:
+    """Why no cluster can be started here; empty if one can.
+
+    Args:
+        mode: One of `MODES`.
+    """
     absent = [name for name in _PROGRAMS if shutil.which(name, path=_PATH) is None]
+    if mode in ("shim", "both"):
+        headers = [Path(prefix, "include/slurm/spank.h") for prefix in ("/usr", "/usr/local")]
+        absent += [] if any(path.exists() for path in headers) else ["slurm/spank.h"]
+        absent += [] if shutil.which("cc") else ["cc"]
     if not absent:
         return ""
     return (
-        f"not installed: {', '.join(absent)} (Debian and Ubuntu: apt install slurm-wlm munge; "
-        "as root `make test-slurm` does it)"
+        f"not installed: {', '.join(absent)} (Debian and Ubuntu: apt install slurm-wlm munge "
+        "libslurm-dev gcc; as root `make test-slurm` does it)"
     )
 
 
@@ -602,7 +610,7 @@ def _free_ports(number: int) -> list[int]:
 
 def _up(folder: Path, nodes: int, mode: str) -> None:
     """Start a cluster in a process of its own, and return when jobs can be submitted."""
-    if problem := missing():
+    if problem := missing(mode):
         sys.exit(problem)
     if folder.exists() and any(folder.iterdir()):
         sys.exit(f"{folder} is not empty; name a folder that is not there")

@@ -4,13 +4,4 @@ from __future__ import annotations
 
 import pytest
 
-pytest.register_assert_rewrite("cluster", "slurm_cases", "slurm_site")
-
-from cluster import missing  # noqa: E402
-
-
-@pytest.fixture(autouse=True, scope="session")
-def slurm() -> None:
-    """Slurm and MUNGE."""
-    if problem := missing():
-        pytest.skip(problem)
+pytest.register_assert_rewrite("cluster", "job_cases", "real_site")

@@ -1,13 +1,11 @@
-"""`qrmi-slurm check`, and hooks that slurmd ends, on a real cluster."""
+"""`qrmi-slurm check` on a real cluster."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +37,6 @@ class Site:
         found: list[dict[str, Any]] = told["findings"]
         return [one for one in found if one["about"] != "Python"]
 
-    def hook(self, verb: str) -> int:
-        """The process group in which Slurm runs the SPANK plugin's hook, once our program runs."""
-        conf = f"SLURM_CONF={self.cluster.environment['SLURM_CONF']}".encode()
-        for process in Path("/proc").glob("[0-9]*"):
-            with suppress(OSError):
-                words = (process / "cmdline").read_bytes().split(b"\0")
-                ours = conf in (process / "environ").read_bytes().split(b"\0")
-                if ours and words[-3:] == [b"qrmi_slurm", verb.encode(), b""]:
-                    return os.getpgid(int((process / "stat").read_text().split()[3]))
-        return 0
-
     def errors(self, *arguments: str) -> list[str]:
         return [one["message"] for one in self.findings(*arguments) if one["mark"] == "error"]
 
@@ -63,20 +50,13 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
         vendor = stack.enter_context(Emulator(["ibm-runtime"]))
         plugin = Plugin(cluster, request.param)
         plugin.install(vendor.config())
-        lines, plugstack = plugin.lines()
-        if request.param == "scripts":
-            lines.append("PrologEpilogTimeout=3")
-        cluster.start(lines, plugstack)
+        cluster.start(*plugin.lines())
         yield Site(cluster, plugin, vendor)
 
 
 def test_what_setup_wrote_is_as_the_check_wants_it(site: Site) -> None:
     plugin = site.plugin
-    if plugin.mode == "scripts":
-        (limit,) = site.errors()
-        assert limit.startswith("PrologEpilogTimeout 3 s")
-    else:
-        assert site.errors() == []
+    assert site.errors() == []
     wrong = {one["about"] for one in site.findings() if one["mark"] == "warning"}
     assert wrong <= {"sweep"}, "this machine's systemd does not know the timer"
     messages = {(one["about"], one["message"]) for one in site.findings()}
@@ -104,32 +84,3 @@ def test_a_vendor_that_does_not_answer_is_an_error_unless_offline(site: Site) ->
     assert len(site.errors()) == len(before) + 1
     assert site.errors("--offline") == before
     site.vendor.clear_faults()
-
-
-def test_a_prolog_that_slurmd_ends_neither_drains_the_node_nor_loses_the_qpu(site: Site) -> None:
-    opened = site.vendor.info()["sessions"]["all"]
-    site.vendor.fault("latency", path="*/sessions", method="POST", delay=5)
-    job = site.cluster.submit("echo ran", f"--licenses={QPU}")
-    if site.plugin.mode == "shim":
-        # As it does when it is configured anew. That the time of a SPANK plugin is up drains the
-        # node, whatever the plugin does.
-        os.killpg(wait_for(lambda: site.hook("prolog"), "the prolog runs"), signal.SIGTERM)
-    job.wait()
-    assert job.state == "FAILED"
-    assert "the prolog of this job did not come to its end" in job.output
-    assert "ran" not in job.output.splitlines()
-    site.cluster.wait_until_idle()
-    wait_for(lambda: os.listdir(site.plugin.state[0]) == [], "the record is settled")
-    assert site.vendor.info()["sessions"] == {"open": 0, "all": opened + 1}
-
-
-def test_an_epilog_that_slurmd_ends_goes_on_and_the_node_stays_in_service(site: Site) -> None:
-    site.vendor.fault("latency", path="*/sessions/*", method="DELETE", delay=5)
-    job = site.cluster.submit("echo ran", f"--licenses={QPU}")
-    if site.plugin.mode == "shim":
-        os.killpg(wait_for(lambda: site.hook("epilog"), "the epilog runs"), signal.SIGTERM)
-    job.wait()
-    assert (job.state, job.output) == ("COMPLETED", "ran\n")
-    site.cluster.wait_until_idle()
-    wait_for(lambda: os.listdir(site.plugin.state[0]) == [], "the record is settled")
-    assert site.vendor.info()["sessions"]["open"] == 0

@@ -131,7 +131,11 @@ class FiledDriver(Driver):
         return ResourceStatus(ResourceStatusCode.Online)
 
     @classmethod
-    def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
+    def discover(
+        cls,
+        settings: Settings,  # noqa: ARG003
+        filters: Mapping[str, str],  # noqa: ARG003
+    ) -> Iterable[ResourceInfo]:
         return [
             ResourceInfo(name, 5, 1000, False, ResourceStatusCode.Online, pending)
             for name, pending in (("filed-busy", 7), ("filed-idle", 0))

@@ -11,7 +11,9 @@ from typing import Any
 from filed_vendor import FiledVendor
 from forked import Ended, Forked
 
-from qrmi_slurm import cli
+# What the verbs import is imported once, and not in each process.
+from qrmi_slurm import cli, epilog, prolog, sweep, task_prolog  # noqa: F401
+from qrmi_slurm.resources import driver_of
 
 KEY = "key-of-the-site-0815"
 
@@ -46,6 +48,7 @@ class SlurmSite:
         for name in ("scontrol", "squeue", "scancel"):
             (self.bin / name).write_text(_COMMAND.format(folder=folder))
             (self.bin / name).chmod(0o755)
+        driver_of("filed")
         self.configure()
         self.resources(self.entry("qpu_a"), self.entry("qpu_b"))
 
@@ -140,24 +143,27 @@ class SlurmSite:
         return self.start(*arguments, environment=environment).wait()
 
     def prolog(self, comment: str = "", **more: str) -> Ended:
-        """Run the prolog of a job with this comment."""
-        return self.run("prolog", environment=self.environment(comment, **more))
+        """Run the prolog of a job with this comment, as the SPANK plugin does."""
+        return self.run("prolog", "--spank", environment=self.environment(comment, **more))
 
     def epilog(self, **more: str) -> Ended:
         """Run the epilog of a job."""
         return self.run("epilog", environment=self.environment(**more))
 
     def task(self, **more: str) -> tuple[int, dict[str, str], list[str]]:
-        """Run the task prolog: its status, the variables it sets, and what it prints."""
+        """Run the task prolog: its status, the variables it sets, and what it prints.
+
+        As the SPANK plugin does, which sets secrets as they are.
+        """
         environment = {
             "SLURM_JOB_ID": "71",
             "SLURM_JOB_NODELIST": "n[1-2]",
             "SLURMD_NODENAME": "n1",
             **more,
         }
-        ended = self.run("task-prolog", environment=environment)
+        ended = self.run("task-prolog", "--spank", environment=environment)
         assert ended.errors == ""
-        lines = ended.output.splitlines()
+        lines = [line for line in ended.output.splitlines() if not line.startswith("unset ")]
         exported = (line.removeprefix("export ") for line in lines if line.startswith("export "))
         printed = [line.removeprefix("print ") for line in lines if line.startswith("print ")]
         variables = dict(line.split("=", 1) for line in exported)

@@ -124,7 +124,7 @@ class Bench:
             setattr(acquired, name, value)
         with records.locked(state, job_id, 0, seconds=1, create=True) as folder:
             assert folder
-            folder.write(Record(job, [acquired], ready=True))
+            folder.write(Record(job, [acquired]))
 
     def start(self) -> None:
         """Let Slurm tell its configuration."""

@@ -1,15 +1,16 @@
 """Calls that end in time, whatever they hang in.
 
 The deadline of `qrmi_core.deadline` bounds requests and their retries. It does not bound the
-look-up of a host's name, which no signal interrupts either, so that each call has a thread to be
-left in.
+look-up of a host's name, which no signal interrupts either, so that calls are made by a thread that
+can be left in one.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
 
 from qrmi_core.deadline import Deadline, within
 
@@ -24,7 +25,7 @@ class LeftAlone(Exception):
 
 
 class Call(Generic[_T]):
-    """A call in a thread of its own.
+    """A call that a thread makes.
 
     Args:
         function: What to call, under a deadline.
@@ -36,15 +37,20 @@ class Call(Generic[_T]):
         self._seconds = max(seconds, 0.0)
         self._result: list[_T] = []
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._ended = threading.Event()
 
-    def _run(self) -> None:
+    def make(self) -> None:
+        """Call it, and keep what it gives or raises."""
         try:
             with within(Deadline(self._seconds)):
                 self._result.append(self._function())
         except BaseException as error:
             self._error = error
+        self._ended.set()
+
+    def ended(self) -> bool:
+        """Whether it has given or raised something."""
+        return self._ended.is_set()
 
     def result(self) -> _T:
         """Wait for the end of the call, and give what it gave.
@@ -52,27 +58,51 @@ class Call(Generic[_T]):
         Raises:
             LeftAlone: It has not ended in time; see `late`.
         """
-        self._thread.join(self._seconds + GRACE_SECONDS)
+        if not self._ended.wait(self._seconds + GRACE_SECONDS):
+            raise LeftAlone(f"there was no answer within {self._seconds:.0f} s")
         if self._error is not None:
             raise self._error
-        if not self._result:
-            raise LeftAlone(f"there was no answer within {self._seconds:.0f} s")
         return self._result[0]
 
-    def late(self, seconds: float = 0.0) -> _T | None:
+    def late(self, seconds: float) -> _T | None:
         """What the call gave after it was left alone; None if it has given nothing.
 
         Args:
             seconds: How long to wait for it.
         """
-        self._thread.join(seconds)
+        self._ended.wait(seconds)
         return self._result[0] if self._result else None
 
 
-def bounded(function: Callable[[], _T], seconds: float) -> _T:
-    """Make a call that is over after so many seconds.
+class Worker:
+    """Makes calls one after the other in one thread, so that they share its connections.
 
-    Raises:
-        LeftAlone: It did not end in time.
+    A call that does not end keeps its thread, and the next one gets another.
     """
-    return Call(function, seconds).result()
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Call[Any]] = SimpleQueue()
+        self._last: Call[Any] | None = None
+
+    def start(self, function: Callable[[], _T], seconds: float) -> Call[_T]:
+        """Start a call under a deadline of so many seconds."""
+        call = Call(function, seconds)
+        if self._last is None or not self._last.ended():
+            self._calls = SimpleQueue()
+            threading.Thread(target=_work, args=(self._calls,), daemon=True).start()
+        self._last = call
+        self._calls.put(call)
+        return call
+
+    def call(self, function: Callable[[], _T], seconds: float) -> _T:
+        """Make a call that is over after so many seconds.
+
+        Raises:
+            LeftAlone: It did not end in time.
+        """
+        return self.start(function, seconds).result()
+
+
+def _work(calls: SimpleQueue[Call[Any]]) -> None:
+    while True:
+        calls.get().make()

@@ -18,6 +18,8 @@ _MODULES = {
 }
 """The verbs of administrators: each module has ``main(arguments, settings_file)``."""
 
+_SPANK = "--spank"
+
 HELP = """\
 usage: qrmi-slurm [--settings FILE] VERB [ARGUMENTS]
 
@@ -31,6 +33,7 @@ Started by Slurm:
   prolog       acquire what the job asks for: [--qpu=NAMES], else a word qpu=NAMES of its comment
   task-prolog  print what the job's tasks get to see
   epilog       release it
+  (with --spank for the SPANK plugin, which logs no values)
 
 --settings FILE is /etc/qrmi/slurm.toml by default.
 """
@@ -48,7 +51,7 @@ def main(arguments: list[str]) -> int:
         case "task-prolog":
             from qrmi_slurm import task_prolog
 
-            return task_prolog.run(settings)
+            return task_prolog.run(settings, spank=_SPANK in rest)
         case "prolog":
             return _prolog(settings, rest)
         case "epilog":
@@ -92,10 +95,16 @@ def _prolog(settings: str | None, arguments: list[str]) -> int:
 
         option = next((word[6:] for word in arguments if word.startswith("--qpu=")), None)
         names = words.wanted(option, os.environ.get("SLURM_JOB_COMMENT", ""))
-        if (names or option is not None) and words.on_first_node(os.environ):
-            from qrmi_slurm import prolog
+        spank = _SPANK in arguments
+        if names or option is not None:
+            if words.on_first_node(os.environ):
+                from qrmi_slurm import prolog
 
-            prolog.run(settings, names)
+                prolog.run(settings, names, spank=spank)
+            elif not spank:
+                from qrmi_slurm import prolog
+
+                prolog.hand_on_keys(settings, names)
     except BaseException as error:
         _say("prolog", error)
     return 0
@@ -104,13 +113,18 @@ def _prolog(settings: str | None, arguments: list[str]) -> int:
 def _epilog(settings: str | None) -> int:
     """Release; 0 whatever happens, since any other status drains the node."""
     try:
-        from qrmi_slurm import site
+        from qrmi_slurm import keys, site, words
 
         job_id = os.environ.get("SLURM_JOB_ID", "")
-        if job_id.isdecimal() and os.path.lexists(f"{site.state_folder(settings)}/{job_id}"):
-            from qrmi_slurm import epilog
+        if job_id.isdecimal():
+            state, first = site.state_folder(settings), words.on_first_node(os.environ)
+            has_record = os.path.lexists(f"{state}/{job_id}")
+            if has_record:
+                from qrmi_slurm import epilog
 
-            epilog.run(settings)
+                epilog.run(settings)
+            if first or not has_record:  # else the first node does it, which shares the folder
+                keys.remove(state, job_id)
     except BaseException as error:
         _say("epilog", error)
     return 0

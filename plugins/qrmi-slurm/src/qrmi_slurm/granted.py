@@ -10,7 +10,7 @@ from qrmi_core.errors import ConfigError, InvalidInputError
 from qrmi_core.resource import QuantumResource
 from qrmi_core.settings import Declaration, prefixes
 from qrmi_core.values import ResourceDef
-from qrmi_slurm import variables
+from qrmi_slurm import keys, variables
 from qrmi_slurm.job import Job
 from qrmi_slurm.log import is_secret
 from qrmi_slurm.resources import driver_of
@@ -52,9 +52,20 @@ class Grant:
                     f"{self.entry.name}: the value of {key} has line breaks, which Slurm does not "
                     f"hand on to jobs; write it to a file and set {key}_FILE"
                 )
-            yield self._setting(key, value, declaration)
+            setting = self._setting(key, value, declaration)
+            if hidden:
+                setting["file"] = keys.file_name(self.entry.name, key)
+            yield setting
         if self.token is not None:
             yield self._setting(_TOKEN, self.token, _declaration(list(declared.values()), _TOKEN))
+
+    def secrets(self) -> dict[str, str]:
+        """The secrets that the job needs, by the name of the file, see `keys`."""
+        return {
+            str(setting["file"]): str(setting["value"])
+            for setting in self.settings()
+            if "file" in setting
+        }
 
     def timeout(self, seconds: int) -> dict[str, str]:
         """The variables of the job's time limit."""

@@ -90,9 +90,13 @@ class Details:
         )
 
     @classmethod
-    def from_text(cls, text: str) -> Details:
-        """Read the line of ``scontrol show job -o``."""
-        fields = dict(word.split("=", 1) for word in text.split() if "=" in word)
+    def from_text(cls, text: str, job_id: int) -> Details:
+        """Read the lines of ``scontrol show job -o``.
+
+        There are several where the job has the number of its array.
+        """
+        line = next((x for x in text.splitlines() if x.startswith(f"JobId={job_id} ")), "")
+        fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
         array, task = fields.get("ArrayJobId", ""), fields.get("ArrayTaskId", "")
         return cls(
             limit_seconds(fields.get("TimeLimit", "")),

@@ -13,8 +13,8 @@ from qrmi_core.config import Config
 from qrmi_core.deadline import Deadline
 from qrmi_core.errors import ConfigError, InvalidInputError, QrmiError, ResourceBusyError
 from qrmi_core.values import ResourceDef, ResourceStatusCode
-from qrmi_slurm import granted, records, site as sites, slurm, variables
-from qrmi_slurm.bounded import GRACE_SECONDS, Call, LeftAlone, bounded
+from qrmi_slurm import granted, keys, records, site as sites, slurm, variables
+from qrmi_slurm.bounded import GRACE_SECONDS, Call, LeftAlone, Worker
 from qrmi_slurm.granted import Grant
 from qrmi_slurm.job import Details, Job
 from qrmi_slurm.log import Secrets, one_line, start
@@ -39,12 +39,13 @@ class Stopped(BaseException):
     """A signal asked the prolog to end."""
 
 
-def run(settings_file: str | None, names: list[str]) -> None:
+def run(settings_file: str | None, names: list[str], *, spank: bool) -> None:
     """Acquire the QPUs for the job that the environment tells of.
 
     Args:
         settings_file: Where the integration's settings are.
         names: What the job asks for; none is an error.
+        spank: Whether the SPANK plugin sets the job's variables, so that it needs no `keys`.
     """
     job = Job.from_environment(os.environ)
     details = Details.from_environment(os.environ)
@@ -58,17 +59,42 @@ def run(settings_file: str | None, names: list[str]) -> None:
             site.state, job.id, job.restart, seconds=site.prolog_limit_seconds, create=True
         ) as folder:
             assert folder is not None  # it was made
-            record = folder.read()
-            if record is None or not record.ready:
-                Attempt(site, secrets, folder, record or Record(job)).run(names, details)
+            if not folder.shows():
+                record = folder.read() or Record(job)
+                Attempt(site, secrets, folder, record, keys=not spank).run(names, details)
     except records.Busy:
         _log.warning("job %d.%d: another prolog is at work on it", job.id, job.restart)
     except (OSError, ValueError, records.Untrusted) as error:
-        # Without a record the job would run without its QPU, and nobody would say why.
         reason = secrets.without(str(error) or type(error).__name__)
-        _log.error("job %d.%d is cancelled, no record can be kept: %s", job.id, job.restart, reason)
-        sys.stderr.write(f"qrmi-slurm prolog: no record can be kept: {reason}\n")
-        slurm.run(site.slurm_bin, "scancel", str(job.id))
+        _log.error("job %d.%d: its record cannot be kept: %s", job.id, job.restart, reason)
+        sys.stderr.write(f"qrmi-slurm prolog: the record cannot be kept: {reason}\n")
+        if isinstance(error, records.Untrusted) or not records.linked(site.state, job):
+            # The task prolog will find nothing, and the job would run without its QPU.
+            _log.error("job %d.%d is cancelled", job.id, job.restart)
+            slurm.run(site.slurm_bin, "scancel", str(job.id))
+
+
+def hand_on_keys(settings_file: str | None, names: list[str]) -> None:
+    """Write the keys of a job whose QPUs another node acquires.
+
+    Args:
+        settings_file: Where the integration's settings are.
+        names: What the job asks for.
+    """
+    job = Job.from_environment(os.environ)
+    site = sites.load(settings_file)
+    clean_environment()
+    secrets = Secrets()
+    start(site, secrets)
+    try:
+        records.prepare(site.state)
+        config = Config.load(site.config)
+        hide(config, secrets)
+        for name in names:
+            keys.write(site.state, job, Grant(_entry(config, name), name).secrets())
+    except (QrmiError, OSError, records.Untrusted) as error:
+        # The first node tells the user.
+        _log.error("job %d.%d has no keys on this node: %s", job.id, job.restart, error)
 
 
 class Attempt:
@@ -79,9 +105,13 @@ class Attempt:
         secrets: What no text may contain.
         folder: Of the job's record, held by this process.
         record: The record; not empty where an earlier prolog did not come to its end.
+        keys: Whether the job needs its secrets as files.
     """
 
-    def __init__(self, site: Site, secrets: Secrets, folder: Folder, record: Record) -> None:
+    def __init__(
+        self, site: Site, secrets: Secrets, folder: Folder, record: Record, *, keys: bool
+    ) -> None:
+        self._keys = keys
         self._site = site
         self._secrets = secrets
         self._folder = folder
@@ -91,6 +121,7 @@ class Attempt:
         self._end = Deadline(limit)
         self._deadline = Deadline(limit - min(30.0, limit / 3))  # the rest is for giving back
         self._stop = threading.Event()
+        self._worker = Worker()
         self._call: Call[str] | None = None
 
     def run(self, names: list[str], details: Details | None) -> None:
@@ -104,7 +135,6 @@ class Attempt:
             signal.signal(number, self._stopped)
         failure: BaseException | None = None
         try:
-            self._folder.write(self._record)
             self._folder.link()
             self._tidy()
             content = self._acquired(names, details)
@@ -113,8 +143,6 @@ class Attempt:
             failure = error
             self._give_back()
             self._folder.show(variables.content(error=self._reason(failure)), self._record.job)
-        self._record.ready = True
-        self._folder.write(self._record)
         if failure is None:
             _log.info("job %s has %s", self._folder.name, ", ".join(names))
         elif getattr(failure, "retryable", False) or isinstance(failure, LeftAlone):
@@ -151,6 +179,9 @@ class Attempt:
         entries = {name: _entry(config, name) for name in names}
         grants = [self._ready(ours, name, entry) for name, entry in entries.items()]
         granted.check(grants, self._site.list_delimiter)
+        if self._keys:
+            for grant in grants:
+                keys.write(self._site.state, job, grant.secrets())
         # In the same order for all jobs, so that no two wait for each other.
         for grant in sorted(grants, key=lambda grant: config.resources.index(grant.entry)):
             self._take(grant)
@@ -163,7 +194,7 @@ class Attempt:
         except slurm.SlurmError as error:
             _log.warning("the time limit of job %s is not known: %s", job_id, error)
             return Details()
-        return Details.from_text(text)
+        return Details.from_text(text, self._record.job.id)
 
     def _ready(self, config: Config, name: str, entry: ResourceDef) -> Grant:
         """A QPU that takes work now."""
@@ -183,7 +214,7 @@ class Attempt:
                 raise Unavailable(f"{name} is {status.status.name.lower()}{reason}; try later")
             return Grant(entry, resource.resource_id(), resource)
 
-        return bounded(look, self._deadline.remaining() or 0.0)
+        return self._worker.call(look, self._deadline.remaining() or 0.0)
 
     def _take(self, grant: Grant) -> None:
         resource = grant.resource
@@ -200,7 +231,7 @@ class Attempt:
             return
         left = self._deadline.remaining() or 0.0
         patience = min(self._site.acquire_timeout_seconds, left)
-        self._call = Call(lambda: resource.acquire(patience, detached=True), left)
+        self._call = self._worker.start(lambda: resource.acquire(patience, detached=True), left)
         try:
             grant.token = self._call.result()
         except QrmiError as error:
@@ -222,6 +253,7 @@ class Attempt:
     def _give_back(self) -> None:
         """All or nothing: release what was acquired, also by a call that was left alone."""
         self._stop.set()
+        self._folder.hide()  # the disk may have filled up right after they were written
         last = self._record.acquisitions[-1:]
         if self._call is not None and last and last[0].state == records.ACQUIRING:
             token = self._call.late(max(self._end.clip(LATE_SECONDS), GRACE_SECONDS))

@@ -7,7 +7,6 @@ user (see `qrmi_slurm.variables`), and ``lock``. Files appear whole or not at al
 from __future__ import annotations
 
 import datetime
-import errno
 import fcntl
 import json
 import os
@@ -24,6 +23,7 @@ from qrmi_slurm.job import Job
 
 RECORD = "record.json"
 LOCK = "lock"
+_GONE = ".gone"
 _PAUSE_SECONDS = 0.05
 _FIRST_GROUP_OF_USERS = 1000
 
@@ -81,14 +81,12 @@ class Record:
     Args:
         job: The job.
         acquisitions: Those that are not accounted for yet.
-        ready: Whether the prolog has come to its end.
         array_job_id: See `qrmi_slurm.job.Details`.
         array_task_id: See `qrmi_slurm.job.Details`.
     """
 
     job: Job
     acquisitions: list[Acquisition] = attrs.field(factory=list)
-    ready: bool = False
     array_job_id: int | None = None
     array_task_id: int | None = None
 
@@ -142,11 +140,15 @@ class Folder:
 
     def write(self, record: Record) -> None:
         """Replace the record."""
-        _replace(self.path, RECORD, record.to_json())
+        _replace(self.path, RECORD, record.to_json(), lasting=True)
 
     def show(self, content: bytes, job: Job) -> None:
         """Replace what the job's user gets to see."""
         _replace(self.path, variables.FILE, content, owner=job)
+
+    def shows(self) -> bool:
+        """Whether the user gets to see something: whether a prolog has come to its end."""
+        return os.path.exists(os.path.join(self.path, variables.FILE))
 
     def hide(self) -> None:
         """Take back what the job's user gets to see."""
@@ -168,14 +170,12 @@ class Folder:
         with suppress(OSError):
             if os.readlink(link) == self.name:
                 os.unlink(link)
-        # The lock goes last: whoever waits for it finds no record, and no folder.
-        for name in sorted(os.listdir(self.path), key=lambda name: (name == LOCK, name != RECORD)):
-            os.unlink(os.path.join(self.path, name))
-        try:
-            os.rmdir(self.path)
-        except OSError as error:
-            if error.errno != errno.ENOTEMPTY:  # a prolog has just begun anew in it
-                raise
+        # It is gone at once, so that nobody finds a part of it, and whoever waits for its lock
+        # does not take it for another's of the same name.
+        gone = os.path.join(self.state, f"{self.name}{_GONE}")
+        _delete(gone)
+        os.rename(self.path, gone)
+        _delete(gone)
 
 
 @contextmanager
@@ -203,7 +203,7 @@ def locked(
             with suppress(FileExistsError):
                 _make_folder(folder.path)
         try:
-            descriptor = _lock(os.path.join(folder.path, LOCK), os.O_CREAT if create else 0, end)
+            descriptor = _lock(os.path.join(folder.path, LOCK), end)
         except FileNotFoundError:
             if not create:
                 break
@@ -214,9 +214,9 @@ def locked(
             os.close(descriptor)
 
 
-def _lock(path: str, flags: int, end: float) -> int | None:
+def _lock(path: str, end: float) -> int | None:
     """The lock of a folder that is still there; None if it was removed meanwhile."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | flags, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         while True:
             try:
@@ -252,6 +252,21 @@ def restarts(state: str, job_id: int | None = None) -> list[tuple[int, int]]:
         if dot and head.isdecimal() and tail.isdecimal():
             found.append((int(head), int(tail)))
     return sorted(pair for pair in found if job_id in (None, pair[0]))
+
+
+def tidy(state: str) -> None:
+    """Complete the removal of folders at which a process was killed."""
+    for name in os.listdir(state):
+        if name.endswith(_GONE):
+            _delete(os.path.join(state, name))
+
+
+def linked(state: str, job: Job) -> bool:
+    """Whether a task of this restart comes to the folder of its record."""
+    try:
+        return os.readlink(os.path.join(state, str(job.id))) == f"{job.id}.{job.restart}"
+    except OSError:
+        return False
 
 
 def now() -> str:
@@ -315,13 +330,32 @@ def _steps(path: str) -> Iterator[str]:
         yield from ("/".join(steps[: count + 1]) or "/" for count in range(len(steps)))
 
 
+def _delete(folder: str) -> None:
+    """Delete a folder of files, which another process may be deleting too."""
+    with suppress(FileNotFoundError):
+        for name in os.listdir(folder):
+            with suppress(FileNotFoundError):
+                os.unlink(os.path.join(folder, name))
+        os.rmdir(folder)
+
+
 def _make_folder(path: str) -> None:
     os.mkdir(path, 0o711)
     os.chmod(path, 0o711)  # the umask of the daemon may be stricter
 
 
-def _replace(folder: str, name: str, content: bytes, owner: Job | None = None) -> None:
-    """Write a file whole, so that it is there even if the power fails right after."""
+def _replace(
+    folder: str, name: str, content: bytes, *, owner: Job | None = None, lasting: bool = False
+) -> None:
+    """Write a file whole.
+
+    Args:
+        folder: Where to.
+        name: Its name.
+        content: What is in it.
+        owner: The job whose user it is for.
+        lasting: Whether it must be there even if the power fails right after.
+    """
     fresh = os.path.join(folder, f".{name}")
     with suppress(FileNotFoundError):
         os.unlink(fresh)
@@ -335,12 +369,15 @@ def _replace(folder: str, name: str, content: bytes, owner: Job | None = None) -
                 os.fchmod(descriptor, 0o400)
                 if os.geteuid() == 0:
                     os.fchown(descriptor, owner.uid, owner.gid)
-            os.fsync(descriptor)
+            if lasting:
+                os.fsync(descriptor)
         os.replace(fresh, os.path.join(folder, name))
     except BaseException:
         with suppress(OSError):
             os.unlink(fresh)
         raise
+    if not lasting:
+        return
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)

@@ -10,7 +10,7 @@ from qrmi_core.deadline import Deadline
 from qrmi_core.errors import ConfigError, QrmiError, TransportError
 from qrmi_core.resource import QuantumResource
 from qrmi_slurm import accounting, records
-from qrmi_slurm.bounded import LeftAlone, bounded
+from qrmi_slurm.bounded import LeftAlone, Worker
 from qrmi_slurm.job import Job
 from qrmi_slurm.log import Secrets, one_line
 from qrmi_slurm.records import Acquisition, Folder, Record
@@ -35,6 +35,7 @@ class Releaser:
         self._site = site
         self._secrets = secrets
         self._config: Config | None = None
+        self._worker = Worker()
         self._unreachable: set[str] = set()
         self._made: dict[tuple[int, str, str], QuantumResource] = {}
 
@@ -90,7 +91,7 @@ class Releaser:
             resource, cancel = self._resource(acquisition, record.job)
             if acquisition.entry in self._unreachable:
                 raise LeftAlone("the vendor did not answer a moment ago")
-            bounded(lambda: resource.release(token, cancel_pending=cancel), seconds)
+            self._worker.call(lambda: resource.release(token, cancel_pending=cancel), seconds)
         except Exception as error:  # whatever it is, it must not keep the others from release
             acquisition.failures += 1
             acquisition.error = one_line(self._secrets.without(str(error)))
@@ -163,7 +164,9 @@ class Releaser:
             resource, _ = self._resource(acquisition, record.job)
             if not resource.supports("acquisition_usage"):
                 return {}
-            usage = bounded(lambda: resource.acquisition_usage(token), deadline.clip(USAGE_SECONDS))
+            usage = self._worker.call(
+                lambda: resource.acquisition_usage(token), deadline.clip(USAGE_SECONDS)
+            )
         except (QrmiError, LeftAlone) as error:
             _log.info("%s does not tell what was used: %s", acquisition.resource, error)
             return {}

@@ -109,10 +109,15 @@ def install(folder: Path, settings: str, *, python: str = sys.executable) -> Rep
         python: The interpreter that the scripts start, by an absolute path.
 
     Raises:
-        ConfigError: The settings or the site's configuration of resources are wrong.
+        ConfigError: The settings or the site's configuration of resources are wrong, or the folder
+            cannot be named in slurm.conf.
         OSError: A file cannot be written.
     """
     folder = folder.absolute()
+    if not _FOLDER.fullmatch(str(folder)):
+        raise ConfigError(
+            f"{folder}: slurm.conf cannot name such a folder; use letters, digits and _ . + - /"
+        )
     settings = str(Path(settings).absolute())
     found = site.load(settings if Path(settings).exists() else None)
     if found.problem:

@@ -7,7 +7,7 @@ import logging
 import sys
 
 from qrmi_core.deadline import Deadline
-from qrmi_slurm import records, site as sites, slurm
+from qrmi_slurm import keys, records, site as sites, slurm
 from qrmi_slurm.log import Secrets, start
 from qrmi_slurm.records import Record, locked
 from qrmi_slurm.release import Releaser
@@ -50,9 +50,11 @@ def main(arguments: list[str], settings_file: str | None) -> int:
         if site.problem:
             raise records.Untrusted(site.problem)
         records.check_trusted(site.state)
+        records.tidy(site.state)
         found = records.restarts(site.state)
+        keyed = keys.jobs(site.state)
         # Asked after the records were listed, so that no job can have begun in between.
-        jobs = runs(site) if found else {}
+        jobs = runs(site) if found or keyed else {}
     except FileNotFoundError:
         return DONE
     except (OSError, records.Untrusted, slurm.SlurmError) as error:
@@ -63,6 +65,10 @@ def main(arguments: list[str], settings_file: str | None) -> int:
         _sweep(site, releaser, job_id, restart, jobs.get(job_id), dry_run=options.dry_run)
         for job_id, restart in found
     ]
+    for job_id in keyed:
+        run = jobs.get(job_id)
+        if not options.dry_run and (run is None or run[0] in _ENDED):
+            keys.remove(site.state, str(job_id))
     return DONE if all(outcomes) else LEFT
 
 

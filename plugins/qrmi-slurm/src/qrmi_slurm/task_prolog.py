@@ -5,20 +5,27 @@ from __future__ import annotations
 import os
 import sys
 
-from qrmi_slurm import site, variables, words
+from qrmi_slurm import keys, site, variables, words
 
 NOT_AS_WANTED = 1
 
 
-def run(settings_file: str | None) -> int:
-    """Print what Slurm obeys, and give the exit status: other than 0 fails the job."""
+def run(settings_file: str | None, *, spank: bool) -> int:
+    """Print what Slurm obeys, and give the exit status: other than 0 fails the job.
+
+    Args:
+        settings_file: Where the integration's settings are.
+        spank: Whether the SPANK plugin reads it, which writes no values to a log.
+    """
     environment = os.environ
     job_id = environment.get("SLURM_JOB_ID", "")
     if not job_id.isdecimal():
         return 0
     try:
-        found = variables.read(site.state_folder(settings_file), job_id)
-        exports = variables.lines(found, environment) if found and not found["error"] else []
+        state = site.state_folder(settings_file)
+        found = variables.read(state, job_id)
+        where = None if spank else keys.folder(state, job_id)
+        exports = variables.lines(found, environment, where) if found and not found["error"] else []
     except (OSError, ValueError, LookupError, TypeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         return _refuse(

@@ -6,7 +6,6 @@ list, and ``variables.json`` in it belongs to the job's user.
 
 from __future__ import annotations
 
-import json
 import os
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all the rest
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
 FILE = "variables.json"
 
 Setting = dict[str, list[str] | str]
-"""``value``, the ``names`` to export it by, and ``unless``: names that count in its place if the
-user has set one."""
+"""``value``, the ``names`` to export it by, ``unless``: names that count in its place if the user
+has set one, and of a secret ``file``, see `keys`."""
 
 
 def content(
@@ -32,6 +31,8 @@ def content(
         own: The scheduler's own variables.
         settings: Of the resources; the user's own come first.
     """
+    import json
+
     return json.dumps({"error": error, "own": own or {}, "settings": settings or []}).encode()
 
 
@@ -45,30 +46,44 @@ def read(state: str, job_id: str) -> dict[str, object] | None:
     folder = os.path.join(state, job_id)
     try:
         with open(os.path.join(folder, FILE), "rb") as stream:
-            found = json.loads(stream.read())
+            content = stream.read()
     except OSError:
         # Without a link there is no record, or no way to the folder of all records.
         if os.path.lexists(folder):
             raise
         return None
+    import json  # no task of a job without a QPU waits for it
+
+    found = json.loads(content)
     if not isinstance(found, dict):
         raise ValueError("it is no object")
     return found
 
 
-def lines(found: Mapping[str, object], environment: Mapping[str, str]) -> list[str]:
+def lines(
+    found: Mapping[str, object], environment: Mapping[str, str], keys: str | None = None
+) -> list[str]:
     """What Slurm takes from a task prolog: ``export NAME=value``, a line each.
 
     Args:
         found: What `read` gave.
         environment: The task's. Of another job's, which somebody submitted this one in, the
             settings are not the user's own.
+        keys: The folder with the job's secrets; None to print them as they are.
     """
     own: dict[str, str] = found["own"]  # type: ignore[assignment]
     settings: list[Setting] = found["settings"]  # type: ignore[assignment]
     inherited = environment.get("QRMI_JOB_ID", own["QRMI_JOB_ID"]) != own["QRMI_JOB_ID"]
     exported = [f"export {name}={value}" for name, value in own.items()]
     for setting in settings:
-        if inherited or not any(environment.get(name) for name in setting["unless"]):
-            exported += [f"export {name}={setting['value']}" for name in setting["names"]]
+        if inherited:
+            exported += [f"unset {name}" for name in setting["unless"] if name in environment]
+        elif any(environment.get(name) for name in setting["unless"]):
+            continue
+        value, ending = setting["value"], ""
+        if keys is not None and "file" in setting:
+            value, ending = f"{keys}/{setting['file']}", "_FILE"
+            if not os.path.exists(value):
+                continue  # the SPANK plugin is there too, and sets it
+        exported += [f"export {name}{ending}={value}" for name in setting["names"]]
     return exported

@@ -11,7 +11,7 @@ from qrmi_core.config import Config, FileReport
 from qrmi_core.errors import QrmiError
 from qrmi_core.registry import clash, installed
 from qrmi_core.values import ResourceDef, ResourceStatus, ResourceStatusCode
-from qrmi_slurm.bounded import Call, LeftAlone
+from qrmi_slurm.bounded import LeftAlone, Worker
 from qrmi_slurm.check.finding import Finding, error, ok, warning
 from qrmi_slurm.job import Job
 from qrmi_slurm.resources import for_scheduler, make
@@ -96,7 +96,7 @@ class Reach:
     def __init__(self, config: Config, seconds: float = REACH_SECONDS) -> None:
         ours = for_scheduler(config, _JOB, _ADDED)
         self._asked = {
-            entry.name: Call(partial(_status, ours, entry), seconds)
+            entry.name: Worker().start(partial(_status, ours, entry), seconds)
             for entry in config.resources
             if not entry.user_credentials
         }

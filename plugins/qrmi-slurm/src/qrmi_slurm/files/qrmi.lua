@@ -7,9 +7,10 @@
 local known = { @NAMES@ }
 local qrmi = {}
 
+-- Tells the user why, and gives what refuses the job.
 local function refuse(text, ...)
     slurm.log_user("qrmi-slurm: " .. text, ...)
-    return nil
+    return slurm.ESLURM_INVALID_LICENSES or slurm.ERROR
 end
 
 local function trim(text)
@@ -68,7 +69,7 @@ local function from_licenses(list, licenses)
     return counted
 end
 
--- The names among the generic resources, and the others; nil if the job is refused.
+-- The names among the generic resources, and the others; or nil, and what refuses the job.
 local function from_gres(list, gres)
     local others = {}
     for item in (gres or ""):gmatch("[^,]+") do
@@ -76,10 +77,10 @@ local function from_gres(list, gres)
         if what == "qpu" or what:match("^qpu:") then
             local name, count = what:match("^qpu:([^:]+):?(%d*)$")
             if not name or (name:match("^%d+$") and not is_known(name)) then
-                return refuse("name the QPU: --gres=qpu:NAME, of: %s", table.concat(known, ", "))
+                return nil, refuse("name the QPU: --gres=qpu:NAME, of: %s", table.concat(known, ", "))
             end
             if count ~= "" and count ~= "1" then
-                return refuse("a job can have %s once: --gres=qpu:%s", name, name)
+                return nil, refuse("a job can have %s once: --gres=qpu:%s", name, name)
             end
             add(list, name)
         else
@@ -107,12 +108,11 @@ function qrmi.submit(job)
         add(names, option)
         if #names == 0 then
             return refuse("--qpu names no QPU; there are: %s", table.concat(known, ", "))
-                or slurm.ERROR
         end
     end
-    local gres = from_gres(names, job.tres_per_node)
+    local gres, refused = from_gres(names, job.tres_per_node)
     if not gres then
-        return slurm.ERROR
+        return refused
     end
     local of_gres = #gres > 0 and table.concat(gres, ",") or ""
     local has_gres = of_gres ~= (job.tres_per_node or "")
@@ -123,15 +123,13 @@ function qrmi.submit(job)
     end
     for _, name in ipairs(names) do
         if not is_known(name) then
-            refuse("there is no QPU %s; there are: %s", name, table.concat(known, ", "))
-            return slurm.ERROR
+            return refuse("there is no QPU %s; there are: %s", name, table.concat(known, ", "))
         end
     end
     if has_gres then
         if not job.script and (job.argc or 0) > 0 then
-            refuse("srun cannot ask for a QPU by --gres outside of a job; use --licenses=%s",
+            return refuse("srun cannot ask for a QPU by --gres outside of a job; use --licenses=%s",
                 table.concat(names, ","))
-            return slurm.ERROR
         end
         -- Of a device in the network there is one, not one a node.
         job.gres = of_gres
@@ -156,7 +154,7 @@ function qrmi.submit(job)
     return slurm.SUCCESS
 end
 
--- What a job has is settled when it is submitted.
+-- What a job has is settled when it is submitted. Slurm tells the user no words here.
 function qrmi.modify(job, record)
     local function names(find, text)
         local list = {}
@@ -166,8 +164,8 @@ function qrmi.modify(job, record)
     end
     for key, find in pairs({ comment = from_comment, licenses = from_licenses }) do
         if job[key] and names(find, job[key]) ~= names(find, record[key]) then
-            refuse("the QPUs of a job cannot be changed; submit another")
-            return slurm.ERROR
+            slurm.log_info("qrmi-slurm: the QPUs of a job cannot be changed")
+            return slurm.ESLURM_INVALID_LICENSES or slurm.ERROR
         end
     end
     return slurm.SUCCESS

@@ -44,7 +44,7 @@ static void obey(spank_t spank, char *line) /* what a TaskProlog may print */
     }
 }
 
-static int run(spank_t spank, const char *program, const char *verb, const char *option, char **env)
+static int run(spank_t spank, char *program, char *verb, char *option, char **env)
 {
     char *line = NULL;
     size_t size = 0;
@@ -60,7 +60,7 @@ static int run(spank_t spank, const char *program, const char *verb, const char 
         close(ends[1]);
         if (env == environ)
             setsid(); /* a hook goes on until what it began is done */
-        execve(program, (char *[]){(char *)program, (char *)verb, (char *)option, NULL}, env);
+        execve(program, (char *[]){program, verb, "--spank", option, NULL}, env);
         slurm_error("spank_qrmi: cannot run %s: %m", program);
         _exit(127);
     }
@@ -77,14 +77,13 @@ static int run(spank_t spank, const char *program, const char *verb, const char 
 
 int slurm_spank_job_prolog(spank_t spank, int argc, char *argv[])
 {
-    char *names = NULL, option[65536] = "--qpu=";
-    int wanted;
-
+    char *names = NULL, *option = NULL;
     signal(SIGTERM, leave);
-    wanted = spank_option_getopt(spank, &qpu, &names) == ESPANK_SUCCESS && names;
-    if (wanted)
-        strncat(option, names, sizeof option - sizeof "--qpu=");
-    run(spank, argc ? argv[0] : NULL, "prolog", wanted ? option : NULL, environ);
+    if (spank_option_getopt(spank, &qpu, &names) == ESPANK_SUCCESS && names &&
+        asprintf(&option, "--qpu=%s", names) < 0)
+        option = NULL;
+    run(spank, argc ? argv[0] : NULL, "prolog", option, environ);
+    free(option);
     return 0;
 }
 

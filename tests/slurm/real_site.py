@@ -10,17 +10,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cluster import Cluster, Plugin, wait_for
+import pytest
+from cluster import Cluster, Plugin, missing
 
 from qrmi_emulator import Emulator
 
 RUNTIME = "ibm-quantum-compute-service"
 NOBODY = 65534
+_AT_ONCE = 10
 _VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 ADMIN_KEY = "an-administrators-key-that-no-job-sees"
 
@@ -112,6 +115,11 @@ class Site:
         ]
         return sorted(found, key=lambda session: session.created)
 
+    def jobs(self, *names: str) -> list[Any]:
+        """The jobs that the service of most QPUs was given for these."""
+        jobs = self.vendor.faces[0].state.jobs.values()
+        return [job for job in jobs if job.resource in names]
+
     def releases(self) -> list[str]:
         """The ids of sessions that a request has closed, as often as one did."""
         return [
@@ -158,6 +166,15 @@ class Site:
     def records(self) -> list[Path]:
         """Folders of records that are there."""
         return [path for state in self.plugin.state if state.exists() for path in state.iterdir()]
+
+
+@contextlib.contextmanager
+def side_by_side(
+    site: Site, cases: Sequence[Callable[[Site], None]]
+) -> Iterator[dict[Callable[[Site], None], Future[None]]]:
+    """Run cases at the same time, as many as two processors bear."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield {case: pool.submit(case, site) for case in cases}
 
 
 class Held:
@@ -234,6 +251,8 @@ def _starts_for_others(python: Path) -> bool:
 @contextlib.contextmanager
 def started(mode: str, *, nodes: int = 2, own_state: bool = False) -> Iterator[Site]:
     """A site that takes jobs."""
+    if problem := missing(mode):
+        pytest.skip(problem)
     with contextlib.ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="qrmi-slurm-"))
         folder = Path(name)
@@ -241,24 +260,22 @@ def started(mode: str, *, nodes: int = 2, own_state: bool = False) -> Iterator[S
         (folder / "go").mkdir()
         cluster = stack.enter_context(Cluster(folder, nodes=nodes))
         vendors = [
-            stack.enter_context(Emulator(faces, munge_socket=str(cluster.munge_socket)))
-            for faces in (
-                ["ibm-runtime", "pasqal-local", "ibm-da"],
-                ["ibm-runtime"],
-                ["ibm-runtime"],
+            stack.enter_context(
+                Emulator(faces, munge_socket=str(cluster.munge_socket), warden_admin=os.geteuid())
             )
+            for faces in (["ibm-runtime", "ibm-da", "pasqal-local"], *[["ibm-runtime"]] * 3)
         ]
         python, problem = open_python(folder / "python")
         plugin = Plugin(cluster, mode, python=python, own_state=own_state)
         site = Site(folder, cluster, plugin, vendors)
         site.closed_to_others = problem
         site.refusing.fault("status", path="*/sessions", method="POST", status=403, count=None)
-        site.slow.fault("latency", path="*/sessions", method="POST", delay=3.0, count=None)
+        site.slow.fault("latency", path="*/sessions", method="POST", delay=2.0, count=None)
         site.config = _config(site)
         ghost = {"name": GHOST, "type": RUNTIME, "environment": {}}
         plugin.install(
             {"resources": [*site.config["resources"], ghost]},
-            acquire_timeout_seconds=3,
+            acquire_timeout_seconds=5,
             prolog_limit_seconds=30,
             epilog_limit_seconds=10,
         )
@@ -267,7 +284,6 @@ def started(mode: str, *, nodes: int = 2, own_state: bool = False) -> Iterator[S
         lines, plugstack = plugin.lines()
         cluster.start([*lines, "UnkillableStepTimeout=5"], plugstack)
         yield site
-        wait_for(cluster.node_states, "an answer of slurmctld")
 
 
 def _config(site: Site) -> dict[str, Any]:
