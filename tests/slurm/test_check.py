@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster, Plugin, wait_for
+from cluster import Cluster, Plugin, missing, wait_for
 
 from qrmi_emulator import Emulator
 
@@ -43,6 +43,8 @@ class Site:
 
 @pytest.fixture(scope="module", params=["scripts", "shim"])
 def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+    if problem := missing():
+        pytest.skip(problem)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qrmi-check-")))
         folder.chmod(0o755)

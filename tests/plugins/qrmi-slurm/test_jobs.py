@@ -167,7 +167,9 @@ def test_an_acquisition_without_an_answer_is_told_as_uncertain(site: SlurmSite, 
     site.configure(prolog_limit_seconds=3)
     site.vendor.misbehave("acquire-qpu_b", how)
     site.prolog("qpu=qpu_a,qpu_b")
-    assert site.task()[0] == 1
+    status, _, (printed,) = site.task()
+    assert status == 1
+    assert "qpu_b" in printed
     outcomes = {line["resource"]: line["outcome"] for line in site.accounts()}
     assert outcomes == {"qpu_a": "released", "qpu_b": "uncertain"}
     assert "there may be an acquisition that nobody releases" in site.log.read_text()

@@ -295,7 +295,7 @@ def test_a_command_of_slurm_that_hangs_is_left(
     from qrmi_slurm import slurm
 
     (site.folder / "scontrol.hangs").touch()
-    monkeypatch.setattr(slurm.run, "__kwdefaults__", {"seconds": 0.2})
+    monkeypatch.setattr(slurm, "LIMIT_SECONDS", 0.2)
     site.prolog("qpu=qpu_a")
     assert site.task()[0] == 0
     assert "scontrol did not answer within 0.2 s" in site.log.read_text()

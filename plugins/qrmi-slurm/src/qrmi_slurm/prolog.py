@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 from qrmi_core.config import Config
@@ -189,8 +191,10 @@ class Attempt:
 
     def _details(self) -> Details:
         job_id = str(self._record.job.id)
+        command = ("scontrol", "show", "job", "-o", job_id)
+        patience = min(slurm.LIMIT_SECONDS, self._site.prolog_limit_seconds / 6)
         try:
-            text = slurm.run(self._site.slurm_bin, "scontrol", "show", "job", "-o", job_id)
+            text = slurm.run(self._site.slurm_bin, *command, seconds=patience)
         except slurm.SlurmError as error:
             _log.warning("the time limit of job %s is not known: %s", job_id, error)
             return Details()
@@ -214,7 +218,8 @@ class Attempt:
                 raise Unavailable(f"{name} is {status.status.name.lower()}{reason}; try later")
             return Grant(entry, resource.resource_id(), resource)
 
-        return self._worker.call(look, self._deadline.remaining() or 0.0)
+        with _named(name):
+            return self._worker.call(look, self._deadline.remaining() or 0.0)
 
     def _take(self, grant: Grant) -> None:
         resource = grant.resource
@@ -233,7 +238,8 @@ class Attempt:
         patience = min(self._site.acquire_timeout_seconds, left)
         self._call = self._worker.start(lambda: resource.acquire(patience, detached=True), left)
         try:
-            grant.token = self._call.result()
+            with _named(grant.resource_id):
+                grant.token = self._call.result()
         except QrmiError as error:
             self._call = None
             if not error.uncertain:
@@ -293,6 +299,15 @@ class Attempt:
         if not self._stop.is_set():
             self._stop.set()
             raise Stopped
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Say which QPU it is that does not answer; errors of the core do so by themselves."""
+    try:
+        yield
+    except LeftAlone as error:
+        raise LeftAlone(f"{name}: {error}; tell the administrators if it stays so") from None
 
 
 def _entry(config: Config, name: str) -> ResourceDef:

@@ -35,6 +35,7 @@ _FILES = (
     ("qrmi-slurm-sweep.timer", "qrmi-slurm-sweep.timer", 0o644, ""),
 )
 _MARK = re.compile(r"Written by qrmi-slurm setup; change a copy instead\. ([0-9a-f]{16})")
+# Of what slurm.conf takes without quotes.
 _FOLDER = re.compile(r"[A-Za-z0-9_.+/-]+")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """What a licence of Slurm's may be called, and a word of a comment."""
