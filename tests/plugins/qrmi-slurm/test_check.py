@@ -65,7 +65,7 @@ class Bench:
             "Epilog": str(folder / "hooks/epilog"),
             "PrEpPlugins": "prep/script",
             "PrologEpilogTimeout": "65534",
-            "BatchStartTimeout": "130 sec",
+            "BatchStartTimeout": "135 sec",
             "UnkillableStepTimeout": "60 sec",
             "JobRequeue": "1",
             "JobSubmitPlugins": "lua",

@@ -133,7 +133,7 @@ def install(folder: Path, settings: str, *, python: str = sys.executable) -> Rep
         "FOLDER": str(folder),
         "QRMI_LUA": _lua(str(folder / "qrmi.lua")),
         "NAMES": ", ".join(_lua(name) for name in usable),
-        "START_SECONDS": f"{found.prolog_limit_seconds + 10:.0f}",
+        "START_SECONDS": f"{found.prolog_limit_seconds + 15:.0f}",
         "LICENSES": ",".join(f"{name}:1" for name in usable),
     }
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)

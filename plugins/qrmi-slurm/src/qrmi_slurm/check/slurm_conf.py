@@ -17,7 +17,7 @@ from qrmi_slurm.site import Site
 ABOUT = "slurm.conf"
 TRIED = (22, 5, 8)
 """The version of Slurm that all this was run on."""
-_MARGIN_SECONDS = 10.0
+_MARGIN_SECONDS = 15.0
 _NO_LIMIT = {"", "65534", "65535", "4294967294", "4294967295", "infinite", "unlimited"}
 
 
