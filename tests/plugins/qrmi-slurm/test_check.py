@@ -434,6 +434,12 @@ def test_a_folder_of_records_that_others_can_list_is_told(bench: Bench) -> None:
     assert line.startswith(f"error   permissions: {bench.folder}/state is drwxr-xr-x; chmod 711")
 
 
+def test_a_folder_of_records_that_cannot_be_made_is_told(bench: Bench) -> None:
+    bench.set(state=f"{bench.folder}/nothing/state")
+    (line,) = bench.wrong()
+    assert line.startswith(f"error   permissions: {bench.folder}/nothing/state cannot be made")
+
+
 def test_outputs_that_are_no_files_and_tokens_that_all_can_read_are_told(bench: Bench) -> None:
     (bench.folder / "log/qrmi-slurm.log").mkdir()
     bench.write("log/accounting.jsonl", "", 0o644)
