@@ -13,7 +13,6 @@ from forked import Ended, Forked
 
 # What the verbs import is imported once, and not in each process.
 from qrmi_slurm import cli, epilog, prolog, sweep, task_prolog  # noqa: F401
-from qrmi_slurm.resources import driver_of
 
 KEY = "key-of-the-site-0815"
 
@@ -48,7 +47,6 @@ class SlurmSite:
         for name in ("scontrol", "squeue", "scancel"):
             (self.bin / name).write_text(_COMMAND.format(folder=folder))
             (self.bin / name).chmod(0o755)
-        driver_of("filed")
         self.configure()
         self.resources(self.entry("qpu_a"), self.entry("qpu_b"))
 

@@ -12,6 +12,8 @@ from sites import add_distribution
 from slurm_site import SlurmSite
 from stevedore import extension
 
+from qrmi_slurm.resources import driver_of
+
 
 @pytest.fixture(scope="session", autouse=True)
 def installed_vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -20,6 +22,7 @@ def installed_vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
     add_distribution(folder, "filed-vendor", drivers=DRIVERS)
     sys.path.insert(0, str(folder))
     extension.ExtensionManager.ENTRY_POINT_CACHE.clear()
+    driver_of("filed")  # found once, and not in each process
     yield
     sys.path.remove(str(folder))
     extension.ExtensionManager.ENTRY_POINT_CACHE.clear()

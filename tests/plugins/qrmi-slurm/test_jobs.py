@@ -198,6 +198,16 @@ def test_a_stopped_prolog_gives_back_what_it_has(site: SlurmSite) -> None:
     assert "the prolog was stopped" in site.task()[2][0]
 
 
+@pytest.mark.parametrize("how", ["busy", "refused", "broken"])
+def test_a_refusal_is_nothing_to_account_for(site: SlurmSite, how: str) -> None:
+    site.vendor.misbehave("acquire", *[how] * 50)
+    site.prolog("qpu=qpu_a")
+    assert site.task()[0] == 1
+    site.epilog()
+    assert site.accounts() == []
+    assert site.records() == []
+
+
 def test_a_defect_of_a_driver_ends_as_any_other_failure(site: SlurmSite) -> None:
     site.vendor.misbehave("acquire-qpu_b", "odd")
     site.prolog("qpu=qpu_a,qpu_b")

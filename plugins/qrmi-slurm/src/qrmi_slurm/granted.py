@@ -17,6 +17,8 @@ from qrmi_slurm.resources import driver_of
 
 _TOKEN = "QRMI_JOB_ACQUISITION_TOKEN"
 _TIMEOUT = "QRMI_JOB_TIMEOUT_SECONDS"
+_OURS = {"QRMI_JOB_ID", "QRMI_JOB_UID", _TIMEOUT, _TOKEN}
+"""Settings whose values are not the site's to say."""
 
 
 @attrs.define
@@ -43,6 +45,8 @@ class Grant:
         """
         declared = driver_of(self.entry.resource_type).settings_class.declarations()
         for key, value in self.entry.environment.items():
+            if key.upper() in _OURS:
+                continue
             declaration = _declaration(list(declared.values()), key)
             hidden = is_secret(key) or (declaration is not None and declaration.secret)
             if self.entry.user_credentials and hidden:

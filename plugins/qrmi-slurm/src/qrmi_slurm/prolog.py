@@ -244,6 +244,7 @@ class Attempt:
             self._call = None
             if not error.uncertain:
                 self._record.acquisitions.remove(acquisition)
+                self._folder.write(self._record)
             if isinstance(error, ResourceBusyError):
                 error.message += f"; it was waited for, {patience:.0f} s at most"
             raise
@@ -274,8 +275,10 @@ class Attempt:
                 text = str(error)
             case Stopped():
                 text = "the prolog was stopped"
+            case OSError(strerror=str(words)):
+                text = f"its record cannot be written: {words}; tell the administrators"
             case _:
-                text = f"{type(error).__name__}, a defect of qrmi-slurm or an error of the system"
+                text = f"{type(error).__name__}, a defect of qrmi-slurm; tell the administrators"
                 _log.exception("job %s", self._folder.name)
         text = one_line(self._secrets.without(text))
         _log.error("job %s has none of its QPUs: %s", self._folder.name, text)

@@ -37,7 +37,7 @@ class Releaser:
         self._config: Config | None = None
         self._worker = Worker()
         self._unreachable: set[str] = set()
-        self._made: dict[tuple[int, str, str], QuantumResource] = {}
+        self._made: dict[tuple[str, str], QuantumResource] = {}
 
     def settle(self, folder: Folder | None, deadline: Deadline, node: str | None = None) -> None:
         """End a record: release what it holds, and remove it unless the sweep must try again.
@@ -73,6 +73,9 @@ class Releaser:
                 if not self._one(folder, record, acquisition, share):
                     continue
             self._account(folder, record, acquisition, deadline)
+        for resource in self._made.values():
+            resource.close()
+        self._made.clear()
         return not record.acquisitions
 
     def _share(self, record: Record, deadline: Deadline) -> float:
@@ -177,7 +180,7 @@ class Releaser:
         if self._config is None:
             self._config = Config.load(self._site.config)
             hide(self._config, self._secrets)
-        key = (job.id, acquisition.entry, acquisition.resource)
+        key = (acquisition.entry, acquisition.resource)
         entry = self._config.resource_map.get(acquisition.entry)
         if entry is None:
             raise ConfigError(
