@@ -64,7 +64,7 @@ test-peers: $(VENV)/.ready .munge $(if $(QRMI_TEST_WARDEN),$(WARDEN)/.ready)
 
 .PHONY: test-slurm
 test-slurm: $(VENV)/.ready .slurm
-	@$(VENV)/bin/python -m pytest tests/slurm $(ARGS)
+	@QRMI_TEST_SLURM=1 $(VENV)/bin/python -m pytest tests/slurm docs/slurm $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.ready

@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sybil import Example, Sybil
 from sybil.parsers.markdown import SkipParser
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
@@ -121,6 +122,10 @@ def _enter_page(namespace: dict[str, Any]) -> None:
 
 def _enter_slurm_page(namespace: dict[str, Any]) -> None:
     """A page that has a cluster of its own, which Slurm's commands find, and its site's files."""
+    from cluster import missing
+
+    if problem := missing():
+        pytest.skip(problem)
     _enter_page(namespace)
     script = ROOT / "tests/slurm/cluster.py"
     Path("tests").symlink_to(ROOT / "tests")

@@ -85,6 +85,8 @@ _PAGE = re.compile(r"<(!doctype\s+html|html|head|body)\b", re.I)
 _TITLE = re.compile(r"<title[^>]*>([^<]+)</title>", re.I)
 _PAGE = re.compile(r"<(!doctype\s+html|html|head|body)\b", re.I)
 _TITLE = re.compile(r"<title[^>]*>([^<]+)</title>", re.I)
+_PAGE = re.compile(r"<(!doctype\s+html|html|head|body)\b", re.I)
+_TITLE = re.compile(r"<title[^>]*>([^<]+)</title>", re.I)
 _ENDPOINT_HINT = "check the endpoint setting, the network and the proxy (QRMI_HTTP_PROXY)"
 
 

@@ -2,7 +2,7 @@
 
     python tests/slurm/cluster.py up DIR
     . DIR/environment
-    sbatch --comment=qpu=fake_fez --wrap 'env | grep QRMI'
+    sbatch --comment=qpu=fake_fez --wrap 'printenv QRMI_JOB_QPU_RESOURCES'
     python tests/slurm/cluster.py down DIR
 
 It runs as whoever starts it and writes nothing outside of DIR. Slurm and MUNGE must be installed

@@ -494,6 +494,9 @@ def a_heterogeneous_job(site: Site) -> None:
         "env; echo steps; srun --het-group=0,1 env | grep QPU_RESOURCES", *options
     )
     assert_ended(site, job, "COMPLETED")
+    for job_id, line in list(site.cluster.jobs().items()):
+        if f" HetJobId={job.id} " in line:
+            assert site.cluster.job(job_id).wait().state == "COMPLETED"
     batch, _, steps = job.output.partition("steps\n")
     tokens = site.assert_released(*names)
     assert token_of(names[0], batch) == tokens[0]

@@ -23,6 +23,7 @@ from qrmi_slurm.records import Acquisition, Folder, Record
 WRAPPER = """#!/bin/sh
 exec "{python}" -I -m qrmi_slurm --settings "{settings}" {verb} "$@"
 """
+HOOK = WRAPPER.replace("exec ", "/usr/bin/setsid ")
 SLURM = """#!/bin/sh
 answer="{folder}/answers/$(basename "$0").$(echo "$*" | cut -d' ' -f1,2 | tr ' ' .)"
 [ -f "$answer" ] || {{ echo "no such thing: $*" >&2; exit 1; }}
@@ -49,7 +50,9 @@ class Bench:
         self.write("qrmi_config.json", "", 0o600)
         self.configure({"name": "aer", "type": "local", "environment": {}})
         for verb in ("prolog", "task-prolog", "epilog", "qrmi-slurm"):
-            text = WRAPPER.format(python=sys.executable, settings=self.settings, verb=verb)
+            text = (HOOK if verb in ("prolog", "epilog") else WRAPPER).format(
+                python=sys.executable, settings=self.settings, verb=verb
+            )
             self.write(f"hooks/{verb}", text, 0o755)
         for name in ("scontrol", "squeue", "srun"):
             self.write(f"bin/{name}", SLURM.format(folder=folder), 0o755)
@@ -62,7 +65,7 @@ class Bench:
             "Epilog": str(folder / "hooks/epilog"),
             "PrEpPlugins": "prep/script",
             "PrologEpilogTimeout": "65534",
-            "BatchStartTimeout": "130 sec",
+            "BatchStartTimeout": "135 sec",
             "UnkillableStepTimeout": "60 sec",
             "JobRequeue": "1",
             "JobSubmitPlugins": "lua",
@@ -183,7 +186,7 @@ def test_where_all_is_well_every_finding_is_ok(bench: Bench) -> None:
         "ok      plugstack: the shim is not in use",
         f"ok      permissions: {bench.folder}/qrmi_config.json is -rw-------",
         "ok      configuration: aer, local",
-        "ok      sweep: nothing is left behind; 0 jobs have QPUs",
+        "ok      sweep: nothing is left behind; jobs that have QPUs now: 0",
     ):
         assert any(line.startswith(words) for line in lines), words
     assert status in (0, 1)  # of where Python is on this machine
@@ -244,7 +247,7 @@ def test_a_script_of_the_site_that_calls_ours_will_do(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("text", "mode", "words"),
     [
-        (WRAPPER, 0o644, "is not executable; chmod 755"),
+        (HOOK, 0o644, "is not executable; chmod 755"),
         (
             "#!/usr/bin/env python3\n# qrmi\n",
             0o755,
@@ -257,10 +260,10 @@ def test_a_script_of_the_site_that_calls_ours_will_do(bench: Bench) -> None:
             "its interpreter /opt/nothing/python is not there",
         ),
         ("exec qrmi\n", 0o755, "has no first line with #!"),
-        (WRAPPER, 0o777, "others may write to"),
-        (WRAPPER.replace("-I ", ""), 0o755, "starts Python without -I"),
-        (WRAPPER.replace("{python}", "/opt/x/python"), 0o755, "runs /opt/x/python, and this check"),
-        (WRAPPER.replace("{settings}", "/etc/x.toml"), 0o755, "reads /etc/x.toml, and this check"),
+        (HOOK, 0o777, "others may write to"),
+        (HOOK.replace("-I ", ""), 0o755, "starts Python without -I"),
+        (HOOK.replace("{python}", "/opt/x/python"), 0o755, "runs /opt/x/python, and this check"),
+        (HOOK.replace("{settings}", "/etc/x.toml"), 0o755, "reads /etc/x.toml, and this check"),
     ],
 )
 def test_a_hook_that_cannot_do_its_work_is_told(
@@ -429,6 +432,12 @@ def test_a_folder_of_records_that_others_can_list_is_told(bench: Bench) -> None:
     (bench.folder / "state").mkdir(0o755)
     (line,) = bench.wrong()
     assert line.startswith(f"error   permissions: {bench.folder}/state is drwxr-xr-x; chmod 711")
+
+
+def test_a_folder_of_records_that_cannot_be_made_is_told(bench: Bench) -> None:
+    bench.set(state=f"{bench.folder}/nothing/state")
+    (line,) = bench.wrong()
+    assert line.startswith(f"error   permissions: {bench.folder}/nothing/state cannot be made")
 
 
 def test_outputs_that_are_no_files_and_tokens_that_all_can_read_are_told(bench: Bench) -> None:

@@ -23,9 +23,9 @@ FOLDER = "/etc/qrmi/slurm"
 
 # Template, file, mode, and the verb of a wrapper.
 _FILES = (
-    ("wrapper", "prolog", 0o755, "prolog "),
+    ("hook", "prolog", 0o755, "prolog "),
     ("wrapper", "task-prolog", 0o755, "task-prolog "),
-    ("wrapper", "epilog", 0o755, "epilog "),
+    ("hook", "epilog", 0o755, "epilog "),
     ("wrapper", "qrmi-slurm", 0o755, ""),
     ("qrmi.lua", "qrmi.lua", 0o644, ""),
     ("job_submit.lua", "job_submit.lua", 0o644, ""),
@@ -133,7 +133,7 @@ def install(folder: Path, settings: str, *, python: str = sys.executable) -> Rep
         "FOLDER": str(folder),
         "QRMI_LUA": _lua(str(folder / "qrmi.lua")),
         "NAMES": ", ".join(_lua(name) for name in usable),
-        "START_SECONDS": f"{found.prolog_limit_seconds + 10:.0f}",
+        "START_SECONDS": f"{found.prolog_limit_seconds + 15:.0f}",
         "LICENSES": ",".join(f"{name}:1" for name in usable),
     }
     folder.mkdir(mode=0o755, parents=True, exist_ok=True)

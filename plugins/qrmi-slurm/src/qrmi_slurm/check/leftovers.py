@@ -52,7 +52,7 @@ def left(site: Site) -> Iterator[Finding]:
     if over:
         yield warning(ABOUT, f"ended jobs have left {', '.join(over)}", "run `qrmi-slurm sweep`")
     if not failing and not over:
-        yield ok(ABOUT, f"nothing is left behind; {held} jobs have QPUs")
+        yield ok(ABOUT, f"nothing is left behind; jobs that have QPUs now: {held}")
 
 
 def timer() -> Iterator[Finding]:

@@ -96,7 +96,7 @@ def state(site: Site, jobs_of_all: bool) -> Iterator[Finding]:
             findings += open_to_all(about, path, "task-prolog, which runs as the job's user,")
     elif os.path.lexists(path):
         findings.append(error(about, f"{path} is no folder", "name another as state in slurm.toml"))
-    elif not os.access(_first_that_is_there(path), os.W_OK):
+    elif not os.access(os.path.dirname(path), os.W_OK):
         findings.append(
             error(about, f"{path} cannot be made", "make it, for root alone (mode 711)")
         )

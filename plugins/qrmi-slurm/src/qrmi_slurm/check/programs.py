@@ -43,7 +43,7 @@ def look_at_hook(
     text = head.decode(errors="replace")
     if "qrmi" not in text:
         return findings, False
-    if found := re.search(r"^exec (.*-m qrmi_slurm\b.*)$", text, re.MULTILINE):
+    if found := re.search(r"^(?:exec|\S*/setsid) (.*-m qrmi_slurm\b.*)$", text, re.MULTILINE):
         findings += _other_setup(about, shlex.split(found[1]), settings)
     return findings or [ok(about, f"runs {HOOKS[name]}")], True
 

@@ -17,7 +17,7 @@ from qrmi_slurm.site import Site
 ABOUT = "slurm.conf"
 TRIED = (22, 5, 8)
 """The version of Slurm that all this was run on."""
-_MARGIN_SECONDS = 10.0
+_MARGIN_SECONDS = 15.0
 _NO_LIMIT = {"", "65534", "65535", "4294967294", "4294967295", "infinite", "unlimited"}
 
 
@@ -164,8 +164,8 @@ def limits(conf: SlurmConf, site: Site) -> Iterator[Finding]:
     if limit is not None and limit < longest + _MARGIN_SECONDS:
         yield error(
             ABOUT,
-            f"PrologEpilogTimeout {limit:g} s: a prolog or epilog that takes up to {longest:g} s "
-            "would drain its node",
+            f"PrologEpilogTimeout {limit:g} s: a prolog or epilog may take up to {longest:g} s, "
+            "and one that is ended before fails its job, and with the shim drains the node",
             f"set it to {longest + _MARGIN_SECONDS:g} or more, or prolog_limit_seconds and "
             "epilog_limit_seconds of slurm.toml to less",
         )

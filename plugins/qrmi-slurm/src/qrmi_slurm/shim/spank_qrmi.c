@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,11 @@ int slurm_spank_init(spank_t spank, int argc, char *argv[])
     return spank_context() == S_CTX_SLURMD ? 0 : spank_option_register(spank, &qpu);
 }
 
+static void leave(int signal) /* slurmd drains the node of a hook that it had to end otherwise */
+{
+    _exit(0);
+}
+
 static void obey(spank_t spank, char *line) /* a line such as a TaskProlog may print */
 {
     char *verb = strtok(line, " "), *what = strtok(NULL, "\n"), *value = what;
@@ -40,8 +46,12 @@ static int run(spank_t spank, int argc, char *argv[], char *verb, char *option, 
     char *command[] = {argc ? argv[0] : "", verb, "--spank", option, NULL}, *line = NULL;
     int ends[2], status = -1;
     size_t size = 0;
+    if (env == environ)
+        signal(SIGTERM, leave);
     pid_t pid = pipe(ends) ? -1 : fork();
     if (pid == 0) {
+        if (env == environ)
+            setsid(); /* what a hook has begun is not ended with it */
         dup2(ends[1], STDOUT_FILENO);
         close(ends[0]);
         execve(command[0], command, env);
