@@ -197,7 +197,7 @@ $(WARDEN)/.ready: $(wildcard $(QRMI_TEST_WARDEN)/requirements.txt $(QRMI_TEST_WA
 	    echo 'munge is not installed, so tests that need it are skipped (apt install munge)'; \
 	fi
 
-# Daemons, and what the SPANK plugin is compiled with. Nothing is started by the installation.
+# Daemons, and what the SPANK plugin is compiled with.
 .PHONY: .slurm
 .slurm:
 	@mkdir -p $(WORK)
@@ -206,7 +206,7 @@ $(WARDEN)/.ready: $(wildcard $(QRMI_TEST_WARDEN)/requirements.txt $(QRMI_TEST_WA
 	    :; \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
 	    echo 'installing Slurm'; \
-	    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get -qq -y install \
+	    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install \
 	        --no-install-recommends slurm-wlm munge libslurm-dev gcc libc6-dev; } \
 	        > $(WORK)/slurm.log 2>&1 || echo 'Slurm could not be installed: $(WORK)/slurm.log'; \
 	else \
