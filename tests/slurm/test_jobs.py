@@ -138,6 +138,9 @@ def test_no_secret_is_in_a_log(site: Site) -> None:
     for entry in site.config["resources"]:
         hidden |= {text for key, text in entry["environment"].items() if _SECRET.search(key)}
     assert len(hidden) > len(site.vendors)
+    if site.mode == "shim":
+        # What a task prolog sets is logged by slurmd; of an acquisition that is its name alone.
+        hidden |= {x.id for vendor in site.vendors for x in vendor.faces[0].state.sessions.values()}
     logs = [*site.cluster.logs.iterdir(), site.plugin.log]
     assert any("debug3" in path.read_text(errors="replace") for path in logs)
     told = {path.name: path.read_text(errors="replace") for path in logs}
