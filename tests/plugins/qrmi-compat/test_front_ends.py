@@ -248,6 +248,29 @@ def test_the_backend_serves_the_providers_own_sampler(home: Path, analog: Quantu
     assert sum(job.result()[0].data.counts.values()) == 20
 
 
+@pytest.mark.parametrize(
+    ("name", "device"), [("Emu_Free", "DigitalAnalogDevice"), ("FRESNEL", "AnalogDevice")]
+)
+def test_an_emulator_is_not_held_to_the_limits_of_the_machines_that_its_target_lists(
+    name: str, device: str, analog: QuantumCircuit
+) -> None:
+    from qrmi.primitives.pasqal import get_device
+
+    specs = pulser.AnalogDevice.to_abstract_repr()
+    listed = json.dumps([{"device_type": "FRESNEL", "specs": specs}]).encode()
+    vendor = PulseVendor()
+    driver = vendor.driver()
+    driver.target = lambda self: self.vendor.called("target") or listed
+    qpu = QuantumResource(name, "fake", {}, driver_class=driver)
+    QRMIPasqalBackend(qpu).run(analog, shots=5)
+    [task] = vendor.tasks.values()
+    assert isinstance(task.payload, qrmi_core.Payload.PasqalCloud)
+    assert isinstance(task.payload.sequence, str)
+    assert json.loads(task.payload.sequence)["device"]["name"] == device
+    assert get_device(qpu).name == device
+    assert ("target" in vendor.calls) == (name == "FRESNEL")
+
+
 def test_the_time_to_wait_for_pasqals_result_is_an_option(
     pulses: tuple[PulseVendor, QuantumResource],
 ) -> None:
