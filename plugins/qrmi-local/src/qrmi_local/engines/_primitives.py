@@ -53,7 +53,8 @@ MAX_PROJECTORS = 10
 # Circuits that are kept as they were read, since tasks tend to come with the same ones; and how
 # many simulators of one, and characters of its text.
 KEPT, KEPT_SIMULATORS, KEPT_LENGTH = 16, 8, 2**17
-# Qubits of a circuit that is not taken apart in any case, and of the pieces of one that is.
+# Qubits of a circuit that is a state vector in any case, and of the pieces of one that is taken
+# apart.
 WHOLE, PIECE = 28, 4
 # Name of an operation, and its qubits.
 Place = tuple[str, tuple[int, ...]]
@@ -137,11 +138,6 @@ class Device:
         small, qubits = compact(circuit, observed)
         row, places = _wide.in_a_row(small)
         qubits = [qubits[place] for place in places]
-        _log.warning(
-            "%d entangled qubits: as a matrix product state of bond dimension %d at most, with the "
-            "errors of measurements and without those of gates",
-            *(len(qubits), _wide.MAX_BOND),
-        )
         return row, qubits, _wide.simulator(part_of(self, qubits, ()))
 
     def load(self, form: Any, num_qubits: int = 0) -> Program:
@@ -356,7 +352,12 @@ def _bits_of_wide(
 
 
 def _bound(pub: SamplerPub | EstimatorPub) -> Iterator[Any]:
-    """The circuit with each of its sets of values."""
+    """The wide circuit with each of its sets of values."""
+    _log.warning(
+        "more than %d entangled qubits: as a matrix product state of bond dimension %d at most, "
+        "with the errors of measurements and without those of gates",
+        *(WHOLE, _wide.MAX_BOND),
+    )
     for index in np.ndindex(pub.parameter_values.shape):
         yield pub.parameter_values.bind(pub.circuit, index)
 
