@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
+from ibm_service import sampler
+from resources import Make
 from system_service import ACCESS_KEY, KEY, SECRET_KEY, SystemService
 
 from qrmi_core import Payload, QuantumResource
 from qrmi_core.testing import DriverContract
-
-
-def sampler(text: str = "OPENQASM 3.0;") -> Payload:
-    return Payload.QiskitPrimitive({"pubs": [[text, None, 10]], "version": 2}, "sampler")
 
 
 class TestSystem(DriverContract):
@@ -21,7 +17,7 @@ class TestSystem(DriverContract):
     stop_deletes = True
 
     @pytest.fixture(autouse=True)
-    def _here(self, service: SystemService, make: Callable[..., QuantumResource]) -> None:
+    def _here(self, service: SystemService, make: Make) -> None:
         self._make = make
 
     def resource(self) -> QuantumResource:

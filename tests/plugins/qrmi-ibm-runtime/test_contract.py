@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from ibm_service import KEY, IbmService
+from ibm_service import KEY, IbmService, sampler
+from resources import Make
 
 from qrmi_core import Payload, QuantumResource
 from qrmi_core.testing import DriverContract
-
-
-def sampler(text: str = "OPENQASM 3.0;") -> Payload:
-    return Payload.QiskitPrimitive({"pubs": [[text, None, 10]], "version": 2}, "sampler")
 
 
 class _Contract(DriverContract):
@@ -22,7 +17,7 @@ class _Contract(DriverContract):
     mode = "dedicated"
 
     @pytest.fixture(autouse=True)
-    def _here(self, service: IbmService, make: Callable[..., QuantumResource]) -> None:
+    def _here(self, service: IbmService, make: Make) -> None:
         self._make = make
 
     def resource(self) -> QuantumResource:
