@@ -117,7 +117,7 @@ class FaultyService:
         for server in self._servers:
             server.service = self
         self._threads = [
-            threading.Thread(target=server.serve_forever, args=(0.02,)) for server in self._servers
+            threading.Thread(target=server.serve_forever, args=(0.002,)) for server in self._servers
         ]
         self.hosts = [f"http://127.0.0.1:{server.server_address[1]}" for server in self._servers]
         self.host = self.hosts[0]

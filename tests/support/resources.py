@@ -24,7 +24,7 @@ def quick(name: str, kind: str, settings: Mapping[str, str], **options: Any) -> 
     return QuantumResource(
         name,
         kind,
-        {"QRMI_HTTP_FIRST_PAUSE_SECONDS": "0.01", **settings},
+        {"QRMI_HTTP_FIRST_PAUSE_SECONDS": "0.001", **settings},
         sleep=lambda seconds: time.sleep(min(seconds, 0.02)),
         **options,
     )

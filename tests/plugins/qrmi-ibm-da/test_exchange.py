@@ -64,7 +64,7 @@ from qrmi_core import (
 )
 from qrmi_ibm_da.storage import Store
 
-PATIENT = {"QRMI_HTTP_READ_TIMEOUT_SECONDS": "0.3", "QRMI_HTTP_STREAM_TIMEOUT_SECONDS": "0.3"}
+PATIENT = {"QRMI_HTTP_READ_TIMEOUT_SECONDS": "0.1", "QRMI_HTTP_STREAM_TIMEOUT_SECONDS": "0.1"}
 
 
 def cost(service: SystemService, call: Callable[[], object]) -> dict[str, int]:
