@@ -9,7 +9,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pulses
@@ -277,36 +276,25 @@ def test_equal_seeds_give_equal_counts_in_the_cloud_and_behind_warden(
 @pytest.mark.parametrize("cudaq_ids", ["batch", "job"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_task_is_polled_read_and_stopped_in_another_process(
-    emulator: Emulator, tmp_path: Path, kind: str, cudaq_ids: str
+    emulator: Emulator, kind: str, cudaq_ids: str
 ) -> None:
     emulator.clear_faults()
     emulator.change(cudaq_ids=cudaq_ids)
 
-    def elsewhere(operation: str, *arguments: str) -> Any:
+    def elsewhere(*lines: str) -> Any:
+        """What a process prints that has the resource, the sequence and an earlier task."""
         name = type_of(kind)
         resource = "PASQAL_LOCAL" if name == "pasqal-local" else "EMU_FREE"
-        script = (
-            "import json, sys\n"
-            "from qrmi_core import Payload, QuantumResource\n"
-            "name, kind, operation, *rest = sys.argv[1:]\n"
-            "with QuantumResource(name, kind, json.load(sys.stdin)) as qpu:\n"
-            "    if operation == 'start':\n"
-            "        qpu.acquire()\n"
-            "        text = open(rest[0]).read()\n"
-            "        payload = Payload.PasqalCloud(sequence=text, job_runs=20)\n"
-            "        print(json.dumps(qpu.task_start(payload)))\n"
-            "    elif operation == 'wait':\n"
-            "        print(json.dumps(qpu.task(rest[0]).wait(timeout=60).name))\n"
-            "    elif operation == 'result':\n"
-            "        print(qpu.task_result(rest[0]).value)\n"
-            "    elif operation == 'status':\n"
-            "        print(json.dumps(qpu.task_status(rest[0]).name))\n"
-            "    else:\n"
-            "        qpu.task_stop(rest[0])\n"
-            "        print('null')\n"
-        )
+        script = [
+            "import json, sys",
+            "from qrmi_core import Payload, QuantumResource",
+            "name, kind, text, task = sys.argv[1:]",
+            "payload = Payload.PasqalCloud(sequence=text, job_runs=20)",
+            "with QuantumResource(name, kind, json.load(sys.stdin)) as qpu:",
+            *(f"    {line}" for line in lines),
+        ]
         done = subprocess.run(
-            [sys.executable, "-c", script, resource, name, operation, *arguments],
+            [sys.executable, "-c", "\n".join(script), resource, name, text, task],
             input=json.dumps(emulator.settings_for(name)),
             capture_output=True,
             text=True,
@@ -314,19 +302,24 @@ def test_a_task_is_polled_read_and_stopped_in_another_process(
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return done.stdout.splitlines()
 
-    program = tmp_path / "program.json"
-    program.write_text(pulses.cudaq() if kind == "cudaq" else pulses.sequence())
+    text = pulses.cudaq() if kind == "cudaq" else pulses.sequence()
+    start = ("qpu.acquire()", "print(qpu.task_start(payload))")
+    task = ""
     try:
-        task = elsewhere("start", str(program))
-        assert elsewhere("wait", task) == "Completed"
-        assert pulses.is_blockaded(elsewhere("result", task)["counter"])
+        (task,) = elsewhere(*start)
         emulator.fault("job-queued")
-        waiting = elsewhere("start", str(program))
-        assert elsewhere("status", waiting) == "Queued"
-        elsewhere("stop", waiting)
-        assert elsewhere("status", waiting) == "Cancelled"
+        told = elsewhere(
+            "print(qpu.task(task).wait(timeout=60).name)",
+            "print(qpu.task_result(task).value)",
+            *start,
+        )
+        assert told[0] == "Completed"
+        assert pulses.is_blockaded(json.loads("".join(told[1:-1]))["counter"])
+        task = told[-1]
+        assert elsewhere("print(qpu.task_status(task).name)", "qpu.task_stop(task)") == ["Queued"]
+        assert elsewhere("print(qpu.task_status(task).name)") == ["Cancelled"]
     finally:
         emulator.change(cudaq_ids="batch")
 
