@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
+from functools import cache
 from typing import Any
 
 from qrmi_core import QuantumResource
+from qrmi_core.registry import find_driver
 
 Make = Callable[..., QuantumResource]
 """Makes resources: the name by position, settings by keyword."""
@@ -19,6 +21,10 @@ SHORT = {
 """Settings under which a fault that stays is soon given up on."""
 
 
+# Each time it reads the metadata of all that is installed.
+driver_of = cache(find_driver)
+
+
 def quick(name: str, kind: str, settings: Mapping[str, str], **options: Any) -> QuantumResource:
     """A resource that waits for next to no time, however long it means to."""
     return QuantumResource(
@@ -26,6 +32,7 @@ def quick(name: str, kind: str, settings: Mapping[str, str], **options: Any) -> 
         kind,
         {"QRMI_HTTP_FIRST_PAUSE_SECONDS": "0.001", **settings},
         sleep=lambda seconds: time.sleep(min(seconds, 0.02)),
+        driver_class=driver_of(kind),
         **options,
     )
 

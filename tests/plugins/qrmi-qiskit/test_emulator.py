@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -13,6 +12,7 @@ import pytest
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
+from resources import quick
 
 from qrmi_core import QuantumResource, TaskFailedError
 from qrmi_emulator import Emulator
@@ -30,9 +30,7 @@ def emulator() -> Iterator[Emulator]:
 
 def resource(emulator: Emulator, backend: str) -> QuantumResource:
     settings = emulator.settings_for(TYPE) | {"QRMI_IBM_QCS_SESSION_MODE": "batch"}
-    return QuantumResource(
-        backend, TYPE, settings, sleep=lambda seconds: time.sleep(min(seconds, 0.05))
-    )
+    return quick(backend, TYPE, settings)
 
 
 @pytest.fixture
