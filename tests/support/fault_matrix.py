@@ -14,7 +14,7 @@ from resources import quick
 from qrmi_core import Payload, PollingPolicy, QrmiError, QuantumResource
 from qrmi_emulator import Emulator
 
-CALL_SECONDS = 2.0
+CALL_SECONDS = 3.0
 """How long a call may take."""
 FAULTS: dict[str, dict[str, Any]] = {
     "latency": {"kind": "latency", "delay": 0.1},

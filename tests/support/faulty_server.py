@@ -158,6 +158,12 @@ class FaultyService:
         """Begin to count anew."""
         self.requests.clear()
 
+    def cost(self, call: Callable[[], object]) -> Counter[str]:
+        """How often each kind of request comes for one call."""
+        self.forget_requests()
+        call()
+        return self.counted()
+
     def next_fault(self, *kinds: str) -> Fault | None:
         """The fault that the next request of the first of these kinds meets, and is then gone."""
         waiting = next((self.faults[kind] for kind in kinds if self.faults.get(kind)), None)

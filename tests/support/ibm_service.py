@@ -15,6 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 from faulty_server import Fault, FaultyHandler, FaultyService, status
 
 from qrmi_core import Payload
+from qrmi_core.testing import DriverContract
 
 KEY = "an-api-key-that-is-secret"
 CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0123:4567::"
@@ -47,6 +48,19 @@ DEVICES = [
 def sampler(text: str = "OPENQASM 3.0;") -> Payload:
     """An input for the sampler."""
     return Payload.QiskitPrimitive({"pubs": [[text, None, 10]], "version": 2}, "sampler")
+
+
+class SamplerContract(DriverContract):
+    """The contract of a driver that takes inputs for the sampler."""
+
+    def payload(self) -> Payload:
+        return sampler()
+
+    def failing_payload(self) -> Payload:
+        return sampler("fail")
+
+    def slow_payload(self) -> Payload:
+        return sampler("endless")
 
 
 def error(code: int, vendor_code: object, message: str, **more: str) -> Fault:

@@ -6,10 +6,8 @@ import contextlib
 import json
 import logging
 import os
-import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import pulses
 import pytest
@@ -17,6 +15,7 @@ from attempts import attempt, no_secret
 from fault_matrix import CALL_SECONDS, FAULTS, STAYING, Bench, impatient, number_of_jobs, secrets_of
 from munged import MISSING
 from pasqal_client import CloudClient
+from processes import said
 
 from qrmi_core import Payload, PollingPolicy, QrmiError, QuantumResource, TaskResult, TaskStatus
 from qrmi_core.errors import (
@@ -237,7 +236,7 @@ def test_the_operator_decides_what_a_task_comes_to(emulator: Emulator, kind: str
 def test_a_cancellation_that_takes_time_is_no_end(emulator: Emulator) -> None:
     emulator.clear_faults()
     emulator.fault("job-queued")
-    emulator.change(cancel_seconds=0.5)
+    emulator.change(cancel_seconds=1.0)
     try:
         with made_for(emulator, "pasqal-cloud") as qpu:
             task = qpu.run(payload_of("pasqal-cloud"))
@@ -281,7 +280,7 @@ def test_a_task_is_polled_read_and_stopped_in_another_process(
     emulator.clear_faults()
     emulator.change(cudaq_ids=cudaq_ids)
 
-    def elsewhere(*lines: str) -> Any:
+    def elsewhere(*lines: str) -> list[str]:
         """What a process prints that has the resource, the sequence and an earlier task."""
         name = type_of(kind)
         resource = "PASQAL_LOCAL" if name == "pasqal-local" else "EMU_FREE"
@@ -293,16 +292,8 @@ def test_a_task_is_polled_read_and_stopped_in_another_process(
             "with QuantumResource(name, kind, json.load(sys.stdin)) as qpu:",
             *(f"    {line}" for line in lines),
         ]
-        done = subprocess.run(
-            [sys.executable, "-c", "\n".join(script), resource, name, text, task],
-            input=json.dumps(emulator.settings_for(name)),
-            capture_output=True,
-            text=True,
-            timeout=110,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
+        command = (sys.executable, "-c", "\n".join(script), resource, name, text, task)
+        return said(*command, input=json.dumps(emulator.settings_for(name))).splitlines()
 
     text = pulses.cudaq() if kind == "cudaq" else pulses.sequence()
     start = ("qpu.acquire()", "print(qpu.task_start(payload))")

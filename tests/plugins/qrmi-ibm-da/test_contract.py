@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from ibm_service import sampler
+from ibm_service import SamplerContract
 from resources import Make
 from system_service import ACCESS_KEY, KEY, SECRET_KEY, SystemService
 
-from qrmi_core import Payload, QuantumResource
-from qrmi_core.testing import DriverContract
+from qrmi_core import QuantumResource
 
 
-class TestSystem(DriverContract):
+class TestSystem(SamplerContract):
     type_strings = ("ibm-quantum-system", "direct-access")
     secrets = (KEY, SECRET_KEY, ACCESS_KEY, "token-", "X-Amz-Signature", "X-Amz-Credential")
     stop_deletes = True
@@ -22,12 +21,3 @@ class TestSystem(DriverContract):
 
     def resource(self) -> QuantumResource:
         return self._make()
-
-    def payload(self) -> Payload:
-        return sampler()
-
-    def failing_payload(self) -> Payload:
-        return sampler("fail")
-
-    def slow_payload(self) -> Payload:
-        return sampler("endless")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from ibm_service import KEY, IbmService, sampler
+from ibm_service import KEY, IbmService, SamplerContract
 from resources import Make
 
-from qrmi_core import Payload, QuantumResource
-from qrmi_core.testing import DriverContract
+from qrmi_core import QuantumResource
 
 
-class _Contract(DriverContract):
+class _Contract(SamplerContract):
     type_strings = ("ibm-quantum-compute-service", "qiskit-runtime-service")
     secrets = (KEY, "token-")
     unknown_task_id = "d93e0000000000000000"
@@ -22,15 +21,6 @@ class _Contract(DriverContract):
 
     def resource(self) -> QuantumResource:
         return self._make(SESSION_MODE=self.mode)
-
-    def payload(self) -> Payload:
-        return sampler()
-
-    def failing_payload(self) -> Payload:
-        return sampler("fail")
-
-    def slow_payload(self) -> Payload:
-        return sampler("endless")
 
 
 class TestDedicated(_Contract):

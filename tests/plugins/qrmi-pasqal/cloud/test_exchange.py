@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from faulty_server import (
     truncated,
 )
 from pasqal_service import PROJECT, RESULT, SIGNATURE, PasqalService, refusal
+from processes import said
 from resources import SHORT, Make
 
 from qrmi_core import (
@@ -98,11 +98,7 @@ def test_each_operation_costs_one_exchange(service: PasqalService, make: Make) -
         "task_stop": running.stop,
         "task_list": qpu.task_list,
     }
-    cost = {}
-    for name, operation in operations.items():
-        service.forget_requests()
-        operation()
-        cost[name] = len(service.requests)
+    cost = {name: service.cost(operation).total() for name, operation in operations.items()}
     assert cost == dict.fromkeys(operations, 1)
 
 
@@ -340,13 +336,7 @@ match operation:
 
 def elsewhere(service: PasqalService, task_id: str, operation: str) -> str:
     settings = json.dumps(service.settings())
-    return subprocess.run(
-        [sys.executable, "-c", _ELSEWHERE, task_id, operation, settings],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    ).stdout.strip()
+    return said(sys.executable, "-c", _ELSEWHERE, task_id, operation, settings).strip()
 
 
 def test_a_batch_is_known_in_another_process(service: PasqalService, make: Make) -> None:
@@ -565,11 +555,7 @@ def prepared(
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_one_fault_is_survived(
-    service: PasqalService,
-    make: Make,
-    fault: str,
-    operation: str,
-    caplog: pytest.LogCaptureFixture,
+    service: PasqalService, make: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     qpu, task_id = prepared(service, make, operation)
@@ -595,11 +581,7 @@ def test_one_fault_is_survived(
 @pytest.mark.parametrize("fault", LASTING)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_fault_that_stays_is_one_typed_error(
-    service: PasqalService,
-    make: Make,
-    fault: str,
-    operation: str,
-    caplog: pytest.LogCaptureFixture,
+    service: PasqalService, make: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     qpu, task_id = prepared(service, make, operation, **(SHORT if fault == "silent" else {}))

@@ -105,11 +105,7 @@ def test_each_operation_is_one_exchange(warden: Warden, inside: Make, make: Make
         "acquire": make().acquire,
         "release": lambda: make().release(warden.session_for(0)),
     }
-    cost = {}
-    for name, operation in operations.items():
-        warden.forget_requests()
-        operation()
-        cost[name] = len(warden.requests)
+    cost = {name: warden.cost(operation).total() for name, operation in operations.items()}
     assert cost == dict.fromkeys(operations, 1)
 
 
@@ -483,11 +479,7 @@ OTHER = "00000000-0000-4000-8000-000000000001"
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_one_fault_is_survived(
-    warden: Warden,
-    inside: Make,
-    fault: str,
-    operation: str,
-    caplog: pytest.LogCaptureFixture,
+    warden: Warden, inside: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     qpu = inside()
@@ -511,15 +503,11 @@ def test_one_fault_is_survived(
 @pytest.mark.parametrize("fault", LASTING)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_fault_that_stays_is_one_typed_error(
-    warden: Warden,
-    inside: Make,
-    fault: str,
-    operation: str,
-    caplog: pytest.LogCaptureFixture,
+    warden: Warden, inside: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    task_id = inside().task_start(sequence())
     qpu = inside(**SHORT)
-    task_id = qpu.task_start(sequence())
     warden.finish_all()
     warden.sessions[OTHER] = {"id": OTHER, "revoked_at": None}
     warden.slots = 5 if operation == "slots" else None
