@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from pulser import Pulse, QPUBackend, Register, Sequence
 from pulser.backend import BitStrings, EmulationConfig, Results
 from pulser.backend.remote import BatchStatus, RemoteBackend, RemoteResults
 from pulser.devices import MockDevice
+from resources import quick
 from warden import Warden
 
 from qrmi_core import Payload, QuantumResource
@@ -40,12 +40,6 @@ def cloud() -> Iterator[Emulator]:
         yield running
 
 
-def resource(name: str, kind: str, settings: dict[str, str]) -> QuantumResource:
-    return QuantumResource(
-        name, kind, settings, sleep=lambda seconds: time.sleep(min(seconds, 0.05))
-    )
-
-
 @pytest.fixture(params=["local", "cloud emulator", "cloud QPU", "on premises"])
 def qpu(request: pytest.FixtureRequest) -> Iterator[QuantumResource]:
     """Every kind of resource that runs sequences, acquired."""
@@ -56,7 +50,7 @@ def qpu(request: pytest.FixtureRequest) -> Iterator[QuantumResource]:
     else:
         settings = request.getfixturevalue("cloud").settings_for("pasqal-cloud")
         name = "EMU_FREE" if "emulator" in request.param else "FRESNEL"
-        made = resource(name, "pasqal-cloud", settings)
+        made = quick(name, "pasqal-cloud", settings)
         yield made
         made.close()
 
@@ -72,7 +66,7 @@ def premises() -> Iterator[Iterator[QuantumResource]]:
             with Emulator(["pasqal-local"], seed=7, **how) as running:
                 settings = running.settings_for("pasqal-local")
                 job = {"QRMI_JOB_UID": str(os.geteuid()), "QRMI_JOB_ID": "77"}
-                with resource("PASQAL_LOCAL", "pasqal-local", settings | job) as made:
+                with quick("PASQAL_LOCAL", "pasqal-local", settings | job) as made:
                     yield made
 
     return run()
@@ -142,7 +136,7 @@ def test_why_a_job_failed_at_the_vendors_is_told(cloud: Emulator) -> None:
     many = Sequence(Register.square(4, spacing=6.0, prefix="q"), MockDevice)
     many.declare_channel("rydberg", "rydberg_global")
     many.add(Pulse.ConstantPulse(100, 1.0, 0.0, 0.0), "rydberg")
-    qpu = resource("EMU_FREE", "pasqal-cloud", cloud.settings_for("pasqal-cloud"))
+    qpu = quick("EMU_FREE", "pasqal-cloud", cloud.settings_for("pasqal-cloud"))
     connection = PulserQRMIConnection(qpu, timeout=60)
     results = RemoteBackend(many, connection).run([{"runs": 10}], wait=True)
     assert results.get_batch_status() is BatchStatus.ERROR
@@ -159,7 +153,7 @@ def test_what_a_qpu_on_premises_gives_is_no_json_and_is_read(pulse: MakePulse) -
         settings = warden.settings(
             QRMI_JOB_UID=str(os.geteuid()), QRMI_JOB_ID="7", QRMI_HTTP_FIRST_PAUSE_SECONDS="0.01"
         )
-        qpu = resource("PASQAL_LOCAL", "pasqal-local", settings)
+        qpu = quick("PASQAL_LOCAL", "pasqal-local", settings)
         with qpu:
             payload = Payload.PasqalCloud(sequence=pulse().to_abstract_repr(), job_runs=100)
             task = qpu.run(payload)
