@@ -27,6 +27,7 @@ except ModuleNotFoundError as error:
     ) from error
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, SamplerPubResult
 
+from qrmi_core.counts import counts_of, parse_result
 from qrmi_core.errors import (
     InvalidArgumentError,
     InvalidResponseError,
@@ -56,10 +57,8 @@ class QRMIPasqalJob(TaskJob):
     """
 
     def _decode(self, text: str) -> PrimitiveResult:
-        counts = json.loads(text)["counter"]
-        if not isinstance(counts, Mapping) or not counts:
-            raise ValueError("it has no counts")
-        (width,) = {len(bits) for bits in counts}
+        counts = counts_of(parse_result(text))
+        width = len(next(iter(counts)))
         reversed_counts = {bits[::-1]: count for bits, count in counts.items()}
         data = DataBin(
             counts=Counter(counts), meas=BitArray.from_counts(reversed_counts, num_bits=width)
