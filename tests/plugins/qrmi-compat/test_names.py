@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import importlib
 import pickle
 import subprocess
 import sys
@@ -198,3 +199,9 @@ def test_importing_it_imports_no_front_end_and_no_client() -> None:
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
+
+
+def test_a_front_end_without_a_plugin_says_what_to_use_instead() -> None:
+    with pytest.raises(ModuleNotFoundError, match="iqm-client") as caught:
+        importlib.import_module("qrmi.qiskit_iqm")
+    assert caught.value.name == "qrmi.qiskit_iqm"
