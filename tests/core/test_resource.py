@@ -123,7 +123,9 @@ def test_an_empty_token_of_the_scheduler_counts_as_unset() -> None:
     assert qpu.acquire() == "token-1"
 
 
-def test_a_busy_resource_is_waited_for_until_the_time_is_up() -> None:
+def test_a_busy_resource_is_waited_for_until_the_time_is_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     vendor = FakeVendor()
     clock = FakeClock()
     holder, other = fake_resource(vendor), fake_resource(vendor, clock)
@@ -132,6 +134,12 @@ def test_a_busy_resource_is_waited_for_until_the_time_is_up() -> None:
         other.acquire(timeout=7)
     assert caught.value.resource_id == "fake"
     assert 6.5 < clock() <= 7
+    # Once, unless somebody asked to be told.
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    other.on_wait = lambda _why, _seconds: None
+    with pytest.raises(ResourceBusyError):
+        other.acquire(timeout=7)
+    assert len(caplog.records) == 1
     holder.release(token)
     assert other.acquire(timeout=0)
 
