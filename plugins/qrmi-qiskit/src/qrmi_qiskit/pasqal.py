@@ -194,12 +194,16 @@ class SamplerV2(_PasqalSampler):  # type: ignore[misc]
 def get_device(resource: QuantumResource) -> Any:
     """The Pulser device to write sequences for.
 
-    It is the one of the resource's name among those that its target lists, else the first;
-    Pulser's ``DigitalAnalogDevice``, a device without a machine, where the resource has no target.
+    For a QPU it is the one of its name among those that its target lists, else the first. For an
+    emulator, whose name has ``emu`` in it, and where the resource has no target, it is Pulser's
+    ``DigitalAnalogDevice``, which is no machine; that costs no request.
 
     Raises:
         InvalidResponseError: The target lists no device that Pulser can read.
     """
+    # Emulators run sequences for any device, and what they list are the machines.
+    if "emu" in resource.resource_id().lower():
+        return DigitalAnalogDevice
     try:
         text = resource.target().value
     except UnsupportedFunctionError:
