@@ -322,6 +322,7 @@ class SystemDriver(Driver):
             self._cancel_and_delete(task_id)
         except TaskNotFoundError:
             _log.info("there is no task %s (any more), so there is nothing to stop", task_id)
+        self._told.pop(task_id, None)
         for key in keys:
             self._store.delete(key)
 
