@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import importlib
 import pickle
 import sys
 from typing import Any
@@ -195,3 +196,9 @@ def test_importing_it_imports_no_front_end_and_no_client() -> None:
         "print(*{'qiskit', 'pulser', 'numpy', 'requests', 'qrmi_qiskit'} & {*sys.modules})"
     )
     assert said(sys.executable, "-W", "error", "-c", code).split() == []
+
+
+def test_a_front_end_without_a_plugin_says_what_to_use_instead() -> None:
+    with pytest.raises(ModuleNotFoundError, match="iqm-client") as caught:
+        importlib.import_module("qrmi.qiskit_iqm")
+    assert caught.value.name == "qrmi.qiskit_iqm"

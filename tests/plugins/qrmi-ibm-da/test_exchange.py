@@ -159,6 +159,42 @@ def test_a_lane_that_cannot_be_freed_does_not_cost_the_result(
     assert "still holds its lane" in caplog.text
 
 
+def test_what_was_read_gives_its_lane_up_when_none_is_free(
+    service: SystemService, make: Make
+) -> None:
+    service.lanes = 2
+    qpu = make()
+    tasks = []
+    for _ in range(5):
+        tasks.append(qpu.run(sampler(), timeout=0))
+        assert tasks[-1].result(10).value == RESULT.decode()
+    assert list(service.jobs) == [task.id for task in tasks[-2:]], "not before a lane is needed"
+    assert service.counted()["DELETE jobs/*"] == 3
+
+
+def test_what_was_not_read_keeps_its_lane(service: SystemService, make: Make) -> None:
+    service.lanes = 2
+    others, qpu = make(), make()
+    others.run(sampler()).result(10)
+    task = qpu.run(sampler())
+    task.wait(10)
+    with pytest.raises(ResourceBusyError):
+        qpu.run(sampler(), timeout=0)
+    assert len(service.jobs) == 2
+    task.result(10)
+    qpu.run(sampler(), timeout=0)
+
+
+def test_what_failed_gives_its_lane_up_when_none_is_free(
+    service: SystemService, make: Make
+) -> None:
+    service.lanes = 1
+    qpu = make()
+    for _ in range(3):
+        with pytest.raises(TaskFailedError):
+            qpu.run(sampler("fail"), timeout=0).result(10)
+
+
 # --- what is sent ---
 
 
