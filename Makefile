@@ -33,6 +33,7 @@ help:
 	@echo 'make demo         run jobs on the simulators of this machine'
 	@echo 'make test         all tests (ARGS="-k polling" hands arguments to pytest)'
 	@echo 'make test-peers   tests with Warden itself (QRMI_TEST_WARDEN=<folder of its source>)'
+	@echo 'make test-slurm   tests on a real Slurm cluster on this machine'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make format       format the code'
 	@echo 'make docs         the documentation, into docs/_build/html'
@@ -60,6 +61,10 @@ test: $(VENV)/.ready .munge $(WHEELS)/.ready $(SMOKE_VENV)/.ready $(OUTSIDER_VEN
 test-peers: $(VENV)/.ready .munge $(if $(QRMI_TEST_WARDEN),$(WARDEN)/.ready)
 	@$(if $(QRMI_TEST_WARDEN),QRMI_TEST_WARDEN=$(WARDEN)/source QRMI_TEST_WARDEN_VENV=$(WARDEN)/venv) \
 	$(VENV)/bin/python -m pytest tests/plugins/qrmi-pasqal/local/test_real_warden.py $(ARGS)
+
+.PHONY: test-slurm
+test-slurm: $(VENV)/.ready .slurm
+	@QRMI_TEST_SLURM=1 $(VENV)/bin/python -m pytest tests/slurm docs/slurm $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.ready
@@ -117,7 +122,7 @@ $(VENV)/.ready: constraints.txt requirements-dev.txt $(METADATA)
 	@$(VENV)/bin/python $(INSTALL) --no-build-isolation -e . -e 'plugins/qrmi-local[all]' \
 	    -e plugins/qrmi-ibm-common -e plugins/qrmi-ibm-da -e plugins/qrmi-ibm-runtime -e plugins/qrmi-pasqal \
 	    -e 'plugins/qrmi-emulator[all]' -e 'plugins/qrmi-qiskit[pasqal]' -e plugins/qrmi-pulser \
-	    -e plugins/qrmi-compat -e $(EXAMPLE)
+	    -e plugins/qrmi-compat -e plugins/qrmi-slurm -e $(EXAMPLE)
 	@touch $@
 
 # All anew when the dependencies may have changed, else only what is ours.
@@ -150,7 +155,8 @@ $(SMOKE_VENV)/.ready: $(WHEELS)/.ready
 	@$(SMOKE_VENV)/bin/python $(INSTALL) $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl \
 	    $(WHEELS)/qrmi_ibm_common-*.whl $(WHEELS)/qrmi_ibm_da-*.whl \
 	    $(WHEELS)/qrmi_ibm_runtime-*.whl $(WHEELS)/qrmi_pasqal-*.whl $(WHEELS)/qrmi_emulator-*.whl \
-	    $(WHEELS)/qrmi_qiskit-*.whl $(WHEELS)/qrmi_pulser-*.whl $(WHEELS)/qrmi_compat-*.whl
+	    $(WHEELS)/qrmi_qiskit-*.whl $(WHEELS)/qrmi_pulser-*.whl $(WHEELS)/qrmi_compat-*.whl \
+	    $(WHEELS)/qrmi_slurm-*.whl
 	@touch $@
 
 # The published clients that ours and the emulator are compared with, as published.
@@ -191,6 +197,23 @@ $(WARDEN)/.ready: $(wildcard $(QRMI_TEST_WARDEN)/requirements.txt $(QRMI_TEST_WA
 	    echo 'munge is not installed, so tests that need it are skipped (apt install munge)'; \
 	fi
 
+# Daemons, and what the SPANK plugin is compiled with.
+.PHONY: .slurm
+.slurm:
+	@mkdir -p $(WORK)
+	@if [ -x /usr/sbin/slurmctld ] && [ -x /usr/sbin/slurmd ] && [ -x /usr/sbin/munged ] \
+	    && [ -e /usr/include/slurm/spank.h ] && command -v cc > /dev/null; then \
+	    :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	    echo 'installing Slurm'; \
+	    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install \
+	        --no-install-recommends slurm-wlm munge libslurm-dev gcc libc6-dev; } \
+	        > $(WORK)/slurm.log 2>&1 || echo 'Slurm could not be installed: $(WORK)/slurm.log'; \
+	else \
+	    echo 'Slurm is not installed, so its tests are skipped' \
+	        '(apt install slurm-wlm munge libslurm-dev gcc)'; \
+	fi
+
 # The oldest releases that qrmi-qiskit declares; all else is as it is pinned.
 $(OLDEST_VENV)/.ready: $(WHEELS)/.ready constraints.txt requirements-oldest.txt
 	@echo 'preparing an environment with the oldest Qiskit'
@@ -216,13 +239,13 @@ constraints:
 	    -r requirements-dev.txt . './plugins/qrmi-local[all]' ./plugins/qrmi-ibm-common \
 	    ./plugins/qrmi-ibm-da ./plugins/qrmi-ibm-runtime ./plugins/qrmi-pasqal \
 	    './plugins/qrmi-emulator[all]' './plugins/qrmi-qiskit[pasqal]' ./plugins/qrmi-pulser \
-	    ./plugins/qrmi-compat \
+	    ./plugins/qrmi-compat ./plugins/qrmi-slurm \
 	    './$(EXAMPLE)[test]'
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
 	    $(WORK)/constraints/bin/python $(PIP) freeze --all --exclude pip --exclude qrmi-core \
 	        --exclude qrmi-local --exclude qrmi-ibm-common --exclude qrmi-ibm-da --exclude qrmi-ibm-runtime \
 	        --exclude qrmi-pasqal --exclude qrmi-emulator --exclude qrmi-qiskit --exclude qrmi-pulser \
-	        --exclude qrmi-compat \
+	        --exclude qrmi-compat --exclude qrmi-slurm \
 	        --exclude qrmi-example; } > $(WORK)/constraints.txt
 	@mv $(WORK)/constraints.txt constraints.txt
 	@rm -rf $(WORK)/constraints

@@ -21,6 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sybil import Example, Sybil
 from sybil.parsers.markdown import SkipParser
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
@@ -30,6 +31,8 @@ CONSOLE_TIMEOUT_SECONDS = 100
 TUTORIALS = ROOT / "docs/tutorials"
 # They take minutes, so `make docs-tutorials` runs them alone, and the plots they make are kept.
 RUN_TUTORIALS = "QRMI_TEST_TUTORIALS" in os.environ
+# They need Slurm, so `make test-slurm` runs them.
+RUN_SLURM = "QRMI_TEST_SLURM" in os.environ
 
 # Before stevedore is imported: it keeps what it finds in the user's cache folder.
 _cache = tempfile.TemporaryDirectory(prefix="qrmi-tests-")
@@ -115,6 +118,31 @@ def _enter_page(namespace: dict[str, Any]) -> None:
     _pages.enter_context(_page())
     # For `skip`: what examples may need that no package of Python brings.
     namespace["without_munge"] = shutil.which("munge") is None
+
+
+def _enter_slurm_page(namespace: dict[str, Any]) -> None:
+    """A page that has a cluster of its own, which Slurm's commands find, and its site's files."""
+    from cluster import missing
+
+    if problem := missing():
+        pytest.skip(problem)
+    _enter_page(namespace)
+    script = ROOT / "tests/slurm/cluster.py"
+    Path("tests").symlink_to(ROOT / "tests")
+    Path.cwd().parent.chmod(0o755)  # MUNGE's socket must be open to all users
+    folder = Path("site").absolute()
+    command = [sys.executable, script, "up", "--nodes", "2", "--mode", "shim", folder]
+    subprocess.run(command, check=True, timeout=CONSOLE_TIMEOUT_SECONDS)
+    down = [sys.executable, script, "down", folder]
+    _pages.callback(subprocess.run, down, check=True, timeout=CONSOLE_TIMEOUT_SECONDS)
+    os.environ["SLURM_CONF"] = str(folder / "etc/slurm.conf")
+    # Its `qrmi-slurm` is the one with the site's settings.
+    os.environ["PATH"] = os.pathsep.join(
+        [str(folder / "qrmi"), os.environ["PATH"], "/usr/sbin", "/usr/local/sbin"]
+    )
+    for path in (folder / "qrmi").glob("*.*"):
+        Path(path.name).symlink_to(path)
+    Path("accounting.jsonl").symlink_to(folder / "qrmi/accounting.jsonl")
 
 
 def _leave_page(_namespace: dict[str, Any]) -> None:
@@ -243,18 +271,34 @@ class _PyconParser(PythonCodeBlockParser):
         self.codeblock_parser = CodeBlockParser("pycon", lambda _example: "no line begins with >>>")
 
 
-pytest_collect_file = Sybil(
-    parsers=[
-        SkipParser(),
-        PythonCodeBlockParser(),
-        _PyconParser(),
-        CodeBlockParser("console", _run_console),
-        CodeBlockParser("bash", _check_bash),
-        CodeBlockParser("json", _check_json),
-        CodeBlockParser("toml", _check_toml),
-    ],
-    patterns=["*.md"],
-    excludes=["**/CHANGELOG.md", "**/_build/**", *([] if RUN_TUTORIALS else ["**/tutorials/**"])],
-    setup=_enter_page,
-    teardown=_leave_page,
+_PARSERS = [
+    SkipParser(),
+    PythonCodeBlockParser(),
+    _PyconParser(),
+    CodeBlockParser("console", _run_console),
+    CodeBlockParser("bash", _check_bash),
+    CodeBlockParser("json", _check_json),
+    CodeBlockParser("toml", _check_toml),
+]
+_SLURM_PAGES = "docs/slurm/*.md"
+
+pytest_collect_file = (
+    Sybil(
+        _PARSERS,
+        patterns=["*.md"],
+        excludes=[
+            "**/CHANGELOG.md",
+            "**/_build/**",
+            _SLURM_PAGES,
+            *([] if RUN_TUTORIALS else ["**/tutorials/**"]),
+        ],
+        setup=_enter_page,
+        teardown=_leave_page,
+    )
+    + Sybil(
+        _PARSERS,
+        patterns=[_SLURM_PAGES] if RUN_SLURM else [],
+        setup=_enter_slurm_page,
+        teardown=_leave_page,
+    )
 ).pytest()

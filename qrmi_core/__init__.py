@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from qrmi_core.settings import Settings as Settings, setting as setting
     from qrmi_core.task import Task as Task, Transition as Transition
     from qrmi_core.values import (
+        AcquisitionUsage as AcquisitionUsage,
         Observation as Observation,
         ResourceCapacity as ResourceCapacity,
         ResourceDef as ResourceDef,
@@ -87,8 +88,8 @@ _HOMES = {
     "settings": "Settings setting",
     "task": "Task Transition",
     "values": (
-        "Observation ResourceCapacity ResourceDef ResourceInfo ResourceStatus ResourceStatusCode"
-        " ResourceType Target TaskInfo TaskResult TaskStatus TaskUsage"
+        "AcquisitionUsage Observation ResourceCapacity ResourceDef ResourceInfo ResourceStatus"
+        " ResourceStatusCode ResourceType Target TaskInfo TaskResult TaskStatus TaskUsage"
     ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -7,7 +7,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ FILE_NAME = "qrmi_config.json"
 SITE_FILE = Path("/etc/qrmi") / FILE_NAME
 
 _SECRET = re.compile(r"API_?KEY|TOKEN|SECRET|PASSWORD|ACCESS_KEY", re.IGNORECASE)
+
+_OBJECTS = ("environment", "scheduler_environment")
+_SWITCHES = ("is_dynamic", "user_credentials", "cancel_pending")
 
 
 @attrs.frozen
@@ -148,13 +151,18 @@ def inspect(path: str | os.PathLike[str]) -> FileReport:
         if isinstance(item.get("name"), str):
             where = f"{item['name'] or 'resources[' + str(number) + ']'}: "
         entry = _entry(where, item, problems)
-        warnings += _unknown(where, item, {"name", "type", "environment", "is_dynamic"})
+        warnings += _unknown(where, item, {"name", "type", *_OBJECTS, *_SWITCHES})
         if entry is None:
             continue
+        if entry.user_credentials and entry.scheduler_environment:
+            warnings.append(
+                f"{where}scheduler_environment is not used, since user_credentials leaves the "
+                "resource to each job's user"
+            )
         if any(entry.name == other.name for other in entries):
             problems.append(f"{where}the name is there twice")
         entries.append(entry)
-    if mode & 0o044 and (secret := _first_secret(entries)):
+    if mode & 0o044 and (secret := first_secret(entries)):
         warnings.append(f"others can read the file, which holds {secret}; chmod 600 {path}")
     return FileReport(path, tuple(entries), tuple(problems), tuple(warnings))
 
@@ -165,18 +173,26 @@ def _entry(where: str, item: _Object, problems: list[str]) -> ResourceDef | None
     name = _typed(item, "name", str, where, problems)
     kind = _typed(item, "type", str, where, problems)
     problems += [f"{where}{key} is empty" for key in ("name", "type") if item.get(key) == ""]
-    is_dynamic = _typed(item, "is_dynamic", bool, where, problems) if "is_dynamic" in item else None
-    environment = _typed(item, "environment", dict, where, problems)
-    if isinstance(environment, _Object):
-        problems += [f"{where}environment: {key} is there twice" for key in environment.twice]
+    optional = {
+        key: _typed(item, key, bool, where, problems) for key in _SWITCHES if key in item
+    } | {
+        key: _environment(item, key, where, problems)
+        for key in _OBJECTS
+        if key in item or key == "environment"
+    }
+    return None if len(problems) > before else ResourceDef(name, kind, **optional)
+
+
+def _environment(item: _Object, key: str, where: str, problems: list[str]) -> _Object | None:
+    found: _Object | None = _typed(item, key, dict, where, problems)
+    if found is not None:
+        problems += [f"{where}{key}: {name} is there twice" for name in found.twice]
         problems += [
-            f"{where}environment: {key} must be a string, not {_kind(value)}"
-            for key, value in environment.items()
+            f"{where}{key}: {name} must be a string, not {_kind(value)}"
+            for name, value in found.items()
             if not isinstance(value, str)
         ]
-    if len(problems) > before:
-        return None
-    return ResourceDef(name, kind, bool(is_dynamic), environment)
+    return found
 
 
 _KINDS = {
@@ -209,12 +225,16 @@ def _unknown(where: str, item: _Object, known: set[str]) -> list[str]:
     return [f"{where}the key {key} is unknown and ignored" for key in item if key not in known]
 
 
-def _first_secret(entries: list[ResourceDef]) -> str | None:
+def first_secret(entries: Iterable[ResourceDef]) -> str | None:
+    """A setting whose name is that of a secret, in words; None if there is none."""
     return next(
         (
             f"{key} of {entry.name}"
             for entry in entries
-            for key, value in entry.environment.items()
+            for key, value in (
+                *entry.environment.items(),
+                *entry.scheduler_environment.items(),
+            )
             if value and _SECRET.search(key) and not key.upper().endswith("_FILE")
         ),
         None,

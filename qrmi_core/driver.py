@@ -10,6 +10,7 @@ from qrmi_core.errors import UnsupportedFunctionError
 from qrmi_core.payload import Payload
 from qrmi_core.settings import Settings
 from qrmi_core.values import (
+    AcquisitionUsage,
     Observation,
     ResourceInfo,
     ResourceStatus,
@@ -196,6 +197,16 @@ class Driver(abc.ABC):
             TaskNotFoundError: The vendor has no such batch.
         """
         raise self._unsupported("batch_tasks")
+
+    def acquisition_usage(self, token: str) -> AcquisitionUsage:
+        """Ask what was done under a reservation, also one that has ended (optional).
+
+        One that the vendor does not know is none under which anything was done.
+
+        Args:
+            token: What `acquire` gave.
+        """
+        raise self._unsupported("acquisition_usage")
 
     def acquire(self, *, timeout: float | None, detached: bool) -> str:
         """Reserve the resource and give the acquisition token (optional).

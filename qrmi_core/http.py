@@ -83,8 +83,6 @@ _REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID")
 _SECRET_NAME = re.compile(r"auth|token|secret|pass|key|cred|cookie|session|sig|assertion", re.I)
 _PAGE = re.compile(r"<(!doctype\s+html|html|head|body)\b", re.I)
 _TITLE = re.compile(r"<title[^>]*>([^<]+)</title>", re.I)
-_PAGE = re.compile(r"<(!doctype\s+html|html|head|body)\b", re.I)
-_TITLE = re.compile(r"<title[^>]*>([^<]+)</title>", re.I)
 _ENDPOINT_HINT = "check the endpoint setting, the network and the proxy (QRMI_HTTP_PROXY)"
 
 

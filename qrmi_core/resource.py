@@ -31,6 +31,7 @@ from qrmi_core.registry import find_driver
 from qrmi_core.submission import Submission, defects_named
 from qrmi_core.task import OnTransition, Task
 from qrmi_core.values import (
+    AcquisitionUsage,
     Observation,
     ResourceStatus,
     ResourceStatusCode,
@@ -262,6 +263,19 @@ class QuantumResource:
         with self._lock:
             if held in self._held:
                 self._held.remove(held)
+
+    def acquisition_usage(self, token: str) -> AcquisitionUsage:
+        """Ask what was done under a reservation until now, also under one that has ended.
+
+        Args:
+            token: What `acquire` gave, here or in another process.
+
+        Raises:
+            UnsupportedFunctionError: The vendor does not tell.
+        """
+        _checked_id(token, "acquisition token", self._id)
+        with self._explained():
+            return self._driver.acquisition_usage(token)
 
     def _acquisition(self) -> str | None:
         """The token for a task of this thread: of its own ``with``, else the newest there is."""

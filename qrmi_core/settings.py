@@ -181,6 +181,29 @@ class Settings:
         return _read(cls, source, prefixes(resource_id), resource_id)
 
     @classmethod
+    def absent(cls, mapping: Mapping[str, str]) -> dict[str, Declaration]:
+        """The settings that a mapping of unprefixed keys does not have, by field."""
+        return {
+            field: declaration
+            for field, declaration in cls.declarations().items()
+            if not any(
+                mapping.get(key) or mapping.get(_file_key(key)) for key in _keys(declaration, None)
+            )
+        }
+
+    @classmethod
+    def required(cls) -> frozenset[str]:
+        """The fields without which there is no resource."""
+        fields = attrs.fields_dict(cls)
+        return frozenset(name for name, field in fields.items() if field.default is attrs.NOTHING)
+
+    @classmethod
+    def malformed(cls, mapping: Mapping[str, str]) -> list[str]:
+        """What is wrong with the values of a mapping of unprefixed keys, whatever is missing."""
+        _, _, problems = _collected(cls, mapping, None)
+        return problems
+
+    @classmethod
     def known_keys(cls) -> frozenset[str]:
         """Every key that a mapping may have for this class, ``_FILE`` forms included."""
         names = {name for item in cls.declarations().values() for name in item.names}
@@ -201,7 +224,7 @@ def _value_of(key: str, source: Mapping[str, str]) -> str | None:
     """The value of one key, or of the file that ``<key>_FILE`` names; None if neither is set."""
     # An empty variable counts as unset, as it does for the shell's ${VAR:-default}.
     value = source.get(key) or None
-    file_key = f"{key}_file" if key.islower() else f"{key}_FILE"
+    file_key = _file_key(key)
     file = source.get(file_key) or None
     if file is None:
         return value
@@ -215,6 +238,10 @@ def _value_of(key: str, source: Mapping[str, str]) -> str | None:
         raise _Problem(f"{file_key}: {file} is not UTF-8 text") from None
 
 
+def _file_key(key: str) -> str:
+    return f"{key}_file" if key.islower() else f"{key}_FILE"
+
+
 def _keys(declaration: Declaration, prefixes: tuple[str, ...] | None) -> list[str]:
     """The keys to look at, in order; `prefixes` is None for a mapping of unprefixed keys."""
     if prefixes is None:
@@ -223,12 +250,10 @@ def _keys(declaration: Declaration, prefixes: tuple[str, ...] | None) -> list[st
     return [f"{prefix}{name}" for name in declaration.names for prefix in used]
 
 
-def _read(
-    cls: type[SettingsT],
-    source: Mapping[str, str],
-    prefixes: tuple[str, ...] | None,
-    resource_id: str | None,
-) -> SettingsT:
+def _collected(
+    cls: type[Settings], source: Mapping[str, str], prefixes: tuple[str, ...] | None
+) -> tuple[dict[str, Any], list[str], list[str]]:
+    """The values that are there, by field, the required keys that are not, and what is wrong."""
     values: dict[str, Any] = {}
     missing: list[str] = []
     problems: list[str] = []
@@ -259,6 +284,16 @@ def _read(
         except ValueError as error:
             shown = "the value" if declaration.secret else repr(text)
             problems.append(f"{key}: {shown} is not {error}")
+    return values, missing, problems
+
+
+def _read(
+    cls: type[SettingsT],
+    source: Mapping[str, str],
+    prefixes: tuple[str, ...] | None,
+    resource_id: str | None,
+) -> SettingsT:
+    values, missing, problems = _collected(cls, source, prefixes)
     if missing or problems:
         parts = [f"missing {', '.join(missing)}"] if missing else []
         parts += problems

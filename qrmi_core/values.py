@@ -169,6 +169,23 @@ class TaskUsage:
 
 
 @attrs.frozen
+class AcquisitionUsage:
+    """What was done under an acquisition until now; None where the vendor does not tell.
+
+    Args:
+        tasks: How many tasks were submitted under it.
+        quantum_seconds: Seconds of the quantum processor (of the simulator) that they used.
+    """
+
+    tasks: int | None = None
+    quantum_seconds: float | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The two fields ready for JSON."""
+        return attrs.asdict(self)
+
+
+@attrs.frozen
 class Observation:
     """One look at a task, as a driver reports it.
 
@@ -234,9 +251,32 @@ class ResourceDef:
         resource_type: Its type.
         is_dynamic: Whether the entry is not a resource but the settings for discovery.
         environment: Its settings, unprefixed; not printed, since they hold secrets.
+        scheduler_environment: Further settings, which a scheduler alone uses, to acquire and to
+            release; they win over those of `environment`, and are not printed either.
+        user_credentials: Whether a scheduler only counts and names the resource, which each job
+            acquires with credentials of its user.
+        cancel_pending: Whether a scheduler that releases the resource at a job's end cancels what
+            the job has left in the queue.
     """
 
     name: str
     resource_type: ResourceType = attrs.field(converter=ResourceType)
     is_dynamic: bool = False
     environment: dict[str, str] = attrs.field(factory=dict, converter=dict, repr=False)
+    scheduler_environment: dict[str, str] = attrs.field(factory=dict, converter=dict, repr=False)
+    user_credentials: bool = False
+    cancel_pending: bool = True
+
+    def scheduler_settings(self) -> dict[str, str]:
+        """The settings with which a scheduler acquires and releases the resource, unprefixed.
+
+        A key of `scheduler_environment` replaces the same key of `environment`, also where one of
+        them is written in lower case or as ``<KEY>_FILE``.
+        """
+        replaced = {_bare(key) for key in self.scheduler_environment}
+        shared = {key: text for key, text in self.environment.items() if _bare(key) not in replaced}
+        return shared | self.scheduler_environment
+
+
+def _bare(key: str) -> str:
+    return (key.upper() if key.islower() else key).removesuffix("_FILE")

@@ -32,6 +32,7 @@ _OPTIONAL: dict[str, Callable[[QuantumResource, str], object]] = {
     "task_usage": lambda resource, task_id: resource.task_usage(task_id),
     "task_list": lambda resource, _task_id: resource.task_list(),
     "target": lambda resource, _task_id: resource.target(),
+    "acquisition_usage": lambda resource, _task_id: resource.acquisition_usage("unknown-token"),
 }
 
 
@@ -191,6 +192,20 @@ class DriverContract:
     def test_a_task_runs_inside_an_acquisition(self, qpu: QuantumResource) -> None:
         with qpu:
             assert qpu.run(self.payload()).result(self.timeout_seconds).value
+
+    def test_the_usage_of_an_acquisition_is_told_also_after_its_end(
+        self, qpu: QuantumResource
+    ) -> None:
+        if not qpu.supports("acquisition_usage"):
+            pytest.skip("the driver does not tell what was done under an acquisition")
+        token = qpu.acquire(timeout=self.timeout_seconds)
+        before = qpu.acquisition_usage(token)
+        qpu.run(self.payload()).wait(self.timeout_seconds)
+        qpu.release(token)
+        after = self.resource().acquisition_usage(token)
+        assert (before.tasks, after.tasks) in ((0, 1), (None, None))
+        assert after.quantum_seconds is None or after.quantum_seconds >= 0
+        json.dumps(after.to_dict())
 
     def test_the_status_is_told(self, qpu: QuantumResource) -> None:
         status = qpu.status()

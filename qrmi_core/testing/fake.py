@@ -25,6 +25,7 @@ from qrmi_core.payload import Payload, QiskitPrimitive
 from qrmi_core.settings import Settings
 from qrmi_core.task import FINAL
 from qrmi_core.values import (
+    AcquisitionUsage,
     Observation,
     ResourceInfo,
     ResourceStatus,
@@ -33,6 +34,8 @@ from qrmi_core.values import (
     TaskStatus,
     TaskUsage,
 )
+
+_QUANTUM_SECONDS = 1.5
 
 
 @attrs.define
@@ -227,7 +230,7 @@ class FakeDriver(Driver):
 
     def task_usage(self, task_id: str) -> TaskUsage:
         self.vendor.called("task_usage")
-        return TaskUsage(quantum_seconds=1.5, created_at=self.vendor.task(task_id).created_at)
+        return TaskUsage(_QUANTUM_SECONDS, self.vendor.task(task_id).created_at)
 
     def task_list(self) -> Iterable[TaskInfo]:
         self.vendor.called("task_list")
@@ -250,6 +253,11 @@ class FakeDriver(Driver):
         self.vendor.called("release")
         if token in self.vendor.tokens:
             self.vendor.tokens.remove(token)
+
+    def acquisition_usage(self, token: str) -> AcquisitionUsage:
+        self.vendor.called("acquisition_usage")
+        tasks = sum(task.acquisition == token for task in self.vendor.tasks.values())
+        return AcquisitionUsage(tasks, tasks * _QUANTUM_SECONDS)
 
     @classmethod
     def discover(

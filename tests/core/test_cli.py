@@ -709,6 +709,36 @@ def test_every_wrong_key_of_every_resource_is_named(acme: None, qrmi: Qrmi) -> N
     assert [finding["resource"] for finding in one["findings"]] == [None, "b"]
 
 
+def test_settings_are_checked_as_the_scheduler_uses_them_and_as_jobs_get_them(
+    acme: None, qrmi: Qrmi
+) -> None:
+    url = {"QRMI_ACME_NEW_ENDPOINT": "https://x", "QRMI_ACME_NEW_PROJECT": "p"}
+    token, typo = {"QRMI_ACME_NEW_TOKEN": "s3cret"}, {"QRMI_ACME_NEW_TOKNE": "s3cret"}
+    write_config(
+        entry("a-1", url) | {"scheduler_environment": token},
+        entry("b", url | {"qrmi_acme_new_token": "x"}) | {"scheduler_environment": token},
+        entry("c", url) | {"scheduler_environment": typo},
+        entry("d", {"QRMI_ACME_NEW_SLOTS": "s3cret"}) | {"user_credentials": True},
+        entry("e", url | token) | {"user_credentials": True},
+        entry("f", url) | {"scheduler_environment": token, "is_dynamic": True},
+    )
+    ended = qrmi("config", "check", "--config", "c.json")
+    assert ended.status == 2
+    only = "only the scheduler has, so that each job's user must set"
+    left = "user_credentials leaves to each user"
+    assert ended.out.splitlines()[:-2] == [
+        f"warning: c.json: a-1: {only} a_1_QRMI_ACME_NEW_TOKEN",
+        "error: c.json: c: settings: missing QRMI_ACME_NEW_TOKEN",
+        "error: c.json: c: unknown key QRMI_ACME_NEW_TOKNE; did you mean QRMI_ACME_NEW_TOKEN?",
+        "error: c.json: d: settings: QRMI_ACME_NEW_SLOTS: 's3cret' is not a whole number of at "
+        "least 1",
+        f"note: c.json: d: {left} d_QRMI_ACME_NEW_ENDPOINT, d_QRMI_ACME_NEW_TOKEN, "
+        "d_QRMI_ACME_NEW_PROJECT",
+        f"warning: c.json: f: {only} <id>_QRMI_ACME_NEW_TOKEN",
+    ]
+    assert ended.out.splitlines()[-1] == "3 errors, 2 warnings"
+
+
 def test_the_jobs_environment_is_checked(
     acme: None, qrmi: Qrmi, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -62,6 +62,36 @@ def test_a_file_gives_its_entries(tmp_path: Path) -> None:
     }
 
 
+def test_an_entry_tells_the_scheduler_what_is_for_it_alone(tmp_path: Path) -> None:
+    own = {**QPU, "scheduler_environment": {"K": "v"}, "cancel_pending": False}
+    named = {**QPU, "name": "named", "user_credentials": True}
+    report = inspect(write(tmp_path / "c.json", {"resources": [own, named]}))
+    assert (report.problems, report.warnings) == ((), ())
+    first, second = report.resources
+    assert first.scheduler_environment == {"K": "v"}
+    assert (first.user_credentials, first.cancel_pending) == (False, False)
+    assert (second.user_credentials, second.cancel_pending) == (True, True)
+
+
+def test_what_the_scheduler_would_not_use_is_a_warning(tmp_path: Path) -> None:
+    both = {**QPU, "scheduler_environment": {"K": "v"}, "user_credentials": True}
+    (warning,) = inspect(write(tmp_path / "c.json", {"resources": [both]})).warnings
+    assert warning == (
+        "qpu: scheduler_environment is not used, since user_credentials leaves the resource to "
+        "each job's user"
+    )
+
+
+def test_a_user_does_not_get_the_settings_of_the_scheduler(fake: Path, tmp_path: Path) -> None:
+    given = {"QRMI_JOB_ACQUISITION_TOKEN": "the scheduler's"}
+    entry = {**QPU, "scheduler_environment": given}
+    dynamic = {**entry, "name": "any", "is_dynamic": True}
+    config = Config.load(write(tmp_path / "c.json", {"resources": [entry, dynamic]}))
+    for name in ("qpu", "any", "any:fake_busy"):
+        with config.resource(name) as qpu:
+            assert qpu._acquisition() not in (None, "the scheduler's")
+
+
 def test_the_path_may_be_a_string(tmp_path: Path) -> None:
     path = write(tmp_path / "c.json", {"resources": []})
     assert Config.load(str(path)) == Config.load(path)
@@ -105,6 +135,27 @@ def test_settings_are_not_printed(tmp_path: Path) -> None:
         (
             {"resources": [{**QPU, "environment": {"K": 1}}]},
             "qpu: environment: K must be a string, not a number",
+        ),
+        (
+            {"resources": [{**QPU, "user_credentials": 1}]},
+            "qpu: user_credentials must be true or false, not a number",
+        ),
+        (
+            {"resources": [{**QPU, "cancel_pending": None}]},
+            "qpu: cancel_pending must be true or false, not null",
+        ),
+        (
+            {"resources": [{**QPU, "scheduler_environment": []}]},
+            "qpu: scheduler_environment must be an object, not a list",
+        ),
+        (
+            {"resources": [{**QPU, "scheduler_environment": {"K": None}}]},
+            "qpu: scheduler_environment: K must be a string, not null",
+        ),
+        (
+            '{"resources": [{"name": "q", "type": "t", "environment": {},'
+            ' "scheduler_environment": {"K": "1", "K": "1"}}]}',
+            "q: scheduler_environment: K is there twice",
         ),
         ({"resources": [QPU, QPU]}, "qpu: the name is there twice"),
         ('{"resources": [], "resources": []}', "the key resources is there twice"),
@@ -166,6 +217,15 @@ def test_a_file_with_a_secret_that_others_can_read_warns(
     assert "s3cret" not in caplog.text
 
 
+def test_a_secret_of_the_scheduler_that_others_can_read_warns(tmp_path: Path) -> None:
+    entry = {**QPU, "scheduler_environment": {"QRMI_X_IAM_APIKEY": "s3cret"}}
+    path = write(tmp_path / "c.json", {"resources": [entry]})
+    path.chmod(0o644)
+    (warning,) = inspect(path).warnings
+    assert "which holds QRMI_X_IAM_APIKEY of qpu" in warning
+    assert "s3cret" not in warning
+
+
 def test_a_public_file_without_secrets_is_fine(tmp_path: Path) -> None:
     entry = {**QPU, "environment": {"QRMI_X_ENDPOINT": "u", "QRMI_X_TOKEN_FILE": "/run/token"}}
     path = write(tmp_path / "c.json", {"resources": [entry]})
@@ -195,6 +255,9 @@ odd_entries = st.fixed_dictionaries(
         "type": st.just("t") | json_values,
         "environment": st.dictionaries(st.text(), st.text() | json_values) | json_values,
         "is_dynamic": st.booleans() | json_values,
+        "scheduler_environment": st.dictionaries(st.text(), st.text()) | json_values,
+        "user_credentials": st.booleans() | json_values,
+        "cancel_pending": st.booleans() | json_values,
     },
 )
 

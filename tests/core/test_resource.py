@@ -296,6 +296,7 @@ def test_an_exception_that_is_not_of_the_tree_is_the_drivers_defect() -> None:
         ("status", qpu.status),
         ("target", qpu.target),
         ("acquire", qpu.acquire),
+        ("acquisition_usage", lambda: qpu.acquisition_usage("token")),
     ):
         vendor.faults[function] = [KeyError("state")]
         with pytest.raises(DriverDefectError, match="KeyError") as caught:

@@ -20,6 +20,7 @@ from hypothesis import given, strategies as st
 
 import qrmi_core
 from qrmi_core import (
+    AcquisitionUsage,
     InvalidInputError,
     Observation,
     Payload,
@@ -44,9 +45,10 @@ VALUES = [
     Target("{}"),
     TaskResult("{}"),
     TaskUsage(1.5, NOW),
+    AcquisitionUsage(3, 1.5),
     Observation(TaskStatus.Failed, "why", "1517", "ERROR", 3),
     Transition(TaskStatus.Queued, NOW),
-    ResourceDef("name", "local", False, {"KEY": "value"}),
+    ResourceDef("name", "local", False, {"KEY": "value"}, {"KEY": "other"}, True, False),
     Payload.QiskitPrimitive("{}", "sampler"),
     Payload.QiskitPrimitive(Path("input.json"), "sampler"),
     Payload.PasqalCloud(b"{}", 100),
@@ -107,7 +109,23 @@ def test_usage_as_a_dict_is_ready_for_json() -> None:
 
 
 def test_a_definition_does_not_print_its_secrets() -> None:
-    assert "hunter2" not in repr(ResourceDef("n", "t", False, {"KEY": "hunter2"}))
+    secret = {"KEY": "hunter2"}
+    assert "hunter2" not in repr(ResourceDef("n", "t", False, secret, secret))
+
+
+def test_the_schedulers_settings_replace_the_others_however_they_are_written() -> None:
+    entry = ResourceDef(
+        *("n", "t", False),
+        {"QRMI_X_KEY": "job's", "QRMI_X_TOKEN_FILE": "/job", "QRMI_X_URL": "u", "qrmi_x_id": "1"},
+        {"QRMI_X_KEY": "site's", "QRMI_X_TOKEN": "t", "QRMI_X_ID": "2"},
+    )
+    assert entry.scheduler_settings() == {
+        "QRMI_X_URL": "u",
+        "QRMI_X_KEY": "site's",
+        "QRMI_X_TOKEN": "t",
+        "QRMI_X_ID": "2",
+    }
+    assert entry.environment["QRMI_X_KEY"] == "job's"
 
 
 # Payloads

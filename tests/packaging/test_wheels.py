@@ -28,6 +28,7 @@ class Distribution:
     folder: Path
     entry_points: dict[str, dict[str, str]]
     extras: frozenset[str] = frozenset()
+    license: str = "Apache-2.0"
     package: str = attrs.field()
 
     @package.default
@@ -87,6 +88,12 @@ DISTRIBUTIONS = [
     ),
     Distribution("qrmi-qiskit", ROOT / "plugins/qrmi-qiskit", {}, frozenset({"pasqal"})),
     Distribution("qrmi-pulser", ROOT / "plugins/qrmi-pulser", {}),
+    Distribution(
+        "qrmi-slurm",
+        ROOT / "plugins/qrmi-slurm",
+        {"console_scripts": {"qrmi-slurm": "qrmi_slurm.cli:run"}},
+        license="Apache-2.0 AND GPL-2.0-or-later",
+    ),
     Distribution(
         "qrmi-pasqal",
         ROOT / "plugins/qrmi-pasqal",
@@ -170,7 +177,7 @@ def test_the_metadata_are_complete(wheels: Path, dist: Distribution) -> None:
     metadata = metadata_of(wheel_of(wheels, dist))
     assert metadata["Name"] == dist.name
     assert re.fullmatch(r"\d+\.\d+\.\d+", metadata["Version"])
-    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["License-Expression"] == dist.license
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["Summary"]
     assert metadata["Description-Content-Type"] == "text/markdown"

@@ -56,6 +56,7 @@ class Bench:
             "task_logs": lambda: qpu.task_logs(self.finished),
             "task_usage": lambda: qpu.task_usage(self.finished),
             "task_stop": lambda: qpu.task_stop(self.running),
+            "acquisition_usage": lambda: qpu.acquisition_usage(self.token),
             "release": lambda: qpu.release(self.token),
         }
         with caplog.at_level(logging.DEBUG):

@@ -20,6 +20,7 @@ from qrmi_core.testing import DriverContract
 KEY = "an-api-key-that-is-secret"
 CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0123:4567::"
 RESULT = b'{"results": [{"data": {"c": {"samples": ["0x0", "0x3"], "num_bits": 2}}}]}'
+USAGE = {"qpu_charge_time_seconds": 2, "status": "complete"}
 DEVICES = [
     {
         "name": "ibm_fez",
@@ -163,6 +164,7 @@ class IbmService(FaultyService):
         hidden = ("looks", "now", "end")
         return {
             **{key: value for key, value in job.items() if key not in hidden},
+            "usage": USAGE if word == "Completed" else {},
             "status": word,
             "state": seen,
         }
@@ -320,6 +322,7 @@ class IbmHandler(FaultyHandler):
             for job in reversed(service.jobs.values())
             if set(query.get("tags", ())) <= set(job["tags"])
             and query.get("backend", [job["backend"]]) == [job["backend"]]
+            and query.get("session_id", [job["session_id"]]) == [job["session_id"]]
             and ("pending" not in query or job["now"]["status"] in {"Queued", "Running"})
         ]
         offset, limit = (int(query.get(key, ["0"])[0]) for key in ("offset", "limit"))
@@ -347,7 +350,7 @@ class IbmHandler(FaultyHandler):
                             "running": "2026-01-01T12:00:01Z",
                             "finished": "2026-01-01T12:00:03Z",
                         },
-                        "usage": {"qpu_charge_time_seconds": 2, "status": "complete"},
+                        "usage": USAGE,
                     },
                 )
             case "POST/cancel":

@@ -16,10 +16,9 @@ from qrmi_emulator import Emulator
 # Where a second attempt is not safe, since the first may have had its effect.
 MAY_FAIL_ONCE = {"malformed"}
 
-
 OPERATIONS = (
     *("is_accessible", "status", "target", "acquire", "task_start", "task_status"),
-    *("task_result", "task_logs", "task_usage", "task_stop", "release"),
+    *("task_result", "task_logs", "task_usage", "task_stop", "acquisition_usage", "release"),
 )
 
 
@@ -137,3 +136,17 @@ def test_a_failed_job_tells_the_services_reason_and_code(emulator: Emulator, fin
         emulator.fault("job-too-long", seconds=0.1)
         with pytest.raises(QrmiError, match="1305|too long|longer"):
             qpu.run(sampler()).result(timeout=30)
+
+
+def test_the_usage_of_a_session_is_that_of_its_jobs_also_after_its_end(
+    emulator: Emulator, bench: Bench
+) -> None:
+    emulator.clear_faults()
+    tasks = [bench.qpu.run(bench.payload) for _ in range(2)]
+    for task in tasks:
+        assert task.wait(60) is TaskStatus.Completed
+    bench.qpu.release(bench.token, cancel_pending=True)
+    assert bench.qpu.task_status(bench.queued) is TaskStatus.Cancelled
+    usage = bench.qpu.acquisition_usage(bench.token)
+    assert usage.tasks == 3
+    assert usage.quantum_seconds == sum(task.usage().quantum_seconds or 0 for task in tasks)

@@ -12,6 +12,7 @@ import responses
 from responses import matchers
 
 from qrmi_core import (
+    AcquisitionUsage,
     ConfigError,
     InvalidInputError,
     InvalidResponseError,
@@ -28,6 +29,7 @@ from qrmi_core import (
     TaskNotFoundError,
     TaskNotReadyError,
     TaskStatus,
+    UnsupportedFunctionError,
 )
 from qrmi_ibm_runtime.driver import RuntimeDriver, _groups
 from qrmi_ibm_runtime.settings import RuntimeSettings
@@ -448,6 +450,45 @@ def test_task_usage(
     assert told.quantum_seconds == seconds
     assert told.created_at == datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)
     assert (told.started_at, told.finished_at) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("usages", "seconds"),
+    [
+        ([], 0.0),
+        ([{"qpu_charge_time_seconds": 2}, {"quantum_seconds": 1.5, "seconds": 3}], 3.5),
+        ([{"qpu_charge_time_seconds": 2}, {}], None),
+        ([{"qpu_charge_time_seconds": 2}, None], None),
+    ],
+)
+def test_the_usage_of_a_session_is_the_sum_of_its_jobs_where_all_tell(
+    web: responses.RequestsMock, usages: list[dict[str, Any] | None], seconds: float | None
+) -> None:
+    query = {**QUERY, "backend": "ibm_fez", "session_id": "s-1"}
+    jobs = [{**job("Completed"), "usage": usage} for usage in usages]
+    answer = {"jobs": jobs, "count": len(jobs)}
+    on(web, "GET", "/jobs", matchers.query_param_matcher(query), json=answer)
+    assert driver().acquisition_usage("s-1") == AcquisitionUsage(len(usages), seconds)
+    assert asked(web) == 1
+
+
+def test_the_usage_of_a_large_session_costs_a_request_for_each_page(
+    web: responses.RequestsMock,
+) -> None:
+    rows = [{**job("Completed"), "usage": {"qpu_charge_time_seconds": 1}}] * 250
+    for offset in (0, 200):
+        query = {**QUERY, "backend": "ibm_fez", "session_id": "s-1", "offset": str(offset)}
+        page = {"jobs": rows[offset : offset + 200], "count": 250}
+        on(web, "GET", "/jobs", matchers.query_param_matcher(query), json=page)
+    assert driver().acquisition_usage("s-1") == AcquisitionUsage(250, 250.0)
+    assert asked(web) == 2
+
+
+def test_without_sessions_there_is_no_usage_of_one() -> None:
+    it = driver(SESSION_MODE="job")
+    assert not it.supports("acquisition_usage")
+    with pytest.raises(UnsupportedFunctionError):
+        it.acquisition_usage("s-1")
 
 
 def test_task_list_reads_page_after_page(web: responses.RequestsMock) -> None:

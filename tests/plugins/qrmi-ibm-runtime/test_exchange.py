@@ -94,6 +94,7 @@ def test_each_operation_costs_one_exchange(service: IbmService, make: Make) -> N
         "task_usage": lambda: qpu.task_usage(task.id),
         "acquire": qpu.acquire,
         "acquire again": qpu.acquire,
+        "acquisition_usage": lambda: qpu.acquisition_usage(qpu.metadata()["session_id"]),
         "release": lambda: qpu.release(qpu.metadata()["session_id"]),
     }
     cost = {name: service.cost(operation).total() for name, operation in operations.items()}
@@ -479,6 +480,7 @@ OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
     "task_logs": ("GET jobs/*/logs", lambda qpu, id: qpu.task_logs(id)),
     "task_usage": ("GET jobs/*/metrics", lambda qpu, id: qpu.task_usage(id)),
     "task_list": ("GET jobs", lambda qpu, _id: qpu.task_list()),
+    "acquisition_usage": ("GET jobs", lambda qpu, _id: qpu.acquisition_usage("s-1")),
     "release": ("PATCH sessions", lambda qpu, _id: qpu.release("s-1")),
     "cancelling release": (
         "DELETE sessions",

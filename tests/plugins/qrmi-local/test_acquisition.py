@@ -230,3 +230,22 @@ def test_a_holder_that_waits_for_a_slot_is_told(make_resource, slow, until) -> N
     assert "all slots" in reason
     assert lock is not None
     os.close(lock)
+
+
+def test_the_usage_of_an_acquisition_is_that_of_its_own_tasks(make_resource, bell) -> None:
+    aer, other = make_resource(), make_resource("fake_manila")
+    token, others = aer.acquire(), other.acquire()
+    first, second = aer.run(bell), aer.run(bell)
+    other.run(bell).wait(60)
+    seconds = 0.0
+    for task in (first, second):
+        task.wait(60)
+        seconds += task.usage().quantum_seconds or 0.0
+    aer.release(token)
+    outside = aer.run(bell)
+    outside.wait(60)
+    used = aer.acquisition_usage(token)
+    assert used.tasks == 2
+    assert used.quantum_seconds == pytest.approx(seconds)
+    assert other.acquisition_usage(others).tasks == 1
+    assert aer.acquisition_usage(others).tasks == 0

@@ -173,25 +173,37 @@ class RuntimeApi:
         return self._object(job_path(job_id), exclude_params="true", not_found=TaskNotFoundError)
 
     def jobs(
-        self, backend: str, tag: str | None = None, *, pending: bool = False
+        self,
+        backend: str,
+        tag: str | None = None,
+        *,
+        session: str | None = None,
+        pending: bool = False,
     ) -> Iterator[dict[str, Any]]:
         """The account's jobs on a backend, newest first; a request for each page that is read."""
         offset = 0
         while True:
-            jobs, count = self.page(backend, tag, offset, pending=pending)
+            jobs, count = self.page(backend, tag, offset, session=session, pending=pending)
             yield from jobs
             offset += len(jobs)
             if len(jobs) < PAGE or count == offset:
                 return
 
     def page(
-        self, backend: str, tag: str | None, offset: int, *, pending: bool = False
+        self,
+        backend: str,
+        tag: str | None,
+        offset: int,
+        *,
+        session: str | None = None,
+        pending: bool = False,
     ) -> tuple[list[dict[str, Any]], object]:
         """One page of that list, from an offset on, and how many jobs the whole has, if told."""
         page = self._object(
             "/jobs",
             backend=backend,
             tags=tag,
+            session_id=session,
             limit=PAGE,
             offset=offset,
             pending="true" if pending else None,

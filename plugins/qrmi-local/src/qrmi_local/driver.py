@@ -25,6 +25,7 @@ from qrmi_core.errors import (
 from qrmi_core.payload import PasqalCloud, Payload, QiskitPrimitive, read_content
 from qrmi_core.settings import Settings
 from qrmi_core.values import (
+    AcquisitionUsage,
     Observation,
     ResourceCapacity,
     ResourceInfo,
@@ -157,6 +158,11 @@ class LocalDriver(Driver):
 
     def release(self, token: str, *, cancel_pending: bool) -> None:
         self._store.release(self._name, token, cancel_pending=cancel_pending)
+
+    def acquisition_usage(self, token: str) -> AcquisitionUsage:
+        self._store.settle()
+        tasks, seconds = self._store.used(self._name, token)
+        return AcquisitionUsage(tasks, seconds)
 
     # Tasks
 

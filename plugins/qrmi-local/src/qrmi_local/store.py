@@ -342,6 +342,16 @@ class Store:
         for task_id in ids:
             self._discard(task_id, "payload")
 
+    def used(self, resource: str, token: str) -> tuple[int, float]:
+        """How many tasks there are of an acquisition, and how many seconds they ran."""
+        with self._db.connected() as db:
+            tasks, seconds = db.execute(
+                "SELECT count(*), total(max(finished - started, 0)) FROM tasks"
+                " WHERE acquisition = ? AND resource = ?",
+                (token, resource),
+            ).fetchone()
+        return tasks, seconds
+
     def held_exclusively(self, resource: str) -> bool:
         """Whether an acquisition keeps everybody else from the resource."""
         with self._db.transaction() as db:

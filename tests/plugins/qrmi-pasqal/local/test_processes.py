@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from cluster import NOBODY, Cluster
+from job_processes import NOBODY, Cluster
 from warden import RESULT, Warden
 
 

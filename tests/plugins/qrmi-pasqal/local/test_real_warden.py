@@ -16,7 +16,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from cluster import NOBODY, Cluster
+from job_processes import NOBODY, Cluster
 from munged import MISSING, answers, munged
 from processes import running
 

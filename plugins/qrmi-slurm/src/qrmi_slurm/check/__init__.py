@@ -1,0 +1,119 @@
+"""The administrator's self-test: `qrmi-slurm check`. It changes nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import attrs
+
+from qrmi_core.config import Config, inspect
+from qrmi_slurm import site as sites, slurm
+from qrmi_slurm.check import leftovers, permissions, plugstack, resources, slurm_conf
+from qrmi_slurm.check.finding import ERROR, WARNING, Finding, error, ok
+from qrmi_slurm.log import Secrets
+from qrmi_slurm.resources import clean_environment, hide
+
+ERRORS = 1
+
+
+def main(arguments: list[str], settings_file: str | None) -> int:
+    """Run the verb and give its exit status.
+
+    Args:
+        arguments: After the verb.
+        settings_file: Where the integration's settings are.
+    """
+    parser = argparse.ArgumentParser(
+        prog="qrmi-slurm check",
+        description="Look whether all is in place on this node, one finding a line with what to "
+        "do. Changes nothing. Ends with 0 without an error, else with 1.",
+    )
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    parser.add_argument(
+        "--offline", action="store_true", help="do not ask the resources for their state"
+    )
+    options = parser.parse_args(arguments)
+    clean_environment()
+    secrets = Secrets()
+    findings: list[Finding] = []
+    for finding in look(settings_file, secrets, offline=options.offline):
+        findings.append(_without(secrets, finding))
+        if not options.json:
+            print(findings[-1], flush=True)
+    errors, warnings = (
+        sum(finding.mark == mark for finding in findings) for mark in (ERROR, WARNING)
+    )
+    if options.json:
+        found = [attrs.asdict(finding) for finding in findings]
+        print(json.dumps({"findings": found, "errors": errors, "warnings": warnings}, indent=2))
+    else:
+        print(f"{errors} errors, {warnings} warnings")
+    return ERRORS if errors else 0
+
+
+def look(settings_file: str | None, secrets: Secrets, *, offline: bool) -> Iterator[Finding]:
+    """Everything that can be told from here.
+
+    Args:
+        settings_file: Where the integration's settings are, None for the usual place.
+        secrets: Where the configuration's secrets are added to.
+        offline: Whether to leave the resources alone.
+    """
+    site = sites.load(settings_file)
+    report = inspect(site.config)
+    config = Config(report.path, report.resources)
+    hide(config, secrets)
+    # They answer while the rest is looked at.
+    reach = None if offline else resources.Reach(config)
+    yield ok(
+        "versions",
+        f"Python {platform.python_version()}, qrmi-core {version('qrmi-core')}, "
+        f"qrmi-slurm {version('qrmi-slurm')}",
+    )
+    yield from resources.plugins()
+    try:
+        conf = slurm_conf.SlurmConf.ask(site)
+    except slurm.SlurmError as failure:
+        conf = None
+        yield error(
+            "Slurm",
+            f"the controller does not tell its configuration: {failure}",
+            "see that slurmctld runs, and that slurm_bin of slurm.toml is the folder of scontrol",
+        )
+    if conf is not None:
+        shims = plugstack.lines(conf)
+        names = [entry.name for entry in report.resources]
+        yield from slurm_conf.version(conf)
+        yield from slurm_conf.flags(conf)
+        yield from slurm_conf.hooks(
+            conf, settings_file, shim=any(not line.is_published for line in shims)
+        )
+        yield from slurm_conf.limits(conf, site)
+        yield from slurm_conf.licences(conf, site, names)
+        yield from plugstack.shim(site, shims)
+    slurmd_uid = None if conf is None else conf.slurmd_uid
+    jobs_of_all = slurmd_uid in (None, 0)
+    yield from permissions.account(slurmd_uid)
+    yield from permissions.settings(site, settings_file, jobs_of_all)
+    yield from permissions.configuration(report)
+    yield from permissions.state(site, jobs_of_all)
+    yield from permissions.outputs(site)
+    yield from permissions.python(jobs_of_all)
+    yield from resources.settings(report, site.list_delimiter)
+    if reach is not None:
+        yield from reach.findings()
+    yield from leftovers.left(site)
+    yield from leftovers.timer()
+
+
+def _without(secrets: Secrets, finding: Finding) -> Finding:
+    """A finding as one line, in which no secret is."""
+    line, remedy = (
+        None if text is None else " ".join(secrets.without(text).split())
+        for text in (finding.message, finding.remedy)
+    )
+    return attrs.evolve(finding, message=line or "", remedy=remedy)

@@ -1,0 +1,276 @@
+"""Slurm's configuration as the running controller has it."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from collections.abc import Collection, Iterator
+
+import attrs
+
+from qrmi_slurm import slurm
+from qrmi_slurm.check.finding import Finding, error, ok, warning
+from qrmi_slurm.check.programs import HOOKS, look_at_hook
+from qrmi_slurm.site import Site
+
+ABOUT = "slurm.conf"
+TRIED = (22, 5, 8)
+"""The version of Slurm that all this was run on."""
+_MARGIN_SECONDS = 15.0
+_NO_LIMIT = {"", "65534", "65535", "4294967294", "4294967295", "infinite", "unlimited"}
+
+
+@attrs.frozen
+class SlurmConf:
+    """The lines of ``scontrol show config``.
+
+    Args:
+        values: Name -> value, empty where Slurm writes ``(null)``.
+    """
+
+    values: dict[str, str]
+
+    @classmethod
+    def ask(cls, site: Site) -> SlurmConf:
+        """Ask the controller.
+
+        Raises:
+            SlurmError: It does not answer.
+        """
+        values: dict[str, str] = {}
+        for line in slurm.run(site.slurm_bin, "scontrol", "show", "config").splitlines():
+            name, equals, value = line.partition("=")
+            if equals:  # of names that are there again, the first is Slurm's own
+                values.setdefault(name.strip(), re.sub(r"^\(null\)$", "", value.strip()))
+        return cls(values)
+
+    def get(self, name: str) -> str:
+        """The value of a parameter, empty if it has none."""
+        return self.values.get(name, "")
+
+    def words(self, name: str) -> set[str]:
+        """The words of a list, in lower case."""
+        return {word.strip().lower() for word in self.get(name).split(",")} - {""}
+
+    def seconds(self, name: str) -> float | None:
+        """A length of time, None for no limit."""
+        number = self.get(name).removesuffix("sec").strip()
+        return None if number.lower() in _NO_LIMIT else float(number)
+
+    def programs(self, name: str) -> list[str]:
+        """The programs of a hook, of which later versions of Slurm have several."""
+        patterns = [self.get(name), *(self.values[key] for key in self._numbered(name))]
+        return [
+            path
+            for pattern in patterns
+            if pattern
+            for path in sorted(glob.glob(pattern)) or [pattern]
+        ]
+
+    def _numbered(self, name: str) -> list[str]:
+        return [key for key in self.values if re.fullmatch(rf"{name}\[\d+\]", key)]
+
+    @property
+    def slurmd_uid(self) -> int:
+        """Who runs prolog and epilog."""
+        found = re.search(r"\((\d+)\)", self.get("SlurmdUser"))
+        return int(found[1]) if found else 0
+
+
+def version(conf: SlurmConf) -> Iterator[Finding]:
+    """Whether it is a version on which this was run."""
+    text = conf.get("SLURM_VERSION")
+    numbers = tuple(int(number) for number in re.findall(r"\d+", text)[:3])
+    tried = "{}.{:02}.{}".format(*TRIED)
+    if numbers == TRIED:
+        yield ok("versions", f"Slurm {text}")
+    elif numbers < TRIED:
+        yield warning(
+            "versions",
+            f"Slurm {text or 'of a version it does not tell'} is older than {tried}",
+            f"try all that you need before users do; {tried} is the oldest that this was run on",
+        )
+    else:
+        yield warning(
+            "versions",
+            f"Slurm {text} is newer than {tried}, which this was run on",
+            "try all that you need before users do (docs/slurm/admin.md has a list)",
+        )
+
+
+def hooks(conf: SlurmConf, settings: str | None, *, shim: bool) -> Iterator[Finding]:
+    """The programs that Slurm starts.
+
+    Args:
+        conf: Slurm's configuration.
+        settings: The file of the integration's settings, None for the usual one.
+        shim: Whether the shim is in use, which starts the same programs by itself.
+    """
+    ours: list[str] = []
+    for name, verb in HOOKS.items():
+        programs = conf.programs(name)
+        found = [look_at_hook(name, path, settings, conf.slurmd_uid) for path in programs]
+        for findings, is_ours in found:
+            yield from findings
+            if is_ours:
+                ours.append(name)
+        if name in ours or shim:
+            continue
+        yield error(
+            ABOUT,
+            f"{name} is {', '.join(programs) or 'not set'}, and not the script that runs {verb}",
+            "take the line from slurm.conf.sample, which `qrmi-slurm setup` writes, and run "
+            "`scontrol reconfigure`",
+        )
+    if shim and ours:
+        yield warning(
+            ABOUT,
+            f"both the shim and {', '.join(ours)} act, so that each job pays for both",
+            "keep one: remove these lines, or the shim's line of plugstack.conf",
+        )
+    if ours and not shim and (kinds := conf.words("PrEpPlugins")) and "prep/script" not in kinds:
+        yield error(
+            ABOUT,
+            f"PrEpPlugins is {conf.get('PrEpPlugins')}, so that no script is started",
+            "add prep/script",
+        )
+
+
+def flags(conf: SlurmConf) -> Iterator[Finding]:
+    """When the prolog runs, and what waits for it."""
+    flags = conf.words("PrologFlags")
+    if not flags & {"alloc", "contain", "x11"}:
+        yield error(
+            ABOUT,
+            "without PrologFlags=Alloc the prolog runs with a node's first step, which of a job of "
+            "several nodes may be too late",
+            "add PrologFlags=Alloc, and restart slurmctld and the slurmds",
+        )
+    elif "nohold" in flags:
+        yield error(
+            ABOUT,
+            "with PrologFlags=NoHold tasks start before the prolog has acquired their QPU",
+            "remove NoHold",
+        )
+    else:
+        yield ok(ABOUT, f"PrologFlags {conf.get('PrologFlags')}: tasks wait for the prolog")
+
+
+def limits(conf: SlurmConf, site: Site) -> Iterator[Finding]:
+    """Whether Slurm waits as long as prolog and epilog may take."""
+    limit = conf.seconds("PrologEpilogTimeout")
+    longest = max(site.prolog_limit_seconds, site.epilog_limit_seconds)
+    if limit is not None and limit < longest + _MARGIN_SECONDS:
+        yield error(
+            ABOUT,
+            f"PrologEpilogTimeout {limit:g} s: a prolog or epilog may take up to {longest:g} s, "
+            "and one that is ended before fails its job, and with the shim drains the node",
+            f"set it to {longest + _MARGIN_SECONDS:g} or more, or prolog_limit_seconds and "
+            "epilog_limit_seconds of slurm.toml to less",
+        )
+    else:
+        told = "not set" if limit is None else f"{limit:g} s"
+        yield ok(ABOUT, f"PrologEpilogTimeout {told}, prolog and epilog take up to {longest:g} s")
+    start = conf.seconds("BatchStartTimeout")
+    if start is not None and start < site.prolog_limit_seconds:
+        yield warning(
+            ABOUT,
+            f"BatchStartTimeout {start:g} s: a batch job whose prolog takes longer, for a busy "
+            "QPU, may be taken for lost",
+            f"set it to {site.prolog_limit_seconds + _MARGIN_SECONDS:g}",
+        )
+    if (kill := conf.seconds("UnkillableStepTimeout")) is not None:
+        yield ok(
+            ABOUT, f"UnkillableStepTimeout {kill:g} s does not count: nothing is released in a step"
+        )
+    if site.when_unavailable == "requeue" and conf.get("JobRequeue") == "0":
+        yield error(
+            ABOUT,
+            "JobRequeue=0: no job is requeued, as when_unavailable of slurm.toml wants it",
+            'set JobRequeue=1, or when_unavailable = "fail"',
+        )
+
+
+def licences(conf: SlurmConf, site: Site, names: Collection[str]) -> Iterator[Finding]:
+    """Whether each QPU is counted, and is found as users ask for it.
+
+    Args:
+        conf: Slurm's configuration.
+        site: The integration's settings.
+        names: Of the entries of qrmi_config.json.
+    """
+    lua = "lua" in conf.words("JobSubmitPlugins")
+    if lua:
+        yield from _lua(conf, set(names))
+    else:
+        yield warning(
+            ABOUT,
+            "without JobSubmitPlugins=lua no request is turned into a licence, and no unknown name "
+            "is refused when a job is submitted",
+            "add it, with the job_submit.lua that `qrmi-slurm setup` writes",
+        )
+    try:
+        shown = slurm.run(site.slurm_bin, "scontrol", "show", "licenses", "-o")
+    except slurm.SlurmError as failure:
+        yield error(ABOUT, f"the licences cannot be read: {failure}", "see slurmctld's log")
+        return
+    counts = dict(re.findall(r"LicenseName=(\S+) Total=(\d+)", shown))
+    missing = [name for name in names if counts.get(name, "0") == "0"]
+    for name in names:
+        if name not in missing:
+            yield ok(ABOUT, f"licence {name}, for {counts[name]} at a time")
+    if missing:
+        words = f"no licence for {', '.join(missing)}: "
+        remedy = (
+            "add Licenses="
+            + ",".join(f"{name}:1" for name in missing)
+            + ", and run `scontrol reconfigure`"
+        )
+        if lua:
+            yield error(ABOUT, words + "each job that asks for it is refused", remedy)
+        else:
+            yield warning(ABOUT, words + "its jobs are not counted and meet in the prolog", remedy)
+    if "qpu" in conf.words("GresTypes"):
+        yield ok(ABOUT, "GresTypes qpu: --gres=qpu:NAME is understood")
+    else:
+        yield ok(
+            ABOUT, "GresTypes has no qpu: users write --licenses=NAME, and not --gres=qpu:NAME"
+        )
+
+
+def _lua(conf: SlurmConf, names: set[str]) -> Iterator[Finding]:
+    """Whether the controller's script calls ours, and knows the same names."""
+    path = os.path.join(os.path.dirname(conf.get("SLURM_CONF")), "job_submit.lua")
+    again = "run `qrmi-slurm setup` again, there where slurmctld runs"
+    try:
+        text = _read(path)
+        called = re.search(r"""dofile\(["'](/.+?)["']\)""", text)
+        ours = _read(called[1]) if called else text
+    except FileNotFoundError as failure:
+        # It belongs to the controller, which may be another machine.
+        yield ok(ABOUT, f"JobSubmitPlugins lua; {failure.filename} is not on this machine")
+        return
+    except OSError as failure:
+        yield error(ABOUT, f"{failure.filename}: {failure.strerror}", again)
+        return
+    known = re.search(r"^local known = \{(.*)\}$", ours, re.MULTILINE)
+    if known is None:
+        yield error(
+            ABOUT,
+            f"{path} does not call qrmi.lua, so that no request for a QPU is turned into a licence",
+            "call it as the job_submit.lua does that `qrmi-slurm setup` writes",
+        )
+        return
+    there = set(re.findall(r'"(.*?)"', known[1]))
+    if there == names:
+        yield ok(ABOUT, f"{path} turns a request for a QPU into a licence")
+    else:
+        told = [f"does not know {', '.join(sorted(names - there))}"] if names - there else []
+        told += [f"knows {', '.join(sorted(there - names))} still"] if there - names else []
+        yield error(ABOUT, f"{path} {' and '.join(told)}", again)
+
+
+def _read(path: str) -> str:
+    with open(path, encoding="utf-8", errors="replace") as stream:
+        return stream.read()

@@ -1,0 +1,46 @@
+"""After a job: release what was acquired for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from qrmi_core.deadline import Deadline
+from qrmi_slurm import records, site as sites
+from qrmi_slurm.job import Job
+from qrmi_slurm.log import Secrets, start
+from qrmi_slurm.records import locked
+from qrmi_slurm.release import Releaser
+from qrmi_slurm.resources import clean_environment
+
+_log = logging.getLogger(__name__)
+
+
+def run(settings_file: str | None) -> None:
+    """Release the QPUs of the job that the environment tells of.
+
+    Slurm tells the epilog of a job that is requeued the number of its next run, so that records of
+    runs before it count too.
+
+    Args:
+        settings_file: Where the integration's settings are.
+    """
+    job = Job.from_environment(os.environ)
+    site = sites.load(settings_file)
+    clean_environment()
+    secrets = Secrets()
+    start(site, secrets)
+    records.check_trusted(site.state)
+    deadline = Deadline(site.epilog_limit_seconds)
+    releaser = Releaser(site, secrets)
+    for _, restart in records.restarts(site.state, job.id):
+        if restart > job.restart:
+            continue
+        name = f"{job.id}.{restart}"
+        try:
+            with locked(site.state, job.id, restart, seconds=deadline.remaining() or 0.0) as folder:
+                releaser.settle(folder, deadline, node=job.node)
+        except records.Busy:
+            _log.warning("job %s: another process is at work; the sweep looks again", name)
+        except (OSError, ValueError) as error:
+            _log.error("job %s: %s; the sweep looks again", name, error)

@@ -1,0 +1,115 @@
+"""The job that Slurm started a hook for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import attrs
+
+UNLIMITED = 4294967295
+"""Stands for a job without a time limit in ``QRMI_JOB_TIMEOUT_SECONDS``."""
+_NO_END = 365 * 86400
+"""How far away Slurm sets the end of a job without a time limit."""
+
+
+@attrs.frozen
+class Job:
+    """What Slurm tells a prolog and an epilog.
+
+    Args:
+        id: Its number; of an array each task has its own.
+        restart: How often it was requeued before.
+        uid: Of its user.
+        gid: Of its user; -1 where it is not told.
+        user: The user's name.
+        cluster: The cluster's name.
+        node: This node's name.
+    """
+
+    id: int
+    restart: int
+    uid: int
+    gid: int
+    user: str
+    cluster: str
+    node: str
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Job:
+        """Read what Slurm sets for prolog and epilog.
+
+        Raises:
+            ValueError: Slurm did not start this; the message names what is missing.
+        """
+
+        def number(*names: str, default: str = "") -> int:
+            text = next((environment[name] for name in names if environment.get(name)), default)
+            try:
+                return int(text)
+            except ValueError:
+                raise ValueError(f"{names[0]} is {text!r} and no number") from None
+
+        return cls(
+            number("SLURM_JOB_ID", "SLURM_JOBID"),
+            number("SLURM_JOB_RESTART_COUNT", "SLURM_RESTART_COUNT", default="0"),
+            number("SLURM_JOB_UID", "SLURM_UID"),
+            number("SLURM_JOB_GID", default="-1"),
+            environment.get("SLURM_JOB_USER", ""),
+            environment.get("SLURM_CLUSTER_NAME", ""),
+            environment.get("SLURMD_NODENAME", ""),
+        )
+
+
+@attrs.frozen
+class Details:
+    """What only the controller knows of a job.
+
+    Args:
+        seconds: Its time limit; `UNLIMITED` without one, or where it could not be asked.
+        array_job_id: The number of its array, None if it is of none.
+        array_task_id: Its index there.
+    """
+
+    seconds: int = UNLIMITED
+    array_job_id: int | None = None
+    array_task_id: int | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Details | None:
+        """Read what newer versions of Slurm set; None where the controller must be asked."""
+        begin, end = (environment.get(f"SLURM_JOB_{word}_TIME", "") for word in ("START", "END"))
+        if not (begin.isdecimal() and end.isdecimal()):
+            return None
+        seconds = int(end) - int(begin)
+        array = environment.get("SLURM_ARRAY_JOB_ID", "")
+        task = environment.get("SLURM_ARRAY_TASK_ID", "")
+        return cls(
+            seconds if 0 < seconds < _NO_END else UNLIMITED,
+            int(array) if array.isdecimal() else None,
+            int(task) if task.isdecimal() else None,
+        )
+
+    @classmethod
+    def from_text(cls, text: str, job_id: int) -> Details:
+        """Read the lines of ``scontrol show job -o``.
+
+        There are several where the job has the number of its array.
+        """
+        line = next((x for x in text.splitlines() if x.startswith(f"JobId={job_id} ")), "")
+        fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
+        array, task = fields.get("ArrayJobId", ""), fields.get("ArrayTaskId", "")
+        return cls(
+            limit_seconds(fields.get("TimeLimit", "")),
+            int(array) if array.isdecimal() else None,
+            int(task) if task.isdecimal() else None,
+        )
+
+
+def limit_seconds(text: str) -> int:
+    """Seconds of a time limit as Slurm writes it, ``[days-]hours:minutes:seconds``."""
+    days, _, clock = text.rpartition("-")
+    try:
+        hours, minutes, seconds = (int(part) for part in clock.split(":"))
+        return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+    except ValueError:
+        return UNLIMITED

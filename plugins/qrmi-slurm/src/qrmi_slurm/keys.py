@@ -1,0 +1,83 @@
+"""Secrets that a job needs, each in a file that its user can read.
+
+What a task prolog prints is in slurmd's log at the level debug, with names and values. So the
+scripts hand on the name of a file, as ``<KEY>_FILE``; the SPANK plugin sets the variables itself,
+and needs none of this. ``STATE/keys.JOBID`` is on every node of the job, since `srun` takes the
+variables there.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False  # as type checkers know it
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qrmi_slurm.job import Job
+
+_PREFIX = "keys."
+
+
+def folder(state: str, job_id: str) -> str:
+    """Where the keys of a job are."""
+    return os.path.join(state, _PREFIX + job_id)
+
+
+def file_name(entry: str, key: str) -> str:
+    """The name of the file of one key of an entry."""
+    from urllib.parse import quote
+
+    return f"{quote(entry, safe='')}.{key}"
+
+
+def write(state: str, job: Job, values: Mapping[str, str]) -> None:
+    """Write the files of a job.
+
+    Nodes that share the folder write the same, at the same time.
+
+    Args:
+        state: The folder of all records.
+        job: The job.
+        values: The content of each file.
+
+    Raises:
+        OSError: A file cannot be written.
+    """
+    where = folder(state, str(job.id))
+    if not values:
+        return
+    try:
+        os.mkdir(where, 0o711)
+    except FileExistsError:
+        if os.path.islink(where):
+            raise
+    os.chmod(where, 0o711)
+    for name, value in values.items():
+        fresh = os.path.join(where, f".{name}.{job.node}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(fresh, flags, 0o600), "w", encoding="utf-8") as stream:
+            stream.write(value)
+            os.fchmod(stream.fileno(), 0o400)
+            if os.geteuid() == 0:
+                os.fchown(stream.fileno(), job.uid, job.gid)
+        os.replace(fresh, os.path.join(where, name))
+
+
+def remove(state: str, job_id: str) -> None:
+    """Remove the keys of a job, if there are any.
+
+    Raises:
+        OSError: They cannot be removed.
+    """
+    where = folder(state, job_id)
+    if os.path.lexists(where):
+        import shutil
+
+        shutil.rmtree(where)
+
+
+def jobs(state: str) -> list[int]:
+    """The jobs with keys."""
+    names = (name.removeprefix(_PREFIX) for name in os.listdir(state) if name.startswith(_PREFIX))
+    return sorted(int(name) for name in names if name.isdecimal())

@@ -1,0 +1,191 @@
+"""The integration's own settings: one TOML file, in which every key is optional."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Check = Callable[[object], bool]
+
+FILE = "/etc/qrmi/slurm.toml"
+
+
+def _absolute(value: object) -> bool:
+    return isinstance(value, str) and value.startswith("/") and "\0" not in value
+
+
+def _seconds(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 1 <= value <= 86400
+
+
+def _delimiter(value: object) -> bool:
+    return isinstance(value, str) and value != "" and value.isprintable()
+
+
+def _one_of(*words: str) -> Check:
+    return lambda value: value in words
+
+
+PATH = (_absolute, "an absolute path")
+SECONDS = (_seconds, "a number of seconds from 1 to 86400")
+
+KEYS: dict[str, tuple[object, tuple[Check, str], str]] = {
+    "config": (
+        "/etc/qrmi/qrmi_config.json",
+        PATH,
+        "The resources and what they need, secrets included: for root alone.",
+    ),
+    "state": ("/var/spool/qrmi-slurm", PATH, "Folder of the records, one a job and restart."),
+    "accounting": (
+        "/var/log/qrmi-slurm/accounting.jsonl",
+        PATH,
+        "One line of JSON is added here for each acquisition.",
+    ),
+    "log": ("/var/log/qrmi-slurm/qrmi-slurm.log", PATH, "What prolog, epilog and sweep did."),
+    "log_level": (
+        "info",
+        (
+            _one_of("debug", "info", "warning", "error"),
+            "one of debug, info, warning, error",
+        ),
+        "How much of it: `debug`, `info`, `warning` or `error`.",
+    ),
+    "slurm_bin": ("/usr/bin", PATH, "Folder of Slurm's commands."),
+    "acquire_timeout_seconds": (60, SECONDS, "How long a busy QPU is waited for."),
+    "prolog_limit_seconds": (
+        120,
+        SECONDS,
+        "How long the prolog may take in all; less than Slurm's `PrologEpilogTimeout`.",
+    ),
+    "epilog_limit_seconds": (60, SECONDS, "The same for the epilog."),
+    "when_unavailable": (
+        "fail",
+        (_one_of("fail", "requeue"), "fail or requeue"),
+        "What becomes of a job whose QPU is busy or cannot be reached: `fail` or `requeue`.",
+    ),
+    "list_delimiter": (
+        ",",
+        (_delimiter, "text of printable characters"),
+        "What separates the names in `QRMI_JOB_QPU_RESOURCES`; another than a comma is told "
+        "to jobs as `QRMI_LIST_DELIMITER`.",
+    ),
+}
+"""Name -> default, what is right and in words, and what it is for."""
+
+
+class Site:
+    """The settings that count: those of the file where they are right, else the defaults.
+
+    Args:
+        values: What the file says, by key.
+        problem: What is wrong with the file in one line, None for nothing.
+
+    Attributes:
+        config: See `KEYS`, as for all that follow.
+    """
+
+    config: str
+    state: str
+    accounting: str
+    log: str
+    log_level: str
+    slurm_bin: str
+    acquire_timeout_seconds: float
+    prolog_limit_seconds: float
+    epilog_limit_seconds: float
+    when_unavailable: str
+    list_delimiter: str
+
+    def __init__(self, values: dict[str, object], problem: str | None = None) -> None:
+        problems = [problem] if problem else []
+        problems += [
+            f"the key {key} is unknown (there are: {', '.join(KEYS)})"
+            for key in values
+            if key not in KEYS
+        ]
+        for key, (default, (right, words), _) in KEYS.items():
+            value = values.get(key, default)
+            if not right(value):
+                problems.append(f"{key} must be {words}")
+                value = default
+            setattr(self, key, value)
+        self.problem = "; ".join(problems) or None
+
+
+def load(path: str | None = None) -> Site:
+    """Read the settings; a file that is not there stands for the defaults, unless it was named.
+
+    A broken file is told by `Site.problem`, and what it says of other keys holds all the same, so
+    that all programs agree on where the records are.
+
+    Args:
+        path: The file; `FILE` by default.
+    """
+    content, problem = _content(path)
+    if content is None:
+        return Site({}, problem)
+    import tomllib
+
+    try:
+        site = Site(tomllib.loads(content))
+    except tomllib.TOMLDecodeError as error:
+        state = _plain_state(content)
+        site = Site({"state": state} if state else {}, f"it is not TOML: {error}")
+    if site.problem:
+        site.problem = f"{path or FILE}: {site.problem}"
+    return site
+
+
+def state_folder(path: str | None = None) -> str:
+    """The same as `load` gives in `Site.state`, mostly without the time that reading TOML takes.
+
+    Args:
+        path: The file; `FILE` by default.
+    """
+    content, _ = _content(path)
+    state = _plain_state(content or "")
+    if state is None:
+        return load(path).state
+    return state or str(KEYS["state"][0])
+
+
+def _content(path: str | None) -> tuple[str | None, str | None]:
+    """The text of the file, None without one; and what is wrong with it."""
+    try:
+        with open(path or FILE, encoding="utf-8") as stream:
+            return stream.read(), None
+    except FileNotFoundError as error:
+        return None, f"{path}: {error.strerror}" if path else None
+    except OSError as error:
+        return None, f"{path or FILE}: {error.strerror}"
+    except UnicodeDecodeError:
+        return None, f"{path or FILE}: it is not UTF-8 text"
+
+
+def _plain_state(content: str) -> str | None:
+    """The value of ``state`` in TOML as people write it, "" without one.
+
+    None where it takes more to tell: for tables, texts of several lines, and the like.
+    """
+    state = ""
+    for line in content.split("\n"):
+        line = line.strip(" \t\r")
+        if line.startswith("[") or '"""' in line or "'''" in line:
+            return None
+        key, _, value = line.partition("=")
+        if key.strip(" \t\"'") != "state":
+            continue
+        parts = value.strip(" \t").split('"')
+        rest = parts[2].strip(" \t") if len(parts) == 3 else "?"
+        plain = parts[0] == "" and (not rest or rest.startswith("#"))
+        if (
+            "\\" in line
+            or state
+            or not plain
+            or not parts[1].startswith("/")
+            or not parts[1].isprintable()
+        ):
+            return None
+        state = parts[1]
+    return state

@@ -1,0 +1,157 @@
+"""From time to time: release what ended jobs have left behind."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from qrmi_core.deadline import Deadline
+from qrmi_slurm import keys, records, site as sites, slurm
+from qrmi_slurm.log import Secrets, start
+from qrmi_slurm.records import Record, locked
+from qrmi_slurm.release import Releaser
+from qrmi_slurm.resources import clean_environment
+from qrmi_slurm.site import Site
+
+_log = logging.getLogger(__name__)
+
+DONE = 0
+LEFT = 1
+"""Something could not be released."""
+UNABLE = 2
+"""The settings or the folder of records are of no use, or Slurm does not answer."""
+
+_ENDED = {
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
+    *("OUT_OF_MEMORY", "PREEMPTED", "REVOKED", "TIMEOUT"),
+}
+
+
+def main(arguments: list[str], settings_file: str | None) -> int:
+    """Run the verb and give its exit status.
+
+    Args:
+        arguments: After the verb.
+        settings_file: Where the integration's settings are.
+    """
+    parser = argparse.ArgumentParser(
+        prog="qrmi-slurm sweep",
+        description="Release what ended jobs have left behind. Ends with 0 if nothing is left, "
+        "1 if something could not be released, 2 if it could not do its work.",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    options = parser.parse_args(arguments)
+    site = sites.load(settings_file)
+    clean_environment()
+    secrets = Secrets()
+    start(site, secrets)
+    try:
+        if site.problem:
+            raise records.Untrusted(site.problem)
+        records.check_trusted(site.state)
+        records.tidy(site.state)
+        found = records.restarts(site.state)
+        keyed = keys.jobs(site.state)
+        # Asked after the records were listed, so that no job can have begun in between.
+        jobs = runs(site) if found or keyed else {}
+    except FileNotFoundError:
+        return DONE
+    except (OSError, records.Untrusted, slurm.SlurmError) as error:
+        sys.stderr.write(f"qrmi-slurm sweep: {error}\n")
+        return UNABLE
+    releaser = Releaser(site, secrets)
+    outcomes = [
+        _sweep(site, releaser, job_id, restart, jobs.get(job_id), dry_run=options.dry_run)
+        for job_id, restart in found
+    ]
+    for job_id in keyed:
+        run = jobs.get(job_id)
+        if not options.dry_run and (run is None or run[0] in _ENDED):
+            keys.remove(site.state, str(job_id))
+    return DONE if all(outcomes) else LEFT
+
+
+def _sweep(
+    site: Site,
+    releaser: Releaser,
+    job_id: int,
+    restart: int,
+    run: tuple[str, int] | None,
+    *,
+    dry_run: bool,
+) -> bool:
+    """Look at one record; False if something in it could not be released.
+
+    Args:
+        site: The integration's settings.
+        releaser: What releases.
+        job_id: The job.
+        restart: How often it was requeued before.
+        run: The state and the number of the job's present run, None if Slurm has no such job.
+        dry_run: Whether to only say what would be done.
+    """
+    name = f"{job_id}.{restart}"
+    ended = is_over(run, restart)
+    try:
+        with locked(site.state, job_id, restart, seconds=0.0) as folder:
+            if folder is None:
+                return True
+            record = folder.read()
+            failed = record is not None and any(item.failures for item in record.acquisitions)
+            if not (ended or failed):
+                return True
+            what = ", ".join(item.resource for item in record.acquisitions) if record else ""
+            if dry_run:
+                print(f"{name}: would release {what or 'nothing'}")
+                return True
+            deadline = Deadline(site.epilog_limit_seconds)
+            if record is not None and not releaser.release(folder, record, deadline):
+                print(f"{name}: {_errors(record)}")
+                return False
+            if ended:
+                folder.remove()
+            print(f"{name}: released {what or 'nothing'}")
+            return True
+    except records.Busy:
+        print(f"{name}: another process is at work")
+        return True
+    except (OSError, ValueError) as error:
+        print(f"{name}: {error}")
+        return False
+
+
+def is_over(run: tuple[str, int] | None, restart: int) -> bool:
+    """Whether this run of a job has ended.
+
+    Args:
+        run: The state and the number of its present run, None if Slurm has no such job.
+        restart: The number of the run in question.
+    """
+    return run is None or run[0] in _ENDED or run[1] > restart
+
+
+def _errors(record: Record) -> str:
+    return "; ".join(
+        f"{item.resource} could not be released: {item.error or 'not accounted for'}"
+        for item in record.acquisitions
+    )
+
+
+def runs(site: Site) -> dict[int, tuple[str, int]]:
+    """The state of every job and the number of its present run."""
+    text = slurm.run(
+        site.slurm_bin,
+        "squeue",
+        "--noheader",
+        "--all",
+        "--array",
+        "--states=all",
+        "--Format=JobID:20,State:20,RestartCnt:10",
+    )
+    jobs = {}
+    for line in text.splitlines():
+        words = line.split()
+        if len(words) == 3 and words[0].isdecimal() and words[2].isdecimal():
+            jobs[int(words[0])] = (words[1], int(words[2]))
+    return jobs

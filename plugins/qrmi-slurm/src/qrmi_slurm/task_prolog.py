@@ -1,0 +1,71 @@
+"""Before every task, as the job's user: export what the prolog found, or say why there is none."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from qrmi_slurm import keys, site, variables, words
+
+NOT_AS_WANTED = 1
+
+
+def run(settings_file: str | None, *, spank: bool) -> int:
+    """Print what Slurm obeys, and give the exit status: other than 0 fails the job.
+
+    Args:
+        settings_file: Where the integration's settings are.
+        spank: Whether the SPANK plugin reads it, which writes no values to a log.
+    """
+    environment = os.environ
+    job_id = environment.get("SLURM_JOB_ID", "")
+    if not job_id.isdecimal():
+        return 0
+    try:
+        state = site.state_folder(settings_file)
+        found = variables.read(state, job_id)
+        where = None if spank else keys.folder(state, job_id)
+        exports = variables.lines(found, environment, where) if found and not found["error"] else []
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        return _refuse(
+            f"the prolog of this job did not come to its end on {_node(environment)} "
+            f"({reason}); tell the administrators, whose log says more"
+        )
+    if found is None:
+        if words.OPTION in environment and _is_lost(environment):
+            return _refuse(
+                f"--qpu={environment[words.OPTION]}: the prolog left no record on "
+                f"{_node(environment)}; tell the administrators, whose log says more"
+            )
+        return 0
+    if found["error"]:
+        return _refuse(str(found["error"]))
+    _write(exports)
+    return 0
+
+
+def _is_lost(environment: os._Environ[str]) -> bool:
+    """Whether a job that wants QPUs should have a record on this node, and has not.
+
+    Where there are variables of a job, the option may be of that job too, which submitted this one.
+    """
+    if "QRMI_JOB_ID" in environment or "SLURMD_NODENAME" not in environment:
+        return False
+    names = words.wanted(environment[words.OPTION], "")
+    return bool(names) and words.on_first_node(environment)
+
+
+def _node(environment: os._Environ[str]) -> str:
+    return environment.get("SLURMD_NODENAME") or "this node"
+
+
+def _refuse(text: str) -> int:
+    _write([f"print qrmi-slurm: {text}"])
+    return NOT_AS_WANTED
+
+
+def _write(lines: list[str]) -> None:
+    # In UTF-8 whatever the user's language settings are.
+    text = "".join(f"{line}\n" for line in lines)
+    sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))

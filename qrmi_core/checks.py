@@ -1,0 +1,168 @@
+"""What is wrong with the settings of resources, found without contacting a vendor."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+
+import attrs
+
+from qrmi_core.config import FileReport
+from qrmi_core.errors import ConfigError, QrmiError
+from qrmi_core.registry import find_driver
+from qrmi_core.settings import Settings, prefixes
+from qrmi_core.values import ResourceDef
+
+_OF_THE_SCHEDULER = {"acquire", "release"}
+
+
+@attrs.frozen
+class Finding:
+    """Something wrong.
+
+    Args:
+        source: The file, the environment, or the installation.
+        resource: The resource concerned, None for the file as a whole.
+        severity: ``error``, ``warning``, or ``note`` for what may well be as it should.
+        message: What is wrong.
+    """
+
+    source: str
+    resource: str | None
+    severity: str
+    message: str
+
+    def __str__(self) -> str:
+        where = f"{self.source}: {self.resource}" if self.resource else self.source
+        return f"{self.severity}: {where}: {self.message}"
+
+
+def of_file(report: FileReport) -> Iterator[Finding]:
+    """What is wrong with a configuration file as such."""
+    for problem in report.problems:
+        yield Finding(str(report.path), None, "error", problem)
+    for warning in report.warnings:
+        yield Finding(str(report.path), None, "warning", warning)
+
+
+def of_entry(
+    entry: ResourceDef, source: str, added: Mapping[str, str] | None = None
+) -> Iterator[Finding]:
+    """What is wrong with the settings of a configuration file's entry, and for whom.
+
+    Args:
+        entry: The entry.
+        source: Its file.
+        added: Settings that the scheduler will add by itself.
+    """
+    name, given = entry.name, entry.environment | entry.scheduler_environment
+    settings_class = yield from _settings_class(name, entry.resource_type, source)
+    if settings_class is None:
+        return
+    full = {**(added or {}), **entry.scheduler_settings()}
+    if not entry.user_credentials:
+        yield from _unusable(name, source, lambda: settings_class.from_mapping(full, name))
+    else:
+        for problem in settings_class.malformed(given):
+            yield Finding(source, name, "error", f"settings: {problem}")
+    if entry.user_credentials or entry.scheduler_environment:
+        yield from _left_to_users(entry, settings_class, source)
+    # A mapping's keys may be written in lower case as a whole.
+    keys = {key: key.upper() if key.islower() else key for key in given}
+    yield from _unknown(name, settings_class, source, keys)
+
+
+def _left_to_users(
+    entry: ResourceDef, settings_class: type[Settings], source: str
+) -> Iterator[Finding]:
+    """The settings that a job needs and the scheduler does not give it."""
+    required = settings_class.required()
+    there = settings_class.absent(entry.scheduler_environment)
+    left = [
+        declaration
+        for field, declaration in settings_class.absent(entry.environment).items()
+        if field in required or set(declaration.needed_by) - _OF_THE_SCHEDULER
+        if entry.user_credentials or field not in there
+    ]
+    if not left:
+        return
+    if entry.user_credentials:
+        severity, whom = "note", "user_credentials leaves to each user"
+    else:
+        severity, whom = "warning", "only the scheduler has, so that each job's user must set"
+    # The form that a shell can set; of a dynamic entry the id that the job gets is not known here.
+    prefix = "<id>_" if entry.is_dynamic else prefixes(entry.name)[-1]
+    variables = ", ".join(f"{prefix * one.prefixed}{one.names[0]}" for one in left)
+    yield Finding(source, entry.name, severity, f"{whom} {variables}")
+
+
+def of_environment(name: str, kind: str, all_names: Iterable[str]) -> Iterator[Finding]:
+    """What is wrong with a resource's settings in the environment.
+
+    Args:
+        name: Its id.
+        kind: Its type.
+        all_names: The ids of all resources whose settings may be there.
+    """
+    source = "environment"
+    settings_class = yield from _settings_class(name, kind, source)
+    if settings_class is None:
+        return
+    yield from _unusable(name, source, lambda: settings_class.from_environment(name))
+    others = tuple(
+        prefix
+        for other in all_names
+        for prefix in prefixes(other)
+        if other != name and prefix.startswith(prefixes(name))
+    )
+    keys = {
+        key: key.removeprefix(prefix)
+        for prefix in prefixes(name)
+        for key in os.environ
+        if key.startswith(prefix) and not (others and key.startswith(others))
+    }
+    yield from _unknown(name, settings_class, source, keys)
+
+
+def _settings_class(
+    name: str, kind: str, source: str
+) -> Generator[Finding, None, type[Settings] | None]:
+    try:
+        return find_driver(kind).settings_class
+    except QrmiError as error:
+        yield Finding(source, name, "error", error.message)
+        return None
+
+
+def _unusable(name: str, source: str, read: Callable[[], Settings]) -> Iterator[Finding]:
+    """What is wrong with the values, or missing."""
+    try:
+        settings = read()
+    except ConfigError as error:
+        yield Finding(source, name, "error", error.message)
+        return
+    for field, declaration in settings.declarations().items():
+        if declaration.needed_by and getattr(settings, field) is None:
+            operations = ", ".join(declaration.needed_by)
+            message = f"{declaration.names[0]} is not set, which {operations} needs"
+            yield Finding(source, name, "warning", message)
+
+
+def _unknown(
+    name: str, settings_class: type[Settings], source: str, keys: Mapping[str, str]
+) -> Iterator[Finding]:
+    """The keys that the driver does not know.
+
+    Args:
+        name: The resource's id.
+        settings_class: What it knows.
+        source: Where the keys are.
+        keys: Every key that is set, as it is written and without the prefix.
+    """
+    known = settings_class.known_keys()
+    for key, bare in keys.items():
+        if bare not in known:
+            close = difflib.get_close_matches(bare, known, n=1, cutoff=0.8)
+            hint = f"; did you mean {close[0]}?" if close else ""
+            yield Finding(source, name, "error", f"unknown key {key}{hint}")

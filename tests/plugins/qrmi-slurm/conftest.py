@@ -1,0 +1,34 @@
+"""A site for each test."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from filed_vendor import DRIVERS
+from sites import add_distribution
+from slurm_site import SlurmSite
+from stevedore import extension
+
+from qrmi_slurm.resources import driver_of
+
+
+@pytest.fixture(scope="session", autouse=True)
+def installed_vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The vendor's driver, installed as any other."""
+    folder = tmp_path_factory.mktemp("site")
+    add_distribution(folder, "filed-vendor", drivers=DRIVERS)
+    sys.path.insert(0, str(folder))
+    extension.ExtensionManager.ENTRY_POINT_CACHE.clear()
+    driver_of("filed")  # found once, and not in each process
+    yield
+    sys.path.remove(str(folder))
+    extension.ExtensionManager.ENTRY_POINT_CACHE.clear()
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> SlurmSite:
+    """A site with two QPUs."""
+    return SlurmSite(tmp_path)

@@ -1,0 +1,306 @@
+"""A site with a cluster, the integration, and vendors that are the emulator's."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cluster import Cluster, Plugin, missing
+
+from qrmi_emulator import Emulator
+
+RUNTIME = "ibm-quantum-compute-service"
+NOBODY = 65534
+_AT_ONCE = 10
+_VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+ADMIN_KEY = "an-administrators-key-that-no-job-sees"
+
+# Names of QPUs, each for one case, so that no case waits for the licence of another.
+USUAL = [
+    *("algiers", "almaden", "armonk", "athens", "auckland", "belem", "boeblingen", "bogota"),
+    *("brisbane", "brooklyn", "burlington", "cairo", "cambridge", "cusco", "essex", "fez"),
+    *("geneva", "guadalupe", "hanoi", "jakarta", "johannesburg", "kawasaki", "kolkata", "kyiv"),
+    *("kyoto", "lagos", "lima", "london", "manhattan", "manila", "marrakesh", "melbourne"),
+    *("montreal", "mumbai", "nairobi", "osaka", "oslo", "ourense", "paris", "peekskill"),
+    *("perth", "poughkeepsie", "prague", "quebec", "quito", "rochester", "rome", "santiago"),
+]
+REFUSING, SLOW, FLAKY, GHOST, OWN_KEY, LOCAL = (
+    "fake_boston",
+    "fake_berlin",
+    "fake_pittsburgh",
+    "ghost",
+    "fake_miami",
+    "aer",
+)
+
+
+class Site:
+    """What a case works with.
+
+    Attributes:
+        cluster: The cluster.
+        plugin: The integration.
+        mode: How jobs get their QPUs: `scripts` or `shim`.
+        vendor: The service of most QPUs.
+        refusing: One that opens no sessions (`REFUSING`).
+        slow: One that takes seconds to open a session (`SLOW`).
+        flaky: One with the faults of one case (`FLAKY`).
+        closed_to_others: Why other users' jobs cannot be run; empty if they can.
+
+    Args:
+        folder: All files.
+        cluster: The cluster, not yet started.
+        plugin: The integration, not yet installed.
+        vendors: The services.
+    """
+
+    def __init__(
+        self, folder: Path, cluster: Cluster, plugin: Plugin, vendors: Sequence[Emulator]
+    ) -> None:
+        self.folder = folder
+        self.cluster = cluster
+        self.plugin = plugin
+        self.mode = plugin.mode
+        self.vendors = vendors
+        self.vendor, self.refusing, self.slow, self.flaky = vendors
+        self.closed_to_others = ""
+        self.config: dict[str, Any] = {}
+        self.local_home = folder / "local"
+        self._names = iter([f"fake_{name}" for name in USUAL])
+
+    # Asking for QPUs
+
+    def qpu(self) -> str:
+        """The name of a QPU that no other case uses."""
+        return next(self._names)
+
+    def ask(self, *names: str, step: bool = False) -> list[str]:
+        """Options that ask for QPUs.
+
+        Args:
+            names: Their names.
+            step: Whether it is for an `srun` outside of a job.
+        """
+        if self.mode == "shim":
+            return [f"--qpu={','.join(names)}"]
+        if step:
+            return [f"--licenses={','.join(names)}"]
+        return [f"--gres={','.join(f'qpu:{name}' for name in names)}"]
+
+    def held(self, *before: str) -> Held:
+        """A part of a script that runs until it is told to go on."""
+        return Held(self.folder / "go" / secrets.token_hex(4), before)
+
+    # What came of it
+
+    def sessions(self, *names: str) -> list[Any]:
+        """The sessions on these QPUs, as their services keep them, oldest first."""
+        found = [
+            session
+            for emulator in self.vendors
+            for session in list(emulator.faces[0].state.sessions.values())
+            if session.resource in names
+        ]
+        return sorted(found, key=lambda session: session.created)
+
+    def jobs(self, *names: str) -> list[Any]:
+        """The jobs that the service of most QPUs was given for these."""
+        jobs = self.vendor.faces[0].state.jobs.values()
+        return [job for job in jobs if job.resource in names]
+
+    def releases(self) -> list[str]:
+        """The ids of sessions that a request has closed, as often as one did."""
+        return [
+            exchange["path"].split("/")[-2]
+            for emulator in self.vendors
+            for exchange in emulator.requests()
+            if exchange["method"] == "DELETE" and exchange["status"] == 204
+        ]
+
+    def assert_released(self, *names: str, times: int = 1) -> list[str]:
+        """Each QPU was acquired so often, and each acquisition released once; gives the tokens."""
+        done = self.releases()
+        tokens = []
+        for name in names:
+            found = self.sessions(name)
+            assert len(found) == times, f"{name}: {len(found)} acquisitions\n{self.log()}"
+            for session in found:
+                times_released = done.count(session.id)
+                assert times_released == 1, (
+                    f"{name}: {session.id} released {times_released} times\n{self.log()}"
+                )
+                assert session.closed is not None
+                tokens.append(session.id)
+        return tokens
+
+    def assert_well(self) -> None:
+        """No node is drained."""
+        for node, state in self.cluster.node_states().items():
+            assert not any(word in state for word in ("drain", "down", "fail")), f"{node}: {state}"
+
+    def log(self, job_id: str = "") -> str:
+        """What prolog, epilog and sweep said of a job, or of all."""
+        path = self.plugin.log
+        lines = path.read_text().splitlines() if path.exists() else ["no log"]
+        said = [line for line in lines if " DEBUG " not in line and f"job {job_id}" in line]
+        return "\n".join(said[-20:])
+
+    def accounting(self, job_id: str | None = None) -> list[dict[str, Any]]:
+        """The lines of the accounting, or those of one job."""
+        path = self.plugin.accounting
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        return [line for line in lines if job_id in (None, str(line["job_id"]))]
+
+    def records(self) -> list[Path]:
+        """Folders of records that are there."""
+        return [path for state in self.plugin.state if state.exists() for path in state.iterdir()]
+
+
+@contextlib.contextmanager
+def side_by_side(
+    site: Site, cases: Sequence[Callable[[Site], None]]
+) -> Iterator[dict[Callable[[Site], None], Future[None]]]:
+    """Run cases at the same time, as many as two processors bear."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        yield {case: pool.submit(case, site) for case in cases}
+
+
+class Held:
+    """A part of a script that runs until it is told to go on.
+
+    Args:
+        flag: The file that tells it.
+        before: Lines of the script before it waits.
+    """
+
+    def __init__(self, flag: Path, before: Sequence[str]) -> None:
+        self._flag = flag
+        self.script = "\n".join(
+            [*before, "echo here", f"while [ ! -e {flag} ]; do sleep 0.2; done", "echo gone"]
+        )
+
+    def go_on(self) -> None:
+        """Let it come to its end."""
+        self._flag.touch()
+
+
+def variables(output: str) -> dict[str, str]:
+    """What a job printed by `env`."""
+    return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
+
+
+def open_python(folder: Path) -> tuple[Path, str]:
+    """An interpreter that every user can start, also where the developer's is in a private folder.
+
+    What runs as a job's user comes from a copy, all else from where it is installed.
+
+    Returns:
+        The interpreter, and why other users cannot start it after all; empty if they can.
+    """
+    own = Path(sys.base_prefix, "bin/python3")
+    problem = ""
+    if os.geteuid() != 0:
+        problem = "only root starts jobs of other users"
+    else:
+        usual = [own, Path("/usr/bin/python3"), Path("/usr/local/bin/python3")]
+        own = next((path for path in usual if _starts_for_others(path)), own)
+        if not _starts_for_others(own):
+            problem = f"there is no Python {_VERSION} that other users can start"
+    subprocess.run([own, "-m", "venv", "--without-pip", folder], check=True)
+    package, others = find_spec("qrmi_slurm"), find_spec("attrs")
+    assert package
+    assert package.origin
+    assert others
+    assert others.origin
+    packages = next((folder / "lib").glob("python*")) / "site-packages"
+    shutil.copytree(Path(package.origin).parent, packages / "qrmi_slurm")
+    installed = str(Path(others.origin).parents[1])
+    (packages / "others.pth").write_text(f"import site; site.addsitedir({installed!r})\n")
+    return folder / "bin/python", problem
+
+
+def _starts_for_others(python: Path) -> bool:
+    try:
+        done = subprocess.run(
+            [python, "-I", "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
+            user=NOBODY,
+            group=NOBODY,
+            extra_groups=[],
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except OSError:
+        return False
+    return done.stdout.strip() == _VERSION
+
+
+@contextlib.contextmanager
+def started(mode: str, *, nodes: int = 2, own_state: bool = False) -> Iterator[Site]:
+    """A site that takes jobs."""
+    if problem := missing(mode):
+        pytest.skip(problem)
+    with contextlib.ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="qrmi-slurm-"))
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "go").mkdir()
+        cluster = stack.enter_context(Cluster(folder, nodes=nodes))
+        vendors = [
+            stack.enter_context(
+                Emulator(faces, munge_socket=str(cluster.munge_socket), warden_admin=os.geteuid())
+            )
+            for faces in (["ibm-runtime", "ibm-da", "pasqal-local"], *[["ibm-runtime"]] * 3)
+        ]
+        python, problem = open_python(folder / "python")
+        plugin = Plugin(cluster, mode, python=python, own_state=own_state)
+        site = Site(folder, cluster, plugin, vendors)
+        site.closed_to_others = problem
+        site.refusing.fault("status", path="*/sessions", method="POST", status=403, count=None)
+        site.slow.fault("latency", path="*/sessions", method="POST", delay=2.0, count=None)
+        site.config = _config(site)
+        ghost = {"name": GHOST, "type": RUNTIME, "environment": {}}
+        plugin.install(
+            {"resources": [*site.config["resources"], ghost]},
+            acquire_timeout_seconds=5,
+            prolog_limit_seconds=30,
+            epilog_limit_seconds=10,
+        )
+        # Jobs may ask for the ghost, as for one that was just taken out of the file.
+        plugin.write_config(site.config)
+        lines, plugstack = plugin.lines()
+        cluster.start([*lines, "UnkillableStepTimeout=5"], plugstack)
+        yield site
+
+
+def _config(site: Site) -> dict[str, Any]:
+    named = [(RUNTIME, f"fake_{name}") for name in USUAL]
+    entries = site.vendor.config(named)["resources"]
+    for emulator, name in ((site.refusing, REFUSING), (site.slow, SLOW), (site.flaky, FLAKY)):
+        entries.append(
+            {"name": name, "type": RUNTIME, "environment": emulator.settings_for(RUNTIME)}
+        )
+    own = {**site.vendor.settings_for(RUNTIME), "QRMI_IBM_QCS_IAM_APIKEY": ADMIN_KEY}
+    entries.append({"name": OWN_KEY, "type": RUNTIME, "environment": own, "user_credentials": True})
+    entries.append(
+        {
+            "name": LOCAL,
+            "type": "local",
+            "environment": {"QRMI_LOCAL_HOME": str(site.local_home)},
+            "scheduler_environment": {"QRMI_LOCAL_LEASE_SECONDS": "600"},
+        }
+    )
+    return {"resources": entries}

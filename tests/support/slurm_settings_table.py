@@ -1,0 +1,13 @@
+"""The table of settings in the README of qrmi-slurm, made of what the code knows."""
+
+from __future__ import annotations
+
+from qrmi_slurm.site import KEYS
+
+
+def slurm_settings_table() -> str:
+    """A row for each key of slurm.toml."""
+    rows = ["| key | default | value | meaning |", "| --- | --- | --- | --- |"]
+    for key, (default, (_, form), meaning) in KEYS.items():
+        rows.append(f"| `{key}` | `{default}` | {form} | {meaning} |")
+    return "\n".join(rows)
