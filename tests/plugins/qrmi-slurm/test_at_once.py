@@ -65,6 +65,17 @@ def test_an_epilog_does_not_wait_for_ever(site: SlurmSite) -> None:
     assert site.records() == []
 
 
+def test_an_epilog_that_is_told_to_end_ends_what_it_began(site: SlurmSite) -> None:
+    site.prolog("qpu=qpu_a,qpu_b")
+    site.vendor.misbehave("release-qpu_a", "slow")
+    epilog = site.start("epilog")
+    until(lambda: site.vendor.entries("release"))
+    epilog.kill(signal.SIGTERM)
+    assert epilog.wait().status == 0
+    assert site.vendor.held() == set()
+    assert site.records() == []
+
+
 def test_jobs_at_once_do_not_meet(site: SlurmSite) -> None:
     site.resources(*(site.entry(f"qpu_{number}") for number in range(8)))
     running = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 
 from qrmi_core.deadline import Deadline
 from qrmi_slurm import records, site as sites
@@ -25,6 +26,8 @@ def run(settings_file: str | None) -> None:
     Args:
         settings_file: Where the integration's settings are.
     """
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)  # it ends in time by itself
     job = Job.from_environment(os.environ)
     site = sites.load(settings_file)
     clean_environment()
