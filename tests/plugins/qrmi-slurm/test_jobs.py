@@ -323,6 +323,21 @@ def test_an_id_that_no_shell_takes_has_both_its_spellings(site: SlurmSite) -> No
     assert not [name for name in own if "APIKEY" in name]
 
 
+def test_the_prolog_takes_nothing_from_its_environment(site: SlurmSite) -> None:
+    site.prolog(
+        "qpu=qpu_a",
+        qpu_a_QRMI_FILED_TEST_FOLDER="/nowhere",
+        QRMI_FILED_TEST_FOLDER="/nowhere",
+        qpu_a_QRMI_JOB_ACQUISITION_TOKEN="of a user",
+        QRMI_JOB_ID="1",
+        QRMI_CONFIG="/nowhere/qrmi_config.json",
+    )
+    (taken,) = site.vendor.entries("acquire")
+    assert (taken.resource, taken.job) == ("qpu_a", "71")
+    site.epilog(qpu_a_QRMI_FILED_TEST_FOLDER="/nowhere", QRMI_JOB_ID="1")
+    assert site.vendor.held() == set()
+
+
 # Kinds of entries
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 from qrmi_slurm import site, variables, words
 from qrmi_slurm.job import UNLIMITED, Details, Job, limit_seconds
@@ -42,6 +42,7 @@ def hosts(draw: st.DrawFn) -> tuple[str, str]:
     return text, first
 
 
+@settings(deadline=None)
 @given(st.lists(hosts(), min_size=1, max_size=4))
 def test_the_first_host_is_the_first_that_slurm_would_name(found: list[tuple[str, str]]) -> None:
     assert words.first_host(",".join(text for text, _ in found)) == found[0][1]
@@ -62,6 +63,7 @@ def test_the_first_host_of_a_list(nodes: str, host: str) -> None:
     assert words.first_host(nodes) == host
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_no_list_of_nodes_is_an_error(nodes: str) -> None:
     assert isinstance(words.first_host(nodes), str)
@@ -72,6 +74,7 @@ def test_no_list_of_nodes_is_an_error(nodes: str) -> None:
 names = st.text(st.characters(exclude_characters=",", exclude_categories=["Z", "C"]), min_size=1)
 
 
+@settings(deadline=None)
 @given(st.lists(names, max_size=5), st.text())
 def test_the_names_of_a_comment_are_found_among_its_words(wanted: list[str], rest: str) -> None:
     others = " ".join(word for word in rest.split() if not word.startswith("qpu="))
@@ -97,6 +100,7 @@ def test_the_names_that_a_job_asks_for(option: str | None, comment: str, found: 
 # Time limits
 
 
+@settings(deadline=None)
 @given(st.integers(0, 400), st.integers(0, 23), st.integers(0, 59), st.integers(0, 59))
 def test_a_time_limit_is_read_as_slurm_writes_it(
     days: int, hours: int, minutes: int, seconds: int
@@ -106,6 +110,7 @@ def test_a_time_limit_is_read_as_slurm_writes_it(
     assert limit_seconds(f"{days}-{text}" if days else text) == total
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_what_is_no_time_limit_is_none(text: str) -> None:
     assert limit_seconds(text) <= UNLIMITED
@@ -160,6 +165,7 @@ lines = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(lines, max_size=5))
 def test_the_quick_look_at_settings_agrees_with_the_long_one(
     tmp_path_factory: pytest.TempPathFactory, found: list[str]
@@ -178,6 +184,7 @@ def test_the_quick_look_at_settings_agrees_with_the_long_one(
         assert loaded.state == (state if right else "/var/spool/qrmi-slurm")
 
 
+@settings(deadline=None)
 @given(st.binary())
 def test_no_settings_are_so_broken_that_nothing_is_told(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
@@ -211,6 +218,7 @@ acquisitions = st.builds(
 jobs = st.builds(Job, numbers, numbers, numbers, numbers, texts, texts, texts)
 
 
+@settings(deadline=None)
 @given(jobs, st.lists(acquisitions, max_size=3), st.none() | numbers)
 def test_a_record_is_read_as_it_was_written(
     job: Job, found: list[Acquisition], array: int | None
@@ -219,6 +227,7 @@ def test_a_record_is_read_as_it_was_written(
     assert Record.from_json(record.to_json()) == record
 
 
+@settings(deadline=None)
 @given(st.binary() | st.sampled_from([b"[]", b"{}", b'{"job": {}}', b'{"job": 1}', b"null"]))
 def test_a_damaged_record_is_one_kind_of_error(content: bytes) -> None:
     with pytest.raises(ValueError):
@@ -234,6 +243,7 @@ def test_no_text_of_a_record_shows_a_token() -> None:
 values = st.text(st.characters(exclude_characters="\n\r\0", exclude_categories=["Cs"]))
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["A", "B_C", "x-1"]), values))
 def test_variables_are_exported_a_line_each(own: dict[str, str]) -> None:
     found = {"own": {"QRMI_JOB_ID": "7", **own}, "settings": []}
