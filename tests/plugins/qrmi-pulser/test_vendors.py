@@ -107,7 +107,7 @@ def test_a_qpus_backend_runs_a_batch(qpu: QuantumResource, pulse: MakePulse) -> 
 def test_an_open_batch_takes_jobs_until_it_is_closed(
     cloud: Emulator, pulse: MakePulse, name: str
 ) -> None:
-    qpu = resource(name, "pasqal-cloud", cloud.settings_for("pasqal-cloud"))
+    qpu = quick(name, "pasqal-cloud", cloud.settings_for("pasqal-cloud"))
     connection = PulserQRMIConnection(qpu, timeout=60)
     sequence = pulse(device_of(connection), variable=True, measure=False)
     backend = QPUBackend(sequence, connection)
@@ -141,7 +141,7 @@ def test_an_open_batch_takes_jobs_until_it_is_closed(
 
 
 def test_jobs_of_an_open_batch_are_cancelled_together(cloud: Emulator, pulse: MakePulse) -> None:
-    qpu = resource("EMU_FREE", "pasqal-cloud", cloud.settings_for("pasqal-cloud"))
+    qpu = quick("EMU_FREE", "pasqal-cloud", cloud.settings_for("pasqal-cloud"))
     connection = PulserQRMIConnection(qpu, timeout=60)
     backend = QPUBackend(pulse(device_of(connection)), connection)
     cloud.fault("job-queued", count=2)
