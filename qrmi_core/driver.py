@@ -157,6 +157,47 @@ class Driver(abc.ABC):
         """
         raise self._unsupported("task_usage")
 
+    def task_input(self, task_id: str) -> bytes:
+        """Fetch what a task was asked to run (optional), as the vendor keeps it.
+
+        Raises:
+            TaskNotFoundError: The vendor has no such task.
+        """
+        raise self._unsupported("task_input")
+
+    def batch_open(self) -> str:
+        """Open a batch that takes tasks until it is closed, and give its id (optional).
+
+        A driver that has this has the other three methods too.
+        """
+        raise self._unsupported("batch_open")
+
+    def batch_add(self, batch_id: str, payloads: Sequence[Payload]) -> Sequence[str]:
+        """Submit tasks into an open batch, all or none, and give their ids in the same order.
+
+        `uncertain` of an error means the same as for `task_start`.
+
+        Raises:
+            TaskNotFoundError: The vendor has no such batch.
+        """
+        raise self._unsupported("batch_add")
+
+    def batch_close(self, batch_id: str) -> None:
+        """Let a batch take no more tasks; those in it go on.
+
+        Raises:
+            TaskNotFoundError: The vendor has no such batch.
+        """
+        raise self._unsupported("batch_close")
+
+    def batch_tasks(self, batch_id: str) -> Sequence[str]:
+        """List the ids of a batch's tasks, oldest first.
+
+        Raises:
+            TaskNotFoundError: The vendor has no such batch.
+        """
+        raise self._unsupported("batch_tasks")
+
     def acquisition_usage(self, token: str) -> AcquisitionUsage:
         """Ask what was done under a reservation, also one that has ended (optional).
 

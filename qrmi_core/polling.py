@@ -352,7 +352,10 @@ def until_free(
         error = state.outcome.exception() if state.outcome else None
         asked = error.retry_after if isinstance(error, QrmiError) else None
         seconds = last_attempt.clip(policy.pause(clock() - start, asked))
-        _log.info("%s; trying again in %.1f s", error, seconds)
+        # Who has not asked to be told would see nothing but a program that stands still.
+        first = on_wait is None and state.attempt_number == 1
+        level = logging.WARNING if first else logging.INFO
+        _log.log(level, "%s; trying again in %.1f s", error, seconds)
         if on_wait:
             on_wait(str(error), seconds)
         return seconds

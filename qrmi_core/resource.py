@@ -21,6 +21,7 @@ from qrmi_core.errors import (
     InvalidInputError,
     QrmiError,
     ResourceBusyError,
+    SubmissionUncertainError,
     TransportError,
     UnsupportedPayloadError,
 )
@@ -329,14 +330,7 @@ class QuantumResource:
             SubmissionUncertainError: The answer was lost, and whether the task exists cannot be
                 found out. With any other error no task was created.
         """
-        if not isinstance(payload, Payload):
-            raise TypeError(f"the payload must be a Payload, not {type(payload).__name__}")
-        if not isinstance(payload, self._driver.payloads):
-            takes = ", ".join(kind.kind for kind in self._driver.payloads)
-            raise UnsupportedPayloadError(
-                f"{self._id} ({self._type}) does not take a {payload.kind} payload, but {takes}",
-                resource_id=self._id,
-            )
+        self._check_payload(payload)
         tag = uuid.uuid4().hex
         submission = Submission(self._driver, payload, tag, self._acquisition(), self.sleep)
         with self._named():
@@ -407,6 +401,16 @@ class QuantumResource:
         with self._explained(self.task(task_id).id):
             return self._driver.task_usage(task_id)
 
+    def task_input(self, task_id: str) -> str:
+        """Fetch what a task was asked to run, as the vendor keeps it.
+
+        Raises:
+            UnsupportedFunctionError: The vendor does not tell.
+            TaskNotFoundError: The vendor has no such task.
+        """
+        with self._explained(self.task(task_id).id):
+            return self._driver.task_input(task_id).decode()
+
     def task_list(self) -> list[TaskInfo]:
         """List the user's tasks, newest first.
 
@@ -415,6 +419,65 @@ class QuantumResource:
         """
         with self._explained():
             return list(self._driver.task_list())
+
+    # Batches that are left open
+
+    def batch_open(self) -> str:
+        """Open a batch, which takes tasks until `batch_close`, and give its id.
+
+        Raises:
+            UnsupportedFunctionError: The vendor has no such batches.
+        """
+        with self._explained():
+            batch_id = self._driver.batch_open()
+        _log.info("batch %s opened on %s", batch_id, self._id)
+        return batch_id
+
+    def batch_add(self, batch_id: str, payloads: Sequence[Payload]) -> list[str]:
+        """Submit tasks into an open batch, all or none, and give their ids in the same order.
+
+        Raises:
+            TaskNotFoundError: The vendor has no such batch.
+            InvalidInputError: A payload is wrong, or the batch is closed.
+            SubmissionUncertainError: The answer was lost, and the tasks may exist. With any other
+                error no task was created.
+        """
+        _checked_id(batch_id, "batch's id", self._id)
+        for payload in payloads:
+            self._check_payload(payload)
+        try:
+            with self._named(), defects_named(uncertain=True):
+                task_ids = list(self._driver.batch_add(batch_id, payloads))
+        except QrmiError as error:
+            if not error.uncertain:
+                raise
+            raise SubmissionUncertainError(
+                f"the answer was lost ({error.message}), and the tasks may be in batch {batch_id}; "
+                "look at its tasks (batch_tasks) before submitting again",
+                resource_id=self._id,
+            ) from error
+        _log.info("tasks %s started in batch %s on %s", ", ".join(task_ids), batch_id, self._id)
+        return task_ids
+
+    def batch_close(self, batch_id: str) -> None:
+        """Let a batch take no more tasks; those in it go on.
+
+        Raises:
+            TaskNotFoundError: The vendor has no such batch.
+        """
+        _checked_id(batch_id, "batch's id", self._id)
+        with self._explained():
+            self._driver.batch_close(batch_id)
+
+    def batch_tasks(self, batch_id: str) -> list[str]:
+        """List the ids of a batch's tasks, oldest first.
+
+        Raises:
+            TaskNotFoundError: The vendor has no such batch.
+        """
+        _checked_id(batch_id, "batch's id", self._id)
+        with self._explained():
+            return list(self._driver.batch_tasks(batch_id))
 
     def look(self, tasks: Sequence[Task]) -> dict[Task, QrmiError | None]:
         """Look once at tasks of this resource, in one request where the driver can.
@@ -451,6 +514,16 @@ class QuantumResource:
         """Read a result once, in pieces; see `Driver.task_result`."""
         with self._explained(task_id):
             yield from self._driver.task_result(task_id)
+
+    def _check_payload(self, payload: Payload) -> None:
+        if not isinstance(payload, Payload):
+            raise TypeError(f"the payload must be a Payload, not {type(payload).__name__}")
+        if not isinstance(payload, self._driver.payloads):
+            takes = ", ".join(kind.kind for kind in self._driver.payloads)
+            raise UnsupportedPayloadError(
+                f"{self._id} ({self._type}) does not take a {payload.kind} payload, but {takes}",
+                resource_id=self._id,
+            )
 
     def _until_free(self, attempt: Callable[[float | None], _T], timeout: float | None) -> _T:
         return until_free(

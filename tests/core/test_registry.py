@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import said
 from sites import DRIVER, add_distribution
 
 from qrmi_core import PluginError, UnsupportedResourceTypeError, registry
@@ -168,11 +168,4 @@ def test_a_plugin_installed_while_the_caches_are_warm_is_found(site: Path, tmp_p
     }
     for name in ("first", "second"):
         add_driver(site, name, DRIVER)
-        done = subprocess.run(
-            [sys.executable, "-c", script, name],
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        said(sys.executable, "-c", script, name, env=environment)

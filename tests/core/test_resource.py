@@ -7,6 +7,7 @@ import logging
 import os
 import pickle
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -21,14 +22,18 @@ from qrmi_core import (
     QuantumResource,
     ResourceBusyError,
     ResourceType,
+    ServiceError,
+    SubmissionUncertainError,
     TaskCancelledError,
     TaskFailedError,
     TaskNotReadyError,
     TaskStatus,
     TransportError,
+    UnsupportedFunctionError,
     UnsupportedPayloadError,
     WaitTimeoutError,
 )
+from qrmi_core.driver import Driver
 from qrmi_core.testing import FakeClock, FakeVendor
 
 
@@ -118,7 +123,9 @@ def test_an_empty_token_of_the_scheduler_counts_as_unset() -> None:
     assert qpu.acquire() == "token-1"
 
 
-def test_a_busy_resource_is_waited_for_until_the_time_is_up() -> None:
+def test_a_busy_resource_is_waited_for_until_the_time_is_up(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     vendor = FakeVendor()
     clock = FakeClock()
     holder, other = fake_resource(vendor), fake_resource(vendor, clock)
@@ -127,6 +134,12 @@ def test_a_busy_resource_is_waited_for_until_the_time_is_up() -> None:
         other.acquire(timeout=7)
     assert caught.value.resource_id == "fake"
     assert 6.5 < clock() <= 7
+    # Once, unless somebody asked to be told.
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    other.on_wait = lambda _why, _seconds: None
+    with pytest.raises(ResourceBusyError):
+        other.acquire(timeout=7)
+    assert len(caplog.records) == 1
     holder.release(token)
     assert other.acquire(timeout=0)
 
@@ -289,6 +302,39 @@ def test_an_exception_that_is_not_of_the_tree_is_the_drivers_defect() -> None:
         with pytest.raises(DriverDefectError, match="KeyError") as caught:
             call()
         assert isinstance(caught.value.__cause__, KeyError)
+
+
+def test_tasks_of_an_open_batch_are_added_all_or_none() -> None:
+    vendor = FakeVendor()
+    qpu = fake_resource(vendor)
+    driver = type(qpu._driver)
+    for call in (
+        qpu.batch_open,
+        lambda: qpu.batch_add("b", [PAYLOAD]),
+        lambda: qpu.batch_close("b"),
+    ):
+        with pytest.raises(UnsupportedFunctionError):
+            call()
+    assert not qpu.supports("batch_open")
+
+    def add(_self: Driver, _batch_id: str, payloads: Sequence[Payload]) -> list[str]:
+        vendor.called("batch_add")
+        return [f"b:{number}" for number in range(len(payloads))]
+
+    driver.batch_add = add  # type: ignore[method-assign]
+    assert qpu.batch_add("b", [PAYLOAD, PAYLOAD]) == ["b:0", "b:1"]
+    foreign = Payload.PasqalCloud(sequence="{}", job_runs=1)
+    with pytest.raises(UnsupportedPayloadError):
+        qpu.batch_add("b", [PAYLOAD, foreign])
+    assert vendor.calls["batch_add"] == 1
+    vendor.faults["batch_add"] = [InvalidInputError("closed"), ServiceError("?", uncertain=True)]
+    with pytest.raises(InvalidInputError, match="closed"):
+        qpu.batch_add("b", [PAYLOAD])
+    with pytest.raises(SubmissionUncertainError, match="batch b; look at its tasks"):
+        qpu.batch_add("b", [PAYLOAD])
+    vendor.faults["batch_add"] = [KeyError("id")]
+    with pytest.raises(SubmissionUncertainError, match="KeyError"):
+        qpu.batch_add("b", [PAYLOAD])
 
 
 def test_a_resource_serves_many_threads() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from processes import said
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -64,12 +64,4 @@ def test_make_help_and_the_contributors_guide_name_the_same_targets() -> None:
 
 def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "dummy"]
-    done = subprocess.run(
-        [*sphinx, "-d", str(tmp_path / "trees"), "docs", str(tmp_path / "out")],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    said(*sphinx, "-d", tmp_path / "trees", "docs", tmp_path / "out", cwd=ROOT)

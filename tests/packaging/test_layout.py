@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from processes import said
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "qrmi_core"
@@ -152,7 +152,4 @@ HEAVY = {"asyncio", "attr", "inspect", "logging", "requests", "rich", "stevedore
 
 def test_importing_the_core_imports_nothing_heavy() -> None:
     code = "import sys; bare = set(sys.modules); import qrmi_core; print(*set(sys.modules) - bare)"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
-    )
-    assert not set(done.stdout.split()) & HEAVY
+    assert not set(said(sys.executable, "-c", code, cwd=ROOT).split()) & HEAVY

@@ -120,17 +120,18 @@ class DirectAccessClient:
         deadline = time.monotonic() + seconds
         while (job := self.show(job_id))["status"] == "Running":
             assert time.monotonic() < deadline, job
-            time.sleep(0.05)
+            time.sleep(0.02)
         return job
 
-    def clear(self) -> None:
-        """End and delete all jobs."""
+    def clear(self, *, but: str = "") -> None:
+        """End and delete all jobs but one."""
         self.http.headers["Service-CRN"] = self.settings["SERVICE_CRN"]
         self.authorize()
         for job in self("GET", "/v1/jobs").json()["jobs"]:
-            path = f"/v1/jobs/{quote(job['id'], safe='')}"
-            self("POST", f"{path}/cancel")
-            self("DELETE", path)
+            if job["id"] != but:
+                path = f"/v1/jobs/{quote(job['id'], safe='')}"
+                self("POST", f"{path}/cancel")
+                self("DELETE", path)
 
     def close(self) -> None:
         self.http.close()

@@ -72,8 +72,32 @@ def malformed(handler: FaultyHandler, proceed: Callable[[], None]) -> None:
     handler.shorter = False
 
 
+def silent(_handler: FaultyHandler, _proceed: Callable[[], None]) -> None:
+    """Nothing was done and nothing is answered."""
+    time.sleep(0.2)
+
+
+FAULTS: dict[str, Fault] = {
+    "429": status(429, Retry_After="0"),
+    "503": status(503),
+    "500": status(500, b"<html>oops</html>"),
+    "504": status(504),
+    "reset before": cut_before,
+    "reset after": cut_after,
+    "502 after": bad_gateway_after,
+    "half": truncated,
+}
+"""Those that a client survives when they do not last."""
+ODD: dict[str, Fault] = {
+    "silent": silent,
+    "malformed": malformed,
+    "html": status(200, b"<html>log in</html>", Content_Type="text/html"),
+}
+"""Answers that are none."""
+
+
 class FaultyService:
-    """A server in a thread; a context manager.
+    """A server in a thread for each handler; a context manager.
 
     Attributes:
         requests: Method and path of every request, in order, as the handler notes them.
@@ -81,21 +105,26 @@ class FaultyService:
         faults: Faults for the next requests of a kind, such as ``"POST jobs"``.
 
     Args:
-        handler: The class that answers; it finds the service as its `service`.
+        handlers: The classes that answer; they find the service as their `service`.
     """
 
-    def __init__(self, handler: type[FaultyHandler]) -> None:
+    def __init__(self, *handlers: type[FaultyHandler]) -> None:
         self.requests: list[str] = []
         self.connections = 0
         self.faults: dict[str, deque[Fault]] = {}
         self.lock = threading.RLock()
-        self._server = FaultyServer(("127.0.0.1", 0), handler)
-        self._server.service = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self.host = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._servers = [FaultyServer(("127.0.0.1", 0), handler) for handler in handlers]
+        for server in self._servers:
+            server.service = self
+        self._threads = [
+            threading.Thread(target=server.serve_forever, args=(0.002,)) for server in self._servers
+        ]
+        self.hosts = [f"http://127.0.0.1:{server.server_address[1]}" for server in self._servers]
+        self.host = self.hosts[0]
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     def __exit__(
@@ -104,9 +133,10 @@ class FaultyService:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        for server, thread in zip(self._servers, self._threads, strict=True):
+            server.shutdown()
+            thread.join()
+            server.server_close()
 
     def fail(self, what: str, *faults: Fault) -> None:
         """Let the next requests of that kind meet these faults, one each."""
@@ -114,7 +144,7 @@ class FaultyService:
 
     def ids(self) -> set[str]:
         """The ids that the service has given out, which `counted` shows as ``*``."""
-        raise NotImplementedError
+        return set()
 
     def counted(self) -> Counter[str]:
         """How often each kind of request came, with ids replaced by ``*``."""
@@ -127,6 +157,12 @@ class FaultyService:
     def forget_requests(self) -> None:
         """Begin to count anew."""
         self.requests.clear()
+
+    def cost(self, call: Callable[[], object]) -> Counter[str]:
+        """How often each kind of request comes for one call."""
+        self.forget_requests()
+        call()
+        return self.counted()
 
     def next_fault(self, *kinds: str) -> Fault | None:
         """The fault that the next request of the first of these kinds meets, and is then gone."""

@@ -12,35 +12,10 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from faulty_server import (
-    Fault,
-    FaultyHandler,
-    FaultyService,
-    bad_gateway_after,
-    cut_after,
-    cut_before,
-    malformed,
-    silent_after,
-    status,
-    truncated,
-)
+from faulty_server import Fault, FaultyHandler, FaultyService, status
 
-__all__ = [
-    "CRN",
-    "DEVICES",
-    "KEY",
-    "RESULT",
-    "Fault",
-    "IbmService",
-    "bad_gateway_after",
-    "cut_after",
-    "cut_before",
-    "error",
-    "malformed",
-    "silent_after",
-    "status",
-    "truncated",
-]
+from qrmi_core import Payload
+from qrmi_core.testing import DriverContract
 
 KEY = "an-api-key-that-is-secret"
 CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0123:4567::"
@@ -71,6 +46,24 @@ DEVICES = [
 ]
 
 
+def sampler(text: str = "OPENQASM 3.0;") -> Payload:
+    """An input for the sampler."""
+    return Payload.QiskitPrimitive({"pubs": [[text, None, 10]], "version": 2}, "sampler")
+
+
+class SamplerContract(DriverContract):
+    """The contract of a driver that takes inputs for the sampler."""
+
+    def payload(self) -> Payload:
+        return sampler()
+
+    def failing_payload(self) -> Payload:
+        return sampler("fail")
+
+    def slow_payload(self) -> Payload:
+        return sampler("endless")
+
+
 def error(code: int, vendor_code: object, message: str, **more: str) -> Fault:
     """An error in the API's own words."""
     body = {"errors": [{"code": vendor_code, "message": message, **more}], "trace": "trace-1"}
@@ -91,6 +84,8 @@ class IbmService(FaultyService):
         result: The result of a job.
         key: The API key that IAM knows; it begins with `KEY`.
     """
+
+    secrets = (KEY, "token-")
 
     def __init__(self) -> None:
         super().__init__(IbmHandler)

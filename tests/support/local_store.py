@@ -6,6 +6,8 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
+from resources import driver_of
+
 from qrmi_core import QuantumResource, TaskStatus
 from qrmi_local.store import Store
 
@@ -31,6 +33,8 @@ def maker(home: Path) -> MakeResource:
 
     def make(resource_id: str = "aer", **settings: str) -> QuantumResource:
         config = {"QRMI_LOCAL_HOME": str(home), "QRMI_LOCAL_IDLE_SECONDS": "30"}
-        return QuantumResource(resource_id, "local", config | settings)
+        return QuantumResource(
+            resource_id, "local", config | settings, driver_class=driver_of("local")
+        )
 
     return make

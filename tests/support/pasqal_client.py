@@ -74,7 +74,7 @@ class CloudClient:
         deadline = time.monotonic() + 60
         while (batch := self.batch(batch_id))["status"] not in (wanted or FINAL):
             assert time.monotonic() < deadline, batch
-            time.sleep(0.05)
+            time.sleep(0.02)
         return batch
 
 
@@ -125,4 +125,4 @@ class WardenClient:
             if document["status"] in (wanted or FINAL):
                 return document
             assert time.monotonic() < deadline, document
-            time.sleep(0.05)
+            time.sleep(0.02)

@@ -74,6 +74,8 @@ class PasqalService(FaultyService):
         tokens: Tokens that are valid.
     """
 
+    secrets = (PASSWORD, SIGNATURE, "token-")
+
     def __init__(self) -> None:
         super().__init__(_Handler)
         self.forms: list[dict[str, str]] = []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from processes import said
 
 CLIENTS = Path(__file__).parents[1] / "plugins" / "qrmi-emulator" / "clients"
 
@@ -28,15 +29,7 @@ def run(
         home: Its home folder.
         environment: Further variables.
     """
-    done = subprocess.run(
-        [python, CLIENTS / script, *map(str, arguments)],
-        env={"HOME": str(home), "PATH": "/usr/bin:/bin", **environment},
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    own = {"HOME": str(home), "PATH": "/usr/bin:/bin", **environment}
+    output = said(python, CLIENTS / script, *arguments, env=own, cwd=home)
+    found: dict[str, Any] = json.loads(output.splitlines()[-1])
     return found

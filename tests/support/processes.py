@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 # The end of its input is the end of whoever started it, however that came about.
 _GUARD = '"$@" < /dev/null & cat > /dev/null; kill $! 2> /dev/null; wait $!'
+
+
+def said(*command: object, **options: Any) -> str:
+    """What a program prints, which has to succeed; the options are those of `subprocess.run`."""
+    options = {"capture_output": True, "text": True, "check": False, "timeout": 110, **options}
+    done = subprocess.run([*map(str, command)], **options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    output: str = done.stdout
+    return output
+
+
+def prepared(variable: str) -> Path:
+    """What `make test` has prepared for the tests, and named in the environment."""
+    value = os.environ.get(variable)
+    if not value:
+        pytest.fail(f"{variable} is not set; `make test` prepares what it names", pytrace=False)
+    return Path(value).absolute()
 
 
 @contextmanager

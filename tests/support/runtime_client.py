@@ -68,7 +68,7 @@ class Client:
         deadline = time.monotonic() + seconds
         while (job := self.job(job_id))["state"]["status"] not in wanted:
             assert time.monotonic() < deadline, job
-            time.sleep(0.05)
+            time.sleep(0.02)
         return job
 
 

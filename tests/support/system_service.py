@@ -15,12 +15,10 @@ import json
 import threading
 import time
 import uuid
-from collections import Counter, deque
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from faulty_server import Fault, FaultyServer, status
+from faulty_server import Fault, FaultyService, status
 from ibm_service import CRN, KEY, IbmHandler
 
 ACCESS_KEY = "AKIA-an-access-key"
@@ -58,8 +56,8 @@ NO_LANE = vendor_error(429, "1232", "all lanes are taken", solution="delete fini
 RESERVED = vendor_error(423, "1233", "the backend is reserved")
 
 
-class SystemService:
-    """Two servers in threads; a context manager.
+class SystemService(FaultyService):
+    """The API and the store; a context manager.
 
     Attributes:
         requests: Every request of the client, ``POST jobs`` or ``S3 PUT input``, ids as ``*``.
@@ -76,15 +74,16 @@ class SystemService:
         settle: How many deletions find a cancelled job still running.
     """
 
+    secrets = (KEY, SECRET_KEY, ACCESS_KEY, "token-", "X-Amz-", "Signature=")
+
     def __init__(self) -> None:
-        self.requests: list[str] = []
+        super().__init__(_Api, _Store)
+        self.url, self.store_url = self.hosts
         self.bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []
-        self.connections = 0
         self.jobs: dict[str, dict[str, Any]] = {}
         self.objects: dict[str, bytes] = {}
         self.uploads: dict[str, dict[int, bytes]] = {}
-        self.faults: dict[str, deque[Fault]] = {}
         self.lanes = 5
         self.looks = 1
         self.settle = 0
@@ -92,35 +91,7 @@ class SystemService:
         self.token_seconds = 3600
         self.tokens: set[str] = set()
         self.key = f"{KEY}-{uuid.uuid4().hex}"
-        self.lock = threading.RLock()
         self.store_lock = threading.Lock()
-        self._servers = []
-        for handler in (_Api, _Store):
-            server = FaultyServer(("127.0.0.1", 0), handler)
-            server.service = self  # type: ignore[assignment]
-            self._servers.append(server)
-        self.url, self.store_url = (
-            f"http://127.0.0.1:{server.server_address[1]}" for server in self._servers
-        )
-        self._threads = [
-            threading.Thread(target=server.serve_forever, args=(0.02,)) for server in self._servers
-        ]
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        for server, thread in zip(self._servers, self._threads, strict=True):
-            server.shutdown()
-            thread.join()
-            server.server_close()
 
     def settings(self, **more: str) -> dict[str, str]:
         """Settings of a resource of this service; further ones without their prefix."""
@@ -140,18 +111,6 @@ class SystemService:
             },
         }
 
-    def fail(self, what: str, *faults: Fault) -> None:
-        """Let the next requests of that kind meet these faults, one each."""
-        self.faults[what] = deque(faults)
-
-    def counted(self) -> Counter[str]:
-        """How often each kind of request came."""
-        return Counter(self.requests)
-
-    def forget_requests(self) -> None:
-        """Begin to count anew."""
-        self.requests.clear()
-
     def finish_all(self) -> None:
         """Let every job end."""
         for job in list(self.jobs.values()):
@@ -164,8 +123,7 @@ class SystemService:
         """Take note of a request, and give what shall go wrong."""
         with self.lock:
             self.requests.append(line)
-            faults = self.faults.get(line)
-            return faults.popleft() if faults else None
+            return self.next_fault(line)
 
     def finish(self, job: dict[str, Any]) -> None:
         """Let a job end: its objects are written before that can be seen."""
@@ -220,10 +178,10 @@ class SystemService:
 
 
 class _Api(IbmHandler):
-    server: Any
+    service: SystemService  # type: ignore[assignment]
 
     def _serve(self) -> None:
-        service: SystemService = self.server.service
+        service = self.service
         path = self.path.strip("/").split("/")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         named = path[1:] if path[0] == "v1" else path
@@ -255,7 +213,7 @@ class _Api(IbmHandler):
         vendor_error(code, str(vendor_code), message, **more)(self, lambda: None)
 
     def route(self, path: list[str], body: bytes) -> None:  # type: ignore[override]
-        service: SystemService = self.server.service
+        service = self.service
         match path:
             case ["GET", "backends"]:
                 self.answer(200, {"backends": BACKENDS})
@@ -297,7 +255,7 @@ class _Api(IbmHandler):
                 self.answer(404, b"<html>no such page</html>")
 
     def job(self, job: dict[str, Any], what: str) -> None:
-        service: SystemService = self.server.service
+        service = self.service
         running = job["told"]["status"] == "Running"
         match what:
             case "GET":
@@ -319,10 +277,10 @@ class _Api(IbmHandler):
 
 
 class _Store(IbmHandler):
-    server: Any
+    service: SystemService  # type: ignore[assignment]
 
     def _serve(self) -> None:
-        service: SystemService = self.server.service
+        service = self.service
         url = urlsplit(self.path)
         _, bucket, key = unquote(url.path).split("/", 2)
         query = dict(parse_qsl(url.query, keep_blank_values=True))
@@ -348,7 +306,7 @@ class _Store(IbmHandler):
     def route(  # type: ignore[override]
         self, bucket: str, key: str, query: dict[str, str], body: bytes
     ) -> None:
-        service: SystemService = self.server.service
+        service = self.service
         seconds = int(query["X-Amz-Expires"])
         signed = time.mktime(time.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ")) - time.timezone
         if self._signature(query) != query.pop("X-Amz-Signature"):
@@ -365,7 +323,7 @@ class _Store(IbmHandler):
                 self.object(key, upload, query, body)
 
     def object(self, key: str, upload: str | None, query: dict[str, str], body: bytes) -> None:
-        service: SystemService = self.server.service
+        service = self.service
         match self.command:
             case "PUT" if upload is not None:
                 service.uploads[upload][int(query["partNumber"])] = body

@@ -5,36 +5,22 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import attrs
+import fault_matrix
 import pytest
+from attempts import attempt, no_secret
 from direct_access_client import TYPE, DirectAccessClient
+from fault_matrix import CALL_SECONDS, STAYING, Bench, impatient, secrets_of
 from runtime_client import BELL
 
 from qrmi_core import Payload, PollingPolicy, QrmiError, QuantumResource, TaskResult, TaskStatus
 from qrmi_core.errors import InvalidInputError, TaskFailedError
 from qrmi_emulator import Emulator
 
-CALL_SECONDS = 3.0
-FAULTS: dict[str, dict[str, Any]] = {
-    "latency": {"kind": "latency", "delay": 0.1},
-    "429": {"kind": "status", "status": 429, "retry_after": 0},
-    "423": {"kind": "status", "status": 423},
-    "503 with Retry-After": {"kind": "status", "status": 503, "retry_after": 0},
-    "503": {"kind": "status", "status": 503},
-    "500": {"kind": "status", "status": 500},
-    "502": {"kind": "status", "status": 502},
-    "reset": {"kind": "reset"},
-    "reset after": {"kind": "reset-after"},
-    "truncated": {"kind": "truncated"},
-    "malformed": {"kind": "malformed"},
-    "expired token": {"kind": "expired-token"},
-}
+FAULTS = fault_matrix.FAULTS | {"423": {"kind": "status", "status": 423}}
 STORE_FAULTS: dict[str, dict[str, Any]] = {
     "slow": {"kind": "latency", "delay": 0.1},
     "missing bucket": {"kind": "status", "status": 404},
@@ -50,7 +36,6 @@ STORE_FAULTS: dict[str, dict[str, Any]] = {
 LASTING = {"missing bucket", "denied", "expired URL"}
 # Where a second attempt is not safe, or not made, since the answer cannot be understood.
 MAY_FAIL_ONCE = {"malformed", "423"}
-SECRETS = ("IAM_APIKEY", "AWS_SECRET_ACCESS_KEY")
 
 # The example of the published package's README, but for the import.
 EXAMPLE = """
@@ -81,30 +66,6 @@ c[0] = measure $0;
 """
 
 
-@attrs.frozen
-class Bench:
-    """A resource, and a task of each kind."""
-
-    qpu: QuantumResource
-    finished: str
-    running: str
-    payload: Payload
-    client: DirectAccessClient
-
-    def operations(self) -> dict[str, Callable[[], object]]:
-        qpu = self.qpu
-        return {
-            "is_accessible": qpu.is_accessible,
-            "status": qpu.status,
-            "target": qpu.target,
-            "task_start": lambda: qpu.task_start(self.payload, timeout=CALL_SECONDS),
-            "task_status": lambda: qpu.task_status(self.running),
-            "task_result": lambda: qpu.task_result(self.finished),
-            "task_usage": lambda: qpu.task_usage(self.finished),
-            "task_stop": lambda: qpu.task_stop(self.running),
-        }
-
-
 OPERATIONS = (
     *("is_accessible", "status", "target", "task_start", "task_status", "task_result"),
     *("task_usage", "task_stop"),
@@ -125,87 +86,56 @@ def emulator() -> Iterator[Emulator]:
         yield running
 
 
-@pytest.fixture
-def settings(emulator: Emulator) -> dict[str, str]:
-    quick = {
-        "QRMI_HTTP_CALL_TIMEOUT_SECONDS": str(CALL_SECONDS),
-        "QRMI_HTTP_FIRST_PAUSE_SECONDS": "0.02",
-    }
-    return emulator.settings_for(TYPE) | quick
-
-
-@pytest.fixture
-def client(emulator: Emulator) -> Iterator[DirectAccessClient]:
-    emulator.clear_faults()
+@pytest.fixture(scope="module")
+def api(emulator: Emulator) -> Iterator[DirectAccessClient]:
     made = DirectAccessClient(emulator)
     yield made
-    emulator.clear_faults()
-    emulator.change(lanes=1000, lanes_held="undeleted", reserved=None)
-    made.clear()
     made.close()
 
 
+@pytest.fixture(scope="module")
+def finished(api: DirectAccessClient) -> str:
+    """The job that is there in every test."""
+    job = api.submit()
+    api.wait(job)
+    return job
+
+
 @pytest.fixture
-def qpu(client: DirectAccessClient, settings: dict[str, str]) -> Iterator[QuantumResource]:
-    made = QuantumResource(
-        "aer",
-        TYPE,
-        config=settings,
-        # task_result waits, through outages of up to this.
-        polling=PollingPolicy(max_outage_seconds=1),
-        sleep=lambda seconds: time.sleep(min(seconds, 0.02)),
-    )
-    with made:
+def client(
+    emulator: Emulator, api: DirectAccessClient, finished: str
+) -> Iterator[DirectAccessClient]:
+    emulator.clear_faults()
+    yield api
+    emulator.clear_faults()
+    emulator.change(lanes=1000, lanes_held="undeleted", reserved=None)
+    api.clear(but=finished)
+
+
+@pytest.fixture
+def qpu(emulator: Emulator, client: DirectAccessClient) -> Iterator[QuantumResource]:
+    with impatient(emulator, "aer", TYPE) as made:
         yield made
 
 
 @pytest.fixture
-def bench(emulator: Emulator, client: DirectAccessClient, qpu: QuantumResource) -> Bench:
+def bench(emulator: Emulator, finished: str, qpu: QuantumResource) -> Bench:
     emulator.change(lanes=1000)
-    finished = client.submit()
-    client.wait(finished)
     emulator.fault("job-queued", count=None)
     payload = sampler()
-    return Bench(qpu, finished, qpu.task_start(payload), payload, client)
+    return Bench(qpu, finished, qpu.task_start(payload), payload)
 
 
 def jobs(client: DirectAccessClient) -> list[str]:
     return [job["id"] for job in client("GET", "/v1/jobs").json()["jobs"]]
 
 
-def call(operation: Callable[[], object]) -> tuple[object, QrmiError | None]:
-    """What it gives, or the typed error that it raises, within the deadline."""
-    begun = time.monotonic()
-    told: object = None
-    failure: QrmiError | None = None
-    try:
-        told = operation()
-    except QrmiError as error:
-        failure = error
-    assert time.monotonic() - begun < CALL_SECONDS + 1
-    return told, failure
-
-
-def no_secret(
-    settings: dict[str, str], caplog: pytest.LogCaptureFixture, failure: QrmiError | None
-) -> None:
-    said = [record.getMessage() for record in caplog.records]
-    error: BaseException | None = failure
-    seen: list[BaseException] = []
-    while error is not None:
-        assert error not in seen, "a cause is its own cause"
-        seen.append(error)
-        said += [str(error), repr(error)]
-        error = error.__cause__
-    keys = [text for key, text in settings.items() if key.endswith(SECRETS)]
-    for text in said:
-        assert not [key for key in keys if key in text]
-        assert "eyJ" not in text  # what every token begins with
-        assert not re.search("X-Amz-Signature=[0-9a-f]{8}", text)
-
-
 def test_the_example_of_the_published_package_runs(
-    emulator: Emulator, client: DirectAccessClient, monkeypatch: pytest.MonkeyPatch, capsys: Any
+    emulator: Emulator,
+    client: DirectAccessClient,
+    finished: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: Any,
 ) -> None:
     for key, text in emulator.settings_for("direct-access").items():
         monkeypatch.setenv(f"ibm_rensselaer_{key}", text)
@@ -216,27 +146,26 @@ def test_the_example_of_the_published_package_runs(
     exec(compile(EXAMPLE, "example.py", "exec"), names)
     samples = json.loads(capsys.readouterr().out)["results"][0]["data"]["c"]["samples"]
     assert len(samples) == 10
-    assert jobs(client) == [], "its lane is free again"
+    assert jobs(client) == [finished], "its lane is free again"
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_one_fault_is_overcome_or_is_one_typed_error_within_the_deadline(
     emulator: Emulator,
+    client: DirectAccessClient,
     bench: Bench,
-    settings: dict[str, str],
     caplog: pytest.LogCaptureFixture,
     fault: str,
     operation: str,
 ) -> None:
-    before = jobs(bench.client)
+    before = jobs(client)
     emulator.fault(path="/v1/*", **FAULTS[fault])
-    with caplog.at_level(logging.DEBUG):
-        told, failure = call(bench.operations()[operation])
+    told, failure = bench.attempt(operation, caplog)
     if failure and not (fault in MAY_FAIL_ONCE and operation != "task_start"):
         raise failure
     emulator.clear_faults()
-    after = jobs(bench.client)
+    after = jobs(client)
     if operation == "task_start":
         assert after == [*before, told]
     elif operation == "task_stop":
@@ -246,34 +175,33 @@ def test_one_fault_is_overcome_or_is_one_typed_error_within_the_deadline(
     if operation == "task_result" and failure is None:
         assert isinstance(told, TaskResult)
         assert told.value == bench.qpu.task_result(bench.finished).value
-    no_secret(settings, caplog, failure)
+    no_secret(caplog, failure, secrets_of(emulator, TYPE))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "latency"])
+@pytest.mark.parametrize("fault", [*STAYING, "423"])
 def test_a_fault_that_stays_is_one_typed_error_within_the_deadline(
     emulator: Emulator,
+    client: DirectAccessClient,
     bench: Bench,
-    settings: dict[str, str],
     caplog: pytest.LogCaptureFixture,
     fault: str,
     operation: str,
 ) -> None:
-    before = jobs(bench.client)
+    before = jobs(client)
     emulator.fault(path="/v1/*", count=None, **FAULTS[fault])
-    with caplog.at_level(logging.DEBUG):
-        _, failure = call(bench.operations()[operation])
+    _, failure = bench.attempt(operation, caplog)
     emulator.clear_faults()
     if failure is None:
         # Half an answer that says the job is not there is enough for a stop.
         assert (operation, fault) == ("task_stop", "truncated")
-        assert jobs(bench.client) == [bench.finished]
-    made = [job for job in jobs(bench.client) if job not in before]
+        assert jobs(client) == [bench.finished]
+    made = [job for job in jobs(client) if job not in before]
     assert len(made) <= (operation == "task_start")
     if made:
         # What may be there is named, so that it can be looked for and deleted.
         assert made[0].replace("-", "") in str(failure).replace("-", "")
-    no_secret(settings, caplog, failure)
+    no_secret(caplog, failure, secrets_of(emulator, TYPE))
 
 
 @pytest.mark.parametrize(
@@ -288,8 +216,8 @@ def test_a_fault_that_stays_is_one_typed_error_within_the_deadline(
 @pytest.mark.parametrize("fault", STORE_FAULTS)
 def test_a_fault_of_the_store_is_overcome_or_is_one_typed_error(
     emulator: Emulator,
+    client: DirectAccessClient,
     bench: Bench,
-    settings: dict[str, str],
     caplog: pytest.LogCaptureFixture,
     fault: str,
     lasts: bool,
@@ -297,15 +225,12 @@ def test_a_fault_of_the_store_is_overcome_or_is_one_typed_error(
     method: str,
     pattern: str,
 ) -> None:
-    before = jobs(bench.client)
+    before = jobs(client)
     count = None if lasts else 1
     emulator.fault(path=pattern, method=method, count=count, **STORE_FAULTS[fault])
-    operations = bench.operations()
-    operations["task_logs"] = lambda: bench.qpu.task_logs(bench.finished)
-    with caplog.at_level(logging.DEBUG):
-        told, failure = call(operations[operation])
+    told, failure = bench.attempt(operation, caplog)
     emulator.clear_faults()
-    made = [job for job in jobs(bench.client) if job not in before]
+    made = [job for job in jobs(client) if job not in before]
     if failure is None:
         assert fault == "slow" or not lasts
         assert made == ([told] if operation == "task_start" else [])
@@ -314,7 +239,7 @@ def test_a_fault_of_the_store_is_overcome_or_is_one_typed_error(
         assert made == []
     if operation == "task_result" and isinstance(told, TaskResult):
         assert told.value == bench.qpu.task_result(bench.finished).value
-    no_secret(settings, caplog, failure)
+    no_secret(caplog, failure, secrets_of(emulator, TYPE))
 
 
 @pytest.mark.parametrize(
@@ -324,7 +249,6 @@ def test_a_fault_of_the_store_is_overcome_or_is_one_typed_error(
 def test_what_the_service_meets_at_the_store_fails_the_task_or_nothing(
     emulator: Emulator,
     qpu: QuantumResource,
-    settings: dict[str, str],
     caplog: pytest.LogCaptureFixture,
     fault: str,
     member: str,
@@ -344,29 +268,33 @@ def test_what_the_service_meets_at_the_store_fails_the_task_or_nothing(
     else:
         assert status is TaskStatus.Completed
         assert json.loads(task.result(timeout=10).value)["results"]
-    no_secret(settings, caplog, failure)
+    no_secret(caplog, failure, secrets_of(emulator, TYPE))
 
 
 def test_an_answer_that_is_lost_with_the_last_lane_makes_one_task(
-    emulator: Emulator, client: DirectAccessClient, qpu: QuantumResource
+    emulator: Emulator, client: DirectAccessClient, finished: str, qpu: QuantumResource
 ) -> None:
-    emulator.change(lanes=1)
+    emulator.change(lanes=2)
     emulator.fault("reset-after", path="/v1/jobs", method="POST")
     task = qpu.task_start(sampler(), timeout=CALL_SECONDS)
-    assert jobs(client) == [task]
+    assert jobs(client) == [finished, task]
     assert json.loads(qpu.task_result(task).value)["results"]
 
 
 @pytest.mark.parametrize("change", [{"lanes": 0}, {"reserved": "*"}])
 def test_a_submission_waits_for_its_lane(
-    emulator: Emulator, client: DirectAccessClient, qpu: QuantumResource, change: dict[str, Any]
+    emulator: Emulator,
+    client: DirectAccessClient,
+    finished: str,
+    qpu: QuantumResource,
+    change: dict[str, Any],
 ) -> None:
     emulator.change(**{"lanes": 5, "reserved": None, **change})
-    first, failure = call(lambda: qpu.task_start(sampler(), timeout=0.5))
+    first, failure = attempt(lambda: qpu.task_start(sampler(), timeout=0.5), CALL_SECONDS + 1)
     assert first is None
     assert failure
     assert not isinstance(failure, InvalidInputError)
-    assert jobs(client) == []
+    assert jobs(client) == [finished]
     kept = client.s3.list_objects_v2(Bucket=client.bucket, Prefix="input_").get("Contents", [])
     free = threading.Timer(0.3, emulator.change, kwargs={"lanes": 5, "reserved": None})
     free.start()
@@ -374,13 +302,14 @@ def test_a_submission_waits_for_its_lane(
         task = qpu.task_start(sampler(), timeout=30)
     finally:
         free.join()
-    assert jobs(client) == [task]
+    assert jobs(client) == [finished, task]
     found = client.s3.list_objects_v2(Bucket=client.bucket, Prefix="input_")["Contents"]
     assert len(found) == len(kept) + 1, "one input, and none of what was refused"
     assert json.loads(qpu.task_result(task).value)["results"]
 
 
 def test_an_outage_does_not_end_a_wait(emulator: Emulator, bench: Bench) -> None:
+    bench.qpu.polling = PollingPolicy()
     task = bench.qpu.task(bench.running)
     emulator.fault("outage", seconds=0.5)
     emulator.act(bench.running, "release")
@@ -388,7 +317,7 @@ def test_an_outage_does_not_end_a_wait(emulator: Emulator, bench: Bench) -> None
 
 
 def test_the_life_of_a_task_takes_the_requests_that_it_needs(
-    emulator: Emulator, client: DirectAccessClient, qpu: QuantumResource
+    emulator: Emulator, client: DirectAccessClient, finished: str, qpu: QuantumResource
 ) -> None:
     def requests_of(operation: Callable[[], object]) -> list[str]:
         emulator.clear_requests()
@@ -410,7 +339,7 @@ def test_the_life_of_a_task_takes_the_requests_that_it_needs(
     assert requests_of(lambda: qpu.task_status(started[0])) == ["GET jobs"]
     assert len(requests_of(lambda: qpu.task_result(started[0]))) <= 2
     assert len(requests_of(lambda: qpu.task_stop(started[0]))) <= 2
-    assert jobs(client) == []
+    assert jobs(client) == [finished]
 
 
 def test_a_failed_task_tells_the_services_reason_and_code(

@@ -6,19 +6,16 @@ import contextlib
 import json
 import logging
 import os
-import re
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
 
-import attrs
 import pulses
 import pytest
+from attempts import attempt, no_secret
+from fault_matrix import CALL_SECONDS, FAULTS, STAYING, Bench, impatient, number_of_jobs, secrets_of
 from munged import MISSING
 from pasqal_client import CloudClient
+from processes import said
 
 from qrmi_core import Payload, PollingPolicy, QrmiError, QuantumResource, TaskResult, TaskStatus
 from qrmi_core.errors import (
@@ -30,25 +27,10 @@ from qrmi_core.errors import (
 )
 from qrmi_emulator import Emulator
 
-CALL_SECONDS = 1.5
-FAULTS: dict[str, dict[str, Any]] = {
-    "latency": {"kind": "latency", "delay": 0.1},
-    "429": {"kind": "status", "status": 429, "retry_after": 0},
-    "503 with Retry-After": {"kind": "status", "status": 503, "retry_after": 0},
-    "503": {"kind": "status", "status": 503},
-    "500": {"kind": "status", "status": 500},
-    "502": {"kind": "status", "status": 502},
-    "reset": {"kind": "reset"},
-    "reset after": {"kind": "reset-after"},
-    "truncated": {"kind": "truncated"},
-    "malformed": {"kind": "malformed"},
-    "expired token": {"kind": "expired-token"},
-}
 # A second attempt is not made, since the answer cannot be understood.
 MAY_FAIL_ONCE = {"malformed"}
 # The task may be there, and nothing but a tag would tell which it is.
 UNCERTAIN = {"503", "500", "502", "reset", "reset after", "truncated", "malformed"}
-SECRETS = ("PASSWORD", "CLIENT_SECRET")
 TASK_OPERATIONS = ("task_start", "task_status", "task_result", "task_logs", "task_stop")
 OPERATIONS = {
     "pasqal-cloud": ("is_accessible", "status", "target", *TASK_OPERATIONS, "task_usage"),
@@ -71,33 +53,6 @@ def type_of(kind: str) -> str:
     return "pasqal-local" if kind == "pasqal-local" else "pasqal-cloud"
 
 
-@attrs.frozen
-class Bench:
-    """A resource, and a task of each kind."""
-
-    qpu: QuantumResource
-    finished: str
-    queued: str
-    token: str
-    payload: Payload
-
-    def operations(self) -> dict[str, Callable[[], object]]:
-        qpu = self.qpu
-        return {
-            "is_accessible": qpu.is_accessible,
-            "status": qpu.status,
-            "target": qpu.target,
-            "acquire": qpu.acquire,
-            "task_start": lambda: qpu.task_start(self.payload, timeout=CALL_SECONDS),
-            "task_status": lambda: qpu.task_status(self.queued),
-            "task_result": lambda: qpu.task_result(self.finished),
-            "task_logs": lambda: qpu.task_logs(self.finished),
-            "task_usage": lambda: qpu.task_usage(self.finished),
-            "task_stop": lambda: qpu.task_stop(self.queued),
-            "release": lambda: qpu.release(self.token),
-        }
-
-
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
     if MISSING:
@@ -108,19 +63,9 @@ def emulator() -> Iterator[Emulator]:
 
 
 def made_for(emulator: Emulator, kind: str, **settings: str) -> QuantumResource:
-    quick = {
-        "QRMI_HTTP_CALL_TIMEOUT_SECONDS": str(CALL_SECONDS),
-        "QRMI_HTTP_FIRST_PAUSE_SECONDS": "0.02",
-    }
     name = type_of(kind)
-    return QuantumResource(
-        "PASQAL_LOCAL" if name == "pasqal-local" else "EMU_FREE",
-        name,
-        config=emulator.settings_for(name) | quick | settings,
-        # task_result waits, through outages of up to this.
-        polling=PollingPolicy(max_outage_seconds=1),
-        sleep=lambda seconds: time.sleep(min(seconds, 0.02)),
-    )
+    device = "PASQAL_LOCAL" if name == "pasqal-local" else "EMU_FREE"
+    return impatient(emulator, device, name, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -143,46 +88,12 @@ def bench(emulator: Emulator, finished: dict[str, str], kind: str) -> Iterator[B
         token = qpu.acquire()
         emulator.fault("job-queued", count=None)
         payload = payload_of(kind)
-        yield Bench(qpu, finished[kind], qpu.task_start(payload), token, payload)
+        yield Bench(qpu, finished[kind], qpu.task_start(payload), payload, token)
     emulator.clear_faults()
-
-
-def jobs(emulator: Emulator) -> int:
-    return sum(emulator.info()["jobs"].values())
 
 
 def aim(kind: str) -> str:
     return "/warden/*" if kind == "pasqal-local" else "/core-fast/*"
-
-
-def call(operation: Callable[[], object]) -> tuple[object, QrmiError | None]:
-    """What it gives, or the typed error that it raises, within the deadline."""
-    begun = time.monotonic()
-    told: object = None
-    failure: QrmiError | None = None
-    try:
-        told = operation()
-    except QrmiError as error:
-        failure = error
-    assert time.monotonic() - begun < CALL_SECONDS + 1
-    return told, failure
-
-
-def no_secret(
-    emulator: Emulator, caplog: pytest.LogCaptureFixture, failure: QrmiError | None
-) -> None:
-    said = [record.getMessage() for record in caplog.records]
-    error: BaseException | None = failure
-    while error is not None:
-        said += [str(error), repr(error)]
-        error = error.__cause__
-    known = emulator.settings_for("pasqal-cloud")
-    secrets = [text for key, text in known.items() if key.endswith(SECRETS)]
-    for text in said:
-        assert not [secret for secret in secrets if secret in text]
-        assert "eyJ" not in text  # what every token begins with
-        assert "MUNGE:" not in text
-        assert not re.search("X-Amz-Signature=[0-9a-f]{8}", text)
 
 
 @pytest.mark.parametrize(("kind", "operation"), EVERYWHERE)
@@ -195,12 +106,11 @@ def test_one_fault_is_overcome_or_is_one_typed_error_within_the_deadline(
     fault: str,
     operation: str,
 ) -> None:
-    before = jobs(emulator)
+    before = number_of_jobs(emulator)
     emulator.fault(path=aim(kind), **FAULTS[fault])
-    with caplog.at_level(logging.DEBUG):
-        told, failure = call(bench.operations()[operation])
+    told, failure = bench.attempt(operation, caplog)
     starts = operation == "task_start"
-    made = jobs(emulator) - before
+    made = number_of_jobs(emulator) - before
     if kind != "pasqal-cloud" and starts and fault in UNCERTAIN:
         # Never a second time, and never in silence.
         assert made <= 1
@@ -214,11 +124,11 @@ def test_one_fault_is_overcome_or_is_one_typed_error_within_the_deadline(
         assert isinstance(told, TaskResult)
         assert told.value == bench.qpu.task_result(bench.finished).value
         assert pulses.is_blockaded(json.loads(told.value)["counter"])
-    no_secret(emulator, caplog, failure)
+    no_secret(caplog, failure, secrets_of(emulator, "pasqal-cloud"))
 
 
 @pytest.mark.parametrize(("kind", "operation"), EVERYWHERE)
-@pytest.mark.parametrize("fault", [fault for fault in FAULTS if fault != "latency"])
+@pytest.mark.parametrize("fault", STAYING)
 def test_a_fault_that_stays_is_one_typed_error_within_the_deadline(
     emulator: Emulator,
     bench: Bench,
@@ -227,18 +137,17 @@ def test_a_fault_that_stays_is_one_typed_error_within_the_deadline(
     fault: str,
     operation: str,
 ) -> None:
-    before = jobs(emulator)
+    before = number_of_jobs(emulator)
     emulator.fault(path=aim(kind), count=None, **FAULTS[fault])
-    with caplog.at_level(logging.DEBUG):
-        _, failure = call(bench.operations()[operation])
+    _, failure = bench.attempt(operation, caplog)
     hits = [request for request in emulator.requests() if request["fault"]]
     emulator.clear_faults()
     emulator.clear_requests()
     # Of these the answer is not read.
     unread = fault == "malformed" and operation in ("release", "task_stop")
     assert failure or not hits or unread
-    assert jobs(emulator) - before <= (operation == "task_start")
-    no_secret(emulator, caplog, failure)
+    assert number_of_jobs(emulator) - before <= (operation == "task_start")
+    no_secret(caplog, failure, secrets_of(emulator, "pasqal-cloud"))
 
 
 @pytest.mark.parametrize("lasts", [False, True])
@@ -253,13 +162,13 @@ def test_a_fault_at_the_login_is_overcome_or_is_one_typed_error(
     emulator.clear_faults()
     emulator.fault(path="/oauth/token", count=None if lasts else 1, **FAULTS[fault])
     with caplog.at_level(logging.DEBUG), made_for(emulator, "pasqal-cloud") as qpu:
-        told, failure = call(lambda: qpu.task_status(finished["pasqal-cloud"]))
+        told, failure = attempt(lambda: qpu.task_status(finished["pasqal-cloud"]), CALL_SECONDS + 1)
     emulator.clear_faults()
     if failure is None:
         assert told is TaskStatus.Completed
     else:
         assert lasts or fault in MAY_FAIL_ONCE
-    no_secret(emulator, caplog, failure)
+    no_secret(caplog, failure, secrets_of(emulator, "pasqal-cloud"))
 
 
 @pytest.mark.parametrize("fault", [*FAULTS, "403"])
@@ -272,20 +181,21 @@ def test_a_fault_of_the_store_of_results_is_overcome_or_is_one_typed_error(
     values = FAULTS.get(fault, {"kind": "status", "status": 403})
     emulator.fault(path="/pasqal-results/*", **values)
     with caplog.at_level(logging.DEBUG), made_for(emulator, "pasqal-cloud") as qpu:
-        told, failure = call(lambda: qpu.task_result(finished["pasqal-cloud"]))
+        told, failure = attempt(lambda: qpu.task_result(finished["pasqal-cloud"]), CALL_SECONDS + 1)
     emulator.clear_faults()
     if failure is None:
         assert isinstance(told, TaskResult)
         assert pulses.is_blockaded(json.loads(told.value)["counter"])
     else:
         assert fault in (*MAY_FAIL_ONCE, "403", "expired token"), failure
-    no_secret(emulator, caplog, failure)
+    no_secret(caplog, failure, secrets_of(emulator, "pasqal-cloud"))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_outage_does_not_end_a_wait(emulator: Emulator, bench: Bench, kind: str) -> None:
-    task = bench.qpu.task(bench.queued)
-    job = job_of(emulator, kind, bench.queued)
+    bench.qpu.polling = PollingPolicy()
+    task = bench.qpu.task(bench.running)
+    job = job_of(emulator, kind, bench.running)
     emulator.fault("outage", seconds=0.5, path=aim(kind))
     emulator.act(job, "release")
     assert task.wait(timeout=60) is TaskStatus.Completed
@@ -326,7 +236,7 @@ def test_the_operator_decides_what_a_task_comes_to(emulator: Emulator, kind: str
 def test_a_cancellation_that_takes_time_is_no_end(emulator: Emulator) -> None:
     emulator.clear_faults()
     emulator.fault("job-queued")
-    emulator.change(cancel_seconds=0.5)
+    emulator.change(cancel_seconds=1.0)
     try:
         with made_for(emulator, "pasqal-cloud") as qpu:
             task = qpu.run(payload_of("pasqal-cloud"))
@@ -365,56 +275,42 @@ def test_equal_seeds_give_equal_counts_in_the_cloud_and_behind_warden(
 @pytest.mark.parametrize("cudaq_ids", ["batch", "job"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_task_is_polled_read_and_stopped_in_another_process(
-    emulator: Emulator, tmp_path: Path, kind: str, cudaq_ids: str
+    emulator: Emulator, kind: str, cudaq_ids: str
 ) -> None:
     emulator.clear_faults()
     emulator.change(cudaq_ids=cudaq_ids)
 
-    def elsewhere(operation: str, *arguments: str) -> Any:
+    def elsewhere(*lines: str) -> list[str]:
+        """What a process prints that has the resource, the sequence and an earlier task."""
         name = type_of(kind)
         resource = "PASQAL_LOCAL" if name == "pasqal-local" else "EMU_FREE"
-        script = (
-            "import json, sys\n"
-            "from qrmi_core import Payload, QuantumResource\n"
-            "name, kind, operation, *rest = sys.argv[1:]\n"
-            "with QuantumResource(name, kind, json.load(sys.stdin)) as qpu:\n"
-            "    if operation == 'start':\n"
-            "        qpu.acquire()\n"
-            "        text = open(rest[0]).read()\n"
-            "        payload = Payload.PasqalCloud(sequence=text, job_runs=20)\n"
-            "        print(json.dumps(qpu.task_start(payload)))\n"
-            "    elif operation == 'wait':\n"
-            "        print(json.dumps(qpu.task(rest[0]).wait(timeout=60).name))\n"
-            "    elif operation == 'result':\n"
-            "        print(qpu.task_result(rest[0]).value)\n"
-            "    elif operation == 'status':\n"
-            "        print(json.dumps(qpu.task_status(rest[0]).name))\n"
-            "    else:\n"
-            "        qpu.task_stop(rest[0])\n"
-            "        print('null')\n"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", script, resource, name, operation, *arguments],
-            input=json.dumps(emulator.settings_for(name)),
-            capture_output=True,
-            text=True,
-            timeout=110,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        script = [
+            "import json, sys",
+            "from qrmi_core import Payload, QuantumResource",
+            "name, kind, text, task = sys.argv[1:]",
+            "payload = Payload.PasqalCloud(sequence=text, job_runs=20)",
+            "with QuantumResource(name, kind, json.load(sys.stdin)) as qpu:",
+            *(f"    {line}" for line in lines),
+        ]
+        command = (sys.executable, "-c", "\n".join(script), resource, name, text, task)
+        return said(*command, input=json.dumps(emulator.settings_for(name))).splitlines()
 
-    program = tmp_path / "program.json"
-    program.write_text(pulses.cudaq() if kind == "cudaq" else pulses.sequence())
+    text = pulses.cudaq() if kind == "cudaq" else pulses.sequence()
+    start = ("qpu.acquire()", "print(qpu.task_start(payload))")
+    task = ""
     try:
-        task = elsewhere("start", str(program))
-        assert elsewhere("wait", task) == "Completed"
-        assert pulses.is_blockaded(elsewhere("result", task)["counter"])
+        (task,) = elsewhere(*start)
         emulator.fault("job-queued")
-        waiting = elsewhere("start", str(program))
-        assert elsewhere("status", waiting) == "Queued"
-        elsewhere("stop", waiting)
-        assert elsewhere("status", waiting) == "Cancelled"
+        told = elsewhere(
+            "print(qpu.task(task).wait(timeout=60).name)",
+            "print(qpu.task_result(task).value)",
+            *start,
+        )
+        assert told[0] == "Completed"
+        assert pulses.is_blockaded(json.loads("".join(told[1:-1]))["counter"])
+        task = told[-1]
+        assert elsewhere("print(qpu.task_status(task).name)", "qpu.task_stop(task)") == ["Queued"]
+        assert elsewhere("print(qpu.task_status(task).name)") == ["Cancelled"]
     finally:
         emulator.change(cudaq_ids="batch")
 

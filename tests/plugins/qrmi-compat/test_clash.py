@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from processes import said
 from sites import add_distribution
 
 from qrmi_core.cli import main
@@ -80,11 +81,5 @@ def test_it_is_told_although_the_files_of_the_published_package_won(
 ) -> None:
     (beside / "qrmi").mkdir()
     (beside / "qrmi" / "__init__.py").write_text("theirs = True\n")
-    done = subprocess.run(
-        [sys.executable, "-c", "import qrmi; assert qrmi.theirs"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    said(sys.executable, "-c", "import qrmi; assert qrmi.theirs")
     assert ADVICE in run(capfd, "plugins")[2]

@@ -27,6 +27,7 @@ from qrmi.primitives.pasqal.sampler import QPPSamplerV2, QRMIPasqalBackend, QRMI
 from qrmi.pulser.connection import PulserQRMIConnection
 from qrmi_core import Observation
 from qrmi_core.testing import FakeClock, FakeVendor
+from qrmi_emulator import Emulator
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +118,80 @@ def test_wrong_options_are_refused_when_they_are_given(
     for primitive in (SamplerV2, EstimatorV2):
         with pytest.raises(kind):
             primitive(qpu, options=options)
+
+
+@pytest.fixture(scope="module")
+def system() -> Iterator[Emulator]:
+    with Emulator(["ibm-da"]) as running:
+        yield running
+
+
+def test_a_job_of_a_system_gives_its_lane_up_when_it_has_told_its_end(
+    system: Emulator, bell: QuantumCircuit
+) -> None:
+    settings = system.settings_for("ibm-quantum-system")
+    qpu = QuantumResource.from_config("aer", ResourceType.IBMQuantumSystem, settings)
+    bell.measure_all()
+    job = SamplerV2(qpu).run([bell])
+    told = job.job_id()
+    job.result(60)
+    assert [info.id for info in qpu.task_list()] == [told]
+    unread = SamplerV2(qpu).run([bell])
+    unread.wait_for_final_state(60)
+    kept = unread.job_id()
+    del job, unread
+    gc.collect()
+    assert [info.id for info in qpu.task_list()] == [kept]
+    found = SamplerV2(qpu).job(kept)
+    assert found.result(60)[0].data.meas.num_shots == 1024
+    del found
+    gc.collect()
+    assert [info.id for info in qpu.task_list()] == [kept], "it was not submitted by that object"
+    system.fault("job-failed", reason="the fridge is warm")
+    failed = SamplerV2(qpu).run([bell])
+    with pytest.raises(RuntimeError, match="fridge"):
+        failed.result(60)
+    del failed
+    gc.collect()
+    assert [info.id for info in qpu.task_list()] == [kept]
+    qpu.task_stop(kept)
+    qpu.close()
+
+
+def test_it_does_so_at_the_end_of_the_program(system: Emulator, bell: QuantumCircuit) -> None:
+    settings = system.settings_for("ibm-quantum-system")
+    script = (
+        "import json, sys\n"
+        "from qiskit import QuantumCircuit\n"
+        "from qrmi import QuantumResource, ResourceType\n"
+        "from qrmi.primitives.ibm import SamplerV2\n"
+        "config = json.loads(sys.stdin.read())\n"
+        "qpu = QuantumResource.from_config('aer', ResourceType.IBMQuantumSystem, config)\n"
+        "circuit = QuantumCircuit(1)\n"
+        "circuit.measure_all()\n"
+        "job = SamplerV2(qpu).run([circuit])\n"
+        "print(job.result(60)[0].data.meas.get_counts(), len(qpu.task_list()))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=json.dumps(settings),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "{'0': 1024} 1\n", "")
+    qpu = QuantumResource.from_config("aer", ResourceType.IBMQuantumSystem, settings)
+    assert not qpu.task_list()
+    qpu.close()
+
+
+def test_a_wrong_option_is_a_type_error_as_published(qpu: QuantumResource) -> None:
+    for primitive in (SamplerV2, EstimatorV2):
+        for options in ({"bogus": 1}, {"run_options": {"bogus": 1}}, {"twirling": 3}):
+            with pytest.raises(TypeError, match=r"option `(bogus|twirling)`") as caught:
+                primitive(qpu, options=options)
+            assert isinstance(caught.value, qrmi.InvalidInputError)
 
 
 def test_dropping_a_job_stops_nothing_and_it_is_found_again(
@@ -246,6 +321,29 @@ def test_the_backend_serves_the_providers_own_sampler(home: Path, analog: Quantu
     qpu = local(home, "EMU_FREE")
     job = ProvidersSampler(QRMIPasqalBackend(qrmi=qpu)).run([analog], shots=20)
     assert sum(job.result()[0].data.counts.values()) == 20
+
+
+@pytest.mark.parametrize(
+    ("name", "device"), [("Emu_Free", "DigitalAnalogDevice"), ("FRESNEL", "AnalogDevice")]
+)
+def test_an_emulator_is_not_held_to_the_limits_of_the_machines_that_its_target_lists(
+    name: str, device: str, analog: QuantumCircuit
+) -> None:
+    from qrmi.primitives.pasqal import get_device
+
+    specs = pulser.AnalogDevice.to_abstract_repr()
+    listed = json.dumps([{"device_type": "FRESNEL", "specs": specs}]).encode()
+    vendor = PulseVendor()
+    driver = vendor.driver()
+    driver.target = lambda self: self.vendor.called("target") or listed
+    qpu = QuantumResource(name, "fake", {}, driver_class=driver)
+    QRMIPasqalBackend(qpu).run(analog, shots=5)
+    [task] = vendor.tasks.values()
+    assert isinstance(task.payload, qrmi_core.Payload.PasqalCloud)
+    assert isinstance(task.payload.sequence, str)
+    assert json.loads(task.payload.sequence)["device"]["name"] == device
+    assert get_device(qpu).name == device
+    assert ("target" in vendor.calls) == (name == "FRESNEL")
 
 
 def test_the_time_to_wait_for_pasqals_result_is_an_option(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
+import importlib
 import pickle
-import subprocess
 import sys
 from typing import Any
 
 import pytest
+from processes import said
 
 import qrmi
 import qrmi_core
@@ -194,7 +195,10 @@ def test_importing_it_imports_no_front_end_and_no_client() -> None:
         "import sys, qrmi, qrmi.primitives, qrmi.pulser; qrmi.primitives.QRMIService;"
         "print(*{'qiskit', 'pulser', 'numpy', 'requests', 'qrmi_qiskit'} & {*sys.modules})"
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == []
+    assert said(sys.executable, "-W", "error", "-c", code).split() == []
+
+
+def test_a_front_end_without_a_plugin_says_what_to_use_instead() -> None:
+    with pytest.raises(ModuleNotFoundError, match="iqm-client") as caught:
+        importlib.import_module("qrmi.qiskit_iqm")
+    assert caught.value.name == "qrmi.qiskit_iqm"

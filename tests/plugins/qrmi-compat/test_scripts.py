@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pulser
 import pytest
 from local_store import end_store
+from processes import said
 
 from qrmi_emulator import Emulator
 
@@ -104,24 +104,10 @@ def sequence(tmp_path: Path) -> Path:
 
 
 def lines(script: str, *arguments: object, environment: Mapping[str, str], home: Path) -> list[str]:
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "error::DeprecationWarning:__main__",
-            "-c",
-            script,
-            *map(str, arguments),
-        ],
-        env={**os.environ, "HOME": str(home), **environment},
-        cwd=home,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
+    command = (sys.executable, "-W", "error::DeprecationWarning:__main__", "-c", script, *arguments)
+    return said(
+        *command, env={**os.environ, "HOME": str(home), **environment}, cwd=home
+    ).splitlines()
 
 
 def prefixed(name: str, settings: Mapping[str, str]) -> dict[str, str]:

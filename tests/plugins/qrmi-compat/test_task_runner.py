@@ -14,6 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from munged import MISSING, munged
+from pulses import sequence
+
+from qrmi_core import QuantumResource
+from qrmi_emulator import Emulator
 
 COMMAND = [str(Path(sys.executable).with_name("task_runner"))]
 PRIMITIVE = {"program_id": "sampler", "parameters": {"pubs": []}, "$schema": "ignored"}
@@ -82,16 +87,58 @@ def test_a_result_goes_to_the_file(
     assert (tmp_path / "result.json").read_text() == RESULT
 
 
-@pytest.mark.parametrize(("kind", "status"), [("fails", 1), ("cancels", 3), ("lost", 5)])
-def test_a_task_without_a_result_is_a_status_of_its_own_and_is_kept(
-    site: Path, enter_job: Any, primitive: Path, calls: Path, kind: str, status: int
+@pytest.mark.parametrize(
+    ("kind", "status", "kept"), [("fails", 1, False), ("cancels", 3, False), ("lost", 5, True)]
+)
+def test_a_task_without_a_result_is_a_status_of_its_own_and_kept_if_it_has_one(
+    site: Path,
+    enter_job: Any,
+    primitive: Path,
+    calls: Path,
+    kind: str,
+    status: int,
+    kept: bool,
 ) -> None:
     enter_job(qpu=kind)
     done = run("qpu", primitive)
     assert (done.returncode, done.stdout) == (status, "")
     assert done.stderr.splitlines()[-1].startswith("task_runner: error: ")
     assert "Traceback" not in done.stderr
-    assert "task_stop" not in calls.read_text().split()
+    assert ("task_stop" not in calls.read_text().split()) == kept
+
+
+@pytest.mark.skipif(bool(MISSING), reason=MISSING)
+def test_a_qpu_on_premises_is_acquired_where_the_scheduler_has_not(
+    enter_job: Any, tmp_path: Path
+) -> None:
+    enter_job(PASQAL_LOCAL="pasqal-local")
+    task = tmp_path / "task.json"
+    task.write_text(json.dumps({"sequence": sequence(), "job_runs": 20}))
+    who = {"QRMI_JOB_UID": str(os.geteuid()), "QRMI_JOB_ID": "7"}
+    with (
+        munged() as socket,
+        Emulator(["pasqal-local"], munge_socket=str(socket), warden_admin=os.geteuid()) as warden,
+    ):
+        settings = warden.settings_for("pasqal-local")
+        known = {f"PASQAL_LOCAL_{key}": value for key, value in settings.items()}
+        done = run("PASQAL_LOCAL", task, **known | who)
+        assert done.returncode == 0, done.stderr
+        assert "'counter'" in done.stdout or '"counter"' in done.stdout
+        sessions = [each["method"] for each in warden.requests() if "/sessions" in each["path"]]
+        assert sessions == ["POST", "DELETE"]
+        # What the scheduler has acquired is used, and left alone.
+        qpu = QuantumResource("PASQAL_LOCAL", "pasqal-local", settings | who)
+        held = {"PASQAL_LOCAL_QRMI_JOB_ACQUISITION_TOKEN": qpu.acquire()}
+        warden.clear_requests()
+        assert run("PASQAL_LOCAL", task, **known | who | held).returncode == 0
+        assert not [each for each in warden.requests() if "/sessions" in each["path"]]
+        # Without what acquiring needs, it says what a task needs, and why it is not there.
+        nobody = {name: value for name, value in known.items() if "QRMI_JOB" not in name}
+        done = run("PASQAL_LOCAL", task, **nobody)
+        assert done.returncode == 2
+        assert "needs a session of Warden" in done.stderr
+        assert "cannot be acquired here" in done.stderr
+        qpu.close()
 
 
 def wrong_inputs(folder: Path) -> dict[str, str]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from processes import prepared
 from runtime_client import Client
 
 from qrmi_emulator import Emulator
@@ -32,7 +32,4 @@ def client(emulator: Emulator) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def peers() -> Path:
     """Python of the environment with the published clients."""
-    value = os.environ.get("QRMI_TEST_PEERS_VENV")
-    if not value:
-        pytest.fail("QRMI_TEST_PEERS_VENV is not set; `make test` prepares it", pytrace=False)
-    return Path(value).absolute() / "bin/python"
+    return prepared("QRMI_TEST_PEERS_VENV") / "bin/python"

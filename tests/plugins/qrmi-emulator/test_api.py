@@ -112,7 +112,9 @@ def test_a_job_goes_its_way(client: Client) -> None:
     assert metrics["usage"]["status"] == "complete"
     assert metrics["timestamps"]["finished"].endswith("Z")
     assert "quantum_seconds" not in metrics["usage"]
-    assert client("GET", f"/jobs/{job}/logs").headers["content-type"].startswith("text/plain")
+    logs = client("GET", f"/jobs/{job}/logs")
+    assert logs.headers["content-type"].startswith("text/plain")
+    assert "sampler on aer completed after" in logs.text
     assert code(client("POST", f"/jobs/{job}/cancel"), 409) == 1306
     assert client("PUT", f"/jobs/{job}/tags", {"tags": []}).status_code == 204
     assert client.job(job)["tags"] == []

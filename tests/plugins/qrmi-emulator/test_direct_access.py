@@ -133,7 +133,7 @@ def test_a_job_goes_its_way_through_s3(system: Emulator, client: DirectAccessCli
     counts = Counter(samples)
     assert set(counts) == {"0x0", "0x3"}
     assert counts.total() == 200
-    client.get(f"logs_{job_id}.json")
+    assert b"sampler on aer completed after" in client.get(f"logs_{job_id}.json")
     service = [
         (each["method"], each["path"].rpartition("/")[2], each["status"])
         for each in system.requests()

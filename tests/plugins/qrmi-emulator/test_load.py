@@ -49,7 +49,7 @@ class Worker(threading.Thread):
             self.submitted = [self.call("POST", "", body)["id"] for _ in range(JOBS // CLIENTS)]
             last = f"/{self.submitted[-1]}?exclude_params=true"
             while self.call("GET", last)["status"] in ("Queued", "Running"):
-                time.sleep(1)
+                time.sleep(3)
             # It was taken last, and another may be a little slower.
             while (page := self.call("GET", f"?tags={self._tag}&pending=true"))["count"]:
                 time.sleep(0.1)

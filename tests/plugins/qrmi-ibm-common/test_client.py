@@ -8,16 +8,8 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from ibm_service import (
-    CRN,
-    KEY,
-    IbmService,
-    cut_after,
-    cut_before,
-    malformed,
-    status,
-    truncated,
-)
+from faulty_server import cut_after, cut_before, malformed, status, truncated
+from ibm_service import CRN, KEY, IbmService
 
 from qrmi_core.errors import (
     AuthenticationFailedError,

@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
+from ibm_service import SamplerContract
+from resources import Make
 from system_service import ACCESS_KEY, KEY, SECRET_KEY, SystemService
 
-from qrmi_core import Payload, QuantumResource
-from qrmi_core.testing import DriverContract
+from qrmi_core import QuantumResource
 
 
-def sampler(text: str = "OPENQASM 3.0;") -> Payload:
-    return Payload.QiskitPrimitive({"pubs": [[text, None, 10]], "version": 2}, "sampler")
-
-
-class TestSystem(DriverContract):
+class TestSystem(SamplerContract):
     type_strings = ("ibm-quantum-system", "direct-access")
     secrets = (KEY, SECRET_KEY, ACCESS_KEY, "token-", "X-Amz-Signature", "X-Amz-Credential")
     stop_deletes = True
 
     @pytest.fixture(autouse=True)
-    def _here(self, service: SystemService, make: Callable[..., QuantumResource]) -> None:
+    def _here(self, service: SystemService, make: Make) -> None:
         self._make = make
 
     def resource(self) -> QuantumResource:
         return self._make()
-
-    def payload(self) -> Payload:
-        return sampler()
-
-    def failing_payload(self) -> Payload:
-        return sampler("fail")
-
-    def slow_payload(self) -> Payload:
-        return sampler("endless")

@@ -8,21 +8,22 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+from faulty_server import Fault, cut_after, cut_before, status
 from hypothesis import given, strategies as st
-from ibm_service import Fault, cut_after, cut_before, status
+from processes import said
+from resources import Make
 from system_service import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, SystemService, s3_error
 
-from qrmi_core import Payload, QrmiError, QuantumResource, ServiceError
+from qrmi_core import Payload, QrmiError, ServiceError
 from qrmi_core.http import HttpClient
 from qrmi_ibm_da.settings import SystemSettings
 from qrmi_ibm_da.storage import NO_OBJECT, Signer, Store
 
-Make = Callable[..., QuantumResource]
 PART = 5 << 20
 CONTENT = bytes(range(256)) * (50_000)  # 12.8 MB
 
@@ -212,16 +213,9 @@ def test_the_peak_of_memory(
         service.finish_all()
         service.result = small
         arguments.append(task.id)
-    done = subprocess.run(
-        [sys.executable, "-c", _CHILD, *arguments],
-        input=json.dumps(service.settings(S3_PART_BYTES=str(part))),
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert int(done.stdout) <= times * size + 60_000_000
+    settings = json.dumps(service.settings(S3_PART_BYTES=str(part)))
+    peak = int(said(sys.executable, "-c", _CHILD, *arguments, input=settings))
+    assert peak <= times * size + 60_000_000
 
 
 _COMMAND = """

@@ -2,40 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-from ibm_service import KEY, IbmService
+from ibm_service import KEY, IbmService, SamplerContract
+from resources import Make
 
-from qrmi_core import Payload, QuantumResource
-from qrmi_core.testing import DriverContract
-
-
-def sampler(text: str = "OPENQASM 3.0;") -> Payload:
-    return Payload.QiskitPrimitive({"pubs": [[text, None, 10]], "version": 2}, "sampler")
+from qrmi_core import QuantumResource
 
 
-class _Contract(DriverContract):
+class _Contract(SamplerContract):
     type_strings = ("ibm-quantum-compute-service", "qiskit-runtime-service")
     secrets = (KEY, "token-")
     unknown_task_id = "d93e0000000000000000"
     mode = "dedicated"
 
     @pytest.fixture(autouse=True)
-    def _here(self, service: IbmService, make: Callable[..., QuantumResource]) -> None:
+    def _here(self, service: IbmService, make: Make) -> None:
         self._make = make
 
     def resource(self) -> QuantumResource:
         return self._make(SESSION_MODE=self.mode)
-
-    def payload(self) -> Payload:
-        return sampler()
-
-    def failing_payload(self) -> Payload:
-        return sampler("fail")
-
-    def slow_payload(self) -> Payload:
-        return sampler("endless")
 
 
 class TestDedicated(_Contract):

@@ -10,30 +10,31 @@ import threading
 import time
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import faulty_server
 import pytest
-from ibm_service import (
-    KEY,
-    RESULT,
+from attempts import attempt, no_secret
+from faulty_server import (
+    ODD,
     Fault,
-    IbmService,
     bad_gateway_after,
     cut_after,
     cut_before,
-    error,
     malformed,
     silent_after,
     status,
     truncated,
 )
+from ibm_service import RESULT, IbmService, error, sampler
+from resources import SHORT, Make
 
 from qrmi_core import (
     InvalidResponseError,
     NotAcquiredError,
-    Payload,
     PermissionDeniedError,
     QrmiError,
     QuantumResource,
@@ -47,13 +48,8 @@ from qrmi_core import (
 )
 from qrmi_core.testing import FakeClock
 
-Make = Callable[..., QuantumResource]
 TOKEN = {"POST identity/token": 1}
 TYPE = "ibm-quantum-compute-service"
-
-
-def sampler(text: str = "OPENQASM 3.0;") -> Payload:
-    return Payload.QiskitPrimitive({"pubs": [[text, None, 10]], "version": 2}, "sampler")
 
 
 # --- how many ---
@@ -101,11 +97,7 @@ def test_each_operation_costs_one_exchange(service: IbmService, make: Make) -> N
         "acquisition_usage": lambda: qpu.acquisition_usage(qpu.metadata()["session_id"]),
         "release": lambda: qpu.release(qpu.metadata()["session_id"]),
     }
-    cost = {}
-    for name, operation in operations.items():
-        service.forget_requests()
-        operation()
-        cost[name] = len(service.requests)
+    cost = {name: service.cost(operation).total() for name, operation in operations.items()}
     assert cost == dict.fromkeys(operations, 1)
 
 
@@ -470,17 +462,11 @@ def test_a_private_result_that_breaks_off_is_not_asked_for_again(
 # --- every fault at every operation ---
 
 FAULTS: dict[str, Fault] = {
-    "429": status(429, Retry_After="0"),
-    "503": status(503),
+    **faulty_server.FAULTS,
     "503 in words": error(503, 9707, "temporary", solution="try again"),
-    "500": status(500, b"<html>oops</html>"),
-    "504": status(504),
-    "reset before": cut_before,
-    "reset after": cut_after,
-    "502 after": bad_gateway_after,
-    "half": truncated,
     "401": error(401, 1201, "expired"),
 }
+LASTING = FAULTS | ODD
 # method and first segment of the request, and how to make it
 OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
     "status": ("GET backends", lambda qpu, _id: qpu.status()),
@@ -506,11 +492,7 @@ OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_one_fault_is_survived(
-    service: IbmService,
-    make: Make,
-    fault: str,
-    operation: str,
-    caplog: pytest.LogCaptureFixture,
+    service: IbmService, make: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     qpu = make()
@@ -519,56 +501,34 @@ def test_one_fault_is_survived(
     before = len(service.jobs)
     request, call = OPERATIONS[operation]
     service.fail(request, FAULTS[fault])
-    try:
-        call(qpu, task_id)
-    except SubmissionUncertainError:
+    _, failure = attempt(lambda: call(qpu, task_id))
+    if failure:
         # A gateway that gave up waiting says that the service may still create the job.
+        assert isinstance(failure, SubmissionUncertainError), failure
         assert (operation, fault) == ("task_start", "504")
         before -= 1
     assert not service.faults[request], "the fault was met"
     assert len(service.jobs) == before + (operation == "task_start")
-    assert KEY not in caplog.text
-    assert not any(token in caplog.text for token in service.tokens)
+    no_secret(caplog, failure, service.secrets)
 
 
-@pytest.mark.parametrize("fault", [*FAULTS, "silent", "malformed", "html"])
+@pytest.mark.parametrize("fault", LASTING)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_fault_that_stays_is_one_typed_error(
-    service: IbmService,
-    make: Make,
-    fault: str,
-    operation: str,
-    caplog: pytest.LogCaptureFixture,
+    service: IbmService, make: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    qpu = make(
-        QRMI_HTTP_ATTEMPTS="2",
-        QRMI_HTTP_READ_TIMEOUT_SECONDS="0.1",
-        QRMI_HTTP_STREAM_TIMEOUT_SECONDS="0.1",
-    )
-    task_id = qpu.task_start(sampler())
+    task_id = make().task_start(sampler())
+    qpu = make(**SHORT)
     service.finish_all()
     before = len(service.jobs)
     request, call = OPERATIONS[operation]
-    one = {
-        "silent": lambda _handler, _proceed: time.sleep(0.2),
-        "malformed": malformed,
-        "html": status(200, b"<html>log in</html>", Content_Type="text/html"),
-        **FAULTS,
-    }[fault]
-    service.fail(request, *[one] * 1000)
-    try:
-        call(qpu, task_id)
-    except QrmiError as caught:
-        assert str(caught)
-        assert KEY not in str(caught)
-        assert not any(token in str(caught) for token in service.tokens)
-    else:
-        # Nothing in these answers tells that they are wrong; or the effect was there already.
-        assert (operation, fault) in HARMLESS or operation == "task_start"
+    service.fail(request, *[LASTING[fault]] * 1000)
+    _, failure = attempt(lambda: call(qpu, task_id))
+    # Nothing in these answers tells that they are wrong; or the effect was there already.
+    assert failure or (operation, fault) in HARMLESS or operation == "task_start"
     assert len(service.jobs) <= before + (operation == "task_start")
-    assert KEY not in caplog.text
-    assert not any(token in caplog.text for token in service.tokens)
+    no_secret(caplog, failure, service.secrets)
 
 
 HARMLESS = {
@@ -602,24 +562,14 @@ def test_an_answer_that_echoes_credentials_shows_none(
         sent = f"{handler.headers.get('Authorization')} apikey={service.key}"
         ECHOES[echo](code, sent)(handler, proceed)
 
-    said = []
+    failures = []
     for request, call in OPERATIONS.values():
         service.fail(request, *[answer] * 20)
-        try:
-            call(qpu, task_id)
-        except QrmiError as caught:
-            said += [f"{link} {link!r} {vars(link)}" for link in _chain(caught)]
+        failures.append(attempt(partial(call, qpu, task_id))[1])
         service.fail(request)
-    assert said
-    said.append(caplog.text)
-    for secret in (service.key, *service.tokens):
-        assert not any(secret in text for text in said)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    assert any(failures)
+    for failure in failures:
+        no_secret(caplog, failure, [service.key, *service.tokens])
 
 
 def test_an_outage_does_not_end_a_wait(service: IbmService, make: Make) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import tracemalloc
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 from ibm_service import IbmService
+from resources import Make
 
-from qrmi_core import InvalidInputError, Payload, QuantumResource
+from qrmi_core import InvalidInputError, Payload
 from qrmi_ibm_runtime.primitives import prepare
-
-Make = Callable[..., QuantumResource]
 
 
 def body(content: Any, program_id: str = "sampler") -> bytes:

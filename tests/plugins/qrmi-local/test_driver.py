@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import json
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from processes import said
 
 from qrmi_core import (
     Payload,
@@ -48,11 +48,9 @@ def test_a_result_can_be_read_from_another_process(warm, bell) -> None:
         "sys.stdout.write(r.task_result(sys.argv[2], timeout=60).value)"
     )
     home = str(driver_of(aer)._settings.home)
-    done = subprocess.run(
-        [sys.executable, "-c", script, home, task.id], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == task.result(0).value
-    assert "PrimitiveResult" in done.stdout
+    told = said(sys.executable, "-c", script, home, task.id)
+    assert told == task.result(0).value
+    assert "PrimitiveResult" in told
 
 
 def test_a_queued_task_that_nobody_serves_is_served_by_a_look(warm, bell) -> None:

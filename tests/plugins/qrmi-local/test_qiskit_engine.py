@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
+from processes import said
 from qiskit import QuantumCircuit, QuantumRegister, qasm3, transpile
 from qiskit.circuit import ClassicalRegister, Parameter, ParameterVector
 from qiskit.qasm3 import ExperimentalFeatures
@@ -781,12 +781,4 @@ class TestSamplePayloads:
 def python(script: str, cwd: Path | None = None) -> str:
     """What a script prints in a new interpreter that finds the same modules."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    done = subprocess.run(
-        [sys.executable, "-c", script],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=cwd,
-        env=environment,
-    )
-    return done.stdout.strip()
+    return said(sys.executable, "-c", script, cwd=cwd, env=environment).strip()

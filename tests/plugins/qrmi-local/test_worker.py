@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from processes import said
 
 from qrmi_core import QuantumResource, TaskStatus, wait
 from qrmi_core.errors import ServiceError, TaskFailedError
@@ -166,10 +167,7 @@ def test_a_worker_leaves_when_it_is_idle_and_another_comes(
 
 def test_tasks_survive_the_process_that_submitted_them(home, until) -> None:
     script = Path(__file__).with_name("submit.py")
-    done = subprocess.run(
-        [sys.executable, str(script), str(home), "1"], capture_output=True, text=True, check=True
-    )
-    (task_id,) = done.stdout.split()
+    (task_id,) = said(sys.executable, script, home, "1").split()
     until(lambda: stored(home, task_id).status is TaskStatus.Completed, 60)
 
 
@@ -177,12 +175,7 @@ def test_a_worker_keeps_no_pipe_of_the_process_that_started_it(home) -> None:
     # With a pipe kept, reading to its end would last as long as the worker does.
     script = Path(__file__).with_name("submit.py")
     start = time.monotonic()
-    subprocess.run(
-        [sys.executable, str(script), str(home), "1"],
-        capture_output=True,
-        check=True,
-        env={**os.environ, "QRMI_LOCAL_IDLE_SECONDS": "30"},
-    )
+    said(*(sys.executable, script, home, "1"), env={**os.environ, "QRMI_LOCAL_IDLE_SECONDS": "30"})
     assert time.monotonic() - start < 15
 
 
@@ -191,14 +184,7 @@ def test_a_worker_starts_whatever_folder_and_relative_path_the_caller_uses(
 ) -> None:
     script = Path(__file__).with_name("submit.py")
     (tmp_path / "random.py").write_text("raise SystemExit('shadows the standard library')")
-    done = subprocess.run(
-        [sys.executable, "-P", str(script), str(home), "1"],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=tmp_path,
-    )
-    (task_id,) = done.stdout.split()
+    (task_id,) = said(sys.executable, "-P", script, home, "1", cwd=tmp_path).split()
     until(lambda: stored(home, task_id).status is TaskStatus.Completed, 60)
 
 
@@ -218,13 +204,7 @@ def test_a_worker_starts_where_the_caller_has_extended_its_import_path(home, unt
 
     paths = ":".join(str(Path(module.__file__).parents[1]) for module in (qrmi_core, qrmi_local))
     script = Path(__file__).with_name("submit.py")
-    done = subprocess.run(
-        [sys.executable, "-c", EXTENDED, paths, str(script), str(home), "1"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    (task_id,) = done.stdout.split()
+    (task_id,) = said(sys.executable, "-c", EXTENDED, paths, script, home, "1").split()
     until(lambda: stored(home, task_id).status is TaskStatus.Completed, 60)
 
 
@@ -301,10 +281,7 @@ print(aer.task_start(payload))
 
 
 def test_a_result_that_cannot_be_written_makes_the_task_fail(home, make_resource) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(home)], capture_output=True, text=True, check=True
-    )
-    task = make_resource().task(done.stdout.strip())
+    task = make_resource().task(said(sys.executable, "-c", LIMITED, home).strip())
     assert task.wait(60) is TaskStatus.Failed
     with pytest.raises(TaskFailedError, match="File too large"):
         task.result(0)

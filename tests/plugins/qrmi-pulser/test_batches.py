@@ -232,7 +232,20 @@ def make_counts() -> Callable[[str], Any]:
     from qrmi_pulser.results import to_results
 
     task = fake_resource(FakeVendor()).task("a")
-    return lambda text: to_results(task, text, None).final_bitstrings
+    return lambda text: to_results(task, text, lambda _task: None).final_bitstrings
+
+
+def test_a_vendor_that_keeps_the_sequence_tells_the_names_of_the_atoms(
+    bench: Any, results: RemoteResults, pulse: MakePulse, caplog: pytest.LogCaptureFixture
+) -> None:
+    report(bench, C, C, C)
+    driver = type(bench.qpu._driver)
+    driver.task_input = lambda _self, _task_id: pulse().to_abstract_repr().encode()
+    again = RemoteResults(results.batch_id, bench.connect())
+    assert (again[0].atom_order, again[0].total_duration) == (("left", "right"), 1000)
+    driver.task_input = lambda _self, _task_id: b"{}"
+    assert RemoteResults(results.batch_id, bench.connect())[0].atom_order == ("q0", "q1")
+    assert "names of the atoms of job task-1 are not known" in caplog.text
 
 
 def test_a_result_that_is_late_is_no_result_yet(bench: Any, results: RemoteResults) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 from fakes import fake_resource
 from pasqal_service import PasqalService
+from processes import said
 from pulser.backend.remote import RemoteConnection
 
 from qrmi_core import ConfigError, EnvVarNotSetError
@@ -80,7 +80,4 @@ def test_a_resource_without_pulse_sequences_is_refused() -> None:
 def test_importing_it_needs_neither_qiskit_nor_pasqals_client() -> None:
     absent = ("qiskit", "qiskit_ibm_runtime", "pasqal_cloud", "pulser_simulation")
     script = f"import sys\nfor name in {absent!r}: sys.modules[name] = None\nimport qrmi_pulser"
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    said(sys.executable, "-c", script)

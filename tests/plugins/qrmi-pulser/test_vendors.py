@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from local_store import end_store, maker
@@ -17,11 +18,12 @@ from pulser import Pulse, QPUBackend, Register, Sequence
 from pulser.backend import BitStrings, EmulationConfig, Results
 from pulser.backend.remote import BatchStatus, RemoteBackend, RemoteResults
 from pulser.devices import MockDevice
+from resources import quick
 from warden import Warden
 
-from qrmi_core import Payload, QuantumResource
+from qrmi_core import InvalidInputError, Payload, QuantumResource
 from qrmi_emulator import Emulator
-from qrmi_pulser import MissingResultsError, PulserQRMIConnection
+from qrmi_pulser import InvalidArgumentError, MissingResultsError, PulserQRMIConnection
 
 MakePulse = Callable[..., Sequence]
 RUNS = 100
@@ -40,12 +42,6 @@ def cloud() -> Iterator[Emulator]:
         yield running
 
 
-def resource(name: str, kind: str, settings: dict[str, str]) -> QuantumResource:
-    return QuantumResource(
-        name, kind, settings, sleep=lambda seconds: time.sleep(min(seconds, 0.05))
-    )
-
-
 @pytest.fixture(params=["local", "cloud emulator", "cloud QPU", "on premises"])
 def qpu(request: pytest.FixtureRequest) -> Iterator[QuantumResource]:
     """Every kind of resource that runs sequences, acquired."""
@@ -56,7 +52,7 @@ def qpu(request: pytest.FixtureRequest) -> Iterator[QuantumResource]:
     else:
         settings = request.getfixturevalue("cloud").settings_for("pasqal-cloud")
         name = "EMU_FREE" if "emulator" in request.param else "FRESNEL"
-        made = resource(name, "pasqal-cloud", settings)
+        made = quick(name, "pasqal-cloud", settings)
         yield made
         made.close()
 
@@ -72,7 +68,7 @@ def premises() -> Iterator[Iterator[QuantumResource]]:
             with Emulator(["pasqal-local"], seed=7, **how) as running:
                 settings = running.settings_for("pasqal-local")
                 job = {"QRMI_JOB_UID": str(os.geteuid()), "QRMI_JOB_ID": "77"}
-                with resource("PASQAL_LOCAL", "pasqal-local", settings | job) as made:
+                with quick("PASQAL_LOCAL", "pasqal-local", settings | job) as made:
                     yield made
 
     return run()
@@ -102,8 +98,61 @@ def test_a_qpus_backend_runs_a_batch(qpu: QuantumResource, pulse: MakePulse) -> 
     # By its id alone.
     again = RemoteResults(results.batch_id, PulserQRMIConnection(qpu))
     assert [each.final_bitstrings for each in again] == [each.final_bitstrings for each in results]
-    assert again[0].atom_order in {("q0", "q1"), ("left", "right")}
+    named = qpu.supports("task_input")
+    assert again[0].atom_order == (("left", "right") if named else ("q0", "q1"))
     connection.cancel_batch_jobs()
+
+
+@pytest.mark.parametrize("name", ["FRESNEL", "EMU_FREE"])
+def test_an_open_batch_takes_jobs_until_it_is_closed(
+    cloud: Emulator, pulse: MakePulse, name: str
+) -> None:
+    qpu = quick(name, "pasqal-cloud", cloud.settings_for("pasqal-cloud"))
+    connection = PulserQRMIConnection(qpu, timeout=60)
+    sequence = pulse(device_of(connection), variable=True, measure=False)
+    backend = QPUBackend(sequence, connection)
+
+    def params(*amplitudes: float) -> list[Any]:
+        return [{"runs": RUNS, "variables": {"amplitude": value}} for value in amplitudes]
+
+    cloud.clear_requests()
+    with backend.open_batch():
+        first = backend.run(params(3.14159), wait=True)
+        assert are_excited(first[0])
+        further = backend.run(params(0.0, 3.14159), wait=True)
+        with pytest.raises(InvalidArgumentError, match="is open"):
+            backend.open_batch().__enter__()
+    made = [each["path"] for each in cloud.requests() if each["method"] == "POST"]
+    assert sum(path.endswith("/v1/batches") for path in made) == 1
+    assert sum(path.endswith("/jobs") for path in made) == 2
+    assert first.batch_id == further.batch_id
+    assert [each.final_bitstrings.get("00", 0) for each in further] == [RUNS, ANY]
+    assert first.get_batch_status() is BatchStatus.DONE
+    with pytest.raises(InvalidInputError, match="closed"):
+        connection.submit(sequence, batch_id=first.batch_id, job_params=params(0.0))
+    # By its id alone: all jobs in their order.
+    again = RemoteResults(first.batch_id, PulserQRMIConnection(qpu))
+    assert again.job_ids == [*first.job_ids, *further.job_ids]
+    assert [each.final_bitstrings for each in again] == [
+        each.final_bitstrings for each in (*first, *further)
+    ]
+    assert again[0].atom_order == ("left", "right")
+    qpu.close()
+
+
+def test_jobs_of_an_open_batch_are_cancelled_together(cloud: Emulator, pulse: MakePulse) -> None:
+    qpu = quick("EMU_FREE", "pasqal-cloud", cloud.settings_for("pasqal-cloud"))
+    connection = PulserQRMIConnection(qpu, timeout=60)
+    backend = QPUBackend(pulse(device_of(connection)), connection)
+    cloud.fault("job-queued", count=2)
+    with backend.open_batch():
+        results = RemoteResults(str(connection._last_batch_id), connection)
+        assert (results.job_ids, results.get_batch_status()) == ([], BatchStatus.PENDING)
+        backend.run([{"runs": RUNS}, {"runs": RUNS}])
+        connection.cancel_batch_jobs()
+    assert len(results.job_ids) == 2
+    assert results.get_batch_status() is BatchStatus.CANCELED
+    qpu.close()
 
 
 def test_an_emulators_backend_runs(qpu: QuantumResource, pulse: MakePulse) -> None:
@@ -142,7 +191,7 @@ def test_why_a_job_failed_at_the_vendors_is_told(cloud: Emulator) -> None:
     many = Sequence(Register.square(4, spacing=6.0, prefix="q"), MockDevice)
     many.declare_channel("rydberg", "rydberg_global")
     many.add(Pulse.ConstantPulse(100, 1.0, 0.0, 0.0), "rydberg")
-    qpu = resource("EMU_FREE", "pasqal-cloud", cloud.settings_for("pasqal-cloud"))
+    qpu = quick("EMU_FREE", "pasqal-cloud", cloud.settings_for("pasqal-cloud"))
     connection = PulserQRMIConnection(qpu, timeout=60)
     results = RemoteBackend(many, connection).run([{"runs": 10}], wait=True)
     assert results.get_batch_status() is BatchStatus.ERROR
@@ -159,7 +208,7 @@ def test_what_a_qpu_on_premises_gives_is_no_json_and_is_read(pulse: MakePulse) -
         settings = warden.settings(
             QRMI_JOB_UID=str(os.geteuid()), QRMI_JOB_ID="7", QRMI_HTTP_FIRST_PAUSE_SECONDS="0.01"
         )
-        qpu = resource("PASQAL_LOCAL", "pasqal-local", settings)
+        qpu = quick("PASQAL_LOCAL", "pasqal-local", settings)
         with qpu:
             payload = Payload.PasqalCloud(sequence=pulse().to_abstract_repr(), job_runs=100)
             task = qpu.run(payload)

@@ -180,6 +180,30 @@ def test_a_refresh_fetches_the_device_as_it_is_now(described: Described) -> None
     assert described.vendor.calls["target"] == 3
 
 
+def test_what_is_faulty_is_not_offered_and_is_refused(described: Described) -> None:
+    documents = device()
+    properties = documents["properties"]
+    faulty = {"date": DATE, "unit": "", "name": "operational", "value": 0}
+    coupling = next(gate for gate in properties["gates"] if gate["qubits"] == [0, 1])
+    coupling["parameters"].append(faulty)
+    described.text = json.dumps(documents)
+    backend = get_backend(described.qpu)
+    assert (0, 1) not in backend.target[coupling["gate"]]
+    circuit = QuantumCircuit(3)
+    circuit.sx(2)
+    circuit.cz(1, 2)
+    backend.check_faulty(circuit)
+    circuit.cz(0, 1)
+    with pytest.raises(ValueError, match=r"cz uses the coupling \(0, 1\), which is faulty"):
+        backend.check_faulty(circuit)
+    properties["qubits"][2].append(faulty)
+    described.text = json.dumps(documents)
+    backend.refresh()
+    assert (2,) not in backend.target["sx"]
+    with pytest.raises(InvalidArgumentError, match="sx uses qubit 2, which is faulty"):
+        backend.check_faulty(circuit)
+
+
 def test_a_backend_serves_the_check_of_circuits_without_a_further_request(
     described: Described, bell: QuantumCircuit
 ) -> None:

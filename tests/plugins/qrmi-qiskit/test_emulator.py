@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from processes import said
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
+from resources import quick
 
 from qrmi_core import QuantumResource, TaskFailedError
 from qrmi_emulator import Emulator
@@ -30,9 +30,7 @@ def emulator() -> Iterator[Emulator]:
 
 def resource(emulator: Emulator, backend: str) -> QuantumResource:
     settings = emulator.settings_for(TYPE) | {"QRMI_IBM_QCS_SESSION_MODE": "batch"}
-    return QuantumResource(
-        backend, TYPE, settings, sleep=lambda seconds: time.sleep(min(seconds, 0.05))
-    )
+    return quick(backend, TYPE, settings)
 
 
 @pytest.fixture
@@ -89,15 +87,8 @@ def test_another_process_finds_the_job(
         "print(job.result(60)[0].data.meas.num_shots, job.status().name)"
     )
     known = {f"fake_manila_{key}": value for key, value in emulator.settings_for(TYPE).items()}
-    done = subprocess.run(
-        [sys.executable, "-c", script, job_id],
-        env={**os.environ, **known},
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.stdout.split() == ["30", "DONE"], done.stderr
+    told = said(sys.executable, "-c", script, job_id, env={**os.environ, **known})
+    assert told.split() == ["30", "DONE"]
 
 
 def test_a_queued_job_is_cancelled(

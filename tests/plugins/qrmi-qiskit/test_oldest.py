@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from processes import prepared
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -21,10 +22,7 @@ ON_SIMULATORS = ("test_primitives.py",)
 @pytest.fixture(scope="module")
 def oldest() -> Path:
     """Python of the environment with the oldest releases."""
-    value = os.environ.get("QRMI_TEST_OLDEST_VENV")
-    if not value:
-        pytest.fail("QRMI_TEST_OLDEST_VENV is not set; `make test` prepares it", pytrace=False)
-    return Path(value).absolute() / "bin/python"
+    return prepared("QRMI_TEST_OLDEST_VENV") / "bin/python"
 
 
 def test_the_environment_has_the_oldest_releases_that_are_declared(oldest: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
 from local_store import MakeResource
+from processes import said
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
 from qiskit.circuit import Parameter
 from qiskit.primitives import BaseEstimatorV2, BasePrimitiveJob, BaseSamplerV2, PrimitiveResult
@@ -213,14 +213,8 @@ def test_another_process_finds_the_job_by_its_id(
         "counts = job.result(60)[0].data.meas.get_counts()\n"
         "print(job.job_id(), job.status().name, sum(counts.values()), set(counts) <= {'00', '11'})"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script, job_id, home],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
-    assert done.stdout.split() == [job_id, "DONE", "50", "True"], done.stderr
+    told = said(sys.executable, "-c", script, job_id, home)
+    assert told.split() == [job_id, "DONE", "50", "True"]
 
 
 def test_a_running_job_is_cancelled_and_says_so(aer: QuantumResource) -> None:

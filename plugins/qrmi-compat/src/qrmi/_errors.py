@@ -32,5 +32,5 @@ class JobVariablesError(ConfigError, ValueError):
     """The job's variables contradict each other, which is published as a ValueError."""
 
 
-class ArgumentError(InvalidInputError, TypeError):
-    """An option is unknown, which is published as a TypeError."""
+class ArgumentError(core.InvalidArgumentError, TypeError):
+    """An option is unknown or wrong, which is published as a TypeError."""

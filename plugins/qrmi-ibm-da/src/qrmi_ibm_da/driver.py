@@ -7,7 +7,7 @@ import itertools
 import logging
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -84,6 +84,8 @@ class SystemDriver(Driver):
         self._unsettled: dict[str, bool] = {}
         # What was cancelled here and is gone from the service.
         self._cancelled: set[str] = set()
+        # What was submitted here, and whether its end was told in full: it then only holds a lane.
+        self._told: dict[str, bool] = {}
 
     @property
     def _store(self) -> Store:
@@ -161,7 +163,7 @@ class SystemDriver(Driver):
             return self._document(task_id, program_id, url_seconds)
 
         try:
-            self._api.start(document)
+            self._start(document)
         except QrmiError as error:
             if error.uncertain:
                 raise
@@ -179,7 +181,24 @@ class SystemDriver(Driver):
                     self.give_up(submission)
                 raise
         self._unsettled.pop(submission, None)
+        self._told[task_id] = False
         return task_id
+
+    def _start(self, document: Callable[[], dict[str, Any]]) -> None:
+        try:
+            self._api.start(document)
+        except ResourceBusyError as busy:
+            if busy.status_code != 429 or not self._make_room():
+                raise
+            self._api.start(document)
+
+    def _make_room(self) -> bool:
+        """Delete one task of this object that has ended and was told, so that its lane is free."""
+        for task_id in [known for known, told in self._told.items() if told]:
+            if self._told.pop(task_id, False) and self._free_lane(task_id):
+                _log.info("task %s was deleted, since every lane was taken", task_id)
+                return True
+        return False
 
     def give_up(self, submission: str) -> None:
         # Where a job may be there after all, it needs its input.
@@ -224,18 +243,24 @@ class SystemDriver(Driver):
 
     def task_status(self, task_id: str) -> Observation:
         try:
-            return _observation(self._api.job(task_id))
+            return self._noted(task_id, _observation(self._api.job(task_id)))
         except TaskNotFoundError:
             if task_id in self._cancelled:
                 return _CANCELLED
             raise
+
+    def _noted(self, task_id: str, seen: Observation) -> Observation:
+        # There is nothing more to read of it.
+        if task_id in self._told and seen.status in (TaskStatus.Failed, TaskStatus.Cancelled):
+            self._told[task_id] = True
+        return seen
 
     def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
         wanted = set(task_ids)
         found = dict.fromkeys(wanted & self._cancelled, _CANCELLED)
         for job in self._api.jobs():
             if job.get("id") in wanted:
-                found[job["id"]] = _observation(job)
+                found[job["id"]] = self._noted(job["id"], _observation(job))
         return found
 
     def task_list(self) -> Iterator[TaskInfo]:
@@ -262,6 +287,8 @@ class SystemDriver(Driver):
             raise
         if self._settings.delete_finished:
             self._free_lane(task_id)
+        elif task_id in self._told:
+            self._told[task_id] = True
 
     def _no_result(self, task_id: str) -> QrmiError | None:
         """Why a task has no result, None where there should be one."""
@@ -278,13 +305,14 @@ class SystemDriver(Driver):
                 return None
         return TaskNotReadyError(f"task {task_id} has no result; its state is {job.raw}")
 
-    def _free_lane(self, task_id: str) -> None:
+    def _free_lane(self, task_id: str) -> bool:
         try:
-            self._api.delete(task_id)
+            return self._api.delete(task_id)
         except TaskNotFoundError:
-            pass
+            return True
         except QrmiError as error:
             _log.warning("task %s has ended and still holds its lane: %s", task_id, error)
+            return False
 
     def task_stop(self, task_id: str) -> None:
         keys: tuple[str, ...] = ()
@@ -294,6 +322,7 @@ class SystemDriver(Driver):
             self._cancel_and_delete(task_id)
         except TaskNotFoundError:
             _log.info("there is no task %s (any more), so there is nothing to stop", task_id)
+        self._told.pop(task_id, None)
         for key in keys:
             self._store.delete(key)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -82,6 +82,35 @@ class CloudApi:
             },
         )
 
+    def open_batch(self, device_type: str, project_id: str, tag: str) -> str:
+        """Create a batch without jobs, left open, and give its id."""
+        return self._created(
+            "/v1/batches",
+            {
+                "sequence_builder": None,
+                "jobs": [],
+                "open": True,
+                "device_type": device_type,
+                "project_id": project_id,
+                "tags": [tag],
+            },
+        )
+
+    def add_jobs(self, batch_id: str, jobs: Iterable[tuple[str, int]]) -> None:
+        """Add jobs to an open batch, each with a sequence and runs of its own."""
+        self._http.request(
+            "POST",
+            f"/v2/batches/{_segment(batch_id)}/jobs",
+            json=[{"runs": runs, "sequence": sequence} for sequence, runs in jobs],
+            submission=True,
+            not_found=TaskNotFoundError,
+        )
+
+    def close_batch(self, batch_id: str) -> None:
+        """Let an open batch take no more jobs."""
+        path = f"/v2/batches/{_segment(batch_id)}/complete"
+        _object(self._http.request("PATCH", path, idempotent=True, not_found=TaskNotFoundError))
+
     def batch(self, batch_id: str) -> dict[str, Any]:
         """A batch, with its ``status`` and ``job_ids``."""
         return self._described("/v2/batches", batch_id)
@@ -107,6 +136,19 @@ class CloudApi:
     def job(self, job_id: str) -> dict[str, Any]:
         """A job, with its ``errors`` and times."""
         return self._described("/v2/jobs", job_id)
+
+    def job_ids(self, batch_id: str) -> list[str]:
+        """The ids of a batch's jobs, oldest first; a request for each page."""
+        order = {"order_by": "creation_order", "order_by_direction": "ASC"}
+        jobs = list(_entries(self._http, "/v2/jobs", batch_id=batch_id, limit=PAGE, **order))
+        if not all(isinstance(job.get("id"), str) for job in jobs):
+            raise InvalidResponseError("GET /v2/jobs: a job in the answer has no `id`")
+        return [job["id"] for job in jobs]
+
+    def cancel_job(self, job_id: str) -> None:
+        """Cancel a job."""
+        path = f"/v2/jobs/{_segment(job_id)}/cancel"
+        _object(self._http.request("PATCH", path, idempotent=True, not_found=TaskNotFoundError))
 
     # Results
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence as Ordered
 from typing import Any, NoReturn
 
 import attrs
@@ -37,7 +38,7 @@ from qrmi_core.values import (
 from qrmi_pasqal.answers import to_time
 from qrmi_pasqal.api import CloudApi
 from qrmi_pasqal.results import result_text
-from qrmi_pasqal.sequence import read_sequence
+from qrmi_pasqal.sequence import Sequence, read_sequence
 from qrmi_pasqal.settings import IN_THE_FILE, PasqalCloudSettings
 
 DEVICE_TYPES = (
@@ -57,6 +58,8 @@ _STATES = {
     "CANCELED": TaskStatus.Cancelled,
 }
 """The service's words for the states of batches and jobs."""
+_OPEN_BATCH = "qrmi-open-batch"
+"""The tag of a batch that was left open: its one job, too, is a task of its own."""
 _FINAL = (TaskStatus.Completed, TaskStatus.Failed, TaskStatus.Cancelled)
 
 
@@ -66,6 +69,8 @@ class PasqalCloud(Driver):
     A task is a batch of one job, or a job of CUDA-Q. A batch carries a tag, by which an unanswered
     submission is found again. Ids do not tell which of the two a task is: the first look asks for a
     batch and, if there is none, for a job of CUDA-Q; the answer is remembered to save a request.
+
+    A task in a batch that was left open is one of its jobs, ``<batch>:<job>``.
     """
 
     settings_class = PasqalCloudSettings
@@ -79,6 +84,7 @@ class PasqalCloud(Driver):
         self._device_type = resource_id.upper()
         self._cudaq: set[str] = set()
         self._untagged: set[str] = set()
+        self._adding = threading.Lock()
 
     def close(self) -> None:
         self._api.close()
@@ -135,11 +141,8 @@ class PasqalCloud(Driver):
     # Tasks
 
     def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:  # noqa: ARG002
-        assert isinstance(payload, PasqalPayload)
         project_id = self._project_id("task_start")
-        sequence, runs = read_sequence(payload), payload.job_runs
-        if not self._device_type.startswith("EMU_"):  # they take what no device would
-            sequence.check_runs(runs)
+        sequence, runs = self._checked(payload)
         try:
             if not sequence.is_cudaq:
                 return self._api.create_batch(
@@ -154,6 +157,13 @@ class PasqalCloud(Driver):
             raise
         self._cudaq.add(task_id)
         return task_id
+
+    def _checked(self, payload: Payload) -> tuple[Sequence, int]:
+        assert isinstance(payload, PasqalPayload)
+        sequence, runs = read_sequence(payload), payload.job_runs
+        if not self._device_type.startswith("EMU_"):  # they take what no device would
+            sequence.check_runs(runs)
+        return sequence, runs
 
     def find_submission(self, submission: str) -> str | None:
         if submission in self._untagged:
@@ -190,8 +200,12 @@ class PasqalCloud(Driver):
         return iter((self._result(task_id),))
 
     def task_stop(self, task_id: str) -> None:
+        _, job_id = _parts(task_id)
         try:
-            self._api.cancel_batch(task_id)
+            if job_id:
+                self._api.cancel_job(job_id)
+            else:
+                self._api.cancel_batch(task_id)
         except QrmiError as error:
             if error.status_code not in (400, 404, 409, 422):
                 raise
@@ -220,6 +234,51 @@ class PasqalCloud(Driver):
             finished_at=to_time(job.get("end_timestamp") or found.get("end_datetime")),
         )
 
+    def task_input(self, task_id: str) -> bytes:
+        found = self._look(task_id)
+        _, job_id = _parts(task_id)
+        text = _text(found.get("sequence" if job_id else "sequence_builder"))
+        if text is None:
+            raise UnsupportedFunctionError(
+                f"Pasqal Cloud does not tell the sequence of task {task_id}"
+            )
+        return text.encode()
+
+    # Batches that are left open
+
+    def batch_open(self) -> str:
+        project_id = self._project_id("batch_open")
+        return self._api.open_batch(self._device_type, project_id, _OPEN_BATCH)
+
+    def batch_add(self, batch_id: str, payloads: Ordered[Payload]) -> list[str]:
+        jobs = [self._checked(payload) for payload in payloads]
+        if any(sequence.is_cudaq for sequence, _ in jobs):
+            raise UnsupportedFunctionError("programs of CUDA-Q cannot share a batch")
+        # The answer does not tell which jobs are the new ones.
+        with self._adding:
+            known = set(self._api.job_ids(batch_id))
+            self._api.add_jobs(batch_id, [(sequence.text, runs) for sequence, runs in jobs])
+            try:
+                new = [each for each in self._api.job_ids(batch_id) if each not in known]
+            except QrmiError as error:
+                error.uncertain = True
+                raise
+        if len(new) != len(jobs):
+            raise InvalidResponseError(
+                f"{len(jobs)} jobs were added to the batch, and {len(new)} are new in it",
+                uncertain=True,
+            )
+        return [f"{batch_id}:{job_id}" for job_id in new]
+
+    def batch_close(self, batch_id: str) -> None:
+        self._api.close_batch(batch_id)
+
+    def batch_tasks(self, batch_id: str) -> list[str]:
+        batch = self._api.batch(batch_id)
+        if _OPEN_BATCH not in (batch.get("tags") or ()) and len(batch.get("job_ids") or ()) == 1:
+            return [batch_id]
+        return [f"{batch_id}:{job_id}" for job_id in self._api.job_ids(batch_id)]
+
     def _project_id(self, operation: str) -> str:
         if self._settings.project_id is None:
             raise ConfigError(
@@ -229,7 +288,10 @@ class PasqalCloud(Driver):
         return self._settings.project_id
 
     def _look(self, task_id: str) -> dict[str, Any]:
-        """The batch that a task is, or the job of CUDA-Q."""
+        """The batch or the job that a task is, or the job of CUDA-Q."""
+        _, job_id = _parts(task_id)
+        if job_id:
+            return self._api.job(job_id)
         if task_id not in self._cudaq:
             try:
                 return self._api.batch(task_id)
@@ -240,19 +302,24 @@ class PasqalCloud(Driver):
         return job
 
     def _job_of(self, task_id: str, found: dict[str, Any]) -> dict[str, Any]:
-        """The one job of a batch; a job of CUDA-Q, or a batch without one, is itself."""
-        job_id = None if task_id in self._cudaq else _job_id(found)
+        """The one job of a batch; a job, or a batch without one, is itself."""
+        _, own = _parts(task_id)
+        job_id = None if own or task_id in self._cudaq else _job_id(found)
         return found if job_id is None else self._api.job(job_id)
 
     def _result(self, task_id: str) -> bytes:
         text = None
-        if task_id not in self._cudaq:
+        _, job_id = _parts(task_id)
+        if job_id:
+            # Not with those of the other jobs of its batch.
+            text = result_text(self._api.result_file(job_id))
+        elif task_id not in self._cudaq:
             # Unknown to it is a job of CUDA-Q; or the route, which is not documented, has gone.
             with contextlib.suppress(TaskNotFoundError):
                 text = result_text(self._api.full_results(task_id))
         if text is None:
             found = self._look(task_id)
-            if _observation(found).status is TaskStatus.Completed:
+            if _observation(found).status is TaskStatus.Completed and not job_id:
                 text = self._second_source(task_id, found)
             if text is None:
                 self._raise_without_result(task_id, found)
@@ -282,6 +349,12 @@ class PasqalCloud(Driver):
         raise TaskFailedError(f"task {task_id} failed: {errors or silent}", vendor_code=report.raw)
 
 
+def _parts(task_id: str) -> tuple[str, str]:
+    """The batch and the job of a task in a batch that was left open; else all, and nothing."""
+    batch_id, _, job_id = task_id.partition(":")
+    return batch_id, job_id
+
+
 def _tag(submission: str) -> str:
     return f"qrmi-{submission}"
 
@@ -296,8 +369,8 @@ def _job_id(batch: dict[str, Any]) -> str | None:
             return job_id
         case [_, _, *_] as several:
             raise ServiceError(
-                f"the batch has {len(several)} jobs, not one as a task has; read it with Pasqal's "
-                "own client"
+                f"the batch has {len(several)} jobs, not one as a task has; `batch_tasks` tells "
+                "the task of each"
             )
     return None
 

@@ -38,8 +38,8 @@ def result_text(found: Any) -> bytes | None:
         raise InvalidResponseError("what the service gives as the result is none")
     if len(parts) > 1:
         raise ServiceError(
-            f"the batch has {len(parts)} jobs, not one as a task has; read it with Pasqal's own "
-            "client"
+            f"the batch has {len(parts)} jobs, not one as a task has; `batch_tasks` tells the task "
+            "of each"
         )
     return result_text(parts[0])
 

@@ -24,7 +24,7 @@ from qrmi_core.polling import wait as wait_for_tasks
 from qrmi_core.values import TaskStatus
 from qrmi_pulser.devices import read_devices
 from qrmi_pulser.errors import MissingResultsError, UnsupportedError
-from qrmi_pulser.jobs import Program, default_runs_of, make_jobs
+from qrmi_pulser.jobs import Program, default_runs_of, make_jobs, read_program
 from qrmi_pulser.results import to_results
 
 if TYPE_CHECKING:
@@ -59,8 +59,9 @@ _ALL_ALIKE: Final = {
 class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
     """A resource, as Pulser's backends see it.
 
-    A job is a task. A batch is its jobs: its id is made of theirs, so that any process can read the
-    results of a batch by ``RemoteResults(batch_id, PulserQRMIConnection(resource))``.
+    A job is a task. A batch is its jobs: its id is made of theirs, and that of an open batch is the
+    vendor's, so that any process can read the results of a batch by
+    ``RemoteResults(batch_id, PulserQRMIConnection(resource))``.
 
     Args:
         qrmi: A resource that takes `Payload.PasqalCloud`; by default the only one of the
@@ -88,6 +89,8 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         self._results: dict[str, Results] = {}
         self._updated: tuple[Sequence, Sequence] | None = None
         self._last_batch_id: str | None = None
+        # The jobs of batches that the resource knows as such.
+        self._job_ids: dict[str, list[str]] = {}
 
     def __repr__(self) -> str:
         return f"PulserQRMIConnection({self._resource!r})"
@@ -129,8 +132,8 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
     # Batches
 
     def supports_open_batch(self) -> bool:
-        """False: a resource knows tasks, and no batch to which jobs could be added."""
-        return False
+        """Whether the resource has batches to which jobs can be added: one on Pasqal Cloud has."""
+        return self._resource.supports("batch_open")
 
     def submit(
         self,
@@ -147,23 +150,27 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
 
         Args:
             sequence: The sequence; a measurement is added where only one basis is addressed.
-            wait: Whether to wait until all jobs have ended, at most the connection's `timeout`.
-            open: Not supported.
-            batch_id: Not supported.
+            wait: Whether to wait until these jobs have ended, at most the connection's `timeout`.
+            open: Whether to open a batch that takes further jobs until it is closed; it needs no
+                ``job_params``.
+            batch_id: The open batch to add the jobs to.
             kwargs: ``job_params``, a list of ``{"runs": ..., "variables": {...}}``; and
                 ``backend_configuration`` and ``device_type`` of an emulator's backend, of which
                 the default number of shots is used.
 
         Raises:
             InvalidArgumentError: The sequence or the parameters are wrong.
-            UnsupportedError: The batch should be open.
+            UnsupportedError: The resource has no open batches.
             WaitTimeoutError: The time is up; the jobs go on.
             QrmiError: A job could not be submitted; see `QuantumResource.task_start`. The message
                 names the batch of those that were submitted before.
         """
-        if open or batch_id:
+        if open and batch_id:
+            raise InvalidArgumentError(f"batch {batch_id} is open: add jobs to it, or close it")
+        if (open or batch_id) and not self.supports_open_batch():
             raise UnsupportedError(
-                "batches cannot be left open or added to: give all jobs in job_params",
+                f"{self._resource.resource_id()} ({self._resource.resource_type()}) has no batches "
+                "that can be left open or added to: give all jobs in job_params",
                 resource_id=self._resource.resource_id(),
             )
         updated, self._updated = self._updated, None
@@ -177,12 +184,20 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
                 sequence = super().update_sequence_device(sequence)
             max_runs = sequence.device.max_runs
         sequence = self._add_measurement_to_sequence(sequence)
-        jobs = make_jobs(sequence, kwargs.get("job_params"), default_runs, max_runs)
-        job_ids = self._start(jobs)
-        submitted = _SEPARATOR.join(job_ids)
+        job_params = kwargs.get("job_params")
+        if open and not job_params:
+            return RemoteResults(self._open(), self)
+        jobs = make_jobs(sequence, job_params, default_runs, max_runs)
+        if open:
+            batch_id = self._open()
+        if batch_id:
+            job_ids = self._add(batch_id, jobs)
+        else:
+            job_ids = self._start(jobs)
+            batch_id = _SEPARATOR.join(job_ids)
         if wait:
-            self._wait(submitted)
-        return RemoteResults(submitted, self, job_ids=job_ids)
+            self._wait(batch_id, job_ids)
+        return RemoteResults(batch_id, self, job_ids=job_ids)
 
     def _note_device_type(self, wanted: Any) -> None:
         name = self._resource.resource_id()
@@ -210,8 +225,25 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
             raise
         return job_ids
 
-    def _wait(self, batch_id: str) -> None:
-        tasks = self._tasks(batch_id)
+    def _open(self) -> str:
+        batch_id = self._resource.batch_open()
+        self._job_ids[batch_id] = []
+        self._last_batch_id = batch_id
+        return batch_id
+
+    def _add(self, batch_id: str, jobs: list[tuple[PasqalCloud, Program]]) -> list[str]:
+        known = self._get_job_ids(batch_id)
+        job_ids = self._resource.batch_add(batch_id, [payload for payload, _ in jobs])
+        self._programs |= dict(zip(job_ids, (program for _, program in jobs), strict=True))
+        self._job_ids[batch_id] = [*known, *job_ids]
+        self._last_batch_id = batch_id
+        return job_ids
+
+    def _close_batch(self, batch_id: str) -> None:
+        self._resource.batch_close(batch_id)
+
+    def _wait(self, batch_id: str, job_ids: list[str]) -> None:
+        tasks = [self._resource.task(job_id) for job_id in job_ids]
         try:
             _, pending = wait_for_tasks(tasks, self._timeout)
         except QrmiError as error:
@@ -270,7 +302,11 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         job_ids = batch_id.split(_SEPARATOR)
         if not all(job_ids):
             raise InvalidArgumentError(f"{batch_id!r} is no batch's id: job ids joined by |")
-        return job_ids
+        if len(job_ids) > 1 or batch_id in self._programs or not self.supports_open_batch():
+            return job_ids
+        if batch_id not in self._job_ids:
+            self._job_ids[batch_id] = self._resource.batch_tasks(batch_id)
+        return self._job_ids[batch_id]
 
     def _get_batch_status(self, batch_id: str) -> BatchStatus:
         return batch_status([_status(task) for task in self._looked_at(self._tasks(batch_id))])
@@ -326,19 +362,30 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         """A task's results, fetched once."""
         if task.id not in self._results:
             text = task.result(0).value
-            self._results[task.id] = to_results(task, text, self._programs.get(task.id))
+            self._results[task.id] = to_results(task, text, self._program_of)
         return self._results[task.id]
+
+    def _program_of(self, task: Task) -> Program | None:
+        """What was run; read back from the vendor where another connection has submitted it."""
+        if task.id not in self._programs and self._resource.supports("task_input"):
+            try:
+                self._programs[task.id] = read_program(self._resource.task_input(task.id))
+            except UnsupportedFunctionError:
+                pass
+            except QrmiError as error:
+                _log.warning("the names of the atoms of job %s are not known: %s", task.id, error)
+        return self._programs.get(task.id)
 
 
 def batch_status(jobs: Ordered[JobStatus]) -> BatchStatus:
-    """The state of a batch of at least one job.
+    """The state of a batch; pending if it has no job yet.
 
     That of all jobs if they are all pending, cancelled or failed; done if all have ended, whichever
     way; else running.
     """
-    different = set(jobs)
-    if len(different) == 1 and jobs[0] in _ALL_ALIKE:
-        return _ALL_ALIKE[jobs[0]]
+    different = set(jobs) or {JobStatus.PENDING}
+    if len(different) == 1 and (alike := _ALL_ALIKE.get(*different)):
+        return alike
     if different & {JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED}:
         return BatchStatus.RUNNING
     return BatchStatus.DONE

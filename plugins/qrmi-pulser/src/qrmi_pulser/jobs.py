@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from qrmi_core.errors import InvalidArgumentError
+from qrmi_core.errors import InvalidArgumentError, InvalidResponseError
 from qrmi_core.payload import PasqalCloud
 from qrmi_pulser.errors import in_short
 
@@ -32,6 +32,25 @@ class Program:
 
     atom_order: tuple[str, ...]
     total_duration: int
+
+
+def program_of(sequence: Sequence) -> Program:
+    """What a result needs of a sequence without variables."""
+    return Program(tuple(map(str, sequence.register.qubit_ids)), sequence.get_duration())
+
+
+def read_program(text: str) -> Program:
+    """The same of a sequence's abstract representation.
+
+    Raises:
+        InvalidResponseError: It is none, or has variables.
+    """
+    from pulser import Sequence
+
+    try:
+        return program_of(Sequence.from_abstract_repr(text))
+    except Exception as error:
+        raise InvalidResponseError(f"the sequence cannot be read: {in_short(error)}") from error
 
 
 def make_jobs(
@@ -71,7 +90,7 @@ def _make_job(
     runs = _runs(params.get("runs", default_runs), job, max_runs)
     built = _build(sequence, params.get("variables"), job)
     payload = PasqalCloud(sequence=built.to_abstract_repr(), job_runs=runs)
-    return payload, Program(tuple(map(str, built.register.qubit_ids)), built.get_duration())
+    return payload, program_of(built)
 
 
 def _runs(runs: Any, job: str, max_runs: int | None) -> int:

@@ -15,7 +15,11 @@ from qiskit.circuit import ControlFlowOp, ParameterExpression
 from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
-from qrmi_core.errors import InvalidResponseError, UnsupportedFunctionError
+from qrmi_core.errors import (
+    InvalidArgumentError,
+    InvalidResponseError,
+    UnsupportedFunctionError,
+)
 from qrmi_core.values import ResourceStatusCode
 from qrmi_qiskit import vendor
 
@@ -184,6 +188,27 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
         self._configuration, self._properties, self._target = device.read(
             None if device.simulator else self._fractional
         )
+
+    def check_faulty(self, circuit: QuantumCircuit) -> None:
+        """Refuse a circuit on qubits, or couplings of them, that the properties call faulty.
+
+        `target` has none of these, so that transpiled circuits do not use them.
+
+        Raises:
+            InvalidArgumentError: It uses one.
+        """
+        if self._properties is None:
+            return
+        qubits = set(self._properties.faulty_qubits())
+        couplings = {tuple(gate.qubits) for gate in self._properties.faulty_gates()}
+        for instruction, used in _instructions(circuit, range(circuit.num_qubits)):
+            name = instruction.operation.name
+            if name == "barrier":
+                continue
+            for qubit in qubits.intersection(used):
+                raise InvalidArgumentError(f"{name} uses qubit {qubit}, which is faulty")
+            if len(used) > 1 and used in couplings:
+                raise InvalidArgumentError(f"{name} uses the coupling {used}, which is faulty")
 
     def status(self) -> Any:
         """Ask for the state of the resource, as qiskit-ibm-runtime's ``BackendStatus``."""

@@ -27,6 +27,7 @@ except ModuleNotFoundError as error:
     ) from error
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, SamplerPubResult
 
+from qrmi_core.counts import counts_of, parse_result
 from qrmi_core.errors import (
     InvalidArgumentError,
     InvalidResponseError,
@@ -56,10 +57,8 @@ class QRMIPasqalJob(TaskJob):
     """
 
     def _decode(self, text: str) -> PrimitiveResult:
-        counts = json.loads(text)["counter"]
-        if not isinstance(counts, Mapping) or not counts:
-            raise ValueError("it has no counts")
-        (width,) = {len(bits) for bits in counts}
+        counts = counts_of(parse_result(text))
+        width = len(next(iter(counts)))
         reversed_counts = {bits[::-1]: count for bits, count in counts.items()}
         data = DataBin(
             counts=Counter(counts), meas=BitArray.from_counts(reversed_counts, num_bits=width)
@@ -195,12 +194,16 @@ class SamplerV2(_PasqalSampler):  # type: ignore[misc]
 def get_device(resource: QuantumResource) -> Any:
     """The Pulser device to write sequences for.
 
-    It is the one of the resource's name among those that its target lists, else the first;
-    Pulser's ``DigitalAnalogDevice``, a device without a machine, where the resource has no target.
+    For a QPU it is the one of its name among those that its target lists, else the first. For an
+    emulator, whose name has ``emu`` in it, and where the resource has no target, it is Pulser's
+    ``DigitalAnalogDevice``, which is no machine; that costs no request.
 
     Raises:
         InvalidResponseError: The target lists no device that Pulser can read.
     """
+    # Emulators run sequences for any device, and what they list are the machines.
+    if "emu" in resource.resource_id().lower():
+        return DigitalAnalogDevice
     try:
         text = resource.target().value
     except UnsupportedFunctionError:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 from pasqal_service import PasqalService
-
-from qrmi_core import QuantumResource
-
-Make = Callable[..., QuantumResource]
+from resources import Make, resources_of
 
 
 @pytest.fixture
@@ -21,20 +17,5 @@ def service() -> Iterator[PasqalService]:
 
 @pytest.fixture
 def make(service: PasqalService) -> Iterator[Make]:
-    """Makes resources of the service that do not wait long; settings by keyword."""
-    made: list[QuantumResource] = []
-
-    def resource(device: str = "FRESNEL", **settings: str) -> QuantumResource:
-        quick = {"QRMI_HTTP_FIRST_PAUSE_SECONDS": "0.01"}
-        qpu = QuantumResource(
-            device,
-            "pasqal-cloud",
-            service.settings(**quick, **settings),
-            sleep=lambda seconds: time.sleep(min(seconds, 0.02)),
-        )
-        made.append(qpu)
-        return qpu
-
-    yield resource
-    for qpu in made:
-        qpu.close()
+    with resources_of("FRESNEL", "pasqal-cloud", service.settings) as make:
+        yield make

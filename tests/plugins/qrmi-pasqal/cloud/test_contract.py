@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 from pasqal_service import PASSWORD, SIGNATURE, PasqalService
+from resources import Make
 
 from qrmi_core import Payload, QuantumResource
 from qrmi_core.testing import DriverContract
@@ -16,7 +15,7 @@ class _Contract(DriverContract):
     secrets = (PASSWORD, "token-", SIGNATURE)
 
     @pytest.fixture(autouse=True)
-    def _here(self, service: PasqalService, make: Callable[..., QuantumResource]) -> None:
+    def _here(self, service: PasqalService, make: Make) -> None:
         self._make = make
 
     def resource(self) -> QuantumResource:

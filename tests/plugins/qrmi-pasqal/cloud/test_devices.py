@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Callable
 
 import pytest
 from faulty_server import status
 from pasqal_service import SPECS, PasqalService, device
+from resources import Make
 
 from qrmi_core import (
     ConfigError,
-    QuantumResource,
     ResourceNotFoundError,
     ResourceProvider,
     ResourceStatus,
     ResourceStatusCode,
 )
-
-Make = Callable[..., QuantumResource]
 
 
 def ids(service: PasqalService, filters: str | None = None) -> set[str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import faulty_server
 import pytest
+from attempts import attempt, no_secret
 from faulty_server import (
     Fault,
     bad_gateway_after,
@@ -21,7 +22,9 @@ from faulty_server import (
     status,
     truncated,
 )
-from pasqal_service import PASSWORD, PROJECT, RESULT, SIGNATURE, PasqalService, refusal
+from pasqal_service import PROJECT, RESULT, SIGNATURE, PasqalService, refusal
+from processes import said
+from resources import SHORT, Make
 
 from qrmi_core import (
     InvalidInputError,
@@ -39,7 +42,6 @@ from qrmi_core import (
     UnsupportedFunctionError,
 )
 
-Make = Callable[..., QuantumResource]
 TOKEN = {"POST oauth/token": 1}
 
 
@@ -96,11 +98,7 @@ def test_each_operation_costs_one_exchange(service: PasqalService, make: Make) -
         "task_stop": running.stop,
         "task_list": qpu.task_list,
     }
-    cost = {}
-    for name, operation in operations.items():
-        service.forget_requests()
-        operation()
-        cost[name] = len(service.requests)
+    cost = {name: service.cost(operation).total() for name, operation in operations.items()}
     assert cost == dict.fromkeys(operations, 1)
 
 
@@ -338,13 +336,7 @@ match operation:
 
 def elsewhere(service: PasqalService, task_id: str, operation: str) -> str:
     settings = json.dumps(service.settings())
-    return subprocess.run(
-        [sys.executable, "-c", _ELSEWHERE, task_id, operation, settings],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    ).stdout.strip()
+    return said(sys.executable, "-c", _ELSEWHERE, task_id, operation, settings).strip()
 
 
 def test_a_batch_is_known_in_another_process(service: PasqalService, make: Make) -> None:
@@ -497,15 +489,8 @@ def test_resources_with_the_same_credentials_share_a_token(
 # --- every fault at every operation ---
 
 FAULTS: dict[str, Fault] = {
-    "429": status(429, Retry_After="0"),
-    "503": status(503),
-    "500": status(500, b"<html>oops</html>"),
+    **faulty_server.FAULTS,
     "500 in words": refusal(500, "something broke", "E1"),
-    "504": status(504),
-    "reset before": cut_before,
-    "reset after": cut_after,
-    "502 after": bad_gateway_after,
-    "half": truncated,
     "401": refusal(401, "expired"),
 }
 ANSWERS: dict[str, Fault] = {
@@ -556,13 +541,6 @@ OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
 REFUSALS = {"429", "401", "403", "404", "422", "a redirect"}
 
 
-SHORT = {
-    "QRMI_HTTP_READ_TIMEOUT_SECONDS": "0.1",
-    "QRMI_HTTP_STREAM_TIMEOUT_SECONDS": "0.1",
-    "QRMI_HTTP_ATTEMPTS": "2",
-}
-
-
 def prepared(
     service: PasqalService, make: Make, operation: str, **settings: str
 ) -> tuple[QuantumResource, str]:
@@ -577,58 +555,45 @@ def prepared(
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_one_fault_is_survived(
-    service: PasqalService,
-    make: Make,
-    fault: str,
-    operation: str,
-    caplog: pytest.LogCaptureFixture,
+    service: PasqalService, make: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     qpu, task_id = prepared(service, make, operation)
     request, call = OPERATIONS[operation]
     service.fail(request, FAULTS[fault])
     wanted = len(service.tasks()) + operation.startswith("task_start")
-    try:
-        call(qpu, task_id)
-    except SubmissionUncertainError:
+    _, failure = attempt(lambda: call(qpu, task_id))
+    if isinstance(failure, SubmissionUncertainError):
         # A gateway that gave up waiting says that the service may still create the task; and a
         # job of CUDA-Q cannot be found again.
         assert operation == "task_start of cudaq" or (operation, fault) == ("task_start", "504")
         assert fault not in REFUSALS
         wanted -= fault not in CARRIED_OUT
-    except QrmiError as error:
+    elif failure:
         # What carries no token has none to renew.
-        assert fault == "401", error
+        assert fault == "401", failure
         assert operation in {"login", "status", "discover", "task_result in its file"}
     assert not service.faults[request], "the fault was met"
     assert len(service.tasks()) == wanted, "nothing is lost and nothing doubled"
-    assert PASSWORD not in caplog.text
-    assert "token-" not in caplog.text
+    no_secret(caplog, failure, service.secrets)
 
 
 @pytest.mark.parametrize("fault", LASTING)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_a_fault_that_stays_is_one_typed_error(
-    service: PasqalService,
-    make: Make,
-    fault: str,
-    operation: str,
-    caplog: pytest.LogCaptureFixture,
+    service: PasqalService, make: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     qpu, task_id = prepared(service, make, operation, **(SHORT if fault == "silent" else {}))
     request, call = OPERATIONS[operation]
     service.fail(request, *[LASTING[fault]] * 40)
     before = len(service.tasks())
-    try:
-        call(qpu, task_id)
-    except QrmiError as error:
-        shown = f"{error} {error.details} {caplog.text}"
-        assert operation == "discover" or error.resource_id == "FRESNEL"
+    _, failure = attempt(lambda: call(qpu, task_id))
+    no_secret(caplog, failure, service.secrets)
+    if failure:
+        assert operation == "discover" or failure.resource_id == "FRESNEL"
         if operation == "task_start of cudaq":
-            assert isinstance(error, SubmissionUncertainError) == (fault not in REFUSALS)
-        assert PASSWORD not in shown
-        assert "token-" not in shown
+            assert isinstance(failure, SubmissionUncertainError) == (fault not in REFUSALS)
     else:
         assert (operation, fault) in {
             ("task_result", "404"),  # an undocumented route, which has a second source

@@ -131,7 +131,7 @@ def test_a_mapping_is_read_without_the_environment(
 
 
 def test_a_provider_with_the_environment_reads_the_users_file(root: str) -> None:
-    provider = ResourceProvider("pasqal-cloud", {"HOME": root})
+    provider = ResourceProvider("pasqal-cloud", {"HOME": root, "QRMI_HTTP_ATTEMPTS": "1"})
     with pytest.raises(QrmiError, match=r"file\.example"):
         provider.infos()
 

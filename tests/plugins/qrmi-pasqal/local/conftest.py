@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from munged import MISSING, munged
+from resources import Make, resources_of
 from warden import Warden
-
-from qrmi_core import QuantumResource
-
-Make = Callable[..., QuantumResource]
 
 
 @pytest.fixture(scope="session")
@@ -32,20 +28,5 @@ def warden(munge_socket: Path) -> Iterator[Warden]:
 
 @pytest.fixture
 def make(warden: Warden) -> Iterator[Make]:
-    """Makes resources behind the Warden that do not wait long; settings by keyword."""
-    made: list[QuantumResource] = []
-
-    def resource(**settings: str) -> QuantumResource:
-        quick = {"QRMI_HTTP_FIRST_PAUSE_SECONDS": "0.01"}
-        qpu = QuantumResource(
-            "PASQAL_LOCAL",
-            "pasqal-local",
-            warden.settings(**quick, **settings),
-            sleep=lambda seconds: time.sleep(min(seconds, 0.02)),
-        )
-        made.append(qpu)
-        return qpu
-
-    yield resource
-    for qpu in made:
-        qpu.close()
+    with resources_of("PASQAL_LOCAL", "pasqal-local", warden.settings) as make:
+        yield make

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 import pytest
+from resources import Make
 from warden import Warden
 
 from qrmi_core import Payload, QuantumResource
@@ -22,7 +22,7 @@ class _Contract(DriverContract):
     unknown_task_id = "999999"
 
     @pytest.fixture(autouse=True)
-    def _here(self, warden: Warden, make: Callable[..., QuantumResource]) -> None:
+    def _here(self, warden: Warden, make: Make) -> None:
         self._warden = warden
         self._make = make
 

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+import weakref
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from qrmi._errors import ArgumentError
 from qrmi._extras import missing
+from qrmi._types import type_string
+from qrmi_core.deadline import Deadline, within
+from qrmi_core.errors import (
+    InvalidArgumentError,
+    QrmiError,
+    TaskCancelledError,
+    TaskFailedError,
+    recast,
+)
 
 try:
     import qrmi_qiskit
@@ -14,10 +27,16 @@ except ModuleNotFoundError as error:
     raise missing(error, "ibm") from error
 
 if TYPE_CHECKING:
+    from qiskit.primitives import PrimitiveResult
     from qiskit.primitives.containers.estimator_pub import EstimatorPubLike
     from qiskit.primitives.containers.sampler_pub import SamplerPubLike
 
     from qrmi_core.resource import QuantumResource
+    from qrmi_core.task import Task
+
+_log = logging.getLogger(__name__)
+
+_CLEANUP_SECONDS: Final = 5.0
 
 DEFAULT_SHOTS: Final = 1024
 """Of a circuit, where nothing else says how many."""
@@ -26,23 +45,45 @@ DEFAULT_PRECISION: Final = 0.015625
 """Of an estimate, where nothing else says which."""
 
 
+_STOP_DELETES: Final = ("ibm-quantum-system", "direct-access")
+"""Types of resources where a task that has ended holds a place until it is stopped."""
+
+
 class RuntimeJobV2(PrimitiveJob):
     """A primitive's task as Qiskit's job.
 
     Args:
         qrmi: The resource that has the task.
         job_id: The task's id.
-        delete_job: Without effect: dropping the object neither stops nor deletes the task.
+        delete_job: Whether dropping the object, or the end of the program, deletes the task at an
+            IBM Quantum System once `result` has told its end. It never stops one that goes on.
     """
 
-    def __init__(
-        self,
-        qrmi: QuantumResource,
-        job_id: str,
-        *,
-        delete_job: bool = False,  # noqa: ARG002
-    ) -> None:
+    def __init__(self, qrmi: QuantumResource, job_id: str, *, delete_job: bool = False) -> None:
         super().__init__(qrmi, job_id)
+        self._told = threading.Event()
+        if delete_job and type_string(qrmi.resource_type()) in _STOP_DELETES:
+            weakref.finalize(self, _free_place, self.task, self._told)
+
+    def result(self, timeout: float | None = None) -> PrimitiveResult:
+        """Wait for the task and fetch its result; see `qrmi_qiskit.PrimitiveJob.result`."""
+        try:
+            found = super().result(timeout)
+        except (TaskFailedError, TaskCancelledError):
+            self._told.set()
+            raise
+        self._told.set()
+        return found
+
+
+def _free_place(task: Task, told: threading.Event) -> None:
+    if not told.is_set():
+        return
+    try:
+        with within(Deadline(_CLEANUP_SECONDS)):
+            task.stop()
+    except QrmiError as error:
+        _log.warning("task %s has ended and still holds its place: %s", task.id, error)
 
 
 class QRMIBaseSamplerV2(qrmi_qiskit.SamplerV2):
@@ -55,7 +96,7 @@ class QRMIBaseSamplerV2(qrmi_qiskit.SamplerV2):
 
     Raises:
         UnsupportedPayloadError: The resource does not run primitives.
-        InvalidInputError: An option is unknown or wrong.
+        InvalidInputError: An option is unknown or wrong; it is a TypeError and ValueError too.
     """
 
     def __init__(
@@ -66,11 +107,15 @@ class QRMIBaseSamplerV2(qrmi_qiskit.SamplerV2):
     ) -> None:
         if not isinstance(options, SamplerOptions):
             options = merged(options, {"default_shots": DEFAULT_SHOTS})
-        super().__init__(qrmi, options=options)
+        try:
+            super().__init__(qrmi, options=options)
+        except InvalidArgumentError as error:
+            raise recast(error, ArgumentError) from error
 
     def run(self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None) -> RuntimeJobV2:
         """Submit one task; see `qrmi_qiskit.SamplerV2.run`."""
-        return self.job(super().run(pubs, shots=shots).job_id())
+        job_id = super().run(pubs, shots=shots).job_id()
+        return RuntimeJobV2(self.resource, job_id, delete_job=True)
 
     def job(self, job_id: str) -> RuntimeJobV2:
         """The job of an id, also one that another process started; costs no request."""
@@ -87,7 +132,7 @@ class QRMIBaseEstimatorV2(qrmi_qiskit.EstimatorV2):
 
     Raises:
         UnsupportedPayloadError: The resource does not run primitives.
-        InvalidInputError: An option is unknown or wrong.
+        InvalidInputError: An option is unknown or wrong; it is a TypeError and ValueError too.
     """
 
     def __init__(
@@ -98,13 +143,17 @@ class QRMIBaseEstimatorV2(qrmi_qiskit.EstimatorV2):
     ) -> None:
         if not isinstance(options, EstimatorOptions):
             options = merged(options, {"default_precision": DEFAULT_PRECISION})
-        super().__init__(qrmi, options=options)
+        try:
+            super().__init__(qrmi, options=options)
+        except InvalidArgumentError as error:
+            raise recast(error, ArgumentError) from error
 
     def run(
         self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None
     ) -> RuntimeJobV2:
         """Submit one task; see `qrmi_qiskit.EstimatorV2.run`."""
-        return self.job(super().run(pubs, precision=precision).job_id())
+        job_id = super().run(pubs, precision=precision).job_id()
+        return RuntimeJobV2(self.resource, job_id, delete_job=True)
 
     def job(self, job_id: str) -> RuntimeJobV2:
         """The job of an id, also one that another process started; costs no request."""

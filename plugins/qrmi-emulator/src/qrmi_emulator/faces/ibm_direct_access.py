@@ -30,6 +30,7 @@ from qrmi_emulator.config import MARK
 from qrmi_emulator.faces import Face, Refused, ibm_backends as backends
 from qrmi_emulator.faces.ibm_errors import code_for
 from qrmi_emulator.faces.ibm_iam import TOKEN_PATH, Iam, refusal as iam_refusal
+from qrmi_emulator.faces.ibm_logs import last_line
 from qrmi_emulator.faults import Faults
 from qrmi_emulator.state import FINAL, MAINTENANCE, OFFLINE, ONLINE, PAUSED, Job, State
 from qrmi_emulator.transfer import TransferError, download, upload
@@ -386,6 +387,8 @@ class IbmDirectAccess(Face):
                 job.status, job.code = TaskStatus.Failed, _FAILED
                 job.reason = f"The results could not be written to their presigned URL: {problem}"
         if "logs" in job.details["storage"]:
+            with open(self.state.output(job, "log"), "a") as log:
+                log.write(last_line(job))
             await self._write(job, "logs", "log", "text/plain")
         # Only now, so that whoever sees the end finds the objects.
         if not _is_final(job):

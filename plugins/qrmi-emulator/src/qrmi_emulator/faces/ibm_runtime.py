@@ -30,6 +30,7 @@ from qrmi_emulator.faces import (
 )
 from qrmi_emulator.faces.ibm_errors import code_for
 from qrmi_emulator.faces.ibm_iam import TOKEN_PATH, Iam, refusal as iam_refusal
+from qrmi_emulator.faces.ibm_logs import last_line
 from qrmi_emulator.faults import Faults
 from qrmi_emulator.state import FINAL, Job, Session, State
 from qrmi_local.engines import MissingExtra, qiskit as engine
@@ -494,8 +495,10 @@ class IbmRuntime(Face):
         return PlainTextResponse("")
 
     async def _logs(self, request: Request) -> Response:
-        path = self.state.output(self._job(request), "log")
-        return PlainTextResponse(path.read_bytes() if path.exists() else b"")
+        job = self._job(request)
+        path = self.state.output(job, "log")
+        written = path.read_text(errors="replace") if path.exists() else ""
+        return PlainTextResponse(written + last_line(job))
 
     async def _metrics(self, request: Request) -> Response:
         job = self._job(request)

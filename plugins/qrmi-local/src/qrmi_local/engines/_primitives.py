@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import json
+import logging
 import math
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,7 @@ from qiskit_aer import AerSimulator
 from qiskit_aer.primitives import EstimatorV2, SamplerV2
 from qiskit_ibm_runtime import fake_provider
 
-from qrmi_local.engines import EngineError, one_line, qiskit as engine
+from qrmi_local.engines import EngineError, _wide, one_line, qiskit as engine
 from qrmi_local.engines._circuits import Program, check_isa, compact, load, pieces, widen
 
 try:
@@ -39,10 +40,8 @@ DEFAULT_SHOTS = 4096
 DEFAULT_PRECISION = 1 / 64
 # A pub of an estimator is spread over jobs on a device, so the device's own limit is not one here.
 MAX_ESTIMATOR_SHOTS = engine.AER.max_shots
-NOT_UNITARY = {
-    *("measure", "reset", "initialize", "store", "break_loop", "continue_loop"),
-    *engine.AER_CONTROL,
-}
+CONTROL = {"store", "break_loop", "continue_loop", *engine.AER_CONTROL}
+NOT_UNITARY = {"measure", "reset", "initialize", *CONTROL}
 # Projector of an observable -> (Pauli, sign) of `(I + sign * Pauli) / 2`.
 PROJECTORS = {
     **{"0": ("Z", 1), "1": ("Z", -1)},
@@ -54,10 +53,13 @@ MAX_PROJECTORS = 10
 # Circuits that are kept as they were read, since tasks tend to come with the same ones; and how
 # many simulators of one, and characters of its text.
 KEPT, KEPT_SIMULATORS, KEPT_LENGTH = 16, 8, 2**17
-# Qubits of a circuit that is not taken apart in any case, and of the pieces of one that is.
+# Qubits of a circuit that is a state vector in any case, and of the pieces of one that is taken
+# apart.
 WHOLE, PIECE = 28, 4
 # Name of an operation, and its qubits.
 Place = tuple[str, tuple[int, ...]]
+
+_log = logging.getLogger(__name__)
 
 
 def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: int | None) -> bytes:
@@ -116,6 +118,27 @@ class Device:
             return small, qubits, AerSimulator(max_memory_mb=_memory_mb())
         part = part_of(self, qubits, places_of(small))
         return small, qubits, AerSimulator.from_backend(part, max_memory_mb=_memory_mb())
+
+    def is_wide(self, circuit: Any, observed: Collection[int] = ()) -> bool:
+        """Whether a circuit takes `prepare_wide`.
+
+        The ideal simulator promises exact states, and blocks of control flow cannot be reordered.
+        """
+        return (
+            self.backend is not None
+            and circuit.num_qubits > WHOLE
+            and CONTROL.isdisjoint(circuit.count_ops())
+            and compact(circuit, observed)[0].num_qubits > WHOLE
+        )
+
+    def prepare_wide(
+        self, circuit: Any, observed: Collection[int] = ()
+    ) -> tuple[Any, list[int], Any]:
+        """As `prepare`, of a circuit without parameters that no state vector has room for."""
+        small, qubits = compact(circuit, observed)
+        row, places = _wide.in_a_row(small)
+        qubits = [qubits[place] for place in places]
+        return row, qubits, _wide.simulator(part_of(self, qubits, ()))
 
     def load(self, form: Any, num_qubits: int = 0) -> Program:
         """Reads a circuit and makes sure that it can run here.
@@ -252,6 +275,8 @@ def bits_of(
         # One state of all is too large for any memory, but qubits may not be entangled at all.
         if max((part.num_qubits for part, _, _ in parts), default=WHOLE) < WHOLE:
             return _bits_of_parts(device, program, pub, seed, parts, qubits)
+        if device.is_wide(program.circuit):
+            return _bits_of_wide(device, program, pub, seed)
     circuit, _, simulator = device.prepare(program)
     sampler = SamplerV2.from_backend(simulator, seed=seed)
     values = _used(pub, circuit)
@@ -310,6 +335,33 @@ def _bits_of_parts(
     }
 
 
+def _bits_of_wide(
+    device: Device, program: Program, pub: SamplerPub, seed: int | None
+) -> dict[str, BitArray]:
+    found: dict[str, list[Any]] = {field: [] for field in program.fields}
+    for index, bound in enumerate(_bound(pub)):
+        circuit, _, simulator = device.prepare_wide(bound)
+        sampler = SamplerV2.from_backend(simulator, seed=None if seed is None else seed + index)
+        [result] = sampler.run([circuit], shots=pub.shots).result()
+        for field, register in program.fields.items():
+            found[field].append(result.data[register])
+    return {
+        field: _shaped(BitArray.concatenate_shots(arrays), pub.shape, pub.shots)
+        for field, arrays in found.items()
+    }
+
+
+def _bound(pub: SamplerPub | EstimatorPub) -> Iterator[Any]:
+    """The wide circuit with each of its sets of values."""
+    _log.warning(
+        "more than %d entangled qubits: as a matrix product state of bond dimension %d at most, "
+        "with the errors of measurements and without those of gates",
+        *(WHOLE, _wide.MAX_BOND),
+    )
+    for index in np.ndindex(pub.parameter_values.shape):
+        yield pub.parameter_values.bind(pub.circuit, index)
+
+
 def _estimate(
     device: Device,
     load: Callable[..., Program],
@@ -335,12 +387,16 @@ def _estimate(
     observed = {
         place for label in labels for place, pauli in enumerate(reversed(label)) if pauli != "I"
     }
-    circuit, qubits, simulator = device.prepare(program, observed)
-    exact = device.backend is None and NOT_UNITARY.isdisjoint(circuit.count_ops())
     metadata = {
         "target_precision": pub.precision,
         "circuit_metadata": program.circuit.metadata,
     }
+    if device.is_wide(program.circuit, observed):
+        metadata["shots"] = _shots_for(pub, device)
+        evs, stds = _values_of_wide(device, pub, observables, observed, seed)
+        return PubResult(DataBin(evs=evs, stds=stds, shape=pub.shape), metadata=metadata)
+    circuit, qubits, simulator = device.prepare(program, observed)
+    exact = device.backend is None and NOT_UNITARY.isdisjoint(circuit.count_ops())
     estimator: Any
     if exact:
         # The exact value with a Gaussian error of the precision asked for, which may be 0.
@@ -348,26 +404,62 @@ def _estimate(
             simulator, options={"run_options": {"seed_simulator": seed}}
         )
     else:
-        if not pub.precision > 0:
-            raise EngineError(
-                "the precision must be more than 0, since this circuit's values come from shots"
-            )
-        # Even less takes too many shots all the more, and its square may be 0.
-        shots = math.ceil(1 / max(pub.precision, 1e-9) ** 2)
-        _limit(shots, MAX_ESTIMATOR_SHOTS, device)
-        metadata["shots"] = shots
+        metadata["shots"] = _shots_for(pub, device)
         estimator = BackendEstimatorV2(backend=simulator, options={"seed_simulator": seed})
-    terms = _terms(observables, qubits)
+    terms = _terms(_flat(observables), qubits).reshape(observables.shape)
     values = _used(pub, circuit)
     if exact and not values.num_parameters:
         # As in _sample: Aer executes it once, so the shape has to come from the observables.
         terms, values = np.broadcast_to(terms, pub.shape), None
     with _memory_for(circuit):
-        [result] = estimator.run([(circuit, terms, values, pub.precision)]).result()
-    data = {name: np.asarray(result.data[name], dtype=float) for name in ("evs", "stds")}
-    if not all(np.isfinite(array).all() for array in data.values()):
+        data = _values(estimator, circuit, terms, values, pub.precision)
+    return PubResult(
+        DataBin(**dict(zip(("evs", "stds"), data, strict=True)), shape=pub.shape),
+        metadata=metadata,
+    )
+
+
+def _values_of_wide(
+    device: Device,
+    pub: EstimatorPub,
+    observables: ObservablesArray,
+    observed: Collection[int],
+    seed: int | None,
+) -> Any:
+    """Expectation values and their standard errors, with each set of parameter values by itself."""
+    entries = np.empty(observables.size, dtype=object)
+    entries[:] = _flat(observables)
+    entries = np.broadcast_to(entries.reshape(observables.shape), pub.shape)
+    shape = pub.parameter_values.shape
+    numbers = np.broadcast_to(np.arange(math.prod(shape)).reshape(shape), pub.shape)
+    data = np.empty((2, *pub.shape))
+    for number, bound in enumerate(_bound(pub)):
+        circuit, qubits, simulator = device.prepare_wide(bound, observed)
+        here = numbers == number
+        terms = _terms(entries[here], qubits)
+        options = {"seed_simulator": None if seed is None else seed + number}
+        estimator = BackendEstimatorV2(backend=simulator, options=options)
+        data[:, here] = _values(estimator, circuit, terms, None, pub.precision)
+    return data
+
+
+def _values(estimator: Any, circuit: Any, terms: Any, values: Any, precision: float) -> Any:
+    [result] = estimator.run([(circuit, terms, values, precision)]).result()
+    data = [np.asarray(result.data[name], dtype=float) for name in ("evs", "stds")]
+    if not all(np.isfinite(array).all() for array in data):
         raise EngineError("the result is not finite: use smaller coefficients and precision")
-    return PubResult(DataBin(**data, shape=pub.shape), metadata=metadata)
+    return data
+
+
+def _shots_for(pub: EstimatorPub, device: Device) -> int:
+    if not pub.precision > 0:
+        raise EngineError(
+            "the precision must be more than 0, since this circuit's values come from shots"
+        )
+    # Even less takes too many shots all the more, and its square may be 0.
+    shots: int = math.ceil(1 / max(pub.precision, 1e-9) ** 2)
+    _limit(shots, MAX_ESTIMATOR_SHOTS, device)
+    return shots
 
 
 def program_of(device: Device, form: object, num_qubits: int = 0) -> Program:
@@ -465,17 +557,17 @@ def _flat(observables: ObservablesArray) -> list[Mapping[str, float]]:
     return flat
 
 
-def _terms(observables: ObservablesArray, qubits: list[int]) -> Any:
-    """The observables on these qubits alone, as sums of Pauli strings."""
-    terms = np.empty(observables.size, dtype=object)
-    for place, entry in enumerate(_flat(observables)):
+def _terms(entries: Collection[Mapping[str, float]], qubits: list[int]) -> Any:
+    """Observables on these qubits alone, as sums of Pauli strings."""
+    terms = np.empty(len(entries), dtype=object)
+    for place, entry in enumerate(entries):
         total: dict[str, float] = {}
         for label, coefficient in entry.items():
             small = "".join(label[-1 - qubit] for qubit in reversed(qubits))
             for paulis, factor in _expand(small):
                 total[paulis] = total.get(paulis, 0) + factor * coefficient
         terms[place] = total
-    return terms.reshape(observables.shape)
+    return terms
 
 
 def _expand(label: str) -> Iterator[tuple[str, float]]:

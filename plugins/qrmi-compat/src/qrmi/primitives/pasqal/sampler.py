@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ except ModuleNotFoundError as error:
     raise missing(error, "pasqal") from error
 from qrmi._errors import ArgumentError
 from qrmi.primitives.base import split
+from qrmi.primitives.pasqal.target import get_device
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
@@ -81,6 +83,11 @@ class QRMIPasqalBackend(pasqal.QRMIPasqalBackend):
             )
         super().__init__(qrmi, default_shots=shots)
         self._run_options = run_options
+
+    @functools.cached_property
+    def device(self) -> Any:
+        """The Pulser device, fetched once; see `get_device`."""
+        return get_device(self.resource)
 
     def run(
         self,

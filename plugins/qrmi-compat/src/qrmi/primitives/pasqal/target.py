@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from qrmi._extras import missing
 
 try:
-    from qrmi_qiskit.pasqal import get_device as get_device
+    from pulser.devices import DigitalAnalogDevice
+
+    from qrmi_qiskit import pasqal
 except ModuleNotFoundError as error:
     raise missing(error, "pasqal") from error
 
 if TYPE_CHECKING:
     from qrmi_core.resource import QuantumResource
+
+
+def get_device(qrmi: QuantumResource) -> Any:
+    """The Pulser device to write sequences for; see `qrmi_qiskit.pasqal.get_device`.
+
+    For emulators, which have "emu" in their names, it is ``DigitalAnalogDevice`` without a request.
+    Their target lists the devices of machines, whose limits are not theirs.
+
+    Raises:
+        InvalidResponseError: The target lists no device that Pulser can read.
+    """
+    if "emu" in qrmi.resource_id().lower():
+        return DigitalAnalogDevice
+    return pasqal.get_device(qrmi)
 
 
 def get_target(qrmi: QuantumResource) -> NoReturn:

@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import traceback
+from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
@@ -23,6 +24,7 @@ from qrmi_core.config import job_resources
 from qrmi_core.deadline import Deadline, within
 from qrmi_core.errors import (
     ConfigError,
+    NotAcquiredError,
     QrmiError,
     TaskCancelledError,
     TaskFailedError,
@@ -106,9 +108,18 @@ class App:
             )
         resource = QuantumResource(self._name, job[self._name], sleep=signals.sleep)
         payload = choose_payload(values, resource.payloads(), None, self._name)
-        with signals.fragile():
-            task = self._task = resource.run(payload)
-            _log.info("Task ID: %s", task.id)
+        with ExitStack() as held:
+            with signals.fragile():
+                try:
+                    task = self._task = resource.run(payload)
+                except NotAcquiredError as error:
+                    held.callback(self._release, resource, self._acquire(resource, error))
+                    task = self._task = resource.run(payload)
+                _log.info("Task ID: %s", task.id)
+            self._finish(task, spool)
+        resource.close()
+
+    def _finish(self, task: Task, spool: BinaryIO) -> None:
         try:
             task.wait()
             if self._output is not None:
@@ -121,12 +132,27 @@ class App:
                 self._stop(task)
             raise
         except (TaskFailedError, TaskCancelledError):
+            self._stop(task)
             raise
         except BaseException:
             _log.error("task %s is kept, and so is its result", task.id)
             raise
         self._stop(task)
-        resource.close()
+
+    def _acquire(self, resource: QuantumResource, error: NotAcquiredError) -> str:
+        """Acquire what runs no task otherwise; the scheduler has not done it."""
+        try:
+            return resource.acquire()
+        except QrmiError as failure:
+            error.message += f"; and it cannot be acquired here: {failure.message}"
+            raise error from failure
+
+    def _release(self, resource: QuantumResource, token: str) -> None:
+        try:
+            with within(Deadline(_CLEANUP_SECONDS)):
+                resource.release(token)
+        except QrmiError as error:
+            _log.error("%s could not be released: %s", self._name, error)
 
     def _stop(self, task: Task) -> None:
         """As the published command: some vendors keep a task until it is stopped."""
