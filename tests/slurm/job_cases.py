@@ -236,7 +236,7 @@ def two_qpus(site: Site) -> None:
     options = (
         [f"--qpu= {names[0]} ,{names[1]},,{names[0]}"]
         if site.mode == "shim"
-        else ["--comment=mine  qpu=" + ",".join(names)]
+        else [f"--comment=mine  qpu= {names[0]} , {names[1]},,{names[0]}"]
     )
     job = site.cluster.submit("env", *options)
     assert_ended(site, job, "COMPLETED")
@@ -252,7 +252,7 @@ def every_way_to_ask_is_counted_once(site: Site) -> None:
     names = [site.qpu() for _ in range(3)]
     job = site.cluster.submit(
         "env",
-        f"--gres=qpu:{names[0]}",
+        f"--qpu={names[0]}" if site.mode == "shim" else f"--gres=qpu:{names[0]}",
         f"--licenses={names[1]},{names[0]}:1",
         f"--comment=tea qpu={names[2]},{names[0]} milk",
     )
@@ -361,6 +361,7 @@ def a_qpu_that_the_job_acquires_itself_is_only_counted_and_named(site: Site) -> 
 @case
 def an_unknown_qpu_is_refused_at_submission(site: Site) -> None:
     asked = [site.ask("fake_nowhere"), ["--gres=qpu:2"], ["--comment=qpu=fake_nowhere"]]
+    asked.append(["--comment=mine qpu= ,"])
     if site.mode == "shim":
         asked.append(["--qpu="])
     for options in asked:

@@ -15,6 +15,7 @@ from cluster import Cluster, Plugin, missing, wait_for
 from qrmi_emulator import Emulator
 
 QPU = "fake_fez"
+RUNTIME, ADDED = "ibm-quantum-compute-service", "fake_marrakesh"
 
 
 class Site:
@@ -86,3 +87,16 @@ def test_a_vendor_that_does_not_answer_is_an_error_unless_offline(site: Site) ->
     assert len(site.errors()) == len(before) + 1
     assert site.errors("--offline") == before
     site.vendor.clear_faults()
+
+
+def test_a_qpu_that_is_added_later_can_be_asked_for(site: Site) -> None:
+    plugin, cluster = site.plugin, site.cluster
+    plugin.write_config(site.vendor.config([(RUNTIME, ADDED)]))
+    plugin.program("setup", "--folder", str(plugin.folder))
+    conf = cluster.folder / "etc/slurm.conf"
+    conf.write_text(conf.read_text().replace("Licenses=", f"Licenses={ADDED}:1,"))
+    cluster.command("scontrol", "reconfigure")
+    job = cluster.submit("printenv QRMI_JOB_QPU_RESOURCES", f"--comment=qpu={ADDED}").wait()
+    assert (job.state, job.output) == ("COMPLETED", f"{ADDED}\n"), job.show()
+    cluster.wait_until_idle()
+    assert site.errors() == []

@@ -70,17 +70,22 @@ def test_a_job_without_a_qpu_leaves_nothing_behind(site: SlurmSite) -> None:
     assert not site.log.exists()
 
 
-def test_the_names_are_those_of_the_option_if_there_is_one(site: SlurmSite) -> None:
-    site.run("prolog", "--qpu= qpu_b,,qpu_a , qpu_b", environment=site.environment("qpu=qpu_x"))
+def test_the_names_are_those_of_the_option_and_of_the_comment(site: SlurmSite) -> None:
+    site.run(
+        "prolog", "--qpu= qpu_b,, qpu_b", environment=site.environment("mine qpu=qpu_b, qpu_a")
+    )
     _, variables, _ = site.task()
     assert get_job_qpu_resources_and_types(variables) == (["qpu_b", "qpu_a"], ["filed", "filed"])
 
 
-def test_an_option_without_a_name_is_told(site: SlurmSite) -> None:
-    site.run("prolog", "--qpu=,", environment=site.environment())
+@pytest.mark.parametrize(("options", "comment"), [(["--qpu=,"], ""), ([], "mine qpu= ,")])
+def test_a_request_without_a_name_is_told(
+    site: SlurmSite, options: list[str], comment: str
+) -> None:
+    site.run("prolog", *options, environment=site.environment(comment))
     status, variables, printed = site.task()
     assert (status, variables) == (1, {})
-    assert "--qpu names none" in printed[0]
+    assert "the job names none" in printed[0]
 
 
 def test_qpus_are_acquired_in_the_order_of_the_configuration(site: SlurmSite) -> None:

@@ -30,7 +30,7 @@ For administrators:
   build-shim   compile the plugin that brings --qpu (build-shim --help)
 
 Started by Slurm:
-  prolog       acquire what the job asks for: [--qpu=NAMES], else a word qpu=NAMES of its comment
+  prolog       acquire what the job asks for: [--qpu=NAMES], and words qpu=NAMES of its comment
   task-prolog  print what the job's tasks get to see
   epilog       release it
   (with --spank for the SPANK plugin, which logs no values)
@@ -96,7 +96,7 @@ def _prolog(settings: str | None, arguments: list[str]) -> int:
         option = next((word[6:] for word in arguments if word.startswith("--qpu=")), None)
         names = words.wanted(option, os.environ.get("SLURM_JOB_COMMENT", ""))
         spank = _SPANK in arguments
-        if names or option is not None:
+        if names is not None:
             if words.on_first_node(os.environ):
                 from qrmi_slurm import prolog
 

@@ -170,7 +170,7 @@ class Attempt:
         if self._site.problem:
             raise ConfigError(self._site.problem)
         if not names:
-            raise InvalidInputError("--qpu names none")
+            raise InvalidInputError("the job names none (--qpu=NAME, or qpu=NAME in its comment)")
         details = details or self._details()
         self._record.array_job_id = details.array_job_id
         self._record.array_task_id = details.array_task_id

@@ -4,27 +4,42 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all the rest
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 OPTION = "SLURM_SPANK__SLURM_SPANK_OPTION_spank_qrmi_qpu"
 """Where a task of a job finds the ``--qpu`` of the job."""
 
 
-def wanted(option: str | None, comment: str) -> list[str]:
+def wanted(option: str | None, comment: str) -> list[str] | None:
     """The names of the QPUs that a job asked for, each once, in the order given.
 
     Args:
-        option: The value of ``--qpu``, which counts before a comment; None without it.
-        comment: The job's comment, of which each word ``qpu=NAMES`` counts.
+        option: The value of ``--qpu``; None without it.
+        comment: The job's comment, of which each word ``qpu=NAMES`` counts too.
+
+    Returns:
+        None where it asked for none; an empty list where it named none.
     """
+    lists = _in_comment(comment)
     if option is not None:
-        return _names([option])
-    return _names(word[4:] for word in comment.split() if word.startswith("qpu="))
-
-
-def _names(lists: Iterable[str]) -> list[str]:
+        lists.insert(0, option)
     names = (name.strip() for text in lists for name in text.split(","))
-    return list(dict.fromkeys(name for name in names if name))
+    return list(dict.fromkeys(name for name in names if name)) if lists else None
+
+
+def _in_comment(comment: str) -> list[str]:
+    """The lists of names in a comment, each of which may have spaces at its commas."""
+    lists: list[str] = []
+    goes_on = False
+    for word in comment.split():
+        if word.startswith("qpu="):
+            lists.append(word[4:])
+            goes_on = True
+        elif goes_on and (lists[-1][-1:] in ("", ",") or word.startswith(",")):
+            lists[-1] += word
+        else:
+            goes_on = False
+    return lists
 
 
 def first_host(nodes: str) -> str:

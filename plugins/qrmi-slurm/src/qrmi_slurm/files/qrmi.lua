@@ -42,18 +42,24 @@ local function is_known(name)
     return false
 end
 
--- The names in a comment, and its other words.
+-- The names in a comment, where a list may have spaces at its commas; gives the other words, and
+-- whether there is a list.
 local function from_comment(list, comment)
-    local others = {}
+    local others, lists, goes_on = {}, {}, false
     for word in (comment or ""):gmatch("%S+") do
-        local names = word:match("^qpu=(.*)$")
+        local names, last = word:match("^qpu=(.*)$"), lists[#lists]
         if names then
-            add(list, names)
+            lists[#lists + 1] = names
+            goes_on = true
+        elseif goes_on and (last == "" or last:match(",$") or word:match("^,")) then
+            lists[#lists] = last .. word
         else
             others[#others + 1] = word
+            goes_on = false
         end
     end
-    return others
+    add(list, table.concat(lists, ","))
+    return others, #lists > 0
 end
 
 -- The names among the licences; with their counts as they are.
@@ -106,9 +112,6 @@ function qrmi.submit(job)
     local option = from_option(job.spank_job_env)
     if option then
         add(names, option)
-        if #names == 0 then
-            return refuse("--qpu names no QPU; there are: %s", table.concat(known, ", "))
-        end
     end
     local gres, refused = from_gres(names, job.tres_per_node)
     if not gres then
@@ -117,8 +120,11 @@ function qrmi.submit(job)
     local of_gres = #gres > 0 and table.concat(gres, ",") or ""
     local has_gres = of_gres ~= (job.tres_per_node or "")
     local counted = from_licenses(names, job.licenses)
-    local words = from_comment(names, job.comment)
+    local words, asked = from_comment(names, job.comment)
     if #names == 0 then
+        if option or asked then
+            return refuse("--qpu or qpu= names no QPU; there are: %s", table.concat(known, ", "))
+        end
         return slurm.SUCCESS
     end
     for _, name in ipairs(names) do
