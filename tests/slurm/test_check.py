@@ -49,7 +49,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="qrmi-check-")))
         folder.chmod(0o755)
-        cluster = stack.enter_context(Cluster(folder))
+        cluster = stack.enter_context(Cluster(folder, debug="info"))
         vendor = stack.enter_context(Emulator(["ibm-runtime"]))
         plugin = Plugin(cluster, request.param)
         plugin.install(vendor.config())

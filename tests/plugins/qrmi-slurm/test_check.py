@@ -219,6 +219,11 @@ def test_the_status_and_the_json_tell_of_errors(bench: Bench) -> None:
         ("SLURM_VERSION", "23.11.4", "warning versions: Slurm 23.11.4 is newer than 22.05.8"),
         ("SLURM_VERSION", "21.08.8-2", "warning versions: Slurm 21.08.8-2 is older than 22.05.8"),
         ("SlurmdUser", "other(54321)", "error   permissions: this runs as user"),
+        (
+            "SlurmdDebug",
+            "debug2",
+            "warning slurm.conf: with SlurmdDebug=debug2 slurmd logs the acq",
+        ),
     ],
 )
 def test_a_line_of_slurm_conf_that_is_wrong_is_told_with_what_to_do(
@@ -227,6 +232,14 @@ def test_a_line_of_slurm_conf_that_is_wrong_is_told_with_what_to_do(
     bench.conf[name] = value
     (line,) = [line for line in bench.wrong() if line.startswith(words)]
     assert "; " in line
+
+
+def test_who_is_not_the_user_of_slurmd_gets_no_advice_from_what_that_one_sees(
+    bench: Bench,
+) -> None:
+    (bench.folder / "state").mkdir(mode=0o777)
+    bench.conf["SlurmdUser"] = "other(54321)"
+    assert not [line for line in bench.wrong() if "state" in line]
 
 
 def test_hooks_of_a_later_slurm_are_numbered_and_may_be_patterns(bench: Bench) -> None:
@@ -438,6 +451,22 @@ def test_a_folder_of_records_that_cannot_be_made_is_told(bench: Bench) -> None:
     bench.set(state=f"{bench.folder}/nothing/state")
     (line,) = bench.wrong()
     assert line.startswith(f"error   permissions: {bench.folder}/nothing/state cannot be made")
+
+
+def test_a_name_with_line_breaks_makes_no_further_lines(bench: Bench) -> None:
+    bench.configure({"name": "a\nb", "type": "local", "environment": {}})
+    _, lines = bench.check()
+    assert [line for line in lines if not line.startswith(("ok ", "warning ", "error "))] == lines[
+        -1:
+    ]
+    assert lines[-1].endswith("warnings")
+
+
+def test_a_device_is_not_to_be_changed_for_the_log(bench: Bench) -> None:
+    bench.set(log="/dev/null")
+    assert bench.wrong() == [
+        "error   permissions: /dev/null is no file; name another in slurm.toml"
+    ]
 
 
 def test_outputs_that_are_no_files_and_tokens_that_all_can_read_are_told(bench: Bench) -> None:

@@ -56,6 +56,15 @@ def test_a_node_with_a_folder_of_its_own_removes_the_files(site: SlurmSite) -> N
     assert site.records() == []
 
 
+def test_the_files_are_removed_where_nothing_can_be_released(site: SlurmSite) -> None:
+    site.resources(site.entry("qpu_a"))
+    site.run("prolog", environment=site.environment("qpu=qpu_a"))
+    site.state.chmod(0o733)  # the epilog trusts no record in it
+    site.epilog()
+    assert "keys.71" not in site.records()
+    assert len(site.vendor.held()) == 1
+
+
 def test_a_key_that_the_user_has_set_counts_as_a_variable_too(site: SlurmSite) -> None:
     site.resources(site.entry("qpu_a"))
     site.run("prolog", environment=site.environment("qpu=qpu_a"))

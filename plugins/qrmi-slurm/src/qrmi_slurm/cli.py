@@ -119,12 +119,14 @@ def _epilog(settings: str | None) -> int:
         if job_id.isdecimal():
             state, first = site.state_folder(settings), words.on_first_node(os.environ)
             has_record = os.path.lexists(f"{state}/{job_id}")
-            if has_record:
-                from qrmi_slurm import epilog
+            try:
+                if first or not has_record:  # else the first node does it, which shares the folder
+                    keys.remove(state, job_id)
+            finally:
+                if has_record:
+                    from qrmi_slurm import epilog
 
-                epilog.run(settings)
-            if first or not has_record:  # else the first node does it, which shares the folder
-                keys.remove(state, job_id)
+                    epilog.run(settings)
     except BaseException as error:
         _say("epilog", error)
     return 0

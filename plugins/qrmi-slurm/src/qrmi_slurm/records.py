@@ -308,6 +308,8 @@ def check_trusted(path: str) -> None:
             continue
         if found.st_uid not in (0, os.geteuid()):
             raise Untrusted(f"{name} belongs to user {found.st_uid}; chown it to root")
+        if stat.S_IFMT(found.st_mode) not in (stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK):
+            raise Untrusted(f"{name} is no file; name another in slurm.toml")
         if _loose(found):
             raise Untrusted(f"others may write to {name}; chmod go-w {name}")
 

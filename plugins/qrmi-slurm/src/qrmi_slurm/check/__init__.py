@@ -14,7 +14,7 @@ from qrmi_core.config import Config, inspect
 from qrmi_slurm import site as sites, slurm
 from qrmi_slurm.check import leftovers, permissions, plugstack, resources, slurm_conf
 from qrmi_slurm.check.finding import ERROR, WARNING, Finding, error, ok
-from qrmi_slurm.log import Secrets
+from qrmi_slurm.log import Secrets, one_line
 from qrmi_slurm.resources import clean_environment, hide
 
 ERRORS = 1
@@ -97,23 +97,26 @@ def look(settings_file: str | None, secrets: Secrets, *, offline: bool) -> Itera
         yield from plugstack.shim(site, shims)
     slurmd_uid = None if conf is None else conf.slurmd_uid
     jobs_of_all = slurmd_uid in (None, 0)
-    yield from permissions.account(slurmd_uid)
+    another = [*permissions.account(slurmd_uid)]
+    yield from another
     yield from permissions.settings(site, settings_file, jobs_of_all)
     yield from permissions.configuration(report)
-    yield from permissions.state(site, jobs_of_all)
-    yield from permissions.outputs(site)
+    if not another:
+        yield from permissions.state(site, jobs_of_all)
+        yield from permissions.outputs(site)
     yield from permissions.python(jobs_of_all)
     yield from resources.settings(report, site.list_delimiter)
     if reach is not None:
         yield from reach.findings()
-    yield from leftovers.left(site)
+    if not another:
+        yield from leftovers.left(site)
     yield from leftovers.timer()
 
 
 def _without(secrets: Secrets, finding: Finding) -> Finding:
     """A finding as one line, in which no secret is."""
-    line, remedy = (
-        None if text is None else " ".join(secrets.without(text).split())
-        for text in (finding.message, finding.remedy)
+    about, line, remedy = (
+        one_line(secrets.without(text or ""))
+        for text in (finding.about, finding.message, finding.remedy)
     )
-    return attrs.evolve(finding, message=line or "", remedy=remedy)
+    return attrs.evolve(finding, about=about, message=line, remedy=remedy or None)

@@ -108,7 +108,7 @@ def outputs(site: Site) -> Iterator[Finding]:
     about = "permissions"
     for name, path in (("accounting", site.accounting), ("log", site.log)):
         findings = [*in_own_hands(about, path)]
-        if os.path.lexists(path) and not os.path.isfile(path):
+        if os.path.isdir(path):
             remedy = f"name another as {name} in slurm.toml"
             findings.append(error(about, f"{path} is no file", remedy))
         elif not os.access(_first_that_is_there(path), os.W_OK):

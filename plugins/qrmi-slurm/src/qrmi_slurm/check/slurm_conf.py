@@ -129,6 +129,14 @@ def hooks(conf: SlurmConf, settings: str | None, *, shim: bool) -> Iterator[Find
             f"both the shim and {', '.join(ours)} act, so that each job pays for both",
             "keep one: remove these lines, or the shim's line of plugstack.conf",
         )
+    levels = {key: conf.get(key) for key in ("SlurmdDebug", "SlurmdSyslogDebug")}
+    telling = [f"{key}={level}" for key, level in levels.items() if level.startswith("debug")]
+    if "TaskProlog" in ours and not shim and telling:
+        yield warning(
+            ABOUT,
+            f"with {', '.join(telling)} slurmd logs the acquisition tokens that task-prolog sets",
+            "set it to info or less when you have seen what you look for, or use the SPANK plugin",
+        )
     if ours and not shim and (kinds := conf.words("PrEpPlugins")) and "prep/script" not in kinds:
         yield error(
             ABOUT,
@@ -263,7 +271,7 @@ def _lua(conf: SlurmConf, names: set[str]) -> Iterator[Finding]:
         )
         return
     there = set(re.findall(r'"(.*?)"', known[1]))
-    if there == names:
+    if there == names or not names:  # that there are none is said elsewhere
         yield ok(ABOUT, f"{path} turns a request for a QPU into a licence")
     else:
         told = [f"does not know {', '.join(sorted(names - there))}"] if names - there else []
