@@ -62,7 +62,7 @@ def token_of(name: str, output: str) -> str:
 def the_time_limit_ends_a_script_that_ignores_signals(site: Site) -> None:
     name = site.qpu()
     script = "trap '' TERM\necho ignoring\nwhile :; do sleep 1; done"
-    job = site.cluster.submit(script, "--time=1", *site.ask(name))
+    job = site.cluster.submit(script, "--time=1", "--nodelist=n1", *site.ask(name))
     job.wait_for_text("ignoring")
     assert len(site.sessions(name)) == 1
     # Slurm's shortest limit is a minute; its end can be set to the second.

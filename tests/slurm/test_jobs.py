@@ -8,11 +8,19 @@ from concurrent.futures import Future, wait
 
 import pytest
 from cluster import wait_for
-from job_cases import CASES, Case, assert_ended, token_of
+from job_cases import (
+    CASES,
+    Case,
+    assert_ended,
+    the_time_limit_ends_a_script_that_ignores_signals,
+    token_of,
+)
 from real_site import ADMIN_KEY, GHOST, RUNTIME, Site, side_by_side, started
 
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
 pytestmark = pytest.mark.timeout(200)
+
+LONGEST = the_time_limit_ends_a_script_that_ignores_signals
 
 
 @pytest.fixture(scope="module", params=["scripts", "shim"])
@@ -29,17 +37,25 @@ def outcomes(site: Site) -> Iterator[dict[Case, Future[None]]]:
 
 
 @pytest.fixture
+def nearly_alone(outcomes: dict[Case, Future[None]]) -> None:
+    """The cases have ended, but for the longest, which minds nothing that happens meanwhile."""
+    wait(future for case, future in outcomes.items() if case is not LONGEST)
+
+
+@pytest.fixture
 def alone(outcomes: dict[Case, Future[None]]) -> None:
     """The cases have ended."""
     wait(outcomes.values())
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+@pytest.mark.parametrize(
+    "case", [case for case in CASES if case is not LONGEST], ids=lambda case: case.__name__
+)
 def test(case: Case, outcomes: dict[Case, Future[None]]) -> None:
     outcomes[case].result()
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("nearly_alone")
 def test_a_job_outlives_its_slurmd(site: Site) -> None:
     name = site.qpu()
     held = site.held("env")
@@ -54,7 +70,7 @@ def test_a_job_outlives_its_slurmd(site: Site) -> None:
     assert site.assert_released(name) == [token]
 
 
-@pytest.mark.usefixtures("alone")
+@pytest.mark.usefixtures("nearly_alone")
 def test_a_job_can_wait_for_a_qpu_instead_of_failing(site: Site) -> None:
     name = site.qpu()
     site.vendor.set_resource(name, status="offline")
@@ -69,6 +85,27 @@ def test_a_job_can_wait_for_a_qpu_instead_of_failing(site: Site) -> None:
     assert_ended(site, job, "FAILED", "1:0")
     assert job.field("Restarts") == "0"
     site.plugin.write_settings()
+
+
+@pytest.mark.usefixtures("nearly_alone")
+def test_the_qpus_of_a_job_are_settled_when_it_is_submitted(site: Site) -> None:
+    names = [site.qpu(), site.qpu()]
+    job = site.cluster.submit("env", "--hold", *site.ask(names[0]))
+    for change in (f"comment=qpu={names[1]}", "comment=other", f"licenses={names[1]}"):
+        done = site.cluster.run("scontrol", "update", f"jobid={job.id}", change)
+        assert done.returncode, change
+        assert "license" in done.stderr
+    site.cluster.command("scontrol", "update", f"jobid={job.id}", f"comment=tea qpu={names[0]}")
+    site.cluster.command("scontrol", "release", job.id)
+    assert_ended(site, job, "COMPLETED")
+    assert [token_of(names[0], job.output)] == site.assert_released(names[0])
+    assert not site.sessions(names[1])
+
+
+def test_the_time_limit_ends_a_script_that_ignores_signals(
+    outcomes: dict[Case, Future[None]],
+) -> None:
+    outcomes[LONGEST].result()
 
 
 @pytest.mark.usefixtures("alone")
@@ -101,21 +138,6 @@ def test_a_site_that_is_broken_fails_jobs_with_qpus_alone(site: Site, broken: st
         assert str(site.plugin.folder) in job.output
     site.assert_well()
     assert not site.sessions(name)
-
-
-@pytest.mark.usefixtures("alone")
-def test_the_qpus_of_a_job_are_settled_when_it_is_submitted(site: Site) -> None:
-    names = [site.qpu(), site.qpu()]
-    job = site.cluster.submit("env", "--hold", *site.ask(names[0]))
-    for change in (f"comment=qpu={names[1]}", "comment=other", f"licenses={names[1]}"):
-        done = site.cluster.run("scontrol", "update", f"jobid={job.id}", change)
-        assert done.returncode, change
-        assert "license" in done.stderr
-    site.cluster.command("scontrol", "update", f"jobid={job.id}", f"comment=tea qpu={names[0]}")
-    site.cluster.command("scontrol", "release", job.id)
-    assert_ended(site, job, "COMPLETED")
-    assert [token_of(names[0], job.output)] == site.assert_released(names[0])
-    assert not site.sessions(names[1])
 
 
 @pytest.mark.usefixtures("alone")
