@@ -203,8 +203,14 @@ def test_no_settings_are_so_broken_that_nothing_is_told(
     assert loaded.problem is None or loaded.problem.startswith(str(path))
 
 
-def test_a_file_that_is_not_there_is_a_problem_only_if_it_was_named(tmp_path: Path) -> None:
-    assert "No such file" in str(site.load(str(tmp_path / "none")).problem)
+def test_a_file_that_is_not_there_is_a_problem_unless_it_is_the_usual_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "none")
+    assert "No such file" in str(site.load(path).problem)
+    monkeypatch.setattr(site, "FILE", path)
+    for usual in (None, path):  # the scripts that setup writes name it
+        assert site.load(usual).problem is None
 
 
 # Records

@@ -98,6 +98,15 @@ def test_a_folder_that_slurm_conf_cannot_name_is_refused(
     assert not folder.exists()
 
 
+def test_settings_that_are_not_there_are_refused_if_they_were_named(
+    site: SlurmSite, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site.settings.unlink()
+    assert setup(site, folder) == 1
+    assert f"{site.settings}: No such file" in capsys.readouterr().err
+    assert not folder.exists()
+
+
 @pytest.mark.parametrize("broken", ["settings", "configuration", "folder"])
 def test_what_is_broken_is_told_and_nothing_is_written(
     site: SlurmSite, folder: Path, broken: str, capsys: pytest.CaptureFixture[str]

@@ -121,7 +121,7 @@ def install(folder: Path, settings: str, *, python: str = sys.executable) -> Rep
             f"{folder}: slurm.conf cannot name such a folder; use letters, digits and _ . + - /"
         )
     settings = str(Path(settings).absolute())
-    found = site.load(settings if Path(settings).exists() else None)
+    found = site.load(settings)
     if found.problem:
         raise ConfigError(found.problem)
     names = [entry.name for entry in Config.load(found.config).resources]

@@ -114,7 +114,7 @@ class Site:
 
 
 def load(path: str | None = None) -> Site:
-    """Read the settings; a file that is not there stands for the defaults, unless it was named.
+    """Read the settings; where the usual file is not there they are the defaults.
 
     A broken file is told by `Site.problem`, and what it says of other keys holds all the same, so
     that all programs agree on where the records are.
@@ -156,7 +156,7 @@ def _content(path: str | None) -> tuple[str | None, str | None]:
         with open(path or FILE, encoding="utf-8") as stream:
             return stream.read(), None
     except FileNotFoundError as error:
-        return None, f"{path}: {error.strerror}" if path else None
+        return None, None if path in (None, FILE) else f"{path}: {error.strerror}"
     except OSError as error:
         return None, f"{path or FILE}: {error.strerror}"
     except UnicodeDecodeError:
