@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from slurm_site import KEY, SlurmSite
 
-from qrmi_slurm import records
+from qrmi_slurm import records, site as sites
 
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 
@@ -38,7 +38,11 @@ def told(site: SlurmSite) -> str:
         ("config = 'qrmi_config.json'\n", "config must be an absolute path"),
     ],
 )
-def test_broken_settings_are_told_to_the_job(site: SlurmSite, content: str, reason: str) -> None:
+def test_broken_settings_are_told_to_the_job(
+    site: SlurmSite, content: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key, path in (("log", site.log), ("accounting", site.accounting)):
+        monkeypatch.setitem(sites.KEYS, key, (str(path), *sites.KEYS[key][1:]))
     site.configure()
     # The rest counts all the same, so that all programs find the records.
     kept = [line for line in site.settings.read_text().splitlines() if "state" in line]
