@@ -146,7 +146,7 @@ def test_the_usage_of_a_session_is_that_of_its_jobs_also_after_its_end(
     for task in tasks:
         assert task.wait(60) is TaskStatus.Completed
     bench.qpu.release(bench.token, cancel_pending=True)
-    assert bench.qpu.task_status(bench.queued) is TaskStatus.Cancelled
+    assert bench.qpu.task_status(bench.running) is TaskStatus.Cancelled
     usage = bench.qpu.acquisition_usage(bench.token)
     assert usage.tasks == 3
     assert usage.quantum_seconds == sum(task.usage().quantum_seconds or 0 for task in tasks)
