@@ -2,7 +2,7 @@
 -- Maps the ways to ask for a QPU to a licence, which Slurm counts, and to a word of the job's
 -- comment, which the prolog reads. A site with a job_submit.lua of its own calls `submit` in
 -- slurm_job_submit and `modify` in slurm_job_modify, and returns what they return unless that is
--- slurm.SUCCESS.
+-- slurm.SUCCESS. It loads this file there by `dofile`: slurmctld does not see that it has changed.
 
 local known = { @NAMES@ }
 local qrmi = {}
