@@ -7,12 +7,11 @@ import os
 import signal
 
 from qrmi_core.deadline import Deadline
-from qrmi_slurm import records, site as sites
+from qrmi_slurm import records
 from qrmi_slurm.job import Job
-from qrmi_slurm.log import Secrets, start
 from qrmi_slurm.records import locked
 from qrmi_slurm.release import Releaser
-from qrmi_slurm.resources import clean_environment
+from qrmi_slurm.resources import begin
 
 _log = logging.getLogger(__name__)
 
@@ -29,10 +28,7 @@ def run(settings_file: str | None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends in time by itself
     job = Job.from_environment(os.environ)
-    site = sites.load(settings_file)
-    clean_environment()
-    secrets = Secrets()
-    start(site, secrets)
+    site, secrets = begin(settings_file)
     records.check_trusted(site.state)
     deadline = Deadline(site.epilog_limit_seconds)
     releaser = Releaser(site, secrets)

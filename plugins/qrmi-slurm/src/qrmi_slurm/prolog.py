@@ -15,14 +15,14 @@ from qrmi_core.config import Config
 from qrmi_core.deadline import Deadline
 from qrmi_core.errors import ConfigError, InvalidInputError, QrmiError, ResourceBusyError
 from qrmi_core.values import ResourceDef, ResourceStatusCode
-from qrmi_slurm import granted, keys, records, site as sites, slurm, variables
+from qrmi_slurm import granted, keys, records, slurm, variables
 from qrmi_slurm.bounded import GRACE_SECONDS, Call, LeftAlone, Worker
 from qrmi_slurm.granted import Grant
 from qrmi_slurm.job import Details, Job
-from qrmi_slurm.log import Secrets, one_line, start
+from qrmi_slurm.log import Secrets, one_line
 from qrmi_slurm.records import Acquisition, Folder, Record, locked
 from qrmi_slurm.release import Releaser
-from qrmi_slurm.resources import clean_environment, for_scheduler, hide, make
+from qrmi_slurm.resources import begin, for_scheduler, hide, make
 from qrmi_slurm.site import Site
 
 _log = logging.getLogger(__name__)
@@ -51,10 +51,7 @@ def run(settings_file: str | None, names: list[str], *, spank: bool) -> None:
     """
     job = Job.from_environment(os.environ)
     details = Details.from_environment(os.environ)
-    site = sites.load(settings_file)
-    clean_environment()
-    secrets = Secrets()
-    start(site, secrets)
+    site, secrets = begin(settings_file)
     try:
         records.prepare(site.state)
         with locked(
@@ -84,10 +81,7 @@ def hand_on_keys(settings_file: str | None, names: list[str]) -> None:
         names: What the job asks for.
     """
     job = Job.from_environment(os.environ)
-    site = sites.load(settings_file)
-    clean_environment()
-    secrets = Secrets()
-    start(site, secrets)
+    site, secrets = begin(settings_file)
     try:
         records.prepare(site.state)
         config = Config.load(site.config)

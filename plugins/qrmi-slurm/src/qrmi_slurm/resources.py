@@ -11,8 +11,10 @@ from qrmi_core.config import Config
 from qrmi_core.registry import find_driver
 from qrmi_core.resource import QuantumResource
 from qrmi_core.values import ResourceDef
+from qrmi_slurm import site as sites
 from qrmi_slurm.job import Job
-from qrmi_slurm.log import Secrets, secret_values
+from qrmi_slurm.log import Secrets, secret_values, start
+from qrmi_slurm.site import Site
 
 _KEPT = {
     *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"),
@@ -31,6 +33,21 @@ def clean_environment() -> None:
     """
     for name in os.environ.keys() - _KEPT:
         del os.environ[name]
+
+
+def begin(settings_file: str | None) -> tuple[Site, Secrets]:
+    """The integration's settings, and what the log of this hook, begun here, must not contain.
+
+    What the environment tells of the job is read before, since it is cleaned.
+
+    Args:
+        settings_file: Where the settings are.
+    """
+    site = sites.load(settings_file)
+    clean_environment()
+    secrets = Secrets()
+    start(site, secrets)
+    return site, secrets
 
 
 def for_scheduler(config: Config, job: Job, more: Mapping[str, str]) -> Config:

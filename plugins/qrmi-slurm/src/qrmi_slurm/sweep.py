@@ -7,11 +7,10 @@ import logging
 import sys
 
 from qrmi_core.deadline import Deadline
-from qrmi_slurm import keys, records, site as sites, slurm
-from qrmi_slurm.log import Secrets, start
+from qrmi_slurm import keys, records, slurm
 from qrmi_slurm.records import Record, locked
 from qrmi_slurm.release import Releaser
-from qrmi_slurm.resources import clean_environment
+from qrmi_slurm.resources import begin
 from qrmi_slurm.site import Site
 
 _log = logging.getLogger(__name__)
@@ -42,10 +41,7 @@ def main(arguments: list[str], settings_file: str | None) -> int:
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
     options = parser.parse_args(arguments)
-    site = sites.load(settings_file)
-    clean_environment()
-    secrets = Secrets()
-    start(site, secrets)
+    site, secrets = begin(settings_file)
     try:
         if site.problem:
             raise records.Untrusted(site.problem)
