@@ -26,6 +26,9 @@ from sybil import Example, Sybil
 from sybil.parsers.markdown import SkipParser
 from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
 
+# Before anything imports it: its assertions show their values, as those of a test file do.
+pytest.register_assert_rewrite("support")
+
 ROOT = Path(__file__).parent
 CONSOLE_TIMEOUT_SECONDS = 100
 TUTORIALS = ROOT / "docs/tutorials"
@@ -122,12 +125,12 @@ def _enter_page(namespace: dict[str, Any]) -> None:
 
 def _enter_slurm_page(namespace: dict[str, Any]) -> None:
     """A page that has a cluster of its own, which Slurm's commands find, and its site's files."""
-    from cluster import missing
+    from support.cluster import missing
 
     if problem := missing():
         pytest.skip(problem)
     _enter_page(namespace)
-    script = ROOT / "tests/slurm/cluster.py"
+    script = ROOT / "tests/support/cluster.py"
     Path("tests").symlink_to(ROOT / "tests")
     Path.cwd().parent.chmod(0o755)  # MUNGE's socket must be open to all users
     folder = Path("site").absolute()

@@ -21,9 +21,9 @@ from pathlib import Path
 
 from qrmi_emulator import Emulator
 
-sys.path[:0] = [str(Path(__file__).parents[1] / f"tests/{name}") for name in ("slurm", "support")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from cluster import Cluster, Plugin, missing  # type: ignore[import-not-found]  # noqa: E402
+from support.cluster import Cluster, Plugin, missing  # type: ignore[import-not-found]
 
 QPU = "fake_fez"
 JOB_LIMIT_MS = 400.0

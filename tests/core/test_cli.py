@@ -20,9 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import attrs
-import cli_help
 import pytest
-from sites import DRIVER, add_distribution
 
 from qrmi_core import (
     AuthenticationFailedError,
@@ -56,6 +54,8 @@ from qrmi_core import (
 from qrmi_core.cli import exits, main
 from qrmi_core.cli.exits import one_line
 from qrmi_core.testing import FakeVendor
+from support import cli_help
+from support.sites import DRIVER, add_distribution
 
 ROOT = Path(__file__).parents[2]
 INPUT = {"program_id": "sampler", "parameters": {"pubs": []}}

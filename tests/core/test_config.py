@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
-from sites import DRIVER, add_distribution
 
 import qrmi_core.config
 from qrmi_core import (
@@ -26,6 +25,7 @@ from qrmi_core import (
     resources_from_job,
 )
 from qrmi_core.config import config_files, inspect, job_resources
+from support.sites import DRIVER, add_distribution
 
 QPU = {"name": "qpu", "type": "fake", "environment": {}}
 

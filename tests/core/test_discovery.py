@@ -12,7 +12,6 @@ from typing import ClassVar
 
 import pytest
 from hypothesis import given, strategies as st
-from sites import add_distribution
 
 from qrmi_core import (
     Driver,
@@ -26,6 +25,7 @@ from qrmi_core import (
 )
 from qrmi_core.discovery import FILTERS, can_discover, conditions, parse_filters
 from qrmi_core.testing import FakeDriver, FakeVendor
+from support.sites import add_distribution
 
 INFOS = [
     ResourceInfo("unknown"),

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from fakes import PAYLOAD, fake_resource
 
 from qrmi_core import Observation, Payload, QuantumResource, TaskStatus
 from qrmi_core.testing import DriverContract, FakeVendor
+from support.fakes import PAYLOAD, fake_resource
 
 
 class FakeContract(DriverContract):

@@ -24,18 +24,6 @@ import attrs
 import pytest
 import trustme
 from hypothesis import given, strategies as st
-from socket_server import (
-    HALF,
-    HALF_CHUNKED,
-    Behaviour,
-    Request,
-    SocketServer,
-    answer,
-    close,
-    drip,
-    reset,
-    stall,
-)
 
 from qrmi_core import errors
 from qrmi_core._version import __version__
@@ -58,6 +46,18 @@ from qrmi_core.http import (
     Response,
     Token,
     retry_after_seconds,
+)
+from support.socket_server import (
+    HALF,
+    HALF_CHUNKED,
+    Behaviour,
+    Request,
+    SocketServer,
+    answer,
+    close,
+    drip,
+    reset,
+    stall,
 )
 
 DOCS = Path(__file__).parents[2] / "docs" / "retries-and-polling.md"

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import said
-from sites import DRIVER, add_distribution
 
 from qrmi_core import PluginError, UnsupportedResourceTypeError, registry
 from qrmi_core.registry import COMMANDS, DISTRIBUTIONS, check, find_driver, installed, load
+from support.processes import said
+from support.sites import DRIVER, add_distribution
 
 
 def add_driver(site: Path, name: str, source: str, attribute: str = "Driver") -> None:

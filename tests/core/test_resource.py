@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from fakes import PAYLOAD, fake_resource
 
 from qrmi_core import (
     DriverDefectError,
@@ -35,6 +34,7 @@ from qrmi_core import (
 )
 from qrmi_core.driver import Driver
 from qrmi_core.testing import FakeClock, FakeVendor
+from support.fakes import PAYLOAD, fake_resource
 
 
 def test_the_published_way_runs() -> None:

@@ -6,7 +6,6 @@ import datetime
 from collections.abc import Iterator
 
 import pytest
-from fakes import PAYLOAD, fake_resource
 from hypothesis import given, strategies as st
 
 from qrmi_core import (
@@ -24,6 +23,7 @@ from qrmi_core import (
 )
 from qrmi_core.deadline import current
 from qrmi_core.testing import FakeClock, FakeVendor
+from support.fakes import PAYLOAD, fake_resource
 
 CLIENT = {"client_chooses_id": True}
 FINDABLE = {"findable": True}

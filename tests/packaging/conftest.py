@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from processes import prepared
+
+from support.processes import prepared
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import said
+
+from support.processes import said
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

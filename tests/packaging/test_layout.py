@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import said
+
+from support.processes import said
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "qrmi_core"

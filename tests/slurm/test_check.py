@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster, Plugin, missing, wait_for
 
 from qrmi_emulator import Emulator
+from support.cluster import Cluster, Plugin, missing, wait_for
 
 QPU = "fake_fez"
 RUNTIME, ADDED = "ibm-quantum-compute-service", "fake_marrakesh"

@@ -7,15 +7,16 @@ from collections.abc import Iterator
 from concurrent.futures import Future, wait
 
 import pytest
-from cluster import wait_for
-from job_cases import (
+
+from support.cluster import wait_for
+from support.job_cases import (
     CASES,
     Case,
     assert_ended,
     the_time_limit_ends_a_script_that_ignores_signals,
     token_of,
 )
-from real_site import ADMIN_KEY, GHOST, RUNTIME, Site, side_by_side, started
+from support.real_site import ADMIN_KEY, GHOST, RUNTIME, Site, side_by_side, started
 
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
 pytestmark = pytest.mark.timeout(200)

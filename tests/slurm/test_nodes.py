@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Future
 
-import job_cases
 import pytest
-from real_site import Site, side_by_side, started
+
+from support import job_cases
+from support.real_site import Site, side_by_side, started
 
 CASES = [
     job_cases.one_qpu,

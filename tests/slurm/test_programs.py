@@ -9,10 +9,11 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
-from cluster import Job, wait_for
-from job_cases import assert_ended, token_of
-from pulses import is_blockaded, sequence
-from real_site import Site, side_by_side, started
+
+from support.cluster import Job, wait_for
+from support.job_cases import assert_ended, token_of
+from support.pulses import is_blockaded, sequence
+from support.real_site import Site, side_by_side, started
 
 pytestmark = pytest.mark.timeout(200)
 

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import boto3
 import requests
 from botocore.config import Config
-from runtime_client import BELL
 
 from qrmi_emulator import Emulator
+from support.runtime_client import BELL
 
 TYPE = "ibm-quantum-system"
 

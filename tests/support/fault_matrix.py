@@ -8,11 +8,11 @@ from typing import Any
 
 import attrs
 import pytest
-from attempts import attempt
-from resources import quick
 
 from qrmi_core import Payload, PollingPolicy, QrmiError, QuantumResource
 from qrmi_emulator import Emulator
+from support.attempts import attempt
+from support.resources import quick
 
 CALL_SECONDS = 3.0
 """How long a call may take."""

@@ -31,7 +31,7 @@ from qrmi_core.values import (
     TaskStatus,
 )
 
-DRIVERS = {"filed": "filed_vendor:FiledDriver"}
+DRIVERS = {"filed": "support.filed_vendor:FiledDriver"}
 """Its entry points."""
 
 

@@ -12,10 +12,9 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from faulty_server import Fault, FaultyHandler, FaultyService, status
-
 from qrmi_core import Payload
 from qrmi_core.testing import DriverContract
+from support.faulty_server import Fault, FaultyHandler, FaultyService, status
 
 KEY = "an-api-key-that-is-secret"
 CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0123:4567::"

@@ -6,10 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
-from resources import driver_of
-
 from qrmi_core import QuantumResource, TaskStatus
 from qrmi_local.store import Store
+from support.resources import driver_of
 
 
 class MakeResource(Protocol):

@@ -7,10 +7,10 @@ import subprocess
 import time
 from typing import Any
 
-import pulses
 import requests
 
 from qrmi_emulator import Emulator
+from support import pulses
 
 FINAL = ("DONE", "ERROR", "CANCELED", "TIMED_OUT")
 

@@ -11,7 +11,7 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from faulty_server import Fault, FaultyHandler, FaultyService, status
+from support.faulty_server import Fault, FaultyHandler, FaultyService, status
 
 PASSWORD = "a-password-that-is-secret"
 SIGNATURE = "a-signature-that-is-secret"

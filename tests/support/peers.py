@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from processes import said
+from support.processes import said
 
 CLIENTS = Path(__file__).parents[1] / "plugins" / "qrmi-emulator" / "clients"
 

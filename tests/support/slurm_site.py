@@ -8,11 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from filed_vendor import FiledVendor
-from forked import Ended, Forked
-
 # What the verbs import is imported once, and not in each process.
 from qrmi_slurm import cli, epilog, prolog, sweep, task_prolog  # noqa: F401
+from support.filed_vendor import FiledVendor
+from support.forked import Ended, Forked
 
 KEY = "key-of-the-site-0815"
 

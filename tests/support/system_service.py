@@ -18,8 +18,8 @@ import uuid
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from faulty_server import Fault, FaultyService, status
-from ibm_service import CRN, KEY, IbmHandler
+from support.faulty_server import Fault, FaultyService, status
+from support.ibm_service import CRN, KEY, IbmHandler
 
 ACCESS_KEY = "AKIA-an-access-key"
 SECRET_KEY = "a-secret-access-key/+="

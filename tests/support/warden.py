@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from faulty_server import Fault, FaultyHandler, FaultyService, status
-from munged import decoded
+from support.faulty_server import Fault, FaultyHandler, FaultyService, status
+from support.munged import decoded
 
 RESULT = "{'counter': {'00': 36, '10': 64}}"
 """As the QPU gives it: no JSON."""

@@ -9,16 +9,16 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import fault_matrix
 import pytest
-from attempts import attempt, no_secret
-from direct_access_client import TYPE, DirectAccessClient
-from fault_matrix import CALL_SECONDS, STAYING, Bench, impatient, secrets_of
-from runtime_client import BELL
 
 from qrmi_core import Payload, PollingPolicy, QrmiError, QuantumResource, TaskResult, TaskStatus
 from qrmi_core.errors import InvalidInputError, TaskFailedError
 from qrmi_emulator import Emulator
+from support import fault_matrix
+from support.attempts import attempt, no_secret
+from support.direct_access_client import TYPE, DirectAccessClient
+from support.fault_matrix import CALL_SECONDS, STAYING, Bench, impatient, secrets_of
+from support.runtime_client import BELL
 
 FAULTS = fault_matrix.FAULTS | {"423": {"kind": "status", "status": 423}}
 STORE_FAULTS: dict[str, dict[str, Any]] = {

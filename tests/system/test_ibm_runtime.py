@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from attempts import no_secret
-from fault_matrix import FAULTS, STAYING, Bench, impatient, number_of_jobs, secrets_of
-from runtime_client import BELL, TYPE, Client
 
 from qrmi_core import Payload, PollingPolicy, QrmiError, QuantumResource, TaskResult, TaskStatus
 from qrmi_emulator import Emulator
+from support.attempts import no_secret
+from support.fault_matrix import FAULTS, STAYING, Bench, impatient, number_of_jobs, secrets_of
+from support.runtime_client import BELL, TYPE, Client
 
 # Where a second attempt is not safe, since the first may have had its effect.
 MAY_FAIL_ONCE = {"malformed"}

@@ -9,13 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-import pulses
 import pytest
-from attempts import attempt, no_secret
-from fault_matrix import CALL_SECONDS, FAULTS, STAYING, Bench, impatient, number_of_jobs, secrets_of
-from munged import MISSING
-from pasqal_client import CloudClient
-from processes import said
 
 from qrmi_core import Payload, PollingPolicy, QrmiError, QuantumResource, TaskResult, TaskStatus
 from qrmi_core.errors import (
@@ -26,6 +20,20 @@ from qrmi_core.errors import (
     UnsupportedFunctionError,
 )
 from qrmi_emulator import Emulator
+from support import pulses
+from support.attempts import attempt, no_secret
+from support.fault_matrix import (
+    CALL_SECONDS,
+    FAULTS,
+    STAYING,
+    Bench,
+    impatient,
+    number_of_jobs,
+    secrets_of,
+)
+from support.munged import MISSING
+from support.pasqal_client import CloudClient
+from support.processes import said
 
 # A second attempt is not made, since the answer cannot be understood.
 MAY_FAIL_ONCE = {"malformed"}

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from munged import MISSING, munged
-from slurm_site import SlurmSite
-from warden import Warden
 
 from qrmi_core import Payload
 from qrmi_core.config import resources_from_job
 from qrmi_emulator import Emulator
+from support.munged import MISSING, munged
+from support.slurm_site import SlurmSite
+from support.warden import Warden
 
 RUNTIME = "ibm-quantum-compute-service"
 # In the terms of the device, since the service compiles nothing.

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from sites import add_distribution
 
 import qrmi
 from qrmi_core.testing import FakeClock, FakeVendor
+from support.sites import add_distribution
 
 JOB_VARIABLES = (
     "QRMI_JOB_QPU_RESOURCES",

@@ -9,11 +9,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from processes import said
-from sites import add_distribution
 
 from qrmi_core.cli import main
 from qrmi_core.registry import clash
+from support.processes import said
+from support.sites import add_distribution
 
 BOTH = f"qrmi 0.26.4 and qrmi-compat {importlib.metadata.version('qrmi-compat')}"
 ADVICE = "pip uninstall qrmi qrmi-compat"

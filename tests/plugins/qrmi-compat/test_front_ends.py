@@ -12,7 +12,6 @@ from typing import Any
 
 import pulser
 import pytest
-from local_store import end_store
 from qiskit import QuantumCircuit
 from qiskit.primitives import BaseEstimatorV2, BasePrimitiveJob, BaseSamplerV2
 from qiskit.quantum_info import SparsePauliOp
@@ -28,6 +27,7 @@ from qrmi.pulser.connection import PulserQRMIConnection
 from qrmi_core import Observation
 from qrmi_core.testing import FakeClock, FakeVendor
 from qrmi_emulator import Emulator
+from support.local_store import end_store
 
 
 @pytest.fixture(scope="module")

@@ -9,12 +9,12 @@ import sys
 from typing import Any
 
 import pytest
-from processes import said
 
 import qrmi
 import qrmi_core
 from qrmi import Payload, ResourceStatusCode, ResourceType, TaskStatus
 from qrmi_core.testing import FakeVendor
+from support.processes import said
 
 CLASSES = [
     "QuantumResource",

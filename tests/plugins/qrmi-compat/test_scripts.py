@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pulser
 import pytest
-from local_store import end_store
-from processes import said
 
 from qrmi_emulator import Emulator
+from support.local_store import end_store
+from support.processes import said
 
 HEAD = "from qrmi import QuantumResource, ResourceType, Payload, TaskStatus\n"
 SEED = (

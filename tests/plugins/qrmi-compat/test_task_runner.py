@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from munged import MISSING, munged
-from pulses import sequence
 
 from qrmi_core import QuantumResource
 from qrmi_emulator import Emulator
+from support.munged import MISSING, munged
+from support.pulses import sequence
 
 COMMAND = [str(Path(sys.executable).with_name("task_runner"))]
 PRIMITIVE = {"program_id": "sampler", "parameters": {"pubs": []}, "$schema": "ignored"}

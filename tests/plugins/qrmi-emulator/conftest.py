@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from processes import prepared
-from runtime_client import Client
 
 from qrmi_emulator import Emulator
+from support.processes import prepared
+from support.runtime_client import Client
 
 
 @pytest.fixture(scope="module")

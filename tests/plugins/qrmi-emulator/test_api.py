@@ -9,9 +9,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from runtime_client import BELL, Client, job_body
 
 from qrmi_emulator import Emulator
+from support.runtime_client import BELL, Client, job_body
 
 
 def code(answer: Any, status: int) -> Any:

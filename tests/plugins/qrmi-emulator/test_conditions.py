@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from runtime_client import Client, job_body
 
 from qrmi_emulator import Emulator
+from support.runtime_client import Client, job_body
 
 
 @pytest.fixture(autouse=True)

@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 from botocore.exceptions import ClientError
-from direct_access_client import DirectAccessClient
 
 from qrmi_emulator import Emulator
+from support.direct_access_client import DirectAccessClient
 
 LOCAL_FILE = {"type": "s3_compatible", "presigned_url": "file:///etc/hostname"}
 

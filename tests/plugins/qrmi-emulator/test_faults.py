@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import requests
-from runtime_client import Client, job_body
 
 from qrmi_emulator import Emulator
+from support.runtime_client import Client, job_body
 
 WRONG: dict[str, list[Any]] = {
     "path": [5, None, "\ud800"],

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runtime_client import TYPE, Client, job_body
 
 from qrmi_emulator import Emulator
+from support.runtime_client import TYPE, Client, job_body
 
 CLIENTS = 200
 JOBS = 10_000

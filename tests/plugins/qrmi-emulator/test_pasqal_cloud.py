@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-import pulses
 import pytest
 import requests
-from pasqal_client import CloudClient
 
 from qrmi_emulator import Emulator
+from support import pulses
+from support.pasqal_client import CloudClient
 
 PASSWORD_REALM = "http://auth0.com/oauth/grant-type/password-realm"
 NOWHERE = "00000000-0000-4000-8000-000000000000"

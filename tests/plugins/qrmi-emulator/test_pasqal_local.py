@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pulses
 import pytest
 import requests
-from munged import MISSING, munged
-from pasqal_client import WardenClient
 
 from qrmi_emulator import Emulator
 from qrmi_emulator.munge import Munge, Undecoded, answers
 from qrmi_local.engines import MissingExtra
+from support import pulses
+from support.munged import MISSING, munged
+from support.pasqal_client import WardenClient
 
 NOWHERE = "00000000-0000-4000-8000-000000000000"
 pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)

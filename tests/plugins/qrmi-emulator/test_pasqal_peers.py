@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pulses
 import pytest
-from munged import MISSING, munged
-from pasqal_client import CloudClient
-from peers import run
 
 from qrmi_core import Payload, QuantumResource
 from qrmi_emulator import Emulator
 from qrmi_emulator.munge import SYSTEM_SOCKET, answers
+from support import pulses
+from support.munged import MISSING, munged
+from support.pasqal_client import CloudClient
+from support.peers import run
 
 NAMES = {"pasqal-cloud": "FRESNEL", "pasqal-local": "PASQAL_LOCAL"}
 

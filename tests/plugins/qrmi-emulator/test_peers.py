@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from peers import run
 
 from qrmi_core import Payload, QuantumResource
 from qrmi_core.errors import TaskFailedError
 from qrmi_emulator import Emulator
+from support.peers import run
 
 BELL_ON_DEVICE = """OPENQASM 3.0;
 include "stdgates.inc";

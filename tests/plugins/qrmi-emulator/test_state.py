@@ -13,12 +13,12 @@ from typing import Any
 
 import attrs
 import pytest
-from runtime_client import TYPE, Client
 
 from qrmi_core.values import TaskStatus
 from qrmi_emulator import Emulator, config
 from qrmi_emulator.settings import EmulatorSettings
 from qrmi_emulator.state import Condition, Job, Session, State, may_start
+from support.runtime_client import TYPE, Client
 
 SERVE = """
 import sys, time

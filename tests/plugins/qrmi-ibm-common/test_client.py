@@ -8,8 +8,6 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from faulty_server import cut_after, cut_before, malformed, status, truncated
-from ibm_service import CRN, KEY, IbmService
 
 from qrmi_core.errors import (
     AuthenticationFailedError,
@@ -20,6 +18,8 @@ from qrmi_core.errors import (
 )
 from qrmi_core.http import HttpClient, HttpPolicy
 from qrmi_ibm_common import ibm_client
+from support.faulty_server import cut_after, cut_before, malformed, status, truncated
+from support.ibm_service import CRN, KEY, IbmService
 
 
 @pytest.fixture

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from resources import Make, resources_of
-from system_service import SystemService
+
+from support.resources import Make, resources_of
+from support.system_service import SystemService
 
 
 @pytest.fixture

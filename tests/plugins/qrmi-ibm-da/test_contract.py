@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from ibm_service import SamplerContract
-from resources import Make
-from system_service import ACCESS_KEY, KEY, SECRET_KEY, SystemService
 
 from qrmi_core import QuantumResource
+from support.ibm_service import SamplerContract
+from support.resources import Make
+from support.system_service import ACCESS_KEY, KEY, SECRET_KEY, SystemService
 
 
 class TestSystem(SamplerContract):

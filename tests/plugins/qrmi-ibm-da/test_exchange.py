@@ -17,27 +17,6 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from attempts import attempt, no_secret
-from faulty_server import (
-    Fault,
-    bad_gateway_after,
-    cut_after,
-    cut_before,
-    malformed,
-    silent_after,
-    status,
-    truncated,
-)
-from ibm_service import CRN, sampler
-from resources import Make
-from system_service import (
-    NO_LANE,
-    RESERVED,
-    RESULT,
-    SystemService,
-    s3_error,
-    vendor_error,
-)
 
 from qrmi_core import (
     AuthenticationFailedError,
@@ -63,6 +42,27 @@ from qrmi_core import (
     as_completed,
 )
 from qrmi_ibm_da.storage import Store
+from support.attempts import attempt, no_secret
+from support.faulty_server import (
+    Fault,
+    bad_gateway_after,
+    cut_after,
+    cut_before,
+    malformed,
+    silent_after,
+    status,
+    truncated,
+)
+from support.ibm_service import CRN, sampler
+from support.resources import Make
+from support.system_service import (
+    NO_LANE,
+    RESERVED,
+    RESULT,
+    SystemService,
+    s3_error,
+    vendor_error,
+)
 
 PATIENT = {"QRMI_HTTP_READ_TIMEOUT_SECONDS": "0.1", "QRMI_HTTP_STREAM_TIMEOUT_SECONDS": "0.1"}
 

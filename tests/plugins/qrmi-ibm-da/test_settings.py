@@ -6,10 +6,10 @@ import logging
 from pathlib import Path
 
 import pytest
-from settings_table import settings_table
 
 from qrmi_core import ConfigError, EnvVarNotSetError, QuantumResource
 from qrmi_ibm_da.settings import SystemSettings
+from support.settings_table import settings_table
 
 README = Path(__file__).parents[3] / "plugins/qrmi-ibm-da/README.md"
 NEEDED = ("ENDPOINT", "IAM_ENDPOINT", "IAM_APIKEY", "SERVICE_CRN")

@@ -13,16 +13,16 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from faulty_server import Fault, cut_after, cut_before, status
 from hypothesis import given, strategies as st
-from processes import said
-from resources import Make
-from system_service import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, SystemService, s3_error
 
 from qrmi_core import Payload, QrmiError, ServiceError
 from qrmi_core.http import HttpClient
 from qrmi_ibm_da.settings import SystemSettings
 from qrmi_ibm_da.storage import NO_OBJECT, Signer, Store
+from support.faulty_server import Fault, cut_after, cut_before, status
+from support.processes import said
+from support.resources import Make
+from support.system_service import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, SystemService, s3_error
 
 PART = 5 << 20
 CONTENT = bytes(range(256)) * (50_000)  # 12.8 MB

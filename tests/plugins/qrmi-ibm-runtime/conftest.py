@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from ibm_service import IbmService
-from resources import Make, resources_of
+
+from support.ibm_service import IbmService
+from support.resources import Make, resources_of
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from ibm_service import KEY, IbmService, SamplerContract
-from resources import Make
 
 from qrmi_core import QuantumResource
+from support.ibm_service import KEY, IbmService, SamplerContract
+from support.resources import Make
 
 
 class _Contract(SamplerContract):

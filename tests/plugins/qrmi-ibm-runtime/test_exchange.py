@@ -15,22 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import faulty_server
 import pytest
-from attempts import attempt, no_secret
-from faulty_server import (
-    ODD,
-    Fault,
-    bad_gateway_after,
-    cut_after,
-    cut_before,
-    malformed,
-    silent_after,
-    status,
-    truncated,
-)
-from ibm_service import RESULT, IbmService, error, sampler
-from resources import SHORT, Make
 
 from qrmi_core import (
     InvalidResponseError,
@@ -47,6 +32,21 @@ from qrmi_core import (
     wait,
 )
 from qrmi_core.testing import FakeClock
+from support import faulty_server
+from support.attempts import attempt, no_secret
+from support.faulty_server import (
+    ODD,
+    Fault,
+    bad_gateway_after,
+    cut_after,
+    cut_before,
+    malformed,
+    silent_after,
+    status,
+    truncated,
+)
+from support.ibm_service import RESULT, IbmService, error, sampler
+from support.resources import SHORT, Make
 
 TOKEN = {"POST identity/token": 1}
 TYPE = "ibm-quantum-compute-service"

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
-from ibm_service import IbmService
-from resources import Make
 
 from qrmi_core import InvalidInputError, Payload
 from qrmi_ibm_runtime.primitives import prepare
+from support.ibm_service import IbmService
+from support.resources import Make
 
 
 def body(content: Any, program_id: str = "sampler") -> bytes:

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given, strategies as st
-from settings_table import settings_table
 
 from qrmi_core import ConfigError, EnvVarNotSetError, QuantumResource
 from qrmi_ibm_runtime.settings import RuntimeSettings, to_api_url
+from support.settings_table import settings_table
 
 README = Path(__file__).parents[3] / "plugins/qrmi-ibm-runtime/README.md"
 NEEDED = ("ENDPOINT", "IAM_ENDPOINT", "IAM_APIKEY", "SERVICE_CRN")

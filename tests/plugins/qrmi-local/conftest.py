@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from local_store import MakeResource, end_store, maker
 
 from qrmi_core import Payload
+from support.local_store import MakeResource, end_store, maker
 
 HEAD = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 

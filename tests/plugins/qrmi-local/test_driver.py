@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-from processes import said
 
 from qrmi_core import (
     Payload,
@@ -29,6 +28,7 @@ from qrmi_core.errors import (
 from qrmi_local import engines
 from qrmi_local.driver import LocalDriver
 from qrmi_local.settings import LocalSettings
+from support.processes import said
 
 README = Path(__file__).parents[3] / "plugins" / "qrmi-local" / "README.md"
 

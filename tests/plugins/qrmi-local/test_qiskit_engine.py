@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from processes import said
 from qiskit import QuantumCircuit, QuantumRegister, qasm3, transpile
 from qiskit.circuit import ClassicalRegister, Parameter, ParameterVector
 from qiskit.qasm3 import ExperimentalFeatures
@@ -32,6 +31,7 @@ from qrmi_local.engines import (
     one_line,
     qiskit as engine,
 )
+from support.processes import said
 
 HEADER = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 # As the published wrapper sends them: a Bell state on two qubits of a device.

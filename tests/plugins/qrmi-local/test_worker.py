@@ -13,7 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from processes import said
 
 from qrmi_core import QuantumResource, TaskStatus, wait
 from qrmi_core.errors import ServiceError, TaskFailedError
@@ -21,6 +20,7 @@ from qrmi_core.payload import read_content
 from qrmi_local import pool, worker
 from qrmi_local.settings import LocalSettings
 from qrmi_local.store import Store, StoredTask
+from support.processes import said
 
 
 def stored(home: Path, task_id: str) -> StoredTask:

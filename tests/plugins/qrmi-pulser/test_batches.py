@@ -226,10 +226,9 @@ def test_counts_survive(make_counts: Any, counts: dict[str, int], write: Any) ->
 
 @pytest.fixture(scope="module")
 def make_counts() -> Callable[[str], Any]:
-    from fakes import fake_resource
-
     from qrmi_core.testing import FakeVendor
     from qrmi_pulser.results import to_results
+    from support.fakes import fake_resource
 
     task = fake_resource(FakeVendor()).task("a")
     return lambda text: to_results(task, text, lambda _task: None).final_bitstrings

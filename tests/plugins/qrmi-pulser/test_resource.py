@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from fakes import fake_resource
-from pasqal_service import PasqalService
-from processes import said
 from pulser.backend.remote import RemoteConnection
 
 from qrmi_core import ConfigError, EnvVarNotSetError
 from qrmi_core.testing import FakeVendor
 from qrmi_pulser import InvalidArgumentError, PulserQRMIConnection
+from support.fakes import fake_resource
+from support.pasqal_service import PasqalService
+from support.processes import said
 
 Job = Callable[[str, str], None]
 

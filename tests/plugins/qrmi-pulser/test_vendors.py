@@ -11,19 +11,19 @@ from typing import Any
 from unittest.mock import ANY
 
 import pytest
-from local_store import end_store, maker
-from munged import MISSING, munged
 from pasqal_cloud import RemoteEmuFreeBackend
 from pulser import Pulse, QPUBackend, Register, Sequence
 from pulser.backend import BitStrings, EmulationConfig, Results
 from pulser.backend.remote import BatchStatus, RemoteBackend, RemoteResults
 from pulser.devices import MockDevice
-from resources import quick
-from warden import Warden
 
 from qrmi_core import InvalidInputError, Payload, QuantumResource
 from qrmi_emulator import Emulator
 from qrmi_pulser import InvalidArgumentError, MissingResultsError, PulserQRMIConnection
+from support.local_store import end_store, maker
+from support.munged import MISSING, munged
+from support.resources import quick
+from support.warden import Warden
 
 MakePulse = Callable[..., Sequence]
 RUNS = 100

@@ -8,13 +8,13 @@ from typing import Any
 
 import attrs
 import pytest
-from fakes import fake_resource
-from local_store import MakeResource, end_store, maker
 from qiskit import QuantumCircuit
 
 from qrmi_core import QuantumResource
 from qrmi_core.testing import FakeVendor
 from qrmi_qiskit import vendor
+from support.fakes import fake_resource
+from support.local_store import MakeResource, end_store, maker
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from fakes import fake_resource
-from local_store import MakeResource
 from qiskit import QuantumCircuit, generate_preset_pass_manager, transpile
 from qiskit.circuit import Parameter
 from qiskit.providers import BackendV2
@@ -24,6 +22,8 @@ from qrmi_core import (
 from qrmi_core.driver import Driver
 from qrmi_core.testing import FakeVendor
 from qrmi_qiskit import InvalidArgumentError, QRMIBackend, SamplerV2, get_backend, get_target
+from support.fakes import fake_resource
+from support.local_store import MakeResource
 
 DATE = "2024-01-01T00:00:00+00:00"
 FRACTIONAL = {"rx", "rzz"}

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from processes import said
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp
-from resources import quick
 
 from qrmi_core import QuantumResource, TaskFailedError
 from qrmi_emulator import Emulator
 from qrmi_qiskit import EstimatorV2, SamplerV2, get_backend
+from support.processes import said
+from support.resources import quick
 
 TYPE = "ibm-quantum-compute-service"
 SECONDS = 60.0

@@ -10,7 +10,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from processes import prepared
+
+from support.processes import prepared
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -44,7 +45,7 @@ def test_the_environment_has_the_oldest_releases_that_are_declared(oldest: Path)
 
 @pytest.mark.parametrize("files", [FILES, ON_SIMULATORS], ids=["unit", "simulators"])
 def test_the_tests_pass_with_them(oldest: Path, tmp_path: Path, files: tuple[str, ...]) -> None:
-    (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT / 'tests/support'}\n")
+    (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT / 'tests'}\n")
     how = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib", f"--confcutdir={HERE}")
     done = subprocess.run(
         [oldest, "-m", "pytest", *how, "-c", "pytest.ini", *(HERE / file for file in files)],

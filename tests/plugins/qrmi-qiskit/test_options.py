@@ -10,7 +10,6 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
-from options_table import options_table
 from qiskit.transpiler import CouplingMap
 from qiskit_ibm_runtime import options as vendors
 
@@ -22,6 +21,7 @@ from qrmi_qiskit import (
     SamplerOptions,
     SamplerV2,
 )
+from support.options_table import options_table
 
 OURS: dict[str, type[SamplerOptions] | type[EstimatorOptions]] = {
     "sampler": SamplerOptions,

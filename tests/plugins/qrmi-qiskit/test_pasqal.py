@@ -8,9 +8,6 @@ import sys
 from typing import Any
 
 import pytest
-from fakes import fake_resource
-from local_store import MakeResource
-from processes import said
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit_pasqal_provider.providers.gate import HamiltonianGate, InterpolatePoints
@@ -21,6 +18,9 @@ from qrmi_core.driver import Driver
 from qrmi_core.testing import FakeVendor
 from qrmi_qiskit import InvalidArgumentError
 from qrmi_qiskit.pasqal import QRMIPasqalBackend, SamplerV2, get_device
+from support.fakes import fake_resource
+from support.local_store import MakeResource
+from support.processes import said
 
 SECONDS = 60.0
 AMPLITUDE = Parameter("amplitude")

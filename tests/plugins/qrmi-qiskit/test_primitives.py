@@ -8,8 +8,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
-from local_store import MakeResource
-from processes import said
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
 from qiskit.circuit import Parameter
 from qiskit.primitives import BaseEstimatorV2, BasePrimitiveJob, BaseSamplerV2, PrimitiveResult
@@ -23,6 +21,8 @@ from qrmi_core import (
     WaitTimeoutError,
 )
 from qrmi_qiskit import EstimatorV2, SamplerV2, get_backend
+from support.local_store import MakeResource
+from support.processes import said
 
 SECONDS = 60.0
 A, B = Parameter("a"), Parameter("b")

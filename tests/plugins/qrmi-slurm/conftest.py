@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from filed_vendor import DRIVERS
-from sites import add_distribution
-from slurm_site import SlurmSite
 from stevedore import extension
 
 from qrmi_slurm.resources import driver_of
+from support.filed_vendor import DRIVERS
+from support.sites import add_distribution
+from support.slurm_site import SlurmSite
 
 
 @pytest.fixture(scope="session", autouse=True)

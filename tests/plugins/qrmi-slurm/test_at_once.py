@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from filed_vendor import FiledDriver
-from slurm_site import SlurmSite
+
+from support.filed_vendor import FiledDriver
+from support.slurm_site import SlurmSite
 
 
 def until(condition: Callable[[], object]) -> None:

@@ -6,10 +6,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from slurm_settings_table import slurm_settings_table
-from slurm_site import SlurmSite
 
 from qrmi_slurm import cli
+from support.slurm_settings_table import slurm_settings_table
+from support.slurm_site import SlurmSite
 
 README = Path(__file__).parents[3] / "plugins/qrmi-slurm/README.md"
 

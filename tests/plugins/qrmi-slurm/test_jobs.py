@@ -8,9 +8,9 @@ import stat
 import time
 
 import pytest
-from slurm_site import KEY, SlurmSite
 
 from qrmi_core.config import get_job_qpu_resources_and_types
+from support.slurm_site import KEY, SlurmSite
 
 
 def test_a_job_gets_its_qpu_and_the_epilog_gives_it_back(site: SlurmSite) -> None:

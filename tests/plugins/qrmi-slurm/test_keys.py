@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from slurm_site import KEY, SlurmSite
+from support.slurm_site import KEY, SlurmSite
 
 
 def _task(site: SlurmSite, **more: str) -> dict[str, str]:

@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from slurm_site import SlurmSite
 
 from qrmi_slurm import cli
+from support.slurm_site import SlurmSite
 
 FILES = {
     "prolog",

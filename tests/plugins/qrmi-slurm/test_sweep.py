@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from slurm_site import SlurmSite
 
 from qrmi_slurm.records import locked
+from support.slurm_site import SlurmSite
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ import time
 from pathlib import Path
 
 import pytest
-from slurm_site import KEY, SlurmSite
 
 from qrmi_slurm import records, site as sites
+from support.slurm_site import KEY, SlurmSite
 
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from pasqal_service import PasqalService
-from resources import Make, resources_of
+
+from support.pasqal_service import PasqalService
+from support.resources import Make, resources_of
 
 
 @pytest.fixture

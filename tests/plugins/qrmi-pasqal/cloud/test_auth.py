@@ -8,13 +8,13 @@ import logging
 import time
 
 import pytest
-from faulty_server import cut_before, status
-from pasqal_service import PASSWORD, PasqalService
 
 from qrmi_core import AuthenticationFailedError, ConfigError, InvalidResponseError, QrmiError
 from qrmi_pasqal.api import CloudApi
 from qrmi_pasqal.auth import expiry
 from qrmi_pasqal.settings import AUDIENCE, GRANT_TYPE, PUBLIC_CLIENT_ID, REALM, PasqalCloudSettings
+from support.faulty_server import cut_before, status
+from support.pasqal_service import PASSWORD, PasqalService
 
 SERVICE_ACCOUNT = {"PASQAL_USERNAME": "", "PASQAL_PASSWORD": "", "CLIENT_ID": "c-1"}
 

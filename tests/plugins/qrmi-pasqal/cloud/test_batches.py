@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from pulses import program, sequence
 
 from qrmi_core import (
     InvalidInputError,
@@ -24,6 +23,7 @@ from qrmi_core import (
 )
 from qrmi_emulator import Emulator
 from qrmi_pasqal.api import CloudApi
+from support.pulses import program, sequence
 
 Connect = Callable[[], QuantumResource]
 JOBS = "*/v2/batches/*/jobs"

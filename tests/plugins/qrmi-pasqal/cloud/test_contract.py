@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from pasqal_service import PASSWORD, SIGNATURE, PasqalService
-from resources import Make
 
 from qrmi_core import Payload, QuantumResource
 from qrmi_core.testing import DriverContract
+from support.pasqal_service import PASSWORD, SIGNATURE, PasqalService
+from support.resources import Make
 
 
 class _Contract(DriverContract):

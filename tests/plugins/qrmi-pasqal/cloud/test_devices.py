@@ -6,9 +6,6 @@ import json
 import socket
 
 import pytest
-from faulty_server import status
-from pasqal_service import SPECS, PasqalService, device
-from resources import Make
 
 from qrmi_core import (
     ConfigError,
@@ -17,6 +14,9 @@ from qrmi_core import (
     ResourceStatus,
     ResourceStatusCode,
 )
+from support.faulty_server import status
+from support.pasqal_service import SPECS, PasqalService, device
+from support.resources import Make
 
 
 def ids(service: PasqalService, filters: str | None = None) -> set[str]:

@@ -9,22 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import faulty_server
 import pytest
-from attempts import attempt, no_secret
-from faulty_server import (
-    Fault,
-    bad_gateway_after,
-    cut_after,
-    cut_before,
-    malformed,
-    silent_after,
-    status,
-    truncated,
-)
-from pasqal_service import PROJECT, RESULT, SIGNATURE, PasqalService, refusal
-from processes import said
-from resources import SHORT, Make
 
 from qrmi_core import (
     InvalidInputError,
@@ -41,6 +26,21 @@ from qrmi_core import (
     TaskStatus,
     UnsupportedFunctionError,
 )
+from support import faulty_server
+from support.attempts import attempt, no_secret
+from support.faulty_server import (
+    Fault,
+    bad_gateway_after,
+    cut_after,
+    cut_before,
+    malformed,
+    silent_after,
+    status,
+    truncated,
+)
+from support.pasqal_service import PROJECT, RESULT, SIGNATURE, PasqalService, refusal
+from support.processes import said
+from support.resources import SHORT, Make
 
 TOKEN = {"POST oauth/token": 1}
 

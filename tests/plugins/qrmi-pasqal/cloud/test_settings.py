@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from settings_table import settings_table
 
 from qrmi_core import ConfigError, QrmiError, QuantumResource, ResourceProvider
 from qrmi_pasqal.settings import (
@@ -17,6 +16,7 @@ from qrmi_pasqal.settings import (
     REALM,
     PasqalCloudSettings as Settings,
 )
+from support.settings_table import settings_table
 
 PREFIX = "FRESNEL_QRMI_PASQAL_CLOUD_"
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from munged import MISSING, munged
-from resources import Make, resources_of
-from warden import Warden
+
+from support.munged import MISSING, munged
+from support.resources import Make, resources_of
+from support.warden import Warden
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
-from resources import Make
-from warden import Warden
 
 from qrmi_core import Payload, QuantumResource
 from qrmi_core.testing import DriverContract
+from support.resources import Make
+from support.warden import Warden
 
 
 def sequence(what: str = "completes") -> Payload:

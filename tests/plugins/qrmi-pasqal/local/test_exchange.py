@@ -11,22 +11,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from attempts import attempt, no_secret
-from faulty_server import (
-    FAULTS,
-    ODD,
-    Fault,
-    bad_gateway_after,
-    cut_after,
-    cut_before,
-    malformed,
-    silent_after,
-    status,
-    truncated,
-)
-from munged import MISSING, munged
-from resources import SHORT, Make
-from warden import RESULT, SPECS, Warden, detail
 
 from qrmi_core import (
     AuthenticationFailedError,
@@ -46,6 +30,22 @@ from qrmi_core import (
     TaskStatus,
     UnsupportedFunctionError,
 )
+from support.attempts import attempt, no_secret
+from support.faulty_server import (
+    FAULTS,
+    ODD,
+    Fault,
+    bad_gateway_after,
+    cut_after,
+    cut_before,
+    malformed,
+    silent_after,
+    status,
+    truncated,
+)
+from support.munged import MISSING, munged
+from support.resources import SHORT, Make
+from support.warden import RESULT, SPECS, Warden, detail
 
 STRANGER = os.geteuid() + 1
 

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from munged import decoded, munged
 
 from qrmi_core import AuthenticationFailedError, ConfigError
 from qrmi_core.deadline import Deadline, within
 from qrmi_pasqal.local.munge import Munge
+from support.munged import decoded, munged
 
 NO_LIBRARY = "libmunge-that-is-not-there.so.2"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from job_processes import NOBODY, Cluster
-from warden import RESULT, Warden
+
+from support.job_processes import NOBODY, Cluster
+from support.warden import RESULT, Warden
 
 
 @pytest.fixture(params=["one user", "root and a user"])

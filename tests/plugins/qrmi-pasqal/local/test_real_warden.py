@@ -16,9 +16,6 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from job_processes import NOBODY, Cluster
-from munged import MISSING, answers, munged
-from processes import running
 
 from qrmi_core import (
     Payload,
@@ -28,6 +25,9 @@ from qrmi_core import (
     TaskStatus,
     UnsupportedFunctionError,
 )
+from support.job_processes import NOBODY, Cluster
+from support.munged import MISSING, answers, munged
+from support.processes import running
 
 # Warden knows no other.
 SOCKET = Path("/run/munge/munge.socket.2")

@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
-from settings_table import settings_table
-from socket_server import SocketServer, answer
 
 from qrmi_core import (
     ConfigError,
@@ -18,6 +16,8 @@ from qrmi_core import (
     ResourceStatusCode,
 )
 from qrmi_pasqal.local.settings import PasqalLocalSettings, to_uid
+from support.settings_table import settings_table
+from support.socket_server import SocketServer, answer
 
 README = Path(__file__).parents[4] / "plugins/qrmi-pasqal/README.md"
 URL = {"QRMI_WARDEN_URL": "http://127.0.0.1:1"}

@@ -1,9 +1,9 @@
 """A Slurm cluster on loopback alone, with QPUs of the emulator's: for tests, and to try things out.
 
-    python tests/slurm/cluster.py up DIR
+    python tests/support/cluster.py up DIR
     . DIR/environment
     sbatch --comment=qpu=fake_fez --wrap 'printenv QRMI_JOB_QPU_RESOURCES'
-    python tests/slurm/cluster.py down DIR
+    python tests/support/cluster.py down DIR
 
 It runs as whoever starts it and writes nothing outside of DIR. Slurm and MUNGE must be installed
 (Debian and Ubuntu: apt install slurm-wlm munge; for the shim libslurm-dev and a C compiler too).
@@ -31,9 +31,9 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
+    sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from processes import running
+from support.processes import running
 
 MODES = ("scripts", "shim", "both", "none")
 ENDED = frozenset(

@@ -15,8 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from cluster import Job, wait_for
-from real_site import (
+
+from qrmi_core import QuantumResource
+from support.cluster import Job, wait_for
+from support.real_site import (
     FLAKY,
     GHOST,
     LOCAL,
@@ -28,8 +30,6 @@ from real_site import (
     Site,
     variables,
 )
-
-from qrmi_core import QuantumResource
 
 Case = Callable[[Site], None]
 CASES: list[Case] = []

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cluster import Cluster, Plugin, missing
 
 from qrmi_emulator import Emulator
+from support.cluster import Cluster, Plugin, missing
 
 RUNTIME = "ibm-quantum-compute-service"
 NOBODY = 65534
