@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
 
@@ -22,95 +23,44 @@ ROOT = Path(__file__).parents[2]
 
 @attrs.frozen
 class Distribution:
-    """What a distribution must be."""
+    """A distribution, as the metadata in its folder declare it."""
 
     name: str
     folder: Path
+    license: str
+    extras: frozenset[str]
     entry_points: dict[str, dict[str, str]]
-    extras: frozenset[str] = frozenset()
-    license: str = "Apache-2.0"
-    package: str = attrs.field()
 
-    @package.default
-    def _named_alike(self) -> str:
-        return self.stem
+    @classmethod
+    def of_folder(cls, folder: Path) -> Distribution:
+        project = tomllib.loads((folder / "pyproject.toml").read_text("utf-8"))["project"]
+        groups = dict(project.get("entry-points", {}))
+        if scripts := project.get("scripts"):
+            groups["console_scripts"] = scripts
+        extras = frozenset(project.get("optional-dependencies", {}))
+        return cls(project["name"], folder, project["license"], extras, groups)
+
+    @property
+    def package(self) -> str:
+        """The import package."""
+        if self.folder == ROOT:
+            return self.stem
+        (package,) = (path.parent.name for path in self.folder.glob("src/*/__init__.py"))
+        return package
 
     @property
     def stem(self) -> str:
-        """How the files of the wheel and of the source archive begin."""
+        """The beginning of the names of its wheel and its source archive."""
         return self.name.replace("-", "_")
 
 
-DISTRIBUTIONS = [
-    Distribution("qrmi-core", ROOT, {"console_scripts": {"qrmi": "qrmi_core.cli:run"}}),
-    Distribution(
-        "qrmi-local",
-        ROOT / "plugins/qrmi-local",
-        {
-            "qrmi.drivers": {"local": "qrmi_local.driver:LocalDriver"},
-            "qrmi.commands": {"local": "qrmi_local.commands:local"},
-        },
-        frozenset({"qiskit", "pulser", "emu-mps", "all"}),
-    ),
-    Distribution(
-        "qrmi-emulator",
-        ROOT / "plugins/qrmi-emulator",
-        {"qrmi.commands": {"emulator": "qrmi_emulator.commands:emulator"}},
-        frozenset({"ibm", "ibm-da", "pasqal", "all"}),
-    ),
-    Distribution(
-        "qrmi-compat",
-        ROOT / "plugins/qrmi-compat",
-        {"console_scripts": {"task_runner": "qrmi.tools.task_runner.main:run"}},
-        frozenset({"ibm", "pasqal", "all"}),
-        package="qrmi",
-    ),
-    Distribution("qrmi-ibm-common", ROOT / "plugins/qrmi-ibm-common", {}),
-    Distribution(
-        "qrmi-ibm-da",
-        ROOT / "plugins/qrmi-ibm-da",
-        {
-            "qrmi.drivers": {
-                "direct-access": "qrmi_ibm_da.driver:SystemDriver",
-                "ibm-quantum-system": "qrmi_ibm_da.driver:SystemDriver",
-            }
-        },
-    ),
-    Distribution(
-        "qrmi-ibm-runtime",
-        ROOT / "plugins/qrmi-ibm-runtime",
-        {
-            "qrmi.drivers": {
-                "ibm-quantum-compute-service": "qrmi_ibm_runtime.driver:RuntimeDriver",
-                "qiskit-runtime-service": "qrmi_ibm_runtime.driver:RuntimeDriver",
-            }
-        },
-    ),
-    Distribution("qrmi-qiskit", ROOT / "plugins/qrmi-qiskit", {}, frozenset({"pasqal"})),
-    Distribution("qrmi-pulser", ROOT / "plugins/qrmi-pulser", {}),
-    Distribution(
-        "qrmi-slurm",
-        ROOT / "plugins/qrmi-slurm",
-        {"console_scripts": {"qrmi-slurm": "qrmi_slurm.cli:run"}},
-        license="Apache-2.0 AND GPL-2.0-or-later",
-    ),
-    Distribution(
-        "qrmi-pasqal",
-        ROOT / "plugins/qrmi-pasqal",
-        {
-            "qrmi.drivers": {
-                "pasqal-cloud": "qrmi_pasqal.driver:PasqalCloud",
-                "pasqal-local": "qrmi_pasqal.local.driver:PasqalLocal",
-            }
-        },
-    ),
-    Distribution(
-        "qrmi-example",
-        ROOT / "docs/examples/qrmi-example",
-        {"qrmi.drivers": {"coin": "qrmi_example.driver:CoinDriver"}},
-        frozenset({"test"}),
-    ),
-]
+# Its metadata are in setup.cfg, which no other distribution uses.
+CORE = Distribution(
+    "qrmi-core", ROOT, "Apache-2.0", frozenset(), {"console_scripts": {"qrmi": "qrmi_core.cli:run"}}
+)
+EXAMPLE = Distribution.of_folder(ROOT / "docs/examples/qrmi-example")
+PLUGINS = [Distribution.of_folder(path.parent) for path in ROOT.glob("plugins/*/pyproject.toml")]
+DISTRIBUTIONS = [CORE, *sorted(PLUGINS, key=lambda dist: dist.name), EXAMPLE]
 
 each = pytest.mark.parametrize("dist", DISTRIBUTIONS, ids=lambda dist: dist.name)
 
@@ -142,11 +92,12 @@ def run(*command: object, home: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_every_distribution_is_built_and_described_here(wheels: Path) -> None:
-    folders = {path.parent for path in ROOT.glob("plugins/*/pyproject.toml")}
-    assert folders <= {dist.folder for dist in DISTRIBUTIONS}
-    assert len(list(wheels.glob("*.whl"))) == len(DISTRIBUTIONS)
-    assert len(list(wheels.glob("*.tar.gz"))) == len(DISTRIBUTIONS)
+def test_every_distribution_is_built_and_described_in_the_readme(wheels: Path) -> None:
+    for pattern in ("*.whl", "*.tar.gz"):
+        assert len(list(wheels.glob(pattern))) == len(DISTRIBUTIONS)
+    readme = (ROOT / "README.md").read_text("utf-8")
+    for dist in DISTRIBUTIONS[1:]:
+        assert f"({dist.folder.relative_to(ROOT)}/README.md)" in readme, dist.name
 
 
 @each
@@ -208,16 +159,24 @@ def test_the_entry_points_are_those_announced(wheels: Path, dist: Distribution) 
     assert {section: dict(parser[section]) for section in parser.sections()} == dist.entry_points
 
 
-@pytest.mark.parametrize(
-    "package", [dist.package for dist in DISTRIBUTIONS if dist.name != "qrmi-example"]
-)
-def test_an_installed_package_imports(smoke_venv: Path, tmp_path: Path, package: str) -> None:
-    python = smoke_venv / "bin/python"
-    done = run(
-        python, "-W", "error", "-c", f"import {package}; print({package}.__file__)", home=tmp_path
-    )
+@pytest.mark.parametrize("dist", [CORE, *PLUGINS], ids=lambda dist: dist.package)
+def test_an_installed_package_imports(smoke_venv: Path, tmp_path: Path, dist: Distribution) -> None:
+    script = f"import {dist.package}; print({dist.package}.__file__)"
+    done = run(smoke_venv / "bin/python", "-W", "error", "-c", script, home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert str(smoke_venv) in done.stdout
+
+
+@pytest.mark.parametrize("dist", [CORE, *PLUGINS], ids=lambda dist: dist.name)
+def test_every_entry_point_loads_from_the_wheel(
+    smoke_venv: Path, tmp_path: Path, dist: Distribution
+) -> None:
+    script = (
+        "import sys; from importlib.metadata import distribution\n"
+        "for point in distribution(sys.argv[1]).entry_points: point.load()"
+    )
+    done = run(smoke_venv / "bin/python", "-W", "error", "-c", script, dist.name, home=tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_everything_public_imports_from_the_wheel(smoke_venv: Path, tmp_path: Path) -> None:
@@ -230,7 +189,7 @@ def test_everything_public_imports_from_the_wheel(smoke_venv: Path, tmp_path: Pa
 def test_the_command_tells_its_version(smoke_venv: Path, wheels: Path, tmp_path: Path) -> None:
     done = run(smoke_venv / "bin/qrmi", "--version", home=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert metadata_of(wheel_of(wheels, DISTRIBUTIONS[0]))["Version"] in done.stdout
+    assert metadata_of(wheel_of(wheels, CORE))["Version"] in done.stdout
 
 
 def test_the_command_lists_the_installed_plugins(smoke_venv: Path, tmp_path: Path) -> None:
