@@ -12,35 +12,40 @@ ARGS ?=
 WARDEN_COMMIT ?= dfb5652
 
 EXAMPLE := docs/examples/qrmi-example
-DISTRIBUTIONS := . $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml)) $(EXAMPLE)
-METADATA := setup.cfg qrmi_core/_version.py $(wildcard plugins/*/pyproject.toml) $(EXAMPLE)/pyproject.toml
+PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
+DISTRIBUTIONS := . $(PLUGINS) $(EXAMPLE)
+METADATA := setup.cfg qrmi_core/_version.py $(addsuffix /pyproject.toml,$(PLUGINS) $(EXAMPLE))
 SOURCES := $(shell find qrmi_core plugins $(EXAMPLE) -name build -prune -o -name '*.egg-info' -prune -o -name __pycache__ -prune -o -print)
 
 WORK := $(CURDIR)/.make
 WHEELS := $(WORK)/wheels
-SMOKE_VENV := $(WORK)/smoke
-OUTSIDER_VENV := $(WORK)/outsider
-PEERS_VENV := $(WORK)/peers
 WARDEN := $(WORK)/warden
-OLDEST_VENV := $(WORK)/oldest
-PIP := -m pip --disable-pip-version-check
-INSTALL := $(PIP) install -qq --prefer-binary -c constraints.txt
+ENVIRONMENTS := smoke outsider peers oldest
+UV := $(WORK)/uv/bin/uv
+INSTALL := $(UV) pip install -q --system-certs --compile-bytecode
 
-export PIP_ROOT_USER_ACTION := ignore
+# What `make check P=NAME` runs: tests, README and the pages that name the distribution.
+ifeq ($(P),qrmi-core)
+CHECKED = tests/core README.md docs/*.md
+else ifdef P
+CHECKED = tests/plugins/$(P) plugins/$(P) $(shell grep -lw -e '$(P)' docs/*.md)
+endif
 
 .PHONY: help
 help:
-	@echo 'make demo         run jobs on the simulators of this machine'
-	@echo 'make test         all tests (ARGS="-k polling" hands arguments to pytest)'
-	@echo 'make test-peers   tests with Warden itself (QRMI_TEST_WARDEN=<folder of its source>)'
-	@echo 'make test-slurm   tests on a real Slurm cluster on this machine'
+	@echo 'make check        quick tests, in the development environment (P=qrmi-local: of one distribution)'
+	@echo 'make test         all tests (ARGS="-k polling" passes arguments to pytest)'
 	@echo 'make lint         ruff and mypy'
 	@echo 'make format       format the code'
-	@echo 'make docs         the documentation, into docs/_build/html'
+	@echo 'make demo         run jobs on the simulators of this machine'
+	@echo 'make docs         build the documentation into docs/_build/html'
 	@echo 'make docs-tutorials  run the tutorials that take minutes, and renew their plots'
+	@echo 'make test-peers   tests with Warden itself (QRMI_TEST_WARDEN=<folder of its source>)'
+	@echo 'make test-slurm   tests on a real Slurm cluster on this machine'
 	@echo 'make bench        benchmarks'
+	@echo 'make environments  prepare all that `make test` needs'
 	@echo 'make constraints  renew constraints.txt'
-	@echo 'make clean        remove all that the others made'
+	@echo 'make clean        remove everything that the other targets created'
 
 # --- what people type ---------------------------------------------------------------------------
 
@@ -48,14 +53,17 @@ help:
 demo: $(DEMO_VENV)/.ready
 	@$(DEMO_VENV)/bin/python docs/examples/demo.py $(ARGS)
 
+.PHONY: check
+check: $(VENV)/.ready
+	@$(VENV)/bin/python -m pytest -m 'not (packaging or peers or slow or slurm)' $(CHECKED) $(ARGS)
+
 .PHONY: test
-test: $(VENV)/.ready .munge $(WHEELS)/.ready $(SMOKE_VENV)/.ready $(OUTSIDER_VENV)/.ready $(PEERS_VENV)/.ready $(OLDEST_VENV)/.ready
-	@QRMI_TEST_WHEELS=$(WHEELS) \
-	QRMI_TEST_SMOKE_VENV=$(SMOKE_VENV) \
-	QRMI_TEST_OUTSIDER_VENV=$(OUTSIDER_VENV) \
-	QRMI_TEST_PEERS_VENV=$(PEERS_VENV) \
-	QRMI_TEST_OLDEST_VENV=$(OLDEST_VENV) \
-	$(VENV)/bin/python -m pytest $(ARGS)
+test: environments
+	@QRMI_TEST_PREPARED=$(WORK) $(VENV)/bin/python -m pytest $(ARGS)
+
+.PHONY: environments
+environments:
+	@$(MAKE) --no-print-directory -j 2 $(VENV)/.ready .munge $(ENVIRONMENTS:%=$(WORK)/%/.ready)
 
 .PHONY: test-peers
 test-peers: $(VENV)/.ready .munge $(if $(QRMI_TEST_WARDEN),$(WARDEN)/.ready)
@@ -87,10 +95,10 @@ docs-tutorials: $(VENV)/.ready
 	@QRMI_TEST_TUTORIALS=run $(VENV)/bin/python -m pytest --timeout 1800 docs/tutorials $(ARGS)
 
 .PHONY: bench
-bench: $(VENV)/.ready $(SMOKE_VENV)/.ready
+bench: $(VENV)/.ready $(WORK)/smoke/.ready
 	@for script in benchmarks/*.py; do \
 	    echo "== $$script"; \
-	    QRMI_TEST_SMOKE_VENV=$(SMOKE_VENV) $(VENV)/bin/python "$$script"; \
+	    QRMI_TEST_PREPARED=$(WORK) $(VENV)/bin/python "$$script"; \
 	done
 
 .PHONY: clean
@@ -101,73 +109,88 @@ clean:
 
 # --- what that needs ----------------------------------------------------------------------------
 
-# A new environment $(1) with nothing in it.
+# An empty environment $(1).
 define new_venv
 $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
     || { echo 'QRMI needs Python 3.11 or newer; name one: make PYTHON=python3.12 ...' >&2; exit 1; }; \
 $(PYTHON) -c 'import ensurepip, venv' 2> /dev/null \
-    || { echo 'Python cannot make environments; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }; \
-rm -rf $(1); mkdir -p $(dir $(1)); $(PYTHON) -m venv $(1)
+    || { echo 'Python cannot create environments; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }; \
+rm -rf $(1); mkdir -p $(dir $(1)); $(PYTHON) -m venv $(2) $(1)
 endef
 
-# Left by earlier builds in the tree, and would end up in new wheels with what was deleted since.
+# A build takes leftovers of earlier ones into the wheel, with files that were deleted since.
 define no_leftovers
 for folder in $(DISTRIBUTIONS); do rm -rf "$$folder"/build; done
 endef
 
-$(VENV)/.ready: constraints.txt requirements-dev.txt $(METADATA)
-	@echo 'preparing $(VENV) for development (some minutes the first time)'
-	@$(call new_venv,$(VENV))
-	@$(VENV)/bin/python $(INSTALL) -r requirements-dev.txt
-	@$(VENV)/bin/python $(INSTALL) --no-build-isolation -e . -e 'plugins/qrmi-local[all]' \
-	    -e plugins/qrmi-ibm-common -e plugins/qrmi-ibm-da -e plugins/qrmi-ibm-runtime -e plugins/qrmi-pasqal \
-	    -e 'plugins/qrmi-emulator[all]' -e 'plugins/qrmi-qiskit[pasqal]' -e plugins/qrmi-pulser \
-	    -e plugins/qrmi-compat -e plugins/qrmi-slurm -e $(EXAMPLE)
+# pip takes six minutes for all environments, uv one.
+$(WORK)/uv/.ready:
+	@$(call new_venv,$(WORK)/uv)
+	@$(WORK)/uv/bin/python -m pip --disable-pip-version-check install -qq -c constraints.txt uv
 	@touch $@
 
-# All anew when the dependencies may have changed, else only what is ours.
-$(DEMO_VENV)/.ready: constraints.txt setup.cfg $(SOURCES)
+$(VENV)/.ready: $(WORK)/uv/.ready constraints.txt requirements-dev.txt $(METADATA)
+	@echo 'preparing $(VENV) for development'
+	@if [ ! -e $@ ] || [ -n '$(filter %.txt,$?)' ]; then $(call new_venv,$(VENV)); fi
+	@$(INSTALL) --python $(VENV) -c constraints.txt -r requirements-dev.txt
+	@$(INSTALL) --python $(VENV) -c constraints.txt --no-build-isolation \
+	    -e . $(PLUGINS:%=-e './%[all]') -e $(EXAMPLE)
+	@touch $@
+
+# All anew when the dependencies may have changed, else only our own distributions.
+$(DEMO_VENV)/.ready: $(WORK)/uv/.ready constraints.txt setup.cfg $(SOURCES)
 	@$(no_leftovers)
 	@if [ -n '$(filter constraints.txt setup.cfg %/pyproject.toml,$?)' ]; then \
-	    echo 'preparing $(DEMO_VENV) for the demonstration (some minutes the first time)'; \
-	    $(call new_venv,$(DEMO_VENV)); \
-	    $(DEMO_VENV)/bin/python $(INSTALL) . './plugins/qrmi-local[all]'; \
-	else \
-	    $(DEMO_VENV)/bin/python $(INSTALL) --no-deps --force-reinstall . ./plugins/qrmi-local; \
+	    echo 'preparing $(DEMO_VENV) for the demonstration'; \
+	    $(call new_venv,$(DEMO_VENV),--without-pip); \
 	fi
+	@$(INSTALL) --python $(DEMO_VENV) -c constraints.txt \
+	    --reinstall-package qrmi-core --reinstall-package qrmi-local . './plugins/qrmi-local[all]'
 	@touch $@
 
-# Built the way a release is: a source archive of each folder, and the wheel from that archive.
+# Built as for a release: a source archive of each folder, and the wheel from that archive.
 $(WHEELS)/.ready: $(VENV)/.ready setup.cfg pyproject.toml LICENSE $(wildcard README.md) $(SOURCES)
 	@echo 'building source archives and wheels'
 	@$(no_leftovers)
 	@rm -rf $(WHEELS); mkdir -p $(WHEELS)
-	@for folder in $(DISTRIBUTIONS); do \
-	    $(VENV)/bin/python -m build --no-isolation --outdir $(WHEELS) "$$folder" > $(WORK)/build.log 2>&1 \
-	        || { cat $(WORK)/build.log >&2; exit 1; }; \
-	done
+	@printf '%s\n' $(DISTRIBUTIONS) | xargs -P 2 -I {} $(SHELL) -c \
+	    'log=$$(mktemp); $(VENV)/bin/python -m build --no-isolation --outdir $(WHEELS) {} > $$log 2>&1 \
+	        || { cat $$log >&2; exit 1; }; rm $$log'
 	@touch $@
 
-# The wheels are named by path, so that none of that name comes from an index instead.
-$(SMOKE_VENV)/.ready: $(WHEELS)/.ready
+# The wheels are named by path, so that no index is asked for a distribution of ours.
+$(WORK)/smoke/.ready: $(WHEELS)/.ready
 	@echo 'preparing a clean environment with the wheels'
-	@$(call new_venv,$(SMOKE_VENV))
-	@$(SMOKE_VENV)/bin/python $(INSTALL) $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl \
-	    $(WHEELS)/qrmi_ibm_common-*.whl $(WHEELS)/qrmi_ibm_da-*.whl \
-	    $(WHEELS)/qrmi_ibm_runtime-*.whl $(WHEELS)/qrmi_pasqal-*.whl $(WHEELS)/qrmi_emulator-*.whl \
-	    $(WHEELS)/qrmi_qiskit-*.whl $(WHEELS)/qrmi_pulser-*.whl $(WHEELS)/qrmi_compat-*.whl \
-	    $(WHEELS)/qrmi_slurm-*.whl
+	@$(call new_venv,$(WORK)/smoke)
+	@$(INSTALL) --python $(WORK)/smoke -c constraints.txt $$(ls $(WHEELS)/*.whl | grep -v /qrmi_example-)
 	@touch $@
 
 # The published clients that ours and the emulator are compared with, as published.
-$(PEERS_VENV)/.ready: constraints.txt requirements-peers.txt
+$(WORK)/peers/.ready: $(WORK)/uv/.ready constraints.txt requirements-peers.txt
 	@echo 'preparing an environment with the published clients'
-	@$(call new_venv,$(PEERS_VENV))
-	@$(PEERS_VENV)/bin/python $(INSTALL) -r requirements-peers.txt
+	@$(call new_venv,$(WORK)/peers,--without-pip)
+	@$(INSTALL) --python $(WORK)/peers -c constraints.txt -r requirements-peers.txt
+	@touch $@
+
+# The oldest releases that qrmi-qiskit declares; everything else as pinned.
+$(WORK)/oldest/.ready: $(WHEELS)/.ready constraints.txt requirements-oldest.txt
+	@echo 'preparing an environment with the oldest Qiskit'
+	@$(call new_venv,$(WORK)/oldest,--without-pip)
+	@grep -vE '^(qiskit|qiskit-aer|qiskit-ibm-runtime)==' constraints.txt > $(WORK)/constraints-oldest.txt
+	@$(INSTALL) --python $(WORK)/oldest -c $(WORK)/constraints-oldest.txt -r requirements-oldest.txt \
+	    $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl $(WHEELS)/qrmi_qiskit-*.whl
+	@touch $@
+
+# An environment as a plugin's author has it: pytest, the core's wheel and the plugin's own.
+$(WORK)/outsider/.ready: $(WHEELS)/.ready
+	@echo 'preparing an environment with the example plugin'
+	@$(call new_venv,$(WORK)/outsider,--without-pip)
+	@$(INSTALL) --python $(WORK)/outsider -c constraints.txt \
+	    $(WHEELS)/qrmi_core-*.whl "qrmi-example[test] @ file://$$(echo $(WHEELS)/qrmi_example-*.whl)"
 	@touch $@
 
 # Warden's source at one commit, from a working tree or git's own folder, and what it needs.
-$(WARDEN)/.ready: $(wildcard $(QRMI_TEST_WARDEN)/requirements.txt $(QRMI_TEST_WARDEN)/HEAD)
+$(WARDEN)/.ready: $(WORK)/uv/.ready $(wildcard $(QRMI_TEST_WARDEN)/requirements.txt $(QRMI_TEST_WARDEN)/HEAD)
 	@echo 'preparing an environment with Warden'
 	@rm -rf $(WARDEN); mkdir -p $(WARDEN)/source
 	@store='$(QRMI_TEST_WARDEN)'; if [ -e "$$store/.git" ]; then store="$$store/.git"; fi; \
@@ -179,8 +202,8 @@ $(WARDEN)/.ready: $(wildcard $(QRMI_TEST_WARDEN)/requirements.txt $(QRMI_TEST_WA
 	else \
 	    echo 'git knows no commit $(WARDEN_COMMIT) in $(QRMI_TEST_WARDEN)' >&2; exit 1; \
 	fi
-	@$(call new_venv,$(WARDEN)/venv)
-	@$(WARDEN)/venv/bin/python $(PIP) install -qq -r $(WARDEN)/source/requirements.txt
+	@$(call new_venv,$(WARDEN)/venv,--without-pip)
+	@$(INSTALL) --python $(WARDEN)/venv -r $(WARDEN)/source/requirements.txt
 	@touch $@
 
 # A daemon of the system: Warden's users prove by it who they are.
@@ -214,38 +237,12 @@ $(WARDEN)/.ready: $(wildcard $(QRMI_TEST_WARDEN)/requirements.txt $(QRMI_TEST_WA
 	        '(apt install slurm-wlm munge libslurm-dev gcc)'; \
 	fi
 
-# The oldest releases that qrmi-qiskit declares; all else is as it is pinned.
-$(OLDEST_VENV)/.ready: $(WHEELS)/.ready constraints.txt requirements-oldest.txt
-	@echo 'preparing an environment with the oldest Qiskit'
-	@$(call new_venv,$(OLDEST_VENV))
-	@grep -vE '^(qiskit|qiskit-aer|qiskit-ibm-runtime)==' constraints.txt > $(WORK)/constraints-oldest.txt
-	@$(OLDEST_VENV)/bin/python $(PIP) install -qq --prefer-binary -c $(WORK)/constraints-oldest.txt \
-	    -r requirements-oldest.txt $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl \
-	    $(WHEELS)/qrmi_qiskit-*.whl
-	@touch $@
-
-# What somebody has who writes a plugin: pytest, the core's wheel and the plugin's own.
-$(OUTSIDER_VENV)/.ready: $(WHEELS)/.ready
-	@echo 'preparing an environment with the example plugin'
-	@$(call new_venv,$(OUTSIDER_VENV))
-	@$(OUTSIDER_VENV)/bin/python $(INSTALL) $(WHEELS)/qrmi_core-*.whl "$$(echo $(WHEELS)/qrmi_example-*.whl)[test]"
-	@touch $@
-
 .PHONY: constraints
-constraints:
-	@mkdir -p $(WORK)
-	@$(call new_venv,$(WORK)/constraints)
-	@$(WORK)/constraints/bin/python $(PIP) install -qq --prefer-binary \
-	    -r requirements-dev.txt . './plugins/qrmi-local[all]' ./plugins/qrmi-ibm-common \
-	    ./plugins/qrmi-ibm-da ./plugins/qrmi-ibm-runtime ./plugins/qrmi-pasqal \
-	    './plugins/qrmi-emulator[all]' './plugins/qrmi-qiskit[pasqal]' ./plugins/qrmi-pulser \
-	    ./plugins/qrmi-compat ./plugins/qrmi-slurm \
-	    './$(EXAMPLE)[test]'
+constraints: $(WORK)/uv/.ready
+	@$(call new_venv,$(WORK)/constraints,--without-pip)
+	@$(INSTALL) --python $(WORK)/constraints -r requirements-dev.txt . $(PLUGINS:%='./%[all]') './$(EXAMPLE)[test]'
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
-	    $(WORK)/constraints/bin/python $(PIP) freeze --all --exclude pip --exclude qrmi-core \
-	        --exclude qrmi-local --exclude qrmi-ibm-common --exclude qrmi-ibm-da --exclude qrmi-ibm-runtime \
-	        --exclude qrmi-pasqal --exclude qrmi-emulator --exclude qrmi-qiskit --exclude qrmi-pulser \
-	        --exclude qrmi-compat --exclude qrmi-slurm \
-	        --exclude qrmi-example; } > $(WORK)/constraints.txt
+	    { $(UV) pip freeze --python $(WORK)/constraints; $(WORK)/uv/bin/python -m pip freeze --all | grep '^uv=='; } \
+	        | grep -v ' @ file:' | sort -f -t= -k1,1; } > $(WORK)/constraints.txt
 	@mv $(WORK)/constraints.txt constraints.txt
 	@rm -rf $(WORK)/constraints

@@ -12,16 +12,16 @@ from support.processes import prepared
 @pytest.fixture(scope="session")
 def wheels() -> Path:
     """The folder with a source archive and a wheel of every distribution."""
-    return prepared("QRMI_TEST_WHEELS")
+    return prepared("wheels")
 
 
 @pytest.fixture(scope="session")
 def smoke_venv() -> Path:
     """An environment with the wheels of the core and the plugins, and nothing for development."""
-    return prepared("QRMI_TEST_SMOKE_VENV")
+    return prepared("smoke")
 
 
 @pytest.fixture(scope="session")
 def outsider_venv() -> Path:
     """An environment with pytest and the wheels of the core and the example plugin."""
-    return prepared("QRMI_TEST_OUTSIDER_VENV")
+    return prepared("outsider")

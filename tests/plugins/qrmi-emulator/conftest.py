@@ -32,4 +32,4 @@ def client(emulator: Emulator) -> Iterator[Client]:
 @pytest.fixture(scope="session")
 def peers() -> Path:
     """Python of the environment with the published clients."""
-    return prepared("QRMI_TEST_PEERS_VENV") / "bin/python"
+    return prepared("peers") / "bin/python"

@@ -23,7 +23,7 @@ ON_SIMULATORS = ("test_primitives.py",)
 @pytest.fixture(scope="module")
 def oldest() -> Path:
     """Python of the environment with the oldest releases."""
-    return prepared("QRMI_TEST_OLDEST_VENV") / "bin/python"
+    return prepared("oldest") / "bin/python"
 
 
 def test_the_environment_has_the_oldest_releases_that_are_declared(oldest: Path) -> None:
