@@ -28,6 +28,7 @@ from sybil.parsers.myst import CodeBlockParser, PythonCodeBlockParser
 
 # Before anything imports it: its assertions show their values, as those of a test file do.
 pytest.register_assert_rewrite("support")
+pytest_plugins = ["support.selection"]
 
 ROOT = Path(__file__).parent
 CONSOLE_TIMEOUT_SECONDS = 100

@@ -148,6 +148,12 @@ def test_a_plugin_has_the_shape_of_all(package: str) -> None:
         assert (PLUGINS[package] / package / name).is_file(), name
 
 
+def test_the_page_about_helpers_names_every_helper() -> None:
+    folder = ROOT / "tests/support"
+    named = set(re.findall(r"`([a-z_]+)`", (folder / "README.md").read_text(encoding="utf-8")))
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} <= named
+
+
 HEAVY = {"asyncio", "attr", "inspect", "logging", "requests", "rich", "stevedore", "tenacity"}
 
 

@@ -100,7 +100,9 @@ def test_a_given_token_is_used_first(service: PasqalService, token: str) -> None
     assert not service.forms
 
 
-@pytest.mark.parametrize("exp", [0, time.time() + 5, str(int(time.time()) + 5)])
+@pytest.mark.parametrize(
+    "exp", [0, time.time() + 5, str(int(time.time()) + 5)], ids=["long ago", "number", "text"]
+)
 def test_a_given_token_that_has_expired_is_replaced(service: PasqalService, exp: object) -> None:
     assert call(service, AUTH_TOKEN=jwt({"exp": exp})) in service.tokens
     nobody = {"PASQAL_USERNAME": "", "PASQAL_PASSWORD": ""}

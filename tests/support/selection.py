@@ -1,0 +1,42 @@
+"""How the tests are selected and spread over processes; a plugin of pytest.
+
+`make check` leaves out what is marked, so a test that needs a prepared environment is marked by
+the fixture that provides the environment, not by hand.
+"""
+
+from __future__ import annotations
+
+import pytest
+from xdist.scheduler import LoadScopeScheduling
+
+MARKS = {
+    "wheels": "packaging",
+    "smoke_venv": "packaging",
+    "outsider_venv": "packaging",
+    "oldest": "packaging",
+    "peers": "peers",
+}
+"""Fixture -> mark of the tests that use it."""
+
+SERVER_OF_A_FOLDER = ("tests/plugins/qrmi-qiskit/", "tests/plugins/qrmi-pasqal/local/")
+"""Folders whose tests share one server for the whole run; elsewhere files share one."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m is applied
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        for name in MARKS.keys() & set(getattr(item, "fixturenames", ())):
+            item.add_marker(MARKS[name])
+
+
+class ServerScheduling(LoadScopeScheduling):
+    """Gives each process whole files, or whole folders where these share a server."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        shared = (folder for folder in SERVER_OF_A_FOLDER if nodeid.startswith(folder))
+        return next(shared, nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ServerScheduling:
+    return ServerScheduling(config, log)  # type: ignore[arg-type]
