@@ -640,12 +640,6 @@ class TestRefusals:
             with pytest.raises(EngineError, match="^pub 0: a state of 48 qubits needs more than"):
                 execute(pub)
 
-    def test_of_registers_that_share_bits(self) -> None:
-        circuit = QuantumCircuit(1, 3)
-        circuit.add_register(ClassicalRegister(bits=circuit.clbits[::2], name="odd"))
-        with pytest.raises(EngineError, match="bits of register odd are not next to one another"):
-            sample([circuit])
-
 
 class TestCheck:
     @pytest.mark.parametrize(

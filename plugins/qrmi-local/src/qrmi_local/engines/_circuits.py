@@ -13,14 +13,16 @@ import openqasm3
 from openqasm3 import ast
 from openqasm3.visitor import QASMVisitor
 from qiskit import QuantumCircuit
-from qiskit.circuit import ClassicalRegister, ControlFlowOp, Qubit
+from qiskit.circuit import BoxOp, ClassicalRegister, ControlFlowOp, Qubit
 from qiskit.circuit.library import IGate
 from qiskit.converters import circuit_to_dag, dag_to_circuit
+from qiskit.quantum_info import Operator
 from qiskit.transpiler import Target
 from qiskit_qasm3_import.converter import ConvertVisitor
 from qiskit_qasm3_import.state import LocalScope
 
 from qrmi_local.engines import EngineError, one_line
+from qrmi_local.engines._flat import is_defined_by_circuit
 
 # Comments and strings; an opening brace, perhaps after labels of an old switch; a closing one.
 _BRACES = re.compile(
@@ -38,14 +40,14 @@ class Program:
     Attributes:
         circuit: Qubit n is the device's qubit n.
         parameters: Their names in the order of the payload's values.
-        fields: Name in the result -> register of the circuit.
+        fields: Name in the result -> indices of the circuit's bits.
         physical: The text speaks of `$n`, so the circuit is as wide as the device.
         prepared: What was made of it to run it, by the qubits that are observed.
     """
 
     circuit: Any
     parameters: tuple[str, ...]
-    fields: dict[str, str]
+    fields: dict[str, tuple[int, ...]]
     physical: bool = False
     prepared: dict[frozenset[int], tuple[Any, list[int], Any]] = attrs.field(
         factory=dict, eq=False, repr=False
@@ -64,7 +66,7 @@ def load(form: Any, *, rename_gates: bool) -> Program:
 
 
 def _from_text(text: str, rename_gates: bool) -> Program:
-    tree = _parse(_modern_switch(text))
+    tree = _parse(_modern_switch(text.removeprefix("\ufeff")))
     _InlineSwitchTargets().visit(tree)
     if rename_gates:
         _RenameGates().visit(tree)
@@ -123,8 +125,7 @@ def pieces(circuit: Any, most: int) -> list[tuple[Any, list[int], list[int]]]:
         most: How many qubits pieces may be put together to.
 
     Returns:
-        Circuits with one register of classical bits, and the indices of their qubits and bits in
-        the whole.
+        Circuits, and the indices of their qubits and bits in the whole.
     """
     joined: dict[Any, set[Any]] = {bit: {bit} for bit in (*circuit.qubits, *circuit.clbits)}
     instructions = [each for each in circuit.data if each.operation.name != "barrier"]
@@ -145,7 +146,9 @@ def pieces(circuit: Any, most: int) -> list[tuple[Any, list[int], list[int]]]:
         qubits = [qubit for qubit in circuit.qubits if qubit in group]
         clbits = [clbit for clbit in circuit.clbits if clbit in group]
         piece = QuantumCircuit(qubits, clbits)
-        piece.add_register(ClassicalRegister(bits=clbits, name="bits"))
+        for register in circuit.cregs:
+            if group.issuperset(register):
+                piece.add_register(register)
         for instruction in instructions:
             if instruction.qubits and instruction.qubits[0] in group:
                 piece.append(instruction)
@@ -296,39 +299,28 @@ def _from_circuit(circuit: Any) -> Program:
     if circuit.clbits and not circuit.cregs:
         circuit.add_register(ClassicalRegister(bits=circuit.clbits, name="c"))
     _refuse_empty_registers(circuit)
-    for register in circuit.cregs:
-        places = [circuit.find_bit(bit).index for bit in register]
-        if places != list(range(places[0], places[0] + len(places))):
-            raise EngineError(f"the bits of register {register.name} are not next to one another")
     return Program(
         circuit,
         tuple(parameter.name for parameter in circuit.parameters),
-        {register.name: register.name for register in circuit.cregs},
+        {
+            register.name: tuple(circuit.find_bit(bit).index for bit in register)
+            for register in circuit.cregs
+        },
     )
 
 
-def _declared_fields(tree: ast.Program, circuit: Any) -> dict[str, str]:
-    """The declared bits, which the circuit has in that order, some under another name."""
-    fields: dict[str, str] = {}
+def _declared_fields(tree: ast.Program, circuit: Any) -> dict[str, tuple[int, ...]]:
+    """Return the declared bits, which the circuit has in that order, some without a register."""
+    sizes = {circuit.find_bit(register[0]).index: register.size for register in circuit.cregs}
+    fields: dict[str, tuple[int, ...]] = {}
     start = 0
     for statement in tree.statements:
         if not isinstance(statement, ast.ClassicalDeclaration):
             continue
-        name = statement.identifier.name
         assert isinstance(statement.type, ast.BitType)  # the importer takes nothing else
-        if statement.type.size is None:
-            bits = [circuit.clbits[start]]
-            taken = {register.name for register in circuit.cregs}
-            register = ClassicalRegister(bits=bits, name=_free(name, taken))
-            circuit.add_register(register)
-        else:
-            register = next(
-                register
-                for register in circuit.cregs
-                if circuit.find_bit(register[0]).index == start
-            )
-        fields[name] = register.name
-        start += register.size
+        size = 1 if statement.type.size is None else sizes[start]
+        fields[statement.identifier.name] = tuple(range(start, start + size))
+        start += size
     return fields
 
 
@@ -338,24 +330,43 @@ def _refuse_empty_registers(circuit: Any) -> None:
             raise EngineError(f"register {register.name} of the circuit has no bits: remove it")
 
 
-def _free(name: str, taken: Collection[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
-
-
 def _check_block(block: Any, qubits: list[int], target: Target, device: str) -> None:
     place = dict(zip(block.qubits, qubits, strict=True))
     for instruction in block.data:
         operation = instruction.operation
         where = [place[qubit] for qubit in instruction.qubits]
-        if operation.name not in ("barrier", "store") and not target.instruction_supported(
+        on = ", ".join(f"${n}" for n in where)
+        if isinstance(operation, BoxOp):
+            if operation.duration is not None:
+                raise EngineError(
+                    f"the box on {on} has a duration, which is not simulated: give delays in it"
+                )
+        elif operation.name not in ("barrier", "store") and not target.instruction_supported(
             operation.name, tuple(where)
         ):
             raise EngineError(
-                f"{device} has no {operation.name} on {', '.join(f'${n}' for n in where)}: "
+                f"{device} has no {operation.name} on {on}: "
                 "transpile the circuit for this backend first (ISA)"
+            )
+        elif is_defined_by_circuit(operation) and not _is_gate_of(target, operation):
+            raise EngineError(
+                f"the circuit defines {operation.name} on {on} in another way than {device}: "
+                "give the gate another name, and transpile the circuit for this backend (ISA)"
             )
         if isinstance(operation, ControlFlowOp):
             for inner in operation.blocks:
                 _check_block(inner, where, target, device)
+
+
+def _is_gate_of(target: Target, operation: Any) -> bool:
+    """Return True if a gate's own definition is that of the target's gate of its name.
+
+    OpenQASM text defines the gates that its standard library lacks.
+    """
+    single = QuantumCircuit(operation.num_qubits)
+    single.append(operation, single.qubits)
+    # Any values do, as long as no gate has a symmetry there.
+    single = single.assign_parameters([0.3 + 0.1 * n for n in range(single.num_parameters)])
+    bound = single.data[0].operation
+    same = target.operation_from_name(operation.name).base_class(*bound.params)
+    return bool(Operator(bound.definition).equiv(Operator(same)))

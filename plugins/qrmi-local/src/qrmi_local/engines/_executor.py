@@ -52,7 +52,8 @@ def run(resource_id: str, document: dict[str, Any], *, seed: int | None) -> byte
     if program.meas_level != "classified":
         raise EngineError(f"meas_level {program.meas_level!r} cannot be simulated: use classified")
     given = model.quantum_program
-    random = np.random.default_rng(seed)
+    sequence = np.random.SeedSequence(seed)
+    random = np.random.default_rng(sequence)
     device = device_of(resource_id)
     data, timing = [], []
     schema = importlib.import_module(type(model).__module__)
@@ -79,7 +80,7 @@ def run(resource_id: str, document: dict[str, Any], *, seed: int | None) -> byte
                 )
             pub = SamplerPub.coerce((circuit.circuit, values, program.shots))
             limit_shots(pub.shots, device)
-            bits = bits_of(device, circuit, pub, None if seed is None else seed + index)
+            bits = bits_of(device, circuit, pub, sequence.spawn(1)[0])
             arrays |= {name: array.to_bool_array(order="little") for name, array in bits.items()}
         size = math.prod(pub.shape)
         part = {

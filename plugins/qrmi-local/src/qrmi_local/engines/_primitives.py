@@ -7,15 +7,12 @@ import itertools
 import json
 import logging
 import math
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import attrs
 import numpy as np
-from qiskit import transpile
-from qiskit.exceptions import QiskitError
 from qiskit.primitives import BackendEstimatorV2, DataBin, PrimitiveResult
 from qiskit.primitives.containers import BitArray, PubResult, SamplerPubResult
 from qiskit.primitives.containers.bindings_array import BindingsArray
@@ -23,13 +20,15 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.providers import BackendV2, Options
+from qiskit.quantum_info import Pauli
 from qiskit.transpiler import CouplingMap, Target
 from qiskit_aer import AerSimulator
-from qiskit_aer.primitives import EstimatorV2, SamplerV2
 from qiskit_ibm_runtime import fake_provider
 
 from qrmi_local.engines import EngineError, _wide, one_line, qiskit as engine
 from qrmi_local.engines._circuits import Program, check_isa, compact, load, pieces, widen
+from qrmi_local.engines._flat import JUMPS, flatten, translate
+from qrmi_local.engines._runs import Backend, bits_of as memory_of, execute, memory_mb
 
 try:
     from qiskit_ibm_runtime import RuntimeDecoder, RuntimeEncoder
@@ -40,8 +39,8 @@ DEFAULT_SHOTS = 4096
 DEFAULT_PRECISION = 1 / 64
 # A pub of an estimator is spread over jobs on a device, so the device's own limit is not one here.
 MAX_ESTIMATOR_SHOTS = engine.AER.max_shots
-CONTROL = {"store", "break_loop", "continue_loop", *engine.AER_CONTROL}
-NOT_UNITARY = {"measure", "reset", "initialize", *CONTROL}
+CONTROL = {"store", "box", "break_loop", "continue_loop", *engine.AER_CONTROL}
+NOT_UNITARY = {"measure", "reset", "initialize", *JUMPS}
 # Projector of an observable -> (Pauli, sign) of `(I + sign * Pauli) / 2`.
 PROJECTORS = {
     **{"0": ("Z", 1), "1": ("Z", -1)},
@@ -65,8 +64,8 @@ _log = logging.getLogger(__name__)
 def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: int | None) -> bytes:
     """Executes a primitive's checked input; see `engines.qiskit.run`."""
     options = document.get("options") or {}
-    seed = _seed(options, seed)
-    execute = _sample if program_id == "sampler" else _estimate
+    sequences = np.random.SeedSequence(_seed(options, seed)).spawn(len(document["pubs"]))
+    run_pub = _sample if program_id == "sampler" else _estimate
     device = device_of(resource_id)
     results = []
     for index, pub in enumerate(document["pubs"]):
@@ -74,9 +73,8 @@ def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: in
             form, *rest = [pub] if isinstance(pub, str) else pub
             names = engine.PARTS[program_id][1:]
             parts = [decode(name, part) for name, part in zip(names, rest, strict=False)]
-            pub_seed = None if seed is None else seed + index
             program = functools.partial(program_of, device, form)
-            results.append(execute(device, program, parts, document, options, pub_seed))
+            results.append(run_pub(device, program, parts, document, options, sequences[index]))
     if not document.get("support_qiskit", True):
         return encode(
             {
@@ -113,11 +111,16 @@ class Device:
 
     def _prepare(self, circuit: Any, observed: Collection[int]) -> tuple[Any, list[int], Any]:
         small, qubits = compact(circuit, observed)
+        flat, simulator = self.flatten(small, qubits)
+        return flat, qubits, simulator
+
+    def flatten(self, small: Any, qubits: list[int]) -> tuple[Any, Any]:
+        """Return a circuit on these qubits as Aer executes it, and a simulator of it."""
+        flat = flatten(small, ideal=self.backend is None)
         if self.backend is None:
-            small = transpile(small, basis_gates=_aer_basis(), optimization_level=0)
-            return small, qubits, AerSimulator(max_memory_mb=_memory_mb())
+            return translate(flat, engine.AER_GATES), AerSimulator(max_memory_mb=memory_mb())
         part = part_of(self, qubits, places_of(small))
-        return small, qubits, AerSimulator.from_backend(part, max_memory_mb=_memory_mb())
+        return flat, AerSimulator.from_backend(part, max_memory_mb=memory_mb())
 
     def is_wide(self, circuit: Any, observed: Collection[int] = ()) -> bool:
         """Whether a circuit takes `prepare_wide`.
@@ -250,7 +253,7 @@ def _sample(
     parts: list[Any],
     document: Mapping[str, Any],
     options: Mapping[str, Any],
-    seed: int | None,
+    seeds: np.random.SeedSequence,
 ) -> SamplerPubResult:
     values, shots = (*parts, None, None)[:2]
     program = load()
@@ -258,100 +261,104 @@ def _sample(
     pub = SamplerPub.coerce((program.circuit, _bindings(program, values), shots), default)
     limit_shots(pub.shots, device)
     return SamplerPubResult(
-        DataBin(**bits_of(device, program, pub, seed), shape=pub.shape),
+        DataBin(**bits_of(device, program, pub, seeds), shape=pub.shape),
         metadata={"shots": pub.shots, "circuit_metadata": program.circuit.metadata},
     )
 
 
 def bits_of(
-    device: Device, program: Program, pub: SamplerPub, seed: int | None
+    device: Device, program: Program, pub: SamplerPub, seeds: np.random.SeedSequence
 ) -> dict[str, BitArray]:
-    """Executes a circuit with its values, and gives the bits by the names of its registers."""
+    """Execute a circuit with its values, and return the bits by the names of its registers."""
     if not program.fields:
         raise EngineError("the circuit has no classical bits, so there is nothing to return")
+    for field in program.fields:
+        try:
+            DataBin(**{field: 0}, shape=())
+        except (TypeError, ValueError) as error:
+            raise EngineError(
+                f"register {field} cannot be a field of the result: rename it"
+            ) from error
+    bits = _all_bits(device, program, pub, seeds)
+    bits = bits.reshape((*pub.shape, pub.shots))
+    return {field: bits.slice_bits(indices) for field, indices in program.fields.items()}
+
+
+def _all_bits(
+    device: Device, program: Program, pub: SamplerPub, seeds: np.random.SeedSequence
+) -> BitArray:
+    """Return the bits of the circuit by their indices, and perhaps more."""
     if program.circuit.num_qubits > WHOLE:
         small, qubits = compact(program.circuit)
         parts = pieces(small, PIECE) if small.num_qubits > WHOLE else []
         # One state of all is too large for any memory, but qubits may not be entangled at all.
         if max((part.num_qubits for part, _, _ in parts), default=WHOLE) < WHOLE:
-            return _bits_of_parts(device, program, pub, seed, parts, qubits)
+            return _bits_of_parts(device, program, pub, seeds, parts, qubits)
         if device.is_wide(program.circuit):
-            return _bits_of_wide(device, program, pub, seed)
+            return _bits_of_wide(device, pub, seeds)
     circuit, _, simulator = device.prepare(program)
-    sampler = SamplerV2.from_backend(simulator, seed=seed)
-    values = _used(pub, circuit)
-    # Aer executes a circuit without parameters once, whatever the shape of its values.
-    shots = pub.shots if values.num_parameters else pub.shots * pub.size
-    with _memory_for(circuit):
-        job = sampler.run([(circuit, values if values.num_parameters else None, shots)])
-        [result] = job.result()
-    return {
-        field: _shaped(result.data[register], pub.shape, pub.shots)
-        for field, register in program.fields.items()
-    }
+    return _samples_of(simulator, circuit, pub, seeds)
+
+
+def _samples_of(
+    simulator: Any, circuit: Any, pub: SamplerPub, seeds: np.random.SeedSequence
+) -> BitArray:
+    """Return the bits of a flat circuit for all values of a pub."""
+    bound = _bound(pub, circuit)
+    shots = pub.shots * pub.size // len(bound)
+    result = execute(simulator, bound, seeds, shots=shots, memory=True)
+    return memory_of(result, circuit.num_clbits)
 
 
 def _bits_of_parts(
     device: Device,
     program: Program,
     pub: SamplerPub,
-    seed: int | None,
+    seeds: np.random.SeedSequence,
     parts: list[tuple[Any, list[int], list[int]]],
     qubits: list[int],
-) -> dict[str, BitArray]:
-    """The bits of a circuit that was taken apart.
+) -> BitArray:
+    """Return the bits of a circuit that was taken apart.
 
     Args:
         device: Where to run.
         program: The whole.
         pub: With its values.
-        seed: Of the first part; each has its own.
+        seeds: The source of the parts' seeds.
         parts: See `pieces`; qubits are by their place in the next argument.
         qubits: Those of the device.
     """
-    columns = np.zeros((*pub.shape, pub.shots, program.circuit.num_clbits), dtype=bool)
-    for index, (part, places, bits) in enumerate(parts):
+    columns = np.zeros((pub.size * pub.shots, program.circuit.num_clbits), dtype=bool)
+    for part, places, bits in parts:
         if not part.data:
             continue
-        if device.backend is None:
-            part = transpile(part, basis_gates=_aer_basis(), optimization_level=0)
-            simulator = AerSimulator()
-        else:
-            where = [qubits[place] for place in places]
-            simulator = AerSimulator.from_backend(part_of(device, where, places_of(part)))
-        values = _used(pub, part)
-        sampler = SamplerV2.from_backend(simulator, seed=None if seed is None else seed + index)
-        shots = pub.shots if values.num_parameters else pub.shots * pub.size
-        [result] = sampler.run([(part, values if values.num_parameters else None, shots)]).result()
-        shaped = _shaped(result.data["bits"], pub.shape, pub.shots)
-        columns[..., bits] = shaped.to_bool_array(order="little")
-    circuit = program.circuit
-    registers = {register.name: register for register in circuit.cregs}
-    return {
-        field: BitArray.from_bool_array(
-            columns[..., [circuit.find_bit(bit).index for bit in registers[name]]], order="little"
-        )
-        for field, name in program.fields.items()
-    }
+        circuit, simulator = device.flatten(part, [qubits[place] for place in places])
+        found = _samples_of(simulator, circuit, pub, seeds).to_bool_array(order="little")
+        columns[:, bits] = found.reshape(len(columns), -1)[:, : len(bits)]
+    return BitArray.from_bool_array(columns, order="little")
 
 
-def _bits_of_wide(
-    device: Device, program: Program, pub: SamplerPub, seed: int | None
-) -> dict[str, BitArray]:
-    found: dict[str, list[Any]] = {field: [] for field in program.fields}
-    for index, bound in enumerate(_bound(pub)):
+def _bits_of_wide(device: Device, pub: SamplerPub, seeds: np.random.SeedSequence) -> BitArray:
+    found = []
+    for bound in _bound_wide(pub):
         circuit, _, simulator = device.prepare_wide(bound)
-        sampler = SamplerV2.from_backend(simulator, seed=None if seed is None else seed + index)
-        [result] = sampler.run([circuit], shots=pub.shots).result()
-        for field, register in program.fields.items():
-            found[field].append(result.data[register])
-    return {
-        field: _shaped(BitArray.concatenate_shots(arrays), pub.shape, pub.shots)
-        for field, arrays in found.items()
-    }
+        result = execute(simulator, [circuit], seeds, shots=pub.shots, memory=True)
+        found.append(memory_of(result, circuit.num_clbits))
+    return BitArray.concatenate(found)
 
 
-def _bound(pub: SamplerPub | EstimatorPub) -> Iterator[Any]:
+def _bound(pub: SamplerPub | EstimatorPub, circuit: Any) -> list[Any]:
+    """Return a flat circuit with each of a pub's sets of values, once if it has no parameters.
+
+    Aer would read the parameters of some gates as 0.
+    """
+    if not circuit.num_parameters:
+        return [circuit.copy()]
+    values = _used(pub, circuit).as_array(circuit.parameters)
+    return [circuit.assign_parameters(row) for row in values.reshape(-1, circuit.num_parameters)]
+
+
+def _bound_wide(pub: SamplerPub | EstimatorPub) -> Iterator[Any]:
     """The wide circuit with each of its sets of values."""
     _log.warning(
         "more than %d entangled qubits: as a matrix product state of bond dimension %d at most, "
@@ -368,7 +375,7 @@ def _estimate(
     parts: list[Any],
     document: Mapping[str, Any],
     options: Mapping[str, Any],
-    seed: int | None,
+    seeds: np.random.SeedSequence,
 ) -> PubResult:
     observables, values, precision = (*parts, None, None)[:3]
     observables = ObservablesArray.coerce(observables)
@@ -393,30 +400,42 @@ def _estimate(
     }
     if device.is_wide(program.circuit, observed):
         metadata["shots"] = _shots_for(pub, device)
-        evs, stds = _values_of_wide(device, pub, observables, observed, seed)
+        evs, stds = _values_of_wide(device, pub, observables, observed, seeds)
+        _refuse_infinite(evs, stds)
         return PubResult(DataBin(evs=evs, stds=stds, shape=pub.shape), metadata=metadata)
     circuit, qubits, simulator = device.prepare(program, observed)
-    exact = device.backend is None and NOT_UNITARY.isdisjoint(circuit.count_ops())
-    estimator: Any
-    if exact:
-        # The exact value with a Gaussian error of the precision asked for, which may be 0.
-        estimator = EstimatorV2.from_backend(
-            simulator, options={"run_options": {"seed_simulator": seed}}
-        )
+    terms = _terms(_flat(observables), qubits).reshape(observables.shape)
+    if device.backend is None and NOT_UNITARY.isdisjoint(circuit.count_ops()):
+        evs = _exact_values(simulator, circuit, pub, terms, seeds)
+        # An error of the precision asked for, which may be 0.
+        evs = np.asarray(np.random.default_rng(seeds).normal(evs, pub.precision))
+        stds = np.full(pub.shape, float(pub.precision))
     else:
         metadata["shots"] = _shots_for(pub, device)
-        estimator = BackendEstimatorV2(backend=simulator, options={"seed_simulator": seed})
-    terms = _terms(_flat(observables), qubits).reshape(observables.shape)
-    values = _used(pub, circuit)
-    if exact and not values.num_parameters:
-        # As in _sample: Aer executes it once, so the shape has to come from the observables.
-        terms, values = np.broadcast_to(terms, pub.shape), None
-    with _memory_for(circuit):
-        data = _values(estimator, circuit, terms, values, pub.precision)
-    return PubResult(
-        DataBin(**dict(zip(("evs", "stds"), data, strict=True)), shape=pub.shape),
-        metadata=metadata,
-    )
+        values = _used(pub, circuit)
+        evs, stds = _estimated(simulator, seeds, (circuit, terms, values, pub.precision))
+    _refuse_infinite(evs, stds)
+    return PubResult(DataBin(evs=evs, stds=stds, shape=pub.shape), metadata=metadata)
+
+
+def _exact_values(
+    simulator: Any, circuit: Any, pub: EstimatorPub, terms: Any, seeds: np.random.SeedSequence
+) -> Any:
+    """Return the expectation values of sums of Paulis, given as mappings, in a flat circuit."""
+    bound = _bound(pub, circuit)
+    for label in sorted({label for entry in terms.flat for label in entry}):
+        for each in bound:
+            each.save_expectation_value(Pauli(label), each.qubits, label=label)
+    result = execute(simulator, bound, seeds)
+    found = [experiment.data for experiment in result.results]
+    shape = pub.parameter_values.shape
+    numbers = np.arange(math.prod(shape)).reshape(shape) if len(bound) > 1 else np.zeros(shape, int)
+    pairs = np.broadcast(numbers, terms)
+    values = [
+        sum(factor * getattr(found[number], label) for label, factor in entry.items())
+        for number, entry in pairs
+    ]
+    return np.array(values, dtype=float).reshape(pub.shape)
 
 
 def _values_of_wide(
@@ -424,7 +443,7 @@ def _values_of_wide(
     pub: EstimatorPub,
     observables: ObservablesArray,
     observed: Collection[int],
-    seed: int | None,
+    seeds: np.random.SeedSequence,
 ) -> Any:
     """Expectation values and their standard errors, with each set of parameter values by itself."""
     entries = np.empty(observables.size, dtype=object)
@@ -433,22 +452,23 @@ def _values_of_wide(
     shape = pub.parameter_values.shape
     numbers = np.broadcast_to(np.arange(math.prod(shape)).reshape(shape), pub.shape)
     data = np.empty((2, *pub.shape))
-    for number, bound in enumerate(_bound(pub)):
+    for number, bound in enumerate(_bound_wide(pub)):
         circuit, qubits, simulator = device.prepare_wide(bound, observed)
         here = numbers == number
         terms = _terms(entries[here], qubits)
-        options = {"seed_simulator": None if seed is None else seed + number}
-        estimator = BackendEstimatorV2(backend=simulator, options=options)
-        data[:, here] = _values(estimator, circuit, terms, None, pub.precision)
+        data[:, here] = _estimated(simulator, seeds, (circuit, terms, None, pub.precision))
     return data
 
 
-def _values(estimator: Any, circuit: Any, terms: Any, values: Any, precision: float) -> Any:
-    [result] = estimator.run([(circuit, terms, values, precision)]).result()
-    data = [np.asarray(result.data[name], dtype=float) for name in ("evs", "stds")]
-    if not all(np.isfinite(array).all() for array in data):
+def _estimated(simulator: Any, seeds: np.random.SeedSequence, pub: Any) -> Any:
+    """Return the expectation values of a pub for Qiskit's estimator, and their standard errors."""
+    [result] = BackendEstimatorV2(backend=Backend(simulator, seeds)).run([pub]).result()
+    return result.data.evs, result.data.stds
+
+
+def _refuse_infinite(*arrays: Any) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
         raise EngineError("the result is not finite: use smaller coefficients and precision")
-    return data
 
 
 def _shots_for(pub: EstimatorPub, device: Device) -> int:
@@ -520,8 +540,7 @@ def _seed(options: Mapping[str, Any], seed: int | None) -> int | None:
         return None
     if type(found) is not int or not 0 <= found < 2**63:
         raise EngineError(f"the seed is not a whole number from 0 to 2**63 - 1: {found!r:.40}")
-    # Aer takes 32 bits, and a pub's seed is this one plus the pub's number.
-    return found % 2**31
+    return found
 
 
 def decode(name: str, part: object) -> Any:
@@ -585,10 +604,6 @@ def _expand(label: str) -> Iterator[tuple[str, float]]:
         yield "".join(pauli for pauli, _ in choice), math.prod(factor for _, factor in choice)
 
 
-def _shaped(bits: BitArray, shape: tuple[int, ...], shots: int) -> BitArray:
-    return BitArray(bits.array.reshape(*shape, shots, bits.array.shape[-1]), bits.num_bits)
-
-
 def _plain(data: DataBin) -> dict[str, Any]:
     """The data without Qiskit's types."""
     return {
@@ -610,30 +625,6 @@ def _samples(bits: BitArray) -> Any:
 def encode(document: Any) -> bytes:
     """A result in the runtime's encoding."""
     return json.dumps(document, cls=RuntimeEncoder, separators=(",", ":")).encode()
-
-
-@functools.cache
-def _aer_basis() -> list[str]:
-    return [*engine.AER_GATES, *engine.AER_CONTROL, "measure", "reset", "delay"]
-
-
-def _memory_mb() -> int:
-    """Half of the machine's memory: there may be other tasks."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2**21
-
-
-@contextmanager
-def _memory_for(circuit: Any) -> Iterator[None]:
-    """Says how large the circuit is where Aer only says that memory is short."""
-    try:
-        yield
-    except QiskitError as error:
-        if "memory" not in str(error):
-            raise
-        raise EngineError(
-            f"a state of {circuit.num_qubits} qubits needs more than the {_memory_mb()} MB of "
-            "memory that a task may take here: use fewer qubits, or only Clifford gates on aer"
-        ) from error
 
 
 @contextmanager
