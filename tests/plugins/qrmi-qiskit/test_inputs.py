@@ -180,7 +180,11 @@ BAD_ESTIMATES: dict[str, tuple[Any, dict[str, Any], str]] = {
         {},
         "pub 0.*shape",
     ),
-    "precision 0": ([(QuantumCircuit(1), "Z")], {"precision": 0}, "precision must be a finite"),
+    "precision 0": (
+        [(QuantumCircuit(1), "Z")],
+        {"precision": 0},
+        "pub 0: its precision must be above 0: its values come from the shots of a device",
+    ),
     "no number": ([(QuantumCircuit(1), "Z")], {"precision": "1"}, "precision must be a finite"),
     "not a number": (
         [(QuantumCircuit(1), "Z")],

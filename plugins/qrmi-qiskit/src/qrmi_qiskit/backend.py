@@ -5,14 +5,25 @@ from __future__ import annotations
 import copy
 import functools
 import importlib.metadata
+import itertools
 import json
 import logging
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from qiskit.circuit import ControlFlowOp, ParameterExpression
+from qiskit import QuantumCircuit
+from qiskit.circuit import (
+    BoxOp,
+    ControlFlowOp,
+    ControlledGate,
+    ForLoopOp,
+    Gate,
+    Parameter,
+    ParameterExpression,
+)
 from qiskit.providers import BackendV2, Options
+from qiskit.quantum_info import Operator
 from qiskit.transpiler import Target
 
 from qrmi_core.errors import (
@@ -22,11 +33,11 @@ from qrmi_core.errors import (
 )
 from qrmi_core.values import ResourceStatusCode
 from qrmi_qiskit import vendor
+from qrmi_qiskit.delays import evaluated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from qiskit import QuantumCircuit
     from qiskit.primitives.containers.bindings_array import BindingsArray
 
     from qrmi_core.resource import QuantumResource
@@ -201,7 +212,7 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
             return
         qubits = set(self._properties.faulty_qubits())
         couplings = {tuple(gate.qubits) for gate in self._properties.faulty_gates()}
-        for instruction, used in _instructions(circuit, range(circuit.num_qubits)):
+        for instruction, used, _ in instructions(circuit):
             name = instruction.operation.name
             if name == "barrier":
                 continue
@@ -276,8 +287,22 @@ def isa_target(resource: QuantumResource) -> Target | None:
     return None if device is None or device.simulator else device.isa
 
 
+def is_simulator(resource: QuantumResource) -> bool:
+    """Return True if a resource describes itself as a simulator."""
+    isa_target(resource)
+    device = _devices[resource]
+    return device is not None and device.simulator
+
+
+def time_step(resource: QuantumResource) -> float | None:
+    """Return the dt of a resource in seconds; None if its description has none."""
+    isa_target(resource)
+    device = _devices[resource]
+    return None if device is None else device.isa.dt
+
+
 def isa_defect(circuit: QuantumCircuit, values: BindingsArray, target: Target) -> str | None:
-    """Why a device could not execute a circuit as it stands, None if it could.
+    """Return the reason why a device could not execute a circuit as it stands; None if it could.
 
     Args:
         circuit: The circuit, whose qubit n is the device's qubit n.
@@ -286,48 +311,83 @@ def isa_defect(circuit: QuantumCircuit, values: BindingsArray, target: Target) -
     """
     if circuit.num_qubits > target.num_qubits:
         return f"the circuit has {circuit.num_qubits} qubits, the device {target.num_qubits}"
-    angles = []
-    for instruction, qubits in _instructions(circuit, range(circuit.num_qubits)):
-        name = instruction.operation.name
+    angles: dict[tuple[Any, _Loops], None] = {}
+    for instruction, qubits, loops in instructions(circuit):
+        operation = instruction.operation
+        name = operation.name
         if name in ("barrier", "store"):
             continue
+        on = ", ".join(f"qubit {qubit}" for qubit in qubits)
+        if isinstance(operation, BoxOp):
+            return f"the device has no box on {on}: put its body into the circuit in its place"
         if not target.instruction_supported(name, qubits):
-            return f"the device has no {name} on {', '.join(f'qubit {qubit}' for qubit in qubits)}"
+            return f"the device has no {name} on {on}"
+        if type(operation) in (Gate, ControlledGate) and not _is_gate_of(target, operation):
+            return f"{name} on {on} is defined by the circuit and not the device's: rename it"
         if name == "rzz":
-            angles.append(instruction.operation.params[0])
-    for angle in dict.fromkeys(angles):
-        wrong = next((each for each in _evaluated(angle, circuit, values) if _no_rzz(each)), None)
-        if wrong is not None:
-            return f"the device has rzz for angles from 0 to pi/2, not for {wrong:g}"
+            angles[operation.params[0], loops] = None
+    for angle, loops in angles:
+        for each in _angles(angle, loops, circuit, values):
+            if not 0 <= each <= _MAX_RZZ_ANGLE:
+                return f"the device has rzz for angles from 0 to pi/2, not for {each:g}"
     return None
 
 
-def _no_rzz(angle: float) -> bool:
-    return not 0 <= angle <= _MAX_RZZ_ANGLE
+def _is_gate_of(target: Target, gate: Any) -> bool:
+    """Return True if the definition of a circuit's own gate is the gate of its name."""
+    if gate.definition is None:
+        return True
+    single = QuantumCircuit(gate.num_qubits)
+    single.append(gate, single.qubits)
+    # Any values do, as long as no gate has a symmetry there.
+    single = single.assign_parameters([0.3 + 0.1 * n for n in range(single.num_parameters)])
+    bound = single.data[0].operation
+    same = target.operation_from_name(gate.name).base_class(*bound.params)
+    return bool(Operator(bound.definition).equiv(Operator(same)))
 
 
-def _instructions(
-    circuit: QuantumCircuit, qubits: range | tuple[int, ...]
-) -> Iterator[tuple[Any, tuple[int, ...]]]:
-    """Every instruction with its qubits' indices, those inside of control flow too."""
-    place = dict(zip(circuit.qubits, qubits, strict=True))
+_Loops: TypeAlias = tuple[tuple[Parameter, tuple[float, ...]], ...]
+"""The parameters of the loops around an instruction, and their values."""
+
+
+def instructions(
+    circuit: QuantumCircuit, qubits: Sequence[int] | None = None, loops: _Loops = ()
+) -> Iterator[tuple[Any, tuple[int, ...], _Loops]]:
+    """Yield every instruction, those inside of control flow too.
+
+    Args:
+        circuit: A circuit or a block.
+        qubits: The indices of its qubits, by default from 0 on.
+        loops: The loops around it.
+
+    Yields:
+        The instruction, the indices of its qubits, and the loops around it.
+    """
+    place = dict(zip(circuit.qubits, qubits or range(circuit.num_qubits), strict=True))
     for instruction in circuit.data:
+        operation = instruction.operation
         where = tuple(place[qubit] for qubit in instruction.qubits)
-        yield instruction, where
-        if isinstance(instruction.operation, ControlFlowOp):
-            for block in instruction.operation.blocks:
-                yield from _instructions(block, where)
+        yield instruction, where, loops
+        inner = loops
+        if isinstance(operation, ForLoopOp) and isinstance(operation.params[1], Parameter):
+            rounds, parameter, _ = operation.params
+            inner = (*loops, (parameter, tuple(rounds)))
+        if isinstance(operation, ControlFlowOp):
+            for block in operation.blocks:
+                yield from instructions(block, where, inner)
 
 
-def _evaluated(
-    angle: float | ParameterExpression, circuit: QuantumCircuit, values: BindingsArray
+def _angles(
+    angle: float | ParameterExpression,
+    loops: _Loops,
+    circuit: QuantumCircuit,
+    values: BindingsArray,
 ) -> Iterator[float]:
-    """An angle for every set of parameter values."""
+    """An angle for every set of parameter values and every round of the loops around it."""
     if not isinstance(angle, ParameterExpression):
         yield float(angle)
         return
-    columns = {parameter: n for n, parameter in enumerate(circuit.parameters)}
-    rows = values.as_array(circuit.parameters).reshape(-1, len(columns))
-    for row in rows:
-        bound = {parameter: row[columns[parameter]] for parameter in angle.parameters}
-        yield float(angle.bind(bound))
+    turning = [(parameter, rounds) for parameter, rounds in loops if parameter in angle.parameters]
+    for indices in itertools.product(*(rounds for _, rounds in turning)):
+        names = (parameter for parameter, _ in turning)
+        yield from evaluated(angle.bind(dict(zip(names, indices, strict=True))), circuit, values)

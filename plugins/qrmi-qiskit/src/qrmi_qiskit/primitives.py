@@ -13,14 +13,22 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import ControlFlowOp
 from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2, DataBin
+from qiskit.primitives.containers.bindings_array import BindingsArray
 from qiskit.primitives.containers.estimator_pub import EstimatorPub, EstimatorPubLike
 from qiskit.primitives.containers.sampler_pub import SamplerPub, SamplerPubLike
 
 from qrmi_core.errors import InvalidArgumentError, UnsupportedPayloadError
 from qrmi_core.payload import QiskitPrimitive
 from qrmi_qiskit import vendor
-from qrmi_qiskit.backend import isa_defect, isa_target
+from qrmi_qiskit.backend import (
+    instructions,
+    is_simulator,
+    isa_defect,
+    isa_target,
+    time_step,
+)
 from qrmi_qiskit.checks import real, whole
+from qrmi_qiskit.delays import delays_in_dt
 from qrmi_qiskit.job import PrimitiveJob
 from qrmi_qiskit.options import EstimatorOptions, SamplerOptions
 
@@ -38,7 +46,16 @@ DEFAULT_PRECISION: Final = 1 / 64
 _Pub = TypeVar("_Pub", SamplerPub, EstimatorPub)
 
 _SHOTS = whole(1)
-_PRECISION = real(0, above=True)
+_PRECISION = real(0)
+_NOT_EXACT: Final = {
+    "if_else",
+    "initialize",
+    "measure",
+    "reset",
+    "store",
+    "switch_case",
+    "while_loop",
+}
 
 
 class _Primitive:
@@ -125,6 +142,24 @@ class _Primitive:
                 resource_id=self._resource.resource_id(),
             )
 
+    def _timed(self, where: str, pub: _Pub) -> tuple[QuantumCircuit, BindingsArray]:
+        """Return a pub's circuit, with delays that can be encoded, and the values it needs."""
+        circuit, values = pub.circuit, pub.parameter_values
+        if pub.size == 0:
+            return circuit, values
+        try:
+            timed = delays_in_dt(circuit, values, lambda: time_step(self._resource))
+        except InvalidArgumentError as error:
+            raise InvalidArgumentError(
+                f"{where}: {error}", resource_id=self._resource.resource_id()
+            ) from None
+        if timed.num_parameters == circuit.num_parameters:
+            return timed, values
+        left = [n for n, each in enumerate(circuit.parameters) if each in timed.parameters]
+        names = tuple(circuit.parameters[n].name for n in left)
+        array = values.as_array(circuit.parameters)[..., left]
+        return timed, BindingsArray({names: array}, shape=values.shape)
+
 
 class SamplerV2(_Primitive, BaseSamplerV2):  # type: ignore[misc]
     """Samples the classical registers of circuits.
@@ -174,11 +209,8 @@ class SamplerV2(_Primitive, BaseSamplerV2):  # type: ignore[misc]
         for where, like in _listed(pubs):
             pub = _coerce(where, SamplerPub, like, default)
             _check_registers(where, pub.circuit)
-            coerced.append(
-                SamplerPub(
-                    pub.circuit, pub.parameter_values, _SHOTS(f"{where}: its shots", pub.shots)
-                )
-            )
+            wanted = _SHOTS(f"{where}: its shots", pub.shots)
+            coerced.append(SamplerPub(*self._timed(where, pub), wanted))
         return self._submit(coerced)
 
 
@@ -220,7 +252,8 @@ class EstimatorV2(_Primitive, BaseEstimatorV2):  # type: ignore[misc]
             pubs: Tuples of a circuit, observables, parameter values and a precision.
             precision: The standard error wanted of the pubs that do not say it themselves; by
                 default what the resource makes of ``default_shots`` or of `twirling`, else
-                ``default_precision``, else `DEFAULT_PRECISION`.
+                ``default_precision``, else `DEFAULT_PRECISION`. 0 asks a simulator for the exact
+                values of a circuit without measurements.
 
         Raises:
             InvalidArgumentError: A pub is wrong, or the device cannot execute it.
@@ -239,8 +272,25 @@ class EstimatorV2(_Primitive, BaseEstimatorV2):  # type: ignore[misc]
             wanted = pub.precision
             if wanted is not None:
                 wanted = _PRECISION(f"{where}: its precision", wanted)
-            coerced.append(EstimatorPub(pub.circuit, pub.observables, pub.parameter_values, wanted))
+            if wanted == 0:
+                self._check_exact(where, pub.circuit)
+            circuit, values = self._timed(where, pub)
+            coerced.append(EstimatorPub(circuit, pub.observables, values, wanted))
         return self._submit(coerced)
+
+    def _check_exact(self, where: str, circuit: QuantumCircuit) -> None:
+        """Refuse precision 0 where values come from shots."""
+        if not is_simulator(self._resource):
+            cause = "its values come from the shots of a device"
+        else:
+            found = {step[0].operation.name for step in instructions(circuit)} & _NOT_EXACT
+            if not found:
+                return
+            cause = f"its values come from shots where a circuit has {', '.join(sorted(found))}"
+        raise InvalidArgumentError(
+            f"{where}: its precision must be above 0: {cause}",
+            resource_id=self._resource.resource_id(),
+        )
 
 
 def _listed(pubs: Iterable[Any]) -> Iterator[tuple[str, Any]]:

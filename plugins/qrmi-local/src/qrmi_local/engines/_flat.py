@@ -85,6 +85,7 @@ class _Flattener:
         self._ideal = ideal
         self._homes: dict[Any, list[Clbit]] = {}
         self._labels = itertools.count()
+        self._targets: set[str] = set()
         self._logic = Logic(self._read, self._keep)
         # Bits for intermediate values, and how many of them the statement at hand uses.
         self._spare: list[Clbit] = []
@@ -96,6 +97,12 @@ class _Flattener:
                 "value: declare it with add_var, or use a Parameter"
             )
         self._walk(circuit, circuit.qubits, circuit.clbits, None)
+        # Without the marks that nobody jumps to, loops of gates alone are gates alone.
+        self.made.data = [
+            each
+            for each in self.made.data
+            if each.operation.name != "mark" or each.operation.params[0] in self._targets
+        ]
         if self.made.clbits:
             # The readers of results need a register of each bit.
             self.made.add_register(ClassicalRegister(bits=self.made.clbits, name="bits"))
@@ -293,6 +300,7 @@ class _Flattener:
             when = not unless if isinstance(unless, bool) else expr.logic_not(unless)
         if when is False:
             return
+        self._targets.add(label)
         jump = AerJump(label, self.made.num_qubits)
         self._append(jump if when is True else jump.set_conditional(when), self.made.qubits)
 

@@ -258,6 +258,8 @@ def _aer_configuration() -> dict[str, Any]:
         "open_pulse": False,
         "memory": True,
         "max_shots": AER.max_shots,
+        # In ns. Delays do nothing here, but circuits carry them in this unit.
+        "dt": 1.0,
         "online_date": "2024-01-01T00:00:00+00:00",
     }
 
