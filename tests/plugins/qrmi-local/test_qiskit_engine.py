@@ -15,7 +15,7 @@ from hypothesis import given, settings, strategies as st
 from qiskit import QuantumCircuit, QuantumRegister, qasm3, transpile
 from qiskit.circuit import ClassicalRegister, Parameter, ParameterVector
 from qiskit.qasm3 import ExperimentalFeatures
-from qiskit_ibm_runtime import RuntimeEncoder, fake_provider
+from qiskit_ibm_runtime import fake_provider
 from qiskit_ibm_runtime.decoders.result_decoder import ResultDecoder
 from qiskit_ibm_runtime.models import BackendProperties
 from qiskit_ibm_runtime.utils.backend_converter import convert_to_target
@@ -32,8 +32,8 @@ from qrmi_local.engines import (
     qiskit as engine,
 )
 from support.processes import said
+from support.qiskit_engine import HEADER, encoded, estimate, sample
 
-HEADER = 'OPENQASM 3.0;\ninclude "stdgates.inc";\n'
 # As the published wrapper sends them: a Bell state on two qubits of a device.
 LAGOS_BELL = (
     HEADER + "bit[2] c;\nrz(1.5707963267948966) $0;\nsx $0;\nrz(1.5707963267948966) $0;\n"
@@ -41,21 +41,6 @@ LAGOS_BELL = (
 )
 LAGOS_PAIR = LAGOS_BELL.replace("bit[2] c;\n", "").partition("c[0]")[0]
 PAYLOADS = Path(__file__).parents[3] / "docs" / "examples" / "payloads"
-
-
-def encoded(pubs: list[Any], **fields: Any) -> bytes:
-    document = {"pubs": pubs, "version": 2, "support_qiskit": True, "options": {}} | fields
-    return json.dumps(document, cls=RuntimeEncoder).encode()
-
-
-def sample(*pubs: Any, on: str = "aer", seed: int | None = 7, **fields: Any) -> Any:
-    result = engine.run(on, "sampler", encoded(list(pubs), **fields), seed=seed)
-    return ResultDecoder.decode(result.decode())
-
-
-def estimate(*pubs: Any, on: str = "aer", seed: int | None = 7, **fields: Any) -> Any:
-    result = engine.run(on, "estimator", encoded(list(pubs), **fields), seed=seed)
-    return ResultDecoder.decode(result.decode())
 
 
 def bell() -> QuantumCircuit:

@@ -19,6 +19,7 @@ from qiskit.circuit import (
     ControlledGate,
     ForLoopOp,
     Gate,
+    Instruction,
     Parameter,
     ParameterExpression,
 )
@@ -47,6 +48,9 @@ _log = logging.getLogger(__name__)
 _STAGE = "ibm_dynamic_circuits"
 _FRACTIONAL_STAGES = ("ibm_dynamic_and_fractional", "ibm_fractional")
 """The translation stages of qiskit-ibm-runtime; its releases have one of the latter."""
+
+_GENERIC = (Gate, ControlledGate, Instruction)
+"""The classes of instructions that circuits define."""
 
 _MAX_RZZ_ANGLE = np.pi / 2 + 1e-10
 """In radians; with room for rounding."""
@@ -322,7 +326,7 @@ def isa_defect(circuit: QuantumCircuit, values: BindingsArray, target: Target) -
             return f"the device has no box on {on}: put its body into the circuit in its place"
         if not target.instruction_supported(name, qubits):
             return f"the device has no {name} on {on}"
-        if type(operation) in (Gate, ControlledGate) and not _is_gate_of(target, operation):
+        if type(operation) in _GENERIC and not _is_gate_of(target, operation):
             return f"{name} on {on} is defined by the circuit and not the device's: rename it"
         if name == "rzz":
             angles[operation.params[0], loops] = None
@@ -337,13 +341,15 @@ def _is_gate_of(target: Target, gate: Any) -> bool:
     """Return True if the definition of a circuit's own gate is the gate of its name."""
     if gate.definition is None:
         return True
+    named = target.operation_from_name(gate.name)
+    if not (isinstance(named, Gate) and isinstance(gate, Gate)):
+        return False
     single = QuantumCircuit(gate.num_qubits)
     single.append(gate, single.qubits)
     # Any values do, as long as no gate has a symmetry there.
     single = single.assign_parameters([0.3 + 0.1 * n for n in range(single.num_parameters)])
     bound = single.data[0].operation
-    same = target.operation_from_name(gate.name).base_class(*bound.params)
-    return bool(Operator(bound.definition).equiv(Operator(same)))
+    return bool(Operator(bound.definition).equiv(Operator(named.base_class(*bound.params))))
 
 
 _Loops: TypeAlias = tuple[tuple[Parameter, tuple[float, ...]], ...]

@@ -13,7 +13,7 @@ import openqasm3
 from openqasm3 import ast
 from openqasm3.visitor import QASMVisitor
 from qiskit import QuantumCircuit
-from qiskit.circuit import BoxOp, ClassicalRegister, ControlFlowOp, Qubit
+from qiskit.circuit import AnnotatedOperation, BoxOp, ClassicalRegister, ControlFlowOp, Gate, Qubit
 from qiskit.circuit.library import IGate
 from qiskit.converters import circuit_to_dag, dag_to_circuit
 from qiskit.quantum_info import Operator
@@ -299,6 +299,11 @@ def _from_circuit(circuit: Any) -> Program:
     if circuit.clbits and not circuit.cregs:
         circuit.add_register(ClassicalRegister(bits=circuit.clbits, name="c"))
     _refuse_empty_registers(circuit)
+    if any(isinstance(each.operation, AnnotatedOperation) for each in circuit.data):
+        # The reader of QPY forgets that these have parameters.
+        read, circuit = circuit, circuit.copy_empty_like()
+        for instruction in read.data:
+            circuit.append(instruction)
     return Program(
         circuit,
         tuple(parameter.name for parameter in circuit.parameters),
@@ -363,10 +368,12 @@ def _is_gate_of(target: Target, operation: Any) -> bool:
 
     OpenQASM text defines the gates that its standard library lacks.
     """
+    named = target.operation_from_name(operation.name)
+    if not (isinstance(named, Gate) and isinstance(operation, Gate)):
+        return False
     single = QuantumCircuit(operation.num_qubits)
     single.append(operation, single.qubits)
     # Any values do, as long as no gate has a symmetry there.
     single = single.assign_parameters([0.3 + 0.1 * n for n in range(single.num_parameters)])
     bound = single.data[0].operation
-    same = target.operation_from_name(operation.name).base_class(*bound.params)
-    return bool(Operator(bound.definition).equiv(Operator(same)))
+    return bool(Operator(bound.definition).equiv(Operator(named.base_class(*bound.params))))

@@ -16,6 +16,7 @@ from qiskit.circuit import (
     AnnotatedOperation,
     BoxOp,
     BreakLoopOp,
+    CircuitInstruction,
     ClassicalRegister,
     Clbit,
     ContinueLoopOp,
@@ -25,6 +26,7 @@ from qiskit.circuit import (
     Gate,
     IfElseOp,
     Instruction,
+    Measure,
     Store,
     SwitchCaseOp,
     WhileLoopOp,
@@ -98,11 +100,17 @@ class _Flattener:
             )
         self._walk(circuit, circuit.qubits, circuit.clbits, None)
         # Without the marks that nobody jumps to, loops of gates alone are gates alone.
-        self.made.data = [
+        data = [
             each
             for each in self.made.data
             if each.operation.name != "mark" or each.operation.params[0] in self._targets
         ]
+        if any(each.operation.name in JUMPS for each in data):
+            # With noise, Aer keeps the bits up to the last one that is measured, and aborts the
+            # process where it reads another. Nothing reads this one.
+            last = self._new_bit()
+            data.insert(0, CircuitInstruction(Measure(), self.made.qubits[:1], [last]))
+        self.made.data = data
         if self.made.clbits:
             # The readers of results need a register of each bit.
             self.made.add_register(ClassicalRegister(bits=self.made.clbits, name="bits"))
