@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit, generate_preset_pass_manager, transpile
-from qiskit.circuit import Parameter
+from qiskit.circuit import ForLoopOp, Measure, Parameter
+from qiskit.circuit.library import RZZGate
+from qiskit.primitives.containers.bindings_array import BindingsArray
 from qiskit.providers import BackendV2
 from qiskit.transpiler import Target
 
@@ -22,6 +25,7 @@ from qrmi_core import (
 from qrmi_core.driver import Driver
 from qrmi_core.testing import FakeVendor
 from qrmi_qiskit import InvalidArgumentError, QRMIBackend, SamplerV2, get_backend, get_target
+from qrmi_qiskit.backend import isa_defect
 from support.fakes import fake_resource
 from support.local_store import MakeResource
 
@@ -260,6 +264,65 @@ def test_every_value_of_an_angle_is_looked_at(described: Described) -> None:
     SamplerV2(described.qpu).run([(circuit, good)])
     with pytest.raises(InvalidArgumentError, match="not for 1.6"):
         SamplerV2(described.qpu).run([(circuit, [[0.1], [0.8]])])
+    assert len(described.vendor.tasks) == 1
+
+
+def turned(angle: Callable[[Any], Any]) -> QuantumCircuit:
+    circuit = QuantumCircuit(3, 1)
+    with circuit.for_loop((1, 2)) as turn:
+        circuit.rzz(angle(turn), 0, 1)
+    circuit.measure(0, 0)
+    return circuit
+
+
+@pytest.mark.parametrize("values", [None, [0.2]])
+def test_every_round_of_a_loop_is_looked_at(values: Any) -> None:
+    target = Target(num_qubits=3)
+    target.add_instruction(RZZGate(Parameter("a")), {(0, 1): None})
+    target.add_instruction(Measure(), {(0,): None})
+    target.add_instruction(ForLoopOp, name="for_loop")
+    factor = Parameter("factor") if values else 0.2
+    given = BindingsArray({"factor": values} if values else {})
+    assert isa_defect(turned(lambda turn: factor * turn), given, target) is None
+    defect = isa_defect(turned(lambda turn: factor * 5 * turn), given, target)
+    assert defect == "the device has rzz for angles from 0 to pi/2, not for 2"
+
+
+def test_loops_in_loops_are_looked_at() -> None:
+    target = Target(num_qubits=2)
+    target.add_instruction(RZZGate(Parameter("a")), {(0, 1): None})
+    target.add_instruction(ForLoopOp, name="for_loop")
+    circuit = QuantumCircuit(2)
+    with circuit.for_loop((1, 2)) as outer, circuit.for_loop((1, 9)) as inner:
+        circuit.rzz(outer * inner * 0.1, 0, 1)
+    defect = isa_defect(circuit, BindingsArray(), target)
+    assert defect == "the device has rzz for angles from 0 to pi/2, not for 1.8"
+
+
+def test_boxes_and_gates_of_the_circuits_own_are_refused(described: Described) -> None:
+    boxed = QuantumCircuit(3, 1)
+    with boxed.box():
+        boxed.sx(1)
+    other = QuantumCircuit(1, name="sx")
+    other.h(0)
+    own = QuantumCircuit(3, 1)
+    own.append(other.to_gate(), [2])
+    for circuit, message in (
+        (boxed, "^pub 0: the device has no box on qubit .*: put its body into the circuit"),
+        (own, "^pub 0: sx on qubit 2 is defined by the circuit and not the device's: rename it"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=message):
+            SamplerV2(described.qpu).run([circuit])
+    assert not described.vendor.tasks
+
+
+def test_a_gate_with_the_devices_own_definition_is_the_devices(described: Described) -> None:
+    same = QuantumCircuit(1, name="rz")
+    theta = Parameter("theta")
+    same.p(theta, 0)
+    circuit = QuantumCircuit(3, 1)
+    circuit.append(same.to_gate(), [2])
+    SamplerV2(described.qpu).run([(circuit, [0.3])])
     assert len(described.vendor.tasks) == 1
 
 

@@ -20,7 +20,7 @@ from qrmi_core import (
     TaskFailedError,
     WaitTimeoutError,
 )
-from qrmi_qiskit import EstimatorV2, SamplerV2, get_backend
+from qrmi_qiskit import EstimatorV2, InvalidArgumentError, SamplerV2, get_backend
 from support.local_store import MakeResource
 from support.processes import said
 
@@ -169,6 +169,36 @@ def test_a_precision_is_what_the_result_says(aer: QuantumResource) -> None:
     assert [pub.metadata["target_precision"] for pub in result] == [0.25, 0.125]
     by_shots = EstimatorV2(aer, options={"default_shots": 100}).run([(circuit, "Z")])
     assert by_shots.result(SECONDS)[0].metadata["target_precision"] == pytest.approx(0.1)
+
+
+def test_precision_0_gives_exact_values_on_an_ideal_simulator(aer: QuantumResource) -> None:
+    circuit = QuantumCircuit(1)
+    theta = Parameter("theta")
+    circuit.ry(theta, 0)
+    angles = np.array([0.3, 1.0])
+    estimator = EstimatorV2(aer)
+    pubs = [(circuit, "Z", angles), (circuit, "Z", angles, 0)]
+    jobs = [estimator.run([pubs[0]], precision=0), estimator.run([pubs[1]])]
+    for [result] in (job.result(60) for job in jobs):
+        np.testing.assert_allclose(result.data.evs, np.cos(angles), atol=1e-12)
+        assert not result.data.stds.any()
+
+
+def test_precision_0_is_refused_where_values_come_from_shots(
+    aer: QuantumResource, local: MakeResource
+) -> None:
+    circuit = QuantumCircuit(1, 1)
+    with circuit.for_loop(range(2)):
+        circuit.measure(0, 0)
+    with pytest.raises(
+        InvalidArgumentError, match="^pub 0: its precision must be above 0: .* has measure"
+    ):
+        EstimatorV2(aer).run([(circuit, "Z")], precision=0)
+    device = local("fake_torino")
+    with pytest.raises(
+        InvalidArgumentError, match="^pub 0: its precision must be above 0: .* shots of a device"
+    ):
+        EstimatorV2(device).run([(QuantumCircuit(133), "Z" * 133)], precision=0)
 
 
 def test_a_transpiled_circuit_runs_on_a_noisy_device(local: MakeResource) -> None:

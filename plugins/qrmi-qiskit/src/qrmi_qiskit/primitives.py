@@ -125,7 +125,7 @@ class _Primitive:
         if pub.size == 0:
             raise InvalidArgumentError(f"{where}: its arrays are empty, so there is nothing to run")
         circuit, values = pub.circuit, pub.parameter_values
-        if not all(np.isfinite(array).all() for array in values.data.values()):
+        if not _are_finite(values):
             raise InvalidArgumentError(f"{where}: its parameter values are not all finite")
         if self._options.dynamical_decoupling.enable and any(
             isinstance(instruction.operation, ControlFlowOp) for instruction in circuit.data
@@ -145,8 +145,8 @@ class _Primitive:
     def _timed(self, where: str, pub: _Pub) -> tuple[QuantumCircuit, BindingsArray]:
         """Return a pub's circuit, with delays that can be encoded, and the values it needs."""
         circuit, values = pub.circuit, pub.parameter_values
-        if pub.size == 0:
-            return circuit, values
+        if pub.size == 0 or not _are_finite(values):
+            return circuit, values  # which `_check` refuses
         try:
             timed = delays_in_dt(circuit, values, lambda: time_step(self._resource))
         except InvalidArgumentError as error:
@@ -291,6 +291,10 @@ class EstimatorV2(_Primitive, BaseEstimatorV2):  # type: ignore[misc]
             f"{where}: its precision must be above 0: {cause}",
             resource_id=self._resource.resource_id(),
         )
+
+
+def _are_finite(values: BindingsArray) -> bool:
+    return all(np.isfinite(array).all() for array in values.data.values())
 
 
 def _listed(pubs: Iterable[Any]) -> Iterator[tuple[str, Any]]:
