@@ -287,8 +287,20 @@ def test_a_stretch_on_a_device_is_refused() -> None:
     circuit = QuantumCircuit(7, 1)
     circuit.delay(circuit.add_stretch("s"), 0)
     circuit.measure(0, 0)
-    with pytest.raises(EngineError, match=r"^pub 0: a delay lasts as long as .* a stretch"):
+    with pytest.raises(
+        EngineError, match=r"^pub 0: the duration of a delay is a stretch .*: give a number"
+    ):
         sample([circuit], on="fake_lagos")
+
+
+@pytest.mark.parametrize(("duration", "unit"), [(1.5, "us"), (A, "dt")])
+def test_delays_that_qpy_cannot_carry_are_refused(duration: Any, unit: str) -> None:
+    circuit = QuantumCircuit(1, 1)
+    with circuit.if_test((circuit.clbits[0], 0)):
+        circuit.delay(duration, 0, unit)
+    circuit.measure(0, 0)
+    with pytest.raises(EngineError, match=r"^pub 0: .*: give them as whole numbers of dt$"):
+        sample([circuit, [1.0] if circuit.num_parameters else None])
 
 
 def test_text_may_start_with_a_byte_order_mark() -> None:

@@ -171,6 +171,20 @@ def test_circuits_are_transpiled_for_it_with_and_without_fractional_gates(
     assert len(described.vendor.tasks) == 4
 
 
+def test_loops_that_are_left_are_transpiled_for_an_ideal_simulator(aer: QuantumResource) -> None:
+    circuit = QuantumCircuit(1, 1)
+    with circuit.for_loop(range(3)):
+        circuit.measure(0, 0)
+        with circuit.if_test((circuit.clbits[0], 1)):
+            circuit.break_loop()
+        circuit.x(0)
+        circuit.delay(1.5, 0, "us")
+        circuit.continue_loop()
+    isa = transpile(circuit, get_backend(aer), optimization_level=1)
+    data = SamplerV2(aer).run([isa], shots=10).result(60)[0].data
+    assert data.c.get_counts() == {"1": 10}
+
+
 def test_a_refresh_fetches_the_device_as_it_is_now(described: Described) -> None:
     backend = get_backend(described.qpu)
     described.text = json.dumps(device(error=0.5))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import Parameter
+from qiskit.circuit.classical import types
 from qiskit.quantum_info import SparsePauliOp
 
 from qrmi_core import InvalidInputError, Payload, QuantumResource, UnsupportedPayloadError
@@ -202,6 +203,13 @@ def test_a_wrong_input_of_the_estimator_is_refused_before_it_is_sent(bench: Any,
     with pytest.raises(InvalidArgumentError, match=message):
         EstimatorV2(bench.qpu).run(pubs, **more)
     assert not bench.vendor.tasks
+
+
+def test_an_input_variable_is_refused(bench: Any) -> None:
+    circuit = with_register("c")
+    circuit.add_input("given", types.Uint(3))
+    with pytest.raises(InvalidArgumentError, match="^pub 0: .* input variable given, for which"):
+        SamplerV2(bench.qpu).run([circuit])
 
 
 def test_dynamical_decoupling_and_control_flow_exclude_each_other(bench: Any) -> None:

@@ -15,6 +15,8 @@ import numpy as np
 from qiskit import QuantumCircuit
 from qiskit.circuit import (
     BoxOp,
+    BreakLoopOp,
+    ContinueLoopOp,
     ControlFlowOp,
     ControlledGate,
     ForLoopOp,
@@ -51,6 +53,9 @@ _FRACTIONAL_STAGES = ("ibm_dynamic_and_fractional", "ibm_fractional")
 
 _GENERIC = (Gate, ControlledGate, Instruction)
 """The classes of instructions that circuits define."""
+
+_LEAVING_LOOPS = {"break_loop": BreakLoopOp, "continue_loop": ContinueLoopOp}
+"""Instructions that qiskit-ibm-runtime leaves out of targets."""
 
 _MAX_RZZ_ANGLE = np.pi / 2 + 1e-10
 """In radians; with room for rounding."""
@@ -99,6 +104,10 @@ class _Device:
             )
         except (AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
             raise self._unreadable(f"{type(error).__name__}: {error}") from error
+        supported = self._documents["configuration"].get("supported_instructions") or ()
+        for name, kind in _LEAVING_LOOPS.items():
+            if name in supported and name not in target.operation_names:
+                target.add_instruction(kind, name=name)
         return configuration, properties or None, target
 
     @functools.cached_property

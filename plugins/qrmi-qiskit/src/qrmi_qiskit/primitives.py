@@ -134,6 +134,11 @@ class _Primitive:
                 f"{where}: dynamical decoupling does not go together with control flow: set "
                 "option `dynamical_decoupling.enable` to False"
             )
+        for variable in circuit.iter_input_vars():
+            raise InvalidArgumentError(
+                f"{where}: the circuit has an input variable {variable.name}, for which a pub "
+                "cannot give a value: declare it with add_var, or use a Parameter"
+            )
         defect = target and isa_defect(circuit, values, target)
         if defect:
             raise InvalidArgumentError(

@@ -13,7 +13,15 @@ import openqasm3
 from openqasm3 import ast
 from openqasm3.visitor import QASMVisitor
 from qiskit import QuantumCircuit
-from qiskit.circuit import AnnotatedOperation, BoxOp, ClassicalRegister, ControlFlowOp, Gate, Qubit
+from qiskit.circuit import (
+    AnnotatedOperation,
+    BoxOp,
+    CircuitError,
+    ClassicalRegister,
+    ControlFlowOp,
+    Gate,
+    Qubit,
+)
 from qiskit.circuit.library import IGate
 from qiskit.converters import circuit_to_dag, dag_to_circuit
 from qiskit.quantum_info import Operator
@@ -299,6 +307,7 @@ def _from_circuit(circuit: Any) -> Program:
     if circuit.clbits and not circuit.cregs:
         circuit.add_register(ClassicalRegister(bits=circuit.clbits, name="c"))
     _refuse_empty_registers(circuit)
+    _refuse_unreadable(circuit)
     if any(isinstance(each.operation, AnnotatedOperation) for each in circuit.data):
         # The reader of QPY forgets that these have parameters.
         read, circuit = circuit, circuit.copy_empty_like()
@@ -333,6 +342,20 @@ def _refuse_empty_registers(circuit: Any) -> None:
     for register in circuit.cregs:
         if not register.size:
             raise EngineError(f"register {register.name} of the circuit has no bits: remove it")
+
+
+def _refuse_unreadable(block: Any) -> None:
+    """Raise EngineError if an instruction, which Qiskit reads late, cannot be read."""
+    for instruction in block.data:
+        try:
+            operation = instruction.operation
+        except CircuitError as error:
+            raise EngineError(
+                f"an instruction cannot be read: {one_line(error)} QPY has no unit of delays: "
+                "give them as whole numbers of dt"
+            ) from error
+        for inner in getattr(operation, "blocks", ()):
+            _refuse_unreadable(inner)
 
 
 def _check_block(block: Any, qubits: list[int], target: Target, device: str) -> None:

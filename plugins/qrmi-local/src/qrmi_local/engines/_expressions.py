@@ -60,7 +60,7 @@ class Logic:
         )
 
     def equal(self, left: Sequence[Bit], right: Sequence[Bit]) -> Bit:
-        """Return the bit that tells if two values are equal."""
+        """Return a bit that is true if two values are equal."""
         return _not(_any([_xor(a, b) for a, b in zip(left, right, strict=True)]))
 
     def choose(self, condition: Bit, yes: Bit, no: Bit) -> Bit:

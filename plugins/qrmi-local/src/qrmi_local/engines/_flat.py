@@ -344,7 +344,7 @@ def _timed(delay: Any) -> Any:
         return delay
     if not isinstance(duration, expr.Value):
         raise EngineError(
-            "a delay lasts as long as an expression or a stretch, which is not resolved: transpile "
-            "the circuit with scheduling, or give the delay a number"
+            "the duration of a delay is a stretch or an expression, which is not resolved here: "
+            "give a number"
         )
     return Delay(duration.value.value(), unit=duration.value.unit())

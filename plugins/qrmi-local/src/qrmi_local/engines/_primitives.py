@@ -39,7 +39,7 @@ DEFAULT_SHOTS = 4096
 DEFAULT_PRECISION = 1 / 64
 # A pub of an estimator is spread over jobs on a device, so the device's own limit is not one here.
 MAX_ESTIMATOR_SHOTS = engine.AER.max_shots
-CONTROL = {"store", "box", "break_loop", "continue_loop", *engine.AER_CONTROL}
+CONTROL = {"store", "box", *engine.AER_CONTROL}
 NOT_UNITARY = {"measure", "reset", "initialize", *JUMPS}
 # Projector of an observable -> (Pauli, sign) of `(I + sign * Pauli) / 2`.
 PROJECTORS = {

@@ -31,7 +31,14 @@ AER_GATES: Final[dict[str, tuple[str, ...]]] = {
     "u": ("theta", "phi", "lam"),
     "cu": ("theta", "phi", "lam", "gamma"),
 }
-AER_CONTROL: Final = ("if_else", "while_loop", "for_loop", "switch_case")
+AER_CONTROL: Final = (
+    "if_else",
+    "while_loop",
+    "for_loop",
+    "switch_case",
+    "break_loop",
+    "continue_loop",
+)
 
 
 def resources() -> list[Resource]:
