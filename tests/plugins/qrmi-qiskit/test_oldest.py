@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 # Without the emulator and Pasqal's packages; the schemas are newer than the oldest Qiskit.
 FILES = ("test_backend.py", "test_inputs.py", "test_jobs.py", "test_options.py")
-ON_SIMULATORS = ("test_primitives.py",)
+ON_SIMULATORS = ("test_delays.py", "test_primitives.py")
 
 
 @pytest.fixture(scope="module")

@@ -340,7 +340,7 @@ def isa_defect(circuit: QuantumCircuit, values: BindingsArray, target: Target) -
         if name == "rzz":
             angles[operation.params[0], loops] = None
     for angle, loops in angles:
-        for each in _angles(angle, loops, circuit, values):
+        for each in _angles(angle, loops, values):
             if not 0 <= each <= _MAX_RZZ_ANGLE:
                 return f"the device has rzz for angles from 0 to pi/2, not for {each:g}"
     return None
@@ -395,7 +395,6 @@ def instructions(
 def _angles(
     angle: float | ParameterExpression,
     loops: _Loops,
-    circuit: QuantumCircuit,
     values: BindingsArray,
 ) -> Iterator[float]:
     """An angle for every set of parameter values and every round of the loops around it."""
@@ -405,4 +404,4 @@ def _angles(
     turning = [(parameter, rounds) for parameter, rounds in loops if parameter in angle.parameters]
     for indices in itertools.product(*(rounds for _, rounds in turning)):
         names = (parameter for parameter, _ in turning)
-        yield from evaluated(angle.bind(dict(zip(names, indices, strict=True))), circuit, values)
+        yield from evaluated(angle.bind(dict(zip(names, indices, strict=True))), values)

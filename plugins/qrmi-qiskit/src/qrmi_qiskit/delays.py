@@ -39,7 +39,7 @@ def delays_in_dt(
 
     def convert(delay: Any, qubits: list[Any]) -> Any:
         try:
-            duration, unit = _number(delay, circuit, values)
+            duration, unit = _number(delay, values)
             if duration is None:
                 return delay  # a stretch, which the service resolves
             if unit != "dt":
@@ -95,7 +95,7 @@ def _replaced(circuit: QuantumCircuit, convert: Callable[[Any, list[Any]], Any])
     return made
 
 
-def _number(delay: Any, circuit: QuantumCircuit, values: BindingsArray) -> tuple[float | None, str]:
+def _number(delay: Any, values: BindingsArray) -> tuple[float | None, str]:
     """Return a delay's duration and unit; None for one that is resolved later."""
     duration, unit = delay.duration, delay.unit
     if isinstance(duration, expr.Value):
@@ -104,23 +104,29 @@ def _number(delay: Any, circuit: QuantumCircuit, values: BindingsArray) -> tuple
         return None, unit
     if not isinstance(duration, ParameterExpression):
         return duration, unit
-    if not duration.parameters <= set(circuit.parameters):
+    if not {parameter.name for parameter in duration.parameters} <= _columns(values).keys():
         raise InvalidArgumentError("it depends on the round of a loop: use one delay a round")
-    found = set(evaluated(duration, circuit, values))
+    found = set(evaluated(duration, values))
     if len(found) > 1:
         raise InvalidArgumentError("the values of its parameter differ: use one pub for each")
     [number] = found
     return number, unit
 
 
-def evaluated(
-    expression: ParameterExpression, circuit: QuantumCircuit, values: BindingsArray
-) -> Iterator[float]:
-    """Return the value of an expression for each set of parameter values."""
+def evaluated(expression: ParameterExpression, values: BindingsArray) -> Iterator[float]:
+    """Yield the value of an expression for each set of parameter values."""
     if not expression.parameters:
         yield float(expression)
         return
-    columns = {parameter: n for n, parameter in enumerate(circuit.parameters)}
-    for row in values.as_array(circuit.parameters).reshape(-1, len(columns)):
-        bound = {parameter: row[columns[parameter]] for parameter in expression.parameters}
-        yield float(expression.bind(bound))
+    parameters, columns = tuple(expression.parameters), _columns(values)
+    for row in zip(*(columns[parameter.name] for parameter in parameters), strict=True):
+        yield float(expression.bind(dict(zip(parameters, row, strict=True))))
+
+
+def _columns(values: BindingsArray) -> dict[str, Any]:
+    """Return the values of each parameter in all sets, by name."""
+    return {
+        name: array[..., n].ravel()
+        for names, array in values.data.items()
+        for n, name in enumerate(names)
+    }

@@ -463,7 +463,7 @@ def _values_of_wide(
 def _estimated(simulator: Any, seeds: np.random.SeedSequence, pub: Any) -> Any:
     """Return the expectation values of a pub for Qiskit's estimator, and their standard errors."""
     [result] = BackendEstimatorV2(backend=Backend(simulator, seeds)).run([pub]).result()
-    return result.data.evs, result.data.stds
+    return np.asarray(result.data.evs), np.asarray(result.data.stds)
 
 
 def _refuse_infinite(*arrays: Any) -> None:
