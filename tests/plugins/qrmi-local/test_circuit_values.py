@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from qiskit_ibm_runtime import fake_provider
 from scipy.optimize import minimize
 
 from qrmi_local.engines import EngineError
-from qrmi_local.engines._runs import _SEED_STEP
+from qrmi_local.engines._runs import _SEED_STEP, execute
 from support.qiskit_engine import HEADER, estimate, sample
 
 A, B = Parameter("a"), Parameter("b")
@@ -306,6 +307,28 @@ def test_delays_that_qpy_cannot_carry_are_refused(duration: Any, unit: str) -> N
 def test_text_may_start_with_a_byte_order_mark() -> None:
     text = "\ufeff" + HEADER + "qubit q;\nbit c;\nx q;\nc = measure q;\n"
     assert sample([text, None, 10])[0].data.c.get_counts() == {"1": 10}
+
+
+@pytest.mark.parametrize(
+    ("success", "statuses", "message"),
+    [
+        (False, ["DONE", "ERROR: no such mark"], "the simulator failed: no such mark"),
+        (True, ["ERROR: no such mark"], "the simulator failed: no such mark"),
+        (False, [], "the simulator failed: nothing ran"),
+        (False, ["ERROR: Insufficient memory"], "a state of 2 qubits needs more than"),
+    ],
+)
+def test_a_run_that_aer_reports_as_failed_is_an_error(
+    success: bool, statuses: list[str], message: str
+) -> None:
+    experiments = [SimpleNamespace(success=each == "DONE", status=each) for each in statuses]
+    result = SimpleNamespace(success=success, status="nothing ran", results=experiments)
+    simulator = SimpleNamespace(
+        options=SimpleNamespace(),
+        run=lambda *_, **__: SimpleNamespace(result=lambda: result),
+    )
+    with pytest.raises(EngineError, match=f"^{message}"):
+        execute(simulator, [QuantumCircuit(2)] * 2, np.random.SeedSequence(1), shots=1)
 
 
 def test_a_wide_circuit_in_pieces_has_conditions_on_registers() -> None:
