@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, qasm3
-from qiskit.circuit import AnnotatedOperation, Clbit, ControlModifier, Parameter
+from qiskit.circuit import AnnotatedOperation, Clbit, ControlModifier, Gate, Parameter
 from qiskit.circuit.library import RYGate, n_local
 from qiskit.primitives import StatevectorSampler
 from qiskit.quantum_info import SparsePauliOp, Statevector
@@ -137,6 +137,14 @@ def test_the_same_in_text(name: str) -> None:
     circuit.measure(0, 0)
     [result] = sample([qasm3.dumps(circuit), None, 10])
     assert result.data.c.get_counts() == {"1": 10}
+
+
+def test_an_instruction_without_a_definition_is_refused() -> None:
+    circuit = QuantumCircuit(1, 1)
+    circuit.append(Gate("opaque", 1, []), [0])
+    circuit.measure(0, 0)
+    with pytest.raises(EngineError, match="^pub 0: instruction opaque has no definition"):
+        sample([circuit])
 
 
 def test_a_device_refuses_other_gates_under_its_names() -> None:

@@ -1,6 +1,6 @@
 """Circuits as one sequence of gates, measurements, jumps and stores, which is what Aer executes.
 
-Aer has a translator of control flow of its own. It confuses rounds of a loop that have the same
+Aer's own translator of control flow is not used. It confuses rounds of a loop that have the same
 index, and reads classical expressions as `_expressions` describes.
 """
 
@@ -53,7 +53,7 @@ def flatten(circuit: Any, *, ideal: bool) -> Any:
 
     Args:
         circuit: Any circuit.
-        ideal: Leave out delays, and replace the circuit's own gates by their definitions.
+        ideal: Leave out delays, and replace gates that the circuit defines by their definitions.
 
     Raises:
         EngineError: An instruction cannot be simulated.
@@ -165,6 +165,11 @@ class _Flattener:
                     self._append(AnnotatedOperation(base, operation.modifiers), where)
                 case _ if self._ideal and is_defined_by_circuit(operation):
                     self._walk(self._definition(operation), where, bits, None)
+                case _ if self._ideal and type(operation) in _GENERIC:
+                    raise EngineError(
+                        f"instruction {operation.name} has no definition and is unknown to the "
+                        "simulator: give it a definition in gates"
+                    )
                 case _:
                     self._append(operation, where, bits)
 
@@ -313,10 +318,10 @@ class _Flattener:
         self._append(jump if when is True else jump.set_conditional(when), self.made.qubits)
 
     def _definition(self, operation: Any) -> Any:
-        """Return the definition of one of the circuit's own instructions.
+        """Return the definition of an instruction that the circuit defines.
 
-        Qiskit makes that of a controlled gate by names, which the circuit's own gates may share
-        with gates of the library.
+        Qiskit derives a controlled gate from the name of its base gate, which may be that of
+        another gate in the library.
         """
         if isinstance(operation, ControlledGate) and is_defined_by_circuit(operation.base_gate):
             base = self._renamed(operation.base_gate)
