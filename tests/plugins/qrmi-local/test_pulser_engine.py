@@ -120,6 +120,19 @@ class TestRun:
         with pytest.raises(EngineError, match=r"has no measurement.*add sequence\.measure"):
             run(unmeasured)
 
+    @pytest.mark.parametrize("basis", ["ground-rydberg", "digital"])
+    @pytest.mark.parametrize("amplitude", [0.0, OMEGA])
+    def test_a_basis_without_pulses_is_measured_as_zeros(
+        self, basis: str, amplitude: float
+    ) -> None:
+        made = Sequence(Register({"a": (0, 0), "b": (40, 0)}), MockDevice)
+        made.declare_channel("raman", "raman_global")
+        made.declare_channel("rydberg", "rydberg_global")
+        other = "raman" if basis == "ground-rydberg" else "rydberg"
+        made.add(Pulse.ConstantPulse(500, amplitude, 0.0, 0.0), other)
+        made.measure(basis)
+        assert run(made) == {"00": 1000}
+
     def test_the_xy_basis(self) -> None:
         made = Sequence(Register({"a": (0, 0), "b": (100, 0)}), MockDevice)
         made.declare_channel("microwave", "mw_global")
