@@ -23,6 +23,7 @@ from qiskit_ibm_runtime.utils.backend_decoder import (
     configuration_from_server_data,
     properties_from_server_data,
 )
+from scipy import stats
 
 from qrmi_local.engines import (
     EngineError,
@@ -392,6 +393,21 @@ class TestEstimator:
         wide = ["I" * 29 + "Z", "I" * 27 + "ZII", "Z" + "I" * 29]
         [result] = estimate([text, wide, None, 0])
         np.testing.assert_allclose(result.data.evs, [1, -1, -1], atol=1e-9)
+
+    def test_a_bit_that_is_written_twice_has_the_error_of_the_last_measurement(self) -> None:
+        circuit = QuantumCircuit(5, 1)
+        circuit.measure(0, 0)
+        circuit.measure(1, 0)
+        error = fake_provider.FakeManilaV2().target["measure"][(1,)].error
+        [result] = sample([circuit, None, 8192], on="fake_manila")
+        ones = result.data.c.get_counts().get("1", 0)
+        low, high = stats.binom.ppf([1e-9, 1 - 1e-9], 8192, error)
+        assert low <= ones <= high
+
+    @pytest.mark.parametrize("on", ["aer", "fake_lagos"])
+    def test_a_text_without_instructions_is_as_wide_as_its_observable(self, on: str) -> None:
+        [result] = estimate([HEADER, "IIIIIIZ", [], 0.1], on=on)
+        assert result.data.evs == pytest.approx(1, abs=0.6)
 
     def test_projectors(self) -> None:
         labels = ["00", "01", "11", "+-", "++", "rl", "rr", "Z1", {"0I": 2, "II": 1}, {"11": 4}]

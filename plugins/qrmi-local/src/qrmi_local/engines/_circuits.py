@@ -87,7 +87,11 @@ def _from_text(text: str, rename_gates: bool) -> Program:
     ]
     # The importer sorts parameters by name and gives no register to a single bit.
     return Program(
-        circuit, tuple(names), _declared_fields(tree, circuit), physical=circuit.layout is not None
+        circuit,
+        tuple(names),
+        _declared_fields(tree, circuit),
+        # A text without instructions does not say how it names its qubits.
+        physical=circuit.layout is not None or not circuit.num_qubits,
     )
 
 

@@ -109,7 +109,8 @@ def _run(
     if any(not JUMPS.keys().isdisjoint(circuit.count_ops()) for circuit in circuits):
         # Aer would leave out marks that no measurement follows.
         options = {"enable_truncation": False, **options}
-    result = simulator.run(circuits, seed_simulator=seed_of(seeds), **options).result()
+    kept = [_without_overwritten(circuit) for circuit in circuits]
+    result = simulator.run(kept, seed_simulator=seed_of(seeds), **options).result()
     failed = [
         str(experiment.status)
         for experiment in result.results
@@ -125,6 +126,34 @@ def _run(
             )
         raise EngineError(f"the simulator failed: {reason}")
     return result
+
+
+def _without_overwritten(circuit: Any) -> Any:
+    """Leave out measurements whose bit a later one writes, where their qubits do nothing more.
+
+    Aer draws the outcomes of last measurements together, and adds the errors of all of them to
+    the bit.
+    """
+    kept: list[Any] = []
+    written: set[Any] = set()
+    busy: set[Any] = set()
+    for instruction in reversed(circuit.data):
+        name = instruction.operation.name
+        if name in JUMPS:
+            return circuit
+        if name == "measure":
+            if written.issuperset(instruction.clbits) and busy.isdisjoint(instruction.qubits):
+                continue
+            written.update(instruction.clbits)
+        elif name != "barrier":
+            busy.update(instruction.qubits)
+        kept.append(instruction)
+    if len(kept) == len(circuit.data):
+        return circuit
+    found = circuit.copy_empty_like()
+    for instruction in reversed(kept):
+        found.append(instruction)
+    return found
 
 
 def _sampled(simulator: Any, circuits: Iterable[Any]) -> bool:
