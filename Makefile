@@ -40,6 +40,7 @@ help:
 	@echo 'make demo         run jobs on the simulators of this machine'
 	@echo 'make docs         build the documentation into docs/_build/html'
 	@echo 'make docs-tutorials  run the tutorials that take minutes, and renew their plots'
+	@echo 'make test-differential  thousands of generated circuits and sequences against a reference'
 	@echo 'make test-peers   tests with Warden itself (QRMI_TEST_WARDEN=<folder of its source>)'
 	@echo 'make test-slurm   tests on a real Slurm cluster on this machine'
 	@echo 'make bench        benchmarks'
@@ -64,6 +65,10 @@ test: environments
 .PHONY: environments
 environments:
 	@$(MAKE) --no-print-directory -j 2 $(VENV)/.ready .munge $(ENVIRONMENTS:%=$(WORK)/%/.ready)
+
+.PHONY: test-differential
+test-differential: $(VENV)/.ready
+	@QRMI_TEST_DIFFERENTIAL=long $(VENV)/bin/python -m pytest -n 0 tests/differential $(ARGS)
 
 .PHONY: test-peers
 test-peers: $(VENV)/.ready .munge $(if $(QRMI_TEST_WARDEN),$(WARDEN)/.ready)
