@@ -17,6 +17,8 @@ MakeResource = Callable[[str], QuantumResource]
 # With if, for and switch; with while; without control flow; with other gates.
 SNAPSHOTS = ["fake_manila", "fake_fractional", "fake_belem", "fake_essex"]
 
+pytestmark = pytest.mark.timeout(7200)
+
 
 @pytest.fixture(scope="session")
 def aer(local: MakeResource) -> Machine:

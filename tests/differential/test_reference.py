@@ -21,6 +21,9 @@ UNITARY = Features(dynamic=False, control=(), delays=())
 MANILA = snapshot("fake_manila")
 
 
+pytestmark = pytest.mark.timeout(7200)
+
+
 def bound(circuit: QuantumCircuit) -> QuantumCircuit:
     return circuit.assign_parameters(dict.fromkeys(circuit.parameters, 0.3))
 
