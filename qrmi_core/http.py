@@ -53,6 +53,7 @@ from qrmi_core.errors import (
     ServiceError,
     TransportError,
 )
+from qrmi_core.proxies import Proxy, proxy_for
 
 __all__ = [
     "USER_AGENT",
@@ -83,7 +84,9 @@ _REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID")
 _SECRET_NAME = re.compile(r"auth|token|secret|pass|key|cred|cookie|session|sig|assertion", re.I)
 _PAGE = re.compile(r"<(!doctype\s+html|html|head|body)\b", re.I)
 _TITLE = re.compile(r"<title[^>]*>([^<]+)</title>", re.I)
-_ENDPOINT_HINT = "check the endpoint setting, the network and the proxy (QRMI_HTTP_PROXY)"
+_ENDPOINT_HINT = (
+    "check the endpoint setting and the network, and whether it needs a proxy (QRMI_HTTP_PROXY)"
+)
 
 
 def _positive(_instance: object, attribute: attrs.Attribute[Any], value: float) -> None:
@@ -110,6 +113,7 @@ class HttpPolicy:
         first_pause_seconds: Before the second attempt; doubled for each further one, with jitter.
         max_answer_bytes: The largest answer taken, decoded; streams have no limit.
         proxy: URL of the proxy; None takes it from the environment (``HTTPS_PROXY``, ...).
+            Requests to loopback addresses use none.
         ca_bundle: File or folder of trusted certificates; None takes ``REQUESTS_CA_BUNDLE`` or the
             public ones.
         client_cert: File with the certificate to present.
@@ -235,15 +239,23 @@ class _Call:
     uncertain: bool = False
     secrets: set[str] = attrs.field(factory=set, repr=False)
     url: str = ""
+    proxy: Proxy | None = None
 
     @property
     def name(self) -> str:
-        return self.scrub(f"{self.method} {_without_query(self.url)}")
+        via = f" (via proxy {self.proxy.address})" if self.proxy else ""
+        return self.scrub(f"{self.method} {_without_query(self.url)}{via}")
 
     @property
     def once(self) -> bool:
         """Whether a failure that may be a success matters to the caller."""
         return self.submission or not self.idempotent
+
+    def answered_by_proxy(self, response: Response) -> bool:
+        """Return True if a response is probably a proxy's, so that no driver should explain it."""
+        return self.proxy is not None and self.proxy.answered(
+            response.status_code, self.url, response.content
+        )
 
     def scrub(self, text: str) -> str:
         for secret in sorted(self.secrets, key=len, reverse=True):
@@ -555,8 +567,8 @@ class HttpClient:
                 **parts,
                 # Else requests would take a credential from ~/.netrc.
                 auth=_leave_alone,
-                # Given here since the environment overrides what is set on the session.
-                proxies={"http": policy.proxy, "https": policy.proxy} if policy.proxy else None,
+                # An empty one keeps requests from taking that of the environment.
+                proxies=dict.fromkeys(("http", "https"), call.proxy.url if call.proxy else ""),
                 verify=policy.ca_bundle,
                 cert=(policy.client_cert, policy.client_key)
                 if policy.client_cert and policy.client_key
@@ -637,9 +649,16 @@ class HttpClient:
         for body in bodies:
             if isinstance(body, Mapping):
                 fields += body.items()
-        call.secrets |= self._secrets | {
-            value for name, value in fields if isinstance(value, str) and _SECRET_NAME.search(name)
-        }
+        call.proxy = proxy_for(call.url, self.policy.proxy)
+        call.secrets |= (
+            (call.proxy.secrets if call.proxy else set())
+            | self._secrets
+            | {
+                value
+                for name, value in fields
+                if isinstance(value, str) and _SECRET_NAME.search(name)
+            }
+        )
         call.secrets = {secret for secret in call.secrets if len(secret) >= 8}
         return parts
 
@@ -702,7 +721,7 @@ class HttpClient:
         if not not_done and (status in (303, 408) or status >= 500):
             call.uncertain |= call.once
         error = self._described(call, response)
-        if self._error:
+        if self._error and not call.answered_by_proxy(response):
             try:
                 error = self._error(response, error) or error
             except InvalidResponseError:
@@ -726,7 +745,14 @@ class HttpClient:
         if excerpt:
             what += f": {excerpt}"
         kind: type[QrmiError] = ServiceError
-        if 300 <= status < 400:
+        if call.proxy and call.answered_by_proxy(response):
+            what += (
+                "; this may be the proxy's response and not the service's: "
+                f"{call.proxy.advice(status, call.url)}"
+            )
+            if status not in _TRANSIENT:
+                return TransportError(what, retryable=False)
+        elif 300 <= status < 400:
             target = _redirected(call.url, response.headers.get("Location"))
             kind = InvalidResponseError
             what = (
@@ -769,13 +795,13 @@ class HttpClient:
             )
         timed_out = isinstance(root, TimeoutError)
         kind = CallTimeoutError if timed_out else TransportError
-        again = True
+        again = may_pass = True
         if exchange.deadline.passed():
             what = "no complete answer in the time allowed; allow more, or try again later"
             kind, again = CallTimeoutError, False
         elif not exchange.sent:
-            proxy = "to the proxy " if isinstance(error, requests.exceptions.ProxyError) else ""
-            what = f"no connection {proxy}({reason}); {_ENDPOINT_HINT}"
+            what, may_pass = _unconnected(call, error, reason)
+            again = may_pass
         elif timed_out:
             what = f"nothing came for {exchange.stall_seconds:g} s; allow more, or try again later"
         else:
@@ -785,7 +811,18 @@ class HttpClient:
             again &= call.idempotent
             if call.once:
                 what += "; the call may have been carried out all the same"
-        return _Failure(kind(f"{call.name}: {what}"), again, root)
+        return _Failure(kind(f"{call.name}: {what}", retryable=may_pass), again, root)
+
+
+def _unconnected(call: _Call, error: BaseException, reason: str) -> tuple[str, bool]:
+    """Return the words for a connection that was not made, and True if trying again may help."""
+    if call.proxy is None:
+        return f"no connection ({reason}); {_ENDPOINT_HINT}", True
+    to_proxy = "to the proxy " if isinstance(error, requests.exceptions.ProxyError) else ""
+    refused = re.search(r"Tunnel connection failed: (\d{3})", reason)
+    status = int(refused[1]) if refused else None
+    what = f"no connection {to_proxy}({reason}); {call.proxy.advice(status, call.url)}"
+    return what, status is None or status in _TRANSIENT
 
 
 # --- small things -------------------------------------------------------------------------------

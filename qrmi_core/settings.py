@@ -372,7 +372,10 @@ class HttpSettings(Settings):
         to_count,
     )
     proxy: str | None = _http(
-        "PROXY", "URL of the proxy; by default that of the environment (HTTPS_PROXY).", None
+        "PROXY",
+        "URL of the proxy; by default that of the environment (HTTPS_PROXY). Loopback addresses "
+        "are reached without one.",
+        None,
     )
     ca_bundle: str | None = _http(
         "CA_BUNDLE", "File or folder of trusted certificates, besides REQUESTS_CA_BUNDLE.", None
