@@ -8,6 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import attrs
 
 from qrmi_core.discovery import ResourceProvider
 from qrmi_core.errors import ConfigError, EnvVarNotSetError, InvalidInputError
+from qrmi_core.folders import config_folder, expand
 from qrmi_core.registry import find_driver, installed
 from qrmi_core.resource import QuantumResource
 from qrmi_core.values import ResourceDef
@@ -330,16 +332,18 @@ def _found_files(config_path: str | os.PathLike[str] | None) -> tuple[list[Path]
     """The configuration files that count, and those that are there but cannot be read."""
     explicit = config_path or os.environ.get("QRMI_CONFIG")
     if explicit:
-        return [Path(explicit).expanduser()], []
-    base = os.environ.get("XDG_CONFIG_HOME") or ""
-    # The XDG specification has relative paths ignored.
-    base = base if os.path.isabs(base) else os.path.expanduser("~/.config")
-    own = Path(base, "qrmi", FILE_NAME)
-    files = [path for path in (own, SITE_FILE) if os.access(path, os.R_OK)]
-    closed = [path for path in (own, SITE_FILE) if path not in files and os.path.exists(path)]
+        return [expand(explicit)], []
+    own = []
+    # A user without a home folder has no file of their own.
+    with suppress(ConfigError):
+        own.append(config_folder() / "qrmi" / FILE_NAME)
+    usual = [*own, SITE_FILE]
+    files = [path for path in usual if os.access(path, os.R_OK)]
+    closed = [path for path in usual if path not in files and os.path.exists(path)]
     # The site's file may be meant for the scheduler alone.
-    if own in closed:
-        _log.warning("%s is ignored, since it cannot be read; check its owner and mode", own)
+    for path in own:
+        if path in closed:
+            _log.warning("%s is ignored, since it cannot be read; check its owner and mode", path)
     return files, closed
 
 

@@ -108,6 +108,8 @@ def load(name: str, group: str = DRIVERS) -> Any:
         )
     from stevedore import NamedExtensionManager
 
+    # Else stevedore reads a cache in the user's home folder, which there may not be, or writes it.
+    NamedExtensionManager.ENTRY_POINT_CACHE[group] = [*importlib.metadata.entry_points(group=group)]
     failures: list[BaseException] = []
     try:
         manager: NamedExtensionManager[Any] = NamedExtensionManager(
@@ -123,11 +125,6 @@ def load(name: str, group: str = DRIVERS) -> Any:
         raise _broken(info, error) from error
     if failures:
         raise _broken(info, failures[0]) from failures[0]
-    if name not in manager:
-        raise PluginError(
-            f"{_title(info)} is listed but was not found again; "
-            "clear the plugin cache in ~/.cache/python-entrypoints and try again"
-        )
     return manager[name].plugin
 
 

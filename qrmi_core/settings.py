@@ -6,12 +6,12 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import attrs
 
 from qrmi_core.errors import ConfigError, EnvVarNotSetError
+from qrmi_core.folders import expand
 
 if TYPE_CHECKING:
     from qrmi_core.http import HttpPolicy
@@ -231,7 +231,9 @@ def _value_of(key: str, source: Mapping[str, str]) -> str | None:
     if value is not None:
         raise _Problem(f"both {key} and {file_key} are set; keep one")
     try:
-        return Path(file).expanduser().read_text(encoding="utf-8").rstrip("\r\n") or None
+        return expand(file).read_text(encoding="utf-8").rstrip("\r\n") or None
+    except ConfigError as error:
+        raise _Problem(f"{file_key}: {error}") from error
     except OSError as error:
         raise _Problem(f"{file_key}: cannot read {file}: {error.strerror}") from error
     except ValueError:

@@ -33,14 +33,14 @@ ELSEWHERE = ["10.0.0.1", "[2001:db8::1]", "vendor.example", "localhost.example",
 
 @pytest.fixture(autouse=True)
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An environment that names no proxy."""
+    """Take all proxies out of the environment."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
 
 
 def refuse(_response: Response, error: QrmiError) -> QrmiError:
-    """A driver's hook that blames the credential, as those for tokens do."""
+    """Blame the credential, as drivers' hooks do for requests of tokens."""
     error.message = "check the API key"
     return error
 

@@ -159,7 +159,10 @@ def test_commands_are_a_group_of_their_own(site: Path) -> None:
 
 
 def test_a_plugin_installed_while_the_caches_are_warm_is_found(site: Path, tmp_path: Path) -> None:
-    """stevedore keeps entry points on disk by the times of folders; a new process must see ours."""
+    """stevedore keeps entry points on disk by the times of folders; a new process must see ours.
+
+    Nor may that be written: a user may have no home folder, and `HOME=` would make it one of `/`.
+    """
     script = "from qrmi_core.registry import find_driver; import sys; find_driver(sys.argv[1])"
     environment = {
         **os.environ,
@@ -169,3 +172,4 @@ def test_a_plugin_installed_while_the_caches_are_warm_is_found(site: Path, tmp_p
     for name in ("first", "second"):
         add_driver(site, name, DRIVER)
         said(sys.executable, "-c", script, name, env=environment)
+    assert not (tmp_path / "cache").exists()

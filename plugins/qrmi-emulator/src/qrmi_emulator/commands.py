@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import json
 import os
 import socket
@@ -17,6 +16,8 @@ import attrs
 import click
 
 from qrmi_core.errors import ConfigError, InvalidInputError, ServiceError
+from qrmi_core.folders import state_folder
+from qrmi_core.proxies import is_loopback
 from qrmi_emulator.settings import EmulatorSettings
 from qrmi_emulator.state import CONDITIONS
 from qrmi_local.engines import MissingExtra
@@ -25,10 +26,16 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def default_state() -> Path:
-    """The folder where none is named: one for each host, since home folders are shared."""
-    state = os.environ.get("XDG_STATE_HOME") or ""
-    base = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
-    return base / "qrmi" / "emulator" / socket.gethostname()
+    """Return the folder where none is named: one for each host, since home folders are shared.
+
+    Raises:
+        ConfigError: The user has no home folder.
+    """
+    try:
+        state = state_folder()
+    except ConfigError as error:
+        raise ConfigError(f"{error}, or give --state a folder of yours") from error
+    return state / "qrmi" / "emulator" / socket.gethostname()
 
 
 _state = click.option(
@@ -85,12 +92,13 @@ def serve(
 
     given = {name: value for name, value in settings.items() if value is not None}
     host = given.get("host", "127.0.0.1")
-    if not _is_loopback(host):
+    if not is_loopback(host):
         click.echo(
             f"warning: {host} can be reached from other machines, without encryption", err=True
         )
+    home = state or default_state()
     try:
-        with Emulator(vendors, state=state or default_state(), **given) as running:
+        with Emulator(vendors, state=home, **given) as running:
             pairs = [_pair(resource) for resource in resources] or None
             if config_out:
                 content = running.write_config(config_out, pairs)
@@ -104,8 +112,10 @@ def serve(
                 threading.Event().wait()
     except ValueError as error:
         raise InvalidInputError(str(error)) from error
-    except (OSError, MissingExtra) as error:
+    except MissingExtra as error:
         raise ConfigError(str(error)) from error
+    except OSError as error:
+        raise _unusable(home, error) from error
 
 
 @emulator.command()
@@ -198,6 +208,8 @@ def _call(state: Path | None, method: str, path: str, body: object = None) -> An
         return Control.of(home).call(method, path, body)
     except (FileNotFoundError, requests.ConnectionError) as error:
         raise ServiceError(f"no emulator runs with {home}: start `qrmi emulator serve`") from error
+    except OSError as error:
+        raise _unusable(home, error) from error
     except ValueError as error:
         raise InvalidInputError(str(error)) from error
 
@@ -209,8 +221,12 @@ def _pair(resource: str) -> tuple[str, str]:
     return resource_type, resource_id
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _unusable(home: Path, error: OSError) -> ConfigError:
+    """Return the error for what the system refused."""
+    if not error.filename:
+        return ConfigError(str(error))
+    path = Path(os.fsdecode(error.filename))
+    what = f"{path}: {error.strerror}"
+    if path.is_relative_to(home) or home.is_relative_to(path):
+        what += "; give --state a folder of yours"
+    return ConfigError(what)

@@ -224,9 +224,9 @@ class Database:
         """
         if not self._create:
             return
-        if all(folder.is_dir() for folder in self._folders) and _is_private(self._home):
-            return
         try:
+            if all(folder.is_dir() for folder in self._folders) and _is_private(self._home):
+                return
             self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
             private = _is_private(self._home)
             if private:
@@ -259,6 +259,8 @@ class Database:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code == sqlite3.SQLITE_FULL:
                 raise self._full() from error
+            if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
+                raise self._unusable(error) from error
             raise ServiceError(f"the store in {self._home} cannot be used: {error}") from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -268,9 +270,17 @@ class Database:
                     f"the file system of {self._home} has no file locks; "
                     "set QRMI_LOCAL_HOME to a folder on a disk of this machine"
                 ) from error
+            if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
+                raise self._unusable(error.strerror) from error
             raise ServiceError(
                 f"the store in {self._home} cannot be used: {error.strerror or error}"
             ) from error
+
+    def _unusable(self, reason: object) -> ConfigError:
+        return ConfigError(
+            f"the store in {self._home} cannot be used: {reason}; "
+            "set QRMI_LOCAL_HOME to a folder of yours"
+        )
 
     def _full(self) -> ServiceError:
         return ServiceError(

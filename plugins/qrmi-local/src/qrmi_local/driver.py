@@ -88,11 +88,12 @@ class LocalDriver(Driver):
     def status(self) -> ResourceStatus:
         try:
             self._check_resource()
+        except ConfigError as error:  # no simulator is installed
+            return _offline(error)
+        try:
             start_workers(self._store, self._settings)
-        except (ConfigError, ServiceError) as error:
-            if isinstance(error, ResourceNotFoundError):
-                raise
-            return ResourceStatus(ResourceStatusCode.Offline, status_reason=error.message)
+        except ServiceError as error:
+            return _offline(error)
         running = self._store.counts()[TaskStatus.Running]
         pending = self._store.counts(self._name)[TaskStatus.Queued]
         free = max(0, self._settings.slots - running)
@@ -295,6 +296,10 @@ class LocalDriver(Driver):
             raw=task.status.name,
             queue_position=self._store.queue_position(task) if queued else None,
         )
+
+
+def _offline(error: QrmiError) -> ResourceStatus:
+    return ResourceStatus(ResourceStatusCode.Offline, status_reason=error.message)
 
 
 @contextmanager

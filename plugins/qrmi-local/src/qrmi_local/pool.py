@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from pathlib import Path
 
 from qrmi_core.errors import ConfigError, ServiceError
+from qrmi_core.folders import home_folder
 from qrmi_local.engines import UnknownResource, engine_for
 from qrmi_local.settings import LocalSettings
 from qrmi_local.store import Store
@@ -72,6 +74,20 @@ def _last_words(store: Store) -> str:
     return lines[-1] if lines else "none"
 
 
+def _home(store: Store) -> Path:
+    """Return a home folder for a worker, made in the store if the user's cannot be used.
+
+    Libraries of simulators write there when they are imported, and fail if they cannot.
+    """
+    with suppress(ConfigError):
+        home = home_folder()
+        if os.path.isdir(home) and os.access(home, os.W_OK | os.X_OK):
+            return home
+    home = store.home / "home"
+    home.mkdir(mode=0o700, exist_ok=True)
+    return home
+
+
 def _start(store: Store, settings: LocalSettings, slot: int, lock: int) -> None:
     """Start a worker that holds the slot's lock from its first moment on.
 
@@ -86,7 +102,7 @@ def _start(store: Store, settings: LocalSettings, slot: int, lock: int) -> None:
         os.pathsep.join(map(os.path.abspath, sys.path)),
     ]
     # Threads of a simulator that wait for one another take the processors from other workers.
-    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
+    environment = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "HOME": str(_home(store))}
     if paths := environment.get("PYTHONPATH"):
         # The worker's folder is another.
         environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, paths.split(os.pathsep)))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import socket
-from contextlib import suppress
 from pathlib import Path
 
 import attrs
 
+from qrmi_core.errors import ConfigError
+from qrmi_core.folders import expand, state_folder
 from qrmi_core.settings import Settings, one_of, setting, to_count, to_seconds
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -29,16 +30,11 @@ def default_home() -> Path:
     Raises:
         ValueError: The user has no home folder.
     """
-    state = os.environ.get("XDG_STATE_HOME") or ""
-    # The XDG specification has relative paths ignored.
-    base = Path(state) if state.startswith("/") else Path("~/.local/state")
-    with suppress(RuntimeError):
-        base = base.expanduser()
-    if not base.is_absolute():
-        raise ValueError(
-            "this user has no home folder for the store; set QRMI_LOCAL_HOME to an absolute path"
-        )
-    return base / "qrmi" / "local" / socket.gethostname()
+    try:
+        state = state_folder()
+    except ConfigError as error:
+        raise ValueError(f"{error}, or set QRMI_LOCAL_HOME to a folder of yours") from error
+    return state / "qrmi" / "local" / socket.gethostname()
 
 
 def default_slots() -> int:
@@ -57,9 +53,9 @@ def _to_seed(text: str) -> int:
 
 def _to_home(text: str) -> Path:
     try:
-        path = Path(text).expanduser()
-    except RuntimeError:
-        raise ValueError("an absolute path: there is no such user's home folder") from None
+        path = expand(text)
+    except ConfigError as error:
+        raise ValueError(f"an absolute path: {error}") from None
     if not path.is_absolute():
         raise ValueError("an absolute path")
     return path

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import pwd
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from qrmi_core.errors import ConfigError
+from qrmi_core.folders import home_folder
 
 _log = logging.getLogger(__name__)
 
@@ -83,7 +82,8 @@ def expand(path: str, environment: Mapping[str, str]) -> str:
     stands for itself; so does the ``~`` of ``~other``.
 
     Raises:
-        ConfigError: A brace is not closed, or does not hold the name of a variable.
+        ConfigError: A brace is not closed, or does not hold the name of a variable, or the user
+            has no home folder.
     """
 
     def value(match: re.Match[str]) -> str:
@@ -98,18 +98,8 @@ def expand(path: str, environment: Mapping[str, str]) -> str:
 
     home, rest = "", path
     if path == "~" or path.startswith("~/"):
-        home, rest = _home(environment), path[1:]
+        home, rest = str(home_folder(environment)), path[1:]
     return home + _REFERENCE.sub(value, rest)
-
-
-def _home(environment: Mapping[str, str]) -> str:
-    home = environment.get("HOME", "").strip()
-    if home and home[0] != "~":
-        return home
-    try:
-        return pwd.getpwuid(os.getuid()).pw_dir
-    except KeyError:  # a user without an entry, as in some containers
-        return "~"
 
 
 def _unquoted(value: str) -> str:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 import qrmi_core
 import qrmi_slurm
 from qrmi_core.config import FileReport, first_secret
+from qrmi_core.errors import ConfigError
+from qrmi_core.folders import expand
 from qrmi_slurm import site as sites
 from qrmi_slurm.check.finding import Finding, error, ok, warning
 from qrmi_slurm.check.programs import in_own_hands, open_to_all
@@ -71,8 +73,8 @@ def configuration(report: FileReport) -> Iterator[Finding]:
 
 def _readable_for_others(path: str) -> bool:
     try:
-        return bool(os.stat(os.path.expanduser(path)).st_mode & 0o044)
-    except OSError:
+        return bool(os.stat(expand(path)).st_mode & 0o044)
+    except (OSError, ConfigError):
         return False  # that it cannot be read is said with the settings
 
 
