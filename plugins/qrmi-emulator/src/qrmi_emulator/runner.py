@@ -21,6 +21,7 @@ from qrmi_core.errors import QrmiError
 from qrmi_core.values import TaskStatus
 from qrmi_emulator.faults import LONG, play
 from qrmi_emulator.state import FINAL, Job, State, may_start
+from qrmi_emulator.threads import in_thread
 from qrmi_local.pool import start_workers
 from qrmi_local.settings import LocalSettings
 from qrmi_local.store import Store, StoredTask
@@ -63,11 +64,8 @@ class Runner:
 
     async def run(self) -> None:
         """Work until cancelled."""
-        loop = asyncio.get_running_loop()
         try:
-            known = await loop.run_in_executor(
-                self._thread, self._store.tasks, list(self._state.live)
-            )
+            known = await in_thread(self._thread, self._store.tasks, list(self._state.live))
             # Some may have been cancelled since.
             live = self._state.live
             self._handed = {task.id: live[task.id] for task in known if task.id in live}
@@ -83,7 +81,7 @@ class Runner:
                     handed = list(self._handed)
                     parcels = [self._parcel(job) for job in new]
                     try:
-                        tasks = await loop.run_in_executor(
+                        tasks = await in_thread(
                             self._thread, self._exchange, parcels, stops, handed
                         )
                     except QrmiError:
@@ -98,7 +96,7 @@ class Runner:
                     self._adapt(len(handed), len(handed) - len(self._handed))
                 await self._pause()
         finally:
-            await loop.run_in_executor(self._thread, self._store.close)
+            await in_thread(self._thread, self._store.close)
             self._thread.shutdown()
 
     def _adapt(self, handed: int, ended: int) -> None:

@@ -7,7 +7,6 @@ and what it holds is also written to a database, from which a restarted emulator
 
 from __future__ import annotations
 
-import asyncio
 import calendar
 import datetime
 import hmac
@@ -29,6 +28,8 @@ import attrs
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
+
+from qrmi_emulator.threads import in_thread
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 _BUCKET: Final = re.compile(r"/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/|$)")
@@ -139,15 +140,13 @@ class ObjectStore:
         try:
             self._check(request)
             body = await request.body()
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._serve, scope, body)
+            return await in_thread(self._thread, self._serve, scope, body)
         except Denied as denied:
             return _answer(scope["path"], denied)
 
     async def close(self) -> None:
         """Give moto's memory back; the database keeps everything."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._close)
+        await in_thread(self._thread, self._close)
         self._thread.shutdown()
 
     # Signatures

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ipaddress
 import json
+import os
 import secrets
 import shutil
 import socket
@@ -175,11 +177,18 @@ class Emulator(Control):
             server.wait_until_started(thread)
             self._secrets = state.secrets()
             self._note(url=self.url, port=port, control_key=self._key)
+            # One that nobody closes must not leave its folder behind.
+            atexit.register(self._close_at_exit, os.getpid())
+            stack.callback(atexit.unregister, self._close_at_exit)
             self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_error: object) -> None:
         self._stack.close()
+
+    def _close_at_exit(self, process: int) -> None:
+        if process == os.getpid():  # not in a forked child
+            self._stack.close()
 
     def config(self, resources: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
         """A `qrmi_config.json` for what is served.

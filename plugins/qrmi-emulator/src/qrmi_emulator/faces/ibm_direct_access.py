@@ -33,6 +33,7 @@ from qrmi_emulator.faces.ibm_iam import TOKEN_PATH, Iam, refusal as iam_refusal
 from qrmi_emulator.faces.ibm_logs import last_line
 from qrmi_emulator.faults import Faults
 from qrmi_emulator.state import FINAL, MAINTENANCE, OFFLINE, ONLINE, PAUSED, Job, State
+from qrmi_emulator.threads import in_thread
 from qrmi_emulator.transfer import TransferError, download, upload
 from qrmi_local.engines import EngineError, MissingExtra, qiskit as engine
 
@@ -424,10 +425,9 @@ class IbmDirectAccess(Face):
 
     async def _transfer(self, work: Callable[[], None]) -> str | None:
         """Do it, again while that may help; what was the matter in the end."""
-        loop = asyncio.get_running_loop()
         for pause in (*_PAUSES_SECONDS, None):
             try:
-                await loop.run_in_executor(self._threads, work)
+                await in_thread(self._threads, work)
             except TransferError as error:
                 if pause is None or not error.is_passing:
                     return str(error)
