@@ -84,7 +84,7 @@ class Proxy:
         )
 
     def advice(self, status: int | None, url: str) -> str:
-        """Return what to do about a request that failed at the proxy.
+        """Return advice about a request that failed at the proxy.
 
         Args:
             status: Status of the proxy's response; None if there was none.
@@ -100,7 +100,7 @@ class Proxy:
         return f"check the proxy ({variable}), or {around} to go without it"
 
     def _parts(self) -> tuple[str, str, str]:
-        """Return scheme, credentials, and what follows; passwords may contain any character."""
+        """Return scheme, credentials and address; a password may contain any character."""
         url = self.url.strip()
         scheme = re.match(r"([A-Za-z][A-Za-z0-9+.-]*)://", url)
         credentials, _, address = url[scheme.end() if scheme else 0 :].rpartition("@")

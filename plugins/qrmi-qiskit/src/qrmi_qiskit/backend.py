@@ -108,6 +108,8 @@ class _Device:
         for name, kind in _LEAVING_LOOPS.items():
             if name in supported and name not in target.operation_names:
                 target.add_instruction(kind, name=name)
+        if self.simulator and target.build_coupling_map() is None:
+            target = _without_places(target)
         return configuration, properties or None, target
 
     @functools.cached_property
@@ -359,6 +361,18 @@ def _is_gate_of(target: Target, gate: Any) -> bool:
     single = single.assign_parameters([0.3 + 0.1 * n for n in range(single.num_parameters)])
     bound = single.data[0].operation
     return bool(Operator(bound.definition).equiv(Operator(named.base_class(*bound.params))))
+
+
+def _without_places(target: Target) -> Target:
+    """Return a target whose operations are the same on all qubits, by their names alone.
+
+    The vendor's reader lists the qubits of measurements, and such a mixture is a target of which
+    Qiskit cannot tell on which qubits a single gate is.
+    """
+    found = Target(description=target.description, num_qubits=target.num_qubits, dt=target.dt)
+    for name in target.operation_names:
+        found.add_instruction(target.operation_from_name(name), name=name)
+    return found
 
 
 _Loops: TypeAlias = tuple[tuple[Parameter, tuple[float, ...]], ...]

@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 from qiskit.primitives import BasePrimitiveJob, PrimitiveResult
 from qiskit.providers import JobStatus
 
-from qrmi_core.errors import InvalidResponseError
+from qrmi_core.errors import InvalidResponseError, UnsupportedFunctionError
 from qrmi_core.values import TaskStatus
 from qrmi_qiskit import vendor
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from qiskit.primitives.containers.estimator_pub import EstimatorPub
+    from qiskit.primitives.containers.sampler_pub import SamplerPub
+
     from qrmi_core.resource import QuantumResource
     from qrmi_core.task import Task
     from qrmi_core.values import TaskUsage
@@ -132,7 +137,36 @@ class PrimitiveJob(TaskJob):
     """A primitive's task; `SamplerV2.run` and `SamplerV2.job` give it.
 
     The result is decoded from what the resource sends alone, so any process gets it by the id.
+
+    Args:
+        resource: The resource that has the task.
+        job_id: The task's id.
+        pubs: The pubs, if they are known.
     """
+
+    def __init__(
+        self,
+        resource: QuantumResource,
+        job_id: str,
+        pubs: Sequence[SamplerPub] | Sequence[EstimatorPub] | None = None,
+    ) -> None:
+        super().__init__(resource, job_id)
+        self._pubs = pubs
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The pubs, as ``(circuit, ...)``, under the key ``pubs``, as qiskit-ibm-runtime has them.
+
+        Raises:
+            UnsupportedFunctionError: The job was found by its id, so they are not known.
+        """
+        if self._pubs is None:
+            raise UnsupportedFunctionError(
+                f"the pubs of job {self.job_id()} are known only to the object that `run` returned",
+                resource_id=self._task.resource.resource_id(),
+                task_id=self.job_id(),
+            )
+        return {"pubs": [(pub.circuit, pub.parameter_values) for pub in self._pubs]}
 
     def _decode(self, text: str) -> PrimitiveResult:
         found = json.loads(text, cls=vendor.find("RuntimeDecoder"))

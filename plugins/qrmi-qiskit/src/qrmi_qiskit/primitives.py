@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import keyword
 import warnings
@@ -21,6 +22,8 @@ from qrmi_core.errors import InvalidArgumentError, UnsupportedPayloadError
 from qrmi_core.payload import QiskitPrimitive
 from qrmi_qiskit import vendor
 from qrmi_qiskit.backend import (
+    QRMIBackend,
+    get_backend,
     instructions,
     is_simulator,
     isa_defect,
@@ -98,6 +101,11 @@ class _Primitive:
         """The resource."""
         return self._resource
 
+    @functools.cached_property
+    def _backend(self) -> QRMIBackend:
+        """The resource as a backend, under the name by which qiskit-experiments asks for it."""
+        return get_backend(self._resource)
+
     def job(self, job_id: str) -> PrimitiveJob:
         """The job of an id, also one that another process started; costs no request.
 
@@ -119,7 +127,7 @@ class _Primitive:
         payload = QiskitPrimitive(
             input=f'{{"pubs":[{",".join(encoded)}],{rest[1:]}', program_id=self._program_id
         )
-        return PrimitiveJob(self._resource, self._resource.task_start(payload))
+        return PrimitiveJob(self._resource, self._resource.task_start(payload), pubs)
 
     def _check(self, where: str, pub: _Pub, target: Target | None) -> None:
         if pub.size == 0:
