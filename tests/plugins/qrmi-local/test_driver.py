@@ -176,6 +176,7 @@ def test_discovery_lists_what_is_installed_with_what_waits(home, make_resource, 
     assert {"aer", "EMU_FREE", "fake_lagos"} <= set(found)
     assert (found["aer"].pending_job_count or 0) >= 2
     assert found["fake_lagos"].pending_job_count == 0
+    assert all(info.is_simulator for info in found.values()), "snapshots run on a simulator too"
 
 
 def test_a_pulse_sequence_runs(warm) -> None:

@@ -60,7 +60,6 @@ class TestResources:
     def test_emu_free_is_there_and_emu_mps_where_installed(self) -> None:
         pytest.importorskip("pulser_simulation")
         found = {resource.resource_id: resource for resource in engine.resources()}
-        assert found["EMU_FREE"].is_simulator
         assert found["EMU_FREE"].num_qubits == 14
         assert found.keys() <= {"EMU_FREE", "EMU_MPS"}
 

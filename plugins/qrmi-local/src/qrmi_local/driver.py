@@ -136,7 +136,7 @@ class LocalDriver(Driver):
                 found.resource_id,
                 num_qubits=found.num_qubits,
                 max_shots=found.max_shots,
-                is_simulator=found.is_simulator,
+                is_simulator=True,
                 status=ResourceStatusCode.Online,
                 pending_job_count=pending.get(found.resource_id, 0),
             )

@@ -61,10 +61,12 @@ def status(name: str, condition: Condition, waiting: int) -> dict[str, Any]:
 @functools.cache
 def _device(name: str) -> dict[str, Any]:
     known = engine.known(name)
-    processor = {} if name == engine.AER.resource_id else engine.configuration(name)
+    is_simulator = name == engine.AER.resource_id
+    processor = {} if is_simulator else engine.configuration(name)
     found: dict[str, Any] = {
         "name": name,
-        "is_simulator": known.is_simulator,
+        # To clients, a snapshot is the device that it was taken of.
+        "is_simulator": is_simulator,
         "qubits": known.num_qubits,
         "physical_qubits": known.num_qubits,
     }

@@ -36,13 +36,11 @@ class Resource:
         resource_id: Its name, for example `fake_lagos`.
         num_qubits: Qubits of the device, or the most that the simulator takes.
         max_shots: Most shots of one circuit or runs of one sequence.
-        is_simulator: False for a snapshot of a device, which behaves like the device.
     """
 
     resource_id: str
     num_qubits: int
     max_shots: int
-    is_simulator: bool
 
 
 def engine_for(resource_id: str) -> ModuleType:

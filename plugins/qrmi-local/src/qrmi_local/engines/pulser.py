@@ -26,9 +26,9 @@ def resources() -> list[Resource]:
     """What is installed of `EMU_FREE` and `EMU_MPS`."""
     found = []
     if _installed("pulser_simulation"):
-        found.append(Resource("EMU_FREE", MAX_ATOMS[2], MAX_RUNS, is_simulator=True))
+        found.append(Resource("EMU_FREE", MAX_ATOMS[2], MAX_RUNS))
     if _installed("emu_mps"):
-        found.append(Resource("EMU_MPS", MAX_MPS_ATOMS, MAX_RUNS, is_simulator=True))
+        found.append(Resource("EMU_MPS", MAX_MPS_ATOMS, MAX_RUNS))
     return found
 
 

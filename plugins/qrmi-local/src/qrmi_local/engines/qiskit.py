@@ -21,7 +21,7 @@ PARTS: Final = {
     "sampler": ("circuit", "parameter values", "number of shots"),
     "estimator": ("circuit", "observables", "parameter values", "precision"),
 }
-AER: Final = Resource("aer", num_qubits=30, max_shots=1_000_000, is_simulator=True)
+AER: Final = Resource("aer", num_qubits=30, max_shots=1_000_000)
 # Name -> parameters, of the gates that both Qiskit's standard library and Aer have.
 AER_GATES: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(("id", "x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg"), ()),
@@ -232,12 +232,7 @@ def _snapshots() -> dict[str, Path]:
 @functools.cache
 def _resource(resource_id: str) -> Resource:
     document = configuration(resource_id)
-    return Resource(
-        resource_id,
-        num_qubits=document["n_qubits"],
-        max_shots=document["max_shots"],
-        is_simulator=document["simulator"],
-    )
+    return Resource(resource_id, num_qubits=document["n_qubits"], max_shots=document["max_shots"])
 
 
 def _read(folder: Path, kind: str) -> dict[str, Any]:
