@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 import attrs
 
+from qrmi_core._imports import broken_dependency
 from qrmi_core.driver import Driver
 from qrmi_core.errors import PluginError, QrmiError, UnsupportedResourceTypeError
 
@@ -170,12 +172,14 @@ def _broken(info: PluginInfo, error: BaseException) -> PluginError:
                 f"its module {missing} is missing; "
                 f"pip install --force-reinstall {info.distribution}"
             )
-        case ModuleNotFoundError(name=str(missing)):
+        case ModuleNotFoundError(name=str(missing)) if missing.partition(".")[0] not in sys.modules:
             cause = f"its dependency {missing} is not installed; pip install {info.distribution}"
         case SystemExit():
             cause = f"it exits on import (status {error.code})"
         case _:
             cause = f"importing it raises {type(error).__name__}: {error}".rstrip(": ")
+            if (broken := broken_dependency(error)) and f"module {module} " not in broken:
+                cause = broken
     return PluginError(f"{_title(info)} cannot be used: {' '.join(cause.split())}")
 
 

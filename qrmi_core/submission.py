@@ -8,12 +8,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from qrmi_core._imports import broken_dependency
 from qrmi_core.deadline import Deadline, Sleep, current, within
 from qrmi_core.driver import Driver
 from qrmi_core.errors import (
     CallTimeoutError,
     DriverDefectError,
     InvalidResponseError,
+    PluginError,
     QrmiError,
     ResourceBusyError,
     SubmissionUncertainError,
@@ -214,6 +216,8 @@ def defects_named(*, uncertain: bool = False) -> Iterator[None]:
     except (QrmiError, *PASSING):
         raise
     except BaseException as error:  # vendors' libraries have errors that are no Exception
+        if cause := broken_dependency(error):
+            raise PluginError(f"the driver cannot be used: {cause}", uncertain=uncertain) from error
         raise DriverDefectError(
             f"the driver raised {type(error).__name__}: {error}; tell the authors of the plugin",
             uncertain=uncertain,

@@ -15,8 +15,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: The arguments; by default those of the process.
     """
-    from qrmi_core.cli.app import execute
+    try:
+        from qrmi_core.cli.app import execute
+    except Exception as error:
+        from qrmi_core._imports import broken_dependency
 
+        if cause := broken_dependency(error):
+            sys.stderr.write(f"qrmi: error: {cause}\n")
+            return 2
+        raise
     return execute(sys.argv[1:] if argv is None else list(argv))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from qrmi_core._imports import broken_dependency
 from qrmi_core.errors import (
     ConfigError,
     DriverDefectError,
@@ -74,7 +75,10 @@ def status_of(error: BaseException) -> int:
     """The exit status for an error."""
     if isinstance(error, Interrupted):
         return SIGNAL_BASE + error.number
-    return next(status for kind, status in STATUSES if isinstance(error, kind))
+    status = next(status for kind, status in STATUSES if isinstance(error, kind))
+    if status == DEFECT and not isinstance(error, QrmiError) and broken_dependency(error):
+        return USAGE
+    return status
 
 
 def describe(error: BaseException) -> str:
@@ -95,7 +99,9 @@ def describe(error: BaseException) -> str:
         case KeyboardInterrupt() | click.Abort():
             text = "interrupted"
         case _:
-            text = f"{type(error).__name__}: {error}; this is a defect of qrmi, -vv shows where"
+            text = broken_dependency(error) or (
+                f"{type(error).__name__}: {error}; this is a defect of qrmi, -vv shows where"
+            )
     notes: list[str] = getattr(error, "__notes__", [])
     return one_line("; ".join([text, *notes]))
 

@@ -22,6 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
+from qrmi_core._imports import broken_dependency
 from qrmi_core.errors import QrmiError
 from qrmi_local import locks
 from qrmi_local.engines import EngineError, UnknownResource, engine_for, one_line
@@ -175,7 +176,7 @@ def _execute(store: Store, task: StoredTask) -> bool:
             reason = "the simulation needs more memory than there is"
         except BaseException as error:  # whatever a simulator raises is its task's failure
             traceback.print_exc()
-            reason = f"{type(error).__name__}: {one_line(error)}"
+            reason = broken_dependency(error) or f"{type(error).__name__}: {one_line(error)}"
         print(reason, file=sys.stderr)
     return store.fail(task, reason)
 
