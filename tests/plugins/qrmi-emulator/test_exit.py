@@ -49,6 +49,7 @@ assert emulator.info(), "the child has closed it"
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "parts",
     [

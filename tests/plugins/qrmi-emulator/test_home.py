@@ -72,6 +72,7 @@ def test_a_user_without_a_home_folder_can_name_a_state(own: Path) -> None:
     assert f"no emulator runs with {own}" in ended.stderr
 
 
+@pytest.mark.slow
 @needs_root
 def test_pulses_run_without_a_home_folder(own: Path) -> None:
     ended = as_stranger(sys.executable, "-c", PULSES, environment={"TMPDIR": str(own)})

@@ -40,6 +40,7 @@ def own() -> Iterator[Path]:
         yield folder
 
 
+@pytest.mark.slow
 @needs_root
 @pytest.mark.parametrize("home", [None, "/root", "/etc/passwd"])
 def test_a_pulse_task_needs_no_home_folder_but_that_of_the_store(

@@ -17,6 +17,7 @@ from support.local_store import MakeResource
 
 # What a fit divides by, and what SciPy is called with, is not ours.
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:qiskit_experiments"),
 ]
