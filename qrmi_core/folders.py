@@ -60,7 +60,7 @@ def expand(path: str | os.PathLike[str]) -> Path:
     """Return a path with the home folder in place of a leading ``~`` or ``~user``.
 
     Raises:
-        ConfigError: There is no such home folder.
+        ConfigError: The home folder is unknown.
     """
     found = Path(path)
     if not found.parts or not found.parts[0].startswith("~"):

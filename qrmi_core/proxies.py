@@ -1,4 +1,4 @@
-"""Which proxy a request goes through, and how errors name it."""
+"""Choosing the proxy of a request, and naming it in errors."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class Proxy:
         return {password, unquote(password), base64.b64encode(basic).decode()}
 
     def answered(self, status: int, url: str, content: bytes) -> bool:
-        """Return True if a response is probably the proxy's own, and not that of the service.
+        """Return True if a response is probably from the proxy and not from the service.
 
         Args:
             status: Status of the response.

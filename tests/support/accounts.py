@@ -38,7 +38,7 @@ def as_stranger(
     """Run a program as a user without a passwd entry, with nothing else in its environment.
 
     The user may read everything, since the interpreter may be in the home folder of root, and
-    write only what is theirs.
+    write only their own files.
     """
     return subprocess.run(
         [

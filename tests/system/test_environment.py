@@ -1,4 +1,4 @@
-"""The command in environments that break what it depends on."""
+"""The command in environments that break its dependencies."""
 
 from __future__ import annotations
 
