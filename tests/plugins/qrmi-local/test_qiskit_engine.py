@@ -662,7 +662,7 @@ class TestCheck:
             ("estimator", b'{"version": 2, "pubs": [[3, "Z"]]}', "pub 0: its circuit is neither"),
             ("sampler", b'{"version": 2, "pubs": [[{"__type__": "set"}]]}', "pub 0: its circuit"),
             ("sampler", b'{"version": 2, "pubs": [""], "shots": 0}', "^shots is not a positive"),
-            ("estimator", b'{"version": 2, "pubs": [["", ""]], "shots": 0}', None),
+            ("estimator", b'{"version": 2, "pubs": [["", ""]], "shots": 0}', "of estimator: shots"),
         ],
     )
     def test_refuses_in_words(self, program_id: str, input: bytes, message: str | None) -> None:

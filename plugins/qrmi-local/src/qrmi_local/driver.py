@@ -175,7 +175,9 @@ class LocalDriver(Driver):
                 case QiskitPrimitive():
                     content = read_content(payload.input)
                     argument = payload.program_id
-                    engine.check(argument, content)
+                    warning = engine.check(argument, content)
+                    if warning:
+                        _log.warning("task %s on %s: %s", task_id, self.resource_id, warning)
                 case PasqalCloud():
                     content = read_content(payload.sequence)
                     argument = str(payload.job_runs)

@@ -50,14 +50,14 @@ class Program:
         parameters: Their names in the order of the payload's values.
         fields: Name in the result -> indices of the circuit's bits.
         physical: The text speaks of `$n`, so the circuit is as wide as the device.
-        prepared: What was made of it to run it, by the qubits that are observed.
+        prepared: What was made of it to run it, by the qubits that are observed and the noise.
     """
 
     circuit: Any
     parameters: tuple[str, ...]
     fields: dict[str, tuple[int, ...]]
     physical: bool = False
-    prepared: dict[frozenset[int], tuple[Any, list[int], Any]] = attrs.field(
+    prepared: dict[tuple[frozenset[int], object], tuple[Any, list[int], Any]] = attrs.field(
         factory=dict, eq=False, repr=False
     )
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
 from qrmi_local.engines import EngineError, one_line
+from qrmi_local.engines._options import log_review
 from qrmi_local.engines._primitives import bits_of, device_of, errors_of, first_of, limit_shots
 
 try:
@@ -49,6 +50,7 @@ def run(resource_id: str, document: dict[str, Any], *, seed: int | None) -> byte
         raise EngineError(f"the input does not follow {version}: {first_of(error)}") from error
     except Exception as error:
         raise EngineError(f"the quantum program cannot be read: {one_line(error)}") from error
+    log_review("executor", document)
     if program.meas_level != "classified":
         raise EngineError(f"meas_level {program.meas_level!r} cannot be simulated: use classified")
     given = model.quantum_program

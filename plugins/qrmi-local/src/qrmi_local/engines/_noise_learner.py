@@ -23,6 +23,7 @@ from qiskit.quantum_info import PTM, PauliList
 from qiskit_aer.noise.device import basic_device_gate_errors, basic_device_readout_errors
 
 from qrmi_local.engines import EngineError, one_line
+from qrmi_local.engines._options import log_review
 from qrmi_local.engines._primitives import (
     device_of,
     encode,
@@ -77,6 +78,7 @@ def _layers(resource_id: str, document: Mapping[str, Any]) -> bytes:
     if not isinstance(circuits, list) or not circuits:
         raise EngineError("circuits is not a list of at least one circuit")
     options = _validated(layers_schema.OptionsModel, document.get("options") or {}, "options")
+    log_review("noise-learner", document)
     found: Counter[_Layer] = Counter()
     programs: dict[_Layer, Any] = {}
     for index, form in enumerate(circuits):
@@ -135,6 +137,7 @@ def _boxes(resource_id: str, document: Mapping[str, Any]) -> bytes:
     # The client says the program's version, too, which is not part of the schema.
     fields = {name: value for name, value in document.items() if name != "version"}
     model = _validated(schema.ParamsModel, fields, "the input")
+    log_review("noise-learner", document)
     try:
         circuit = model.instructions.to_quantum_circuit()
     except Exception as error:

@@ -29,6 +29,7 @@ from qrmi_local.engines import EngineError, _wide, one_line, qiskit as engine
 from qrmi_local.engines._circuits import Program, check_isa, compact, load, pieces, widen
 from qrmi_local.engines._flat import JUMPS, flatten, translate
 from qrmi_local.engines._runs import Backend, bits_of as memory_of, execute, memory_mb
+from qrmi_local.engines._simulator_options import Compiled, Noise, Place, compiled_of, noise_of
 
 try:
     from qiskit_ibm_runtime import RuntimeDecoder, RuntimeEncoder
@@ -55,8 +56,6 @@ KEPT, KEPT_SIMULATORS, KEPT_LENGTH = 16, 8, 2**17
 # Qubits of a circuit that is a state vector in any case, and of the pieces of one that is taken
 # apart.
 WHOLE, PIECE = 28, 4
-# Name of an operation, and its qubits.
-Place = tuple[str, tuple[int, ...]]
 
 _log = logging.getLogger(__name__)
 
@@ -66,14 +65,19 @@ def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: in
     options = document.get("options") or {}
     sequences = np.random.SeedSequence(_seed(options, seed)).spawn(len(document["pubs"]))
     run_pub = _sample if program_id == "sampler" else _estimate
-    device = device_of(resource_id)
+    simulator = options.get("simulator") or {}
+    device = attrs.evolve(
+        device_of(resource_id),
+        noise=noise_of(simulator, decode),
+        compiled=compiled_of(simulator),
+    )
     results = []
     for index, pub in enumerate(document["pubs"]):
         with errors_of(f"pub {index}"):
             form, *rest = [pub] if isinstance(pub, str) else pub
             names = engine.PARTS[program_id][1:]
             parts = [decode(name, part) for name, part in zip(names, rest, strict=False)]
-            program = functools.partial(program_of, device, form)
+            program = functools.partial(_compiled_program, device, form)
             results.append(run_pub(device, program, parts, document, options, sequences[index]))
     if not document.get("support_qiskit", True):
         return encode(
@@ -94,19 +98,29 @@ def warm_up(resource_id: str) -> None:
 
 @attrs.frozen
 class Device:
-    """A resource to run on; `backend` is None for the ideal simulator."""
+    """A resource to run on, as the options of a task change it.
+
+    Attributes:
+        resource: The resource.
+        backend: The snapshot, None for the ideal simulator.
+        noise: The noise in place of the snapshot's.
+        compiled: What circuits must have been compiled for besides the snapshot.
+    """
 
     resource: Any
     backend: Any
+    noise: Noise | None = None
+    compiled: Compiled = Compiled()
 
     def prepare(self, program: Program, observed: Iterable[int] = ()) -> tuple[Any, list[int], Any]:
         """The circuit on as few qubits as it needs, their indices here, and a simulator of them."""
-        key = frozenset(observed)
+        kept = frozenset(observed)
+        key = kept, self.noise
         prepared = program.prepared.get(key)
         if prepared is None:
             if len(program.prepared) >= KEPT_SIMULATORS:
                 program.prepared.clear()
-            prepared = program.prepared[key] = self._prepare(program.circuit, key)
+            prepared = program.prepared[key] = self._prepare(program.circuit, kept)
         return prepared
 
     def _prepare(self, circuit: Any, observed: Collection[int]) -> tuple[Any, list[int], Any]:
@@ -118,9 +132,21 @@ class Device:
         """Return a circuit on these qubits as Aer executes it, and a simulator of it."""
         flat = flatten(small, ideal=self.backend is None)
         if self.backend is None:
-            return translate(flat, engine.AER_GATES), AerSimulator(max_memory_mb=memory_mb())
-        part = part_of(self, qubits, places_of(small))
-        return flat, AerSimulator.from_backend(part, max_memory_mb=memory_mb())
+            flat = translate(flat, engine.AER_GATES)
+            simulator = AerSimulator(max_memory_mb=memory_mb())
+        else:
+            part = part_of(self, qubits, places_of(small))
+            simulator = AerSimulator.from_backend(part, max_memory_mb=memory_mb())
+        return flat, self.with_noise(simulator, qubits)
+
+    def with_noise(self, simulator: Any, qubits: Sequence[int]) -> Any:
+        """Return a simulator of some qubits, with the noise that the task asks for."""
+        if self.noise is not None:
+            model = self.noise.on(qubits)
+            # Else Aer takes no other gates than those that the model names.
+            model.add_basis_gates(simulator.configuration().basis_gates)
+            simulator.set_options(noise_model=model)
+        return simulator
 
     def is_wide(self, circuit: Any, observed: Collection[int] = ()) -> bool:
         """Whether a circuit takes `prepare_wide`.
@@ -138,10 +164,15 @@ class Device:
         self, circuit: Any, observed: Collection[int] = ()
     ) -> tuple[Any, list[int], Any]:
         """As `prepare`, of a circuit without parameters that no state vector has room for."""
+        if self.noise is not None and self.noise.of_gates:
+            raise EngineError(
+                f"options.simulator.noise_model has errors of gates, which need more memory than "
+                f"there is for more than {WHOLE} entangled qubits: leave them out"
+            )
         small, qubits = compact(circuit, observed)
         row, places = _wide.in_a_row(small)
         qubits = [qubits[place] for place in places]
-        return row, qubits, _wide.simulator(part_of(self, qubits, ()))
+        return row, qubits, self.with_noise(_wide.simulator(part_of(self, qubits, ())), qubits)
 
     def load(self, form: Any, num_qubits: int = 0) -> Program:
         """Reads a circuit and makes sure that it can run here.
@@ -405,7 +436,8 @@ def _estimate(
         return PubResult(DataBin(evs=evs, stds=stds, shape=pub.shape), metadata=metadata)
     circuit, qubits, simulator = device.prepare(program, observed)
     terms = _terms(_flat(observables), qubits).reshape(observables.shape)
-    if device.backend is None and NOT_UNITARY.isdisjoint(circuit.count_ops()):
+    ideal = device.backend is None and device.noise is None
+    if ideal and NOT_UNITARY.isdisjoint(circuit.count_ops()):
         evs = _exact_values(simulator, circuit, pub, terms, seeds)
         # An error of the precision asked for, which may be 0.
         evs = np.asarray(np.random.default_rng(seeds).normal(evs, pub.precision))
@@ -480,6 +512,12 @@ def _shots_for(pub: EstimatorPub, device: Device) -> int:
     shots: int = math.ceil(1 / max(pub.precision, 1e-9) ** 2)
     _limit(shots, MAX_ESTIMATOR_SHOTS, device)
     return shots
+
+
+def _compiled_program(device: Device, form: object, num_qubits: int = 0) -> Program:
+    program = program_of(device, form, num_qubits)
+    device.compiled.check(lambda: places_of(program.circuit))
+    return program
 
 
 def program_of(device: Device, form: object, num_qubits: int = 0) -> Program:

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from qrmi_local.engines import EngineError, MissingExtra, Resource, UnknownResource
+from qrmi_local.engines import EngineError, MissingExtra, Resource, UnknownResource, _options
 
 PROGRAMS: Final = ("sampler", "estimator")
 # The programs of IBM's service that are no primitives, which need its latest client. Only the
@@ -66,13 +66,15 @@ def target(resource_id: str) -> bytes:
     return json.dumps(documents, separators=(",", ":")).encode()
 
 
-def check(program_id: str, input: bytes) -> None:
-    """Refuses what cannot be a primitive's input, without looking into the circuits.
+def check(program_id: str, input: bytes) -> str | None:
+    """Check a primitive's input without its circuits, and return a warning if there is one.
+
+    The warning names the options that have no effect.
 
     Raises:
         EngineError: It is not the input of a version 2 sampler or estimator.
     """
-    parse(program_id, input)
+    return _options.review(program_id, parse(program_id, input))
 
 
 def warm_up(resource_id: str) -> None:
@@ -106,6 +108,7 @@ def run(resource_id: str, program_id: str, input: bytes, *, seed: int | None = N
         content: bytes = module.run(resource_id, _object(input), seed=seed)
         return content
     document = parse(program_id, input)
+    _options.log_review(program_id, document)
     from qrmi_local.engines import _primitives
 
     result: bytes = _primitives.run(resource_id, program_id, document, seed=seed)
