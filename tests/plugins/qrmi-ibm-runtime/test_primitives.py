@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from hypothesis import given, strategies as st
 
 from qrmi_core import InvalidInputError, Payload
 from qrmi_ibm_runtime.primitives import prepare
+from support.faulty_server import cut_before
 from support.ibm_service import IbmService
 from support.resources import Make
 
 
 def body(content: Any, program_id: str = "sampler") -> bytes:
-    return b"".join(prepare(Payload.QiskitPrimitive(content, program_id), {"backend": "b"}))
+    payload = Payload.QiskitPrimitive(content, program_id)
+    fields = {"backend": "b"}
+    return b"".join(prepare(payload, fields, resource_id="b", submission=str(uuid.uuid4())))
 
 
 @pytest.mark.parametrize(
@@ -56,54 +60,58 @@ def _options(**options: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("program_id", "params", "names"),
     [
-        ("sampler", {"pubs": [], "precision": 0.1}, "`precision`"),
-        ("sampler", {"pubs": [], "options": {"environment": {}}}, "`options.environment`"),
+        ("sampler", {"pubs": [], "precision": 0.1}, "'precision'"),
+        ("sampler", {"pubs": [], "options": {"environment": {}}}, "'options.environment'"),
         (
             "sampler",
             {"pubs": [], "options": {"resilience": 1, "seed_estimator": 2}},
-            "`options.resilience`, `options.seed_estimator`",
+            "'options.resilience', 'options.seed_estimator'",
         ),
         (
             "estimator",
             {"pubs": [], "options": {"simulator": {"seed": 1}}},
-            "`options.simulator.seed`",
+            "'options.simulator.seed'",
         ),
-        ("estimator", {"pubs": [], "shots": 5}, "`shots`"),
-        ("noiselearner", {"circuits": [], "options": {"shots": 5}}, "`options.shots`"),
+        ("estimator", {"pubs": [], "shots": 5}, "'shots'"),
+        ("noiselearner", {"circuits": [], "options": {"shots": 5}}, "'options.shots'"),
         (
             "sampler",
             {"pubs": [], "options": {"execution": {"meas_level": 1, "rep_delay": 0.1}}},
-            "`options.execution.meas_level`",
+            "'options.execution.meas_level'",
         ),
-        ("estimator", _options(execution={"meas_type": "kerneled"}), "`options.execution.meas_t"),
-        ("sampler", _options(twirling={"gates": True}), "`options.twirling.gates`"),
-        ("estimator", _options(twirling={"gates": True}), "`options.twirling.gates`"),
+        (
+            "estimator",
+            _options(execution={"meas_type": "kerneled"}),
+            "'options.execution.meas_type'",
+        ),
+        ("sampler", _options(twirling={"gates": True}), "'options.twirling.gates'"),
+        ("estimator", _options(twirling={"gates": True}), "'options.twirling.gates'"),
         (
             "sampler",
             _options(dynamical_decoupling={"enable": True, "sequence": "XX"}),
-            "`options.dynamical_decoupling.sequence`",
+            "'options.dynamical_decoupling.sequence'",
         ),
-        ("estimator", _options(resilience={"zne_": {}}), "`options.resilience.zne_`"),
+        ("estimator", _options(resilience={"zne_": {}}), "'options.resilience.zne_'"),
         (
             "estimator",
             _options(resilience={"zne": {"noise_factor": [1]}}),
-            "`options.resilience.zne.noise_factor`",
+            "'options.resilience.zne.noise_factor'",
         ),
         (
             "estimator",
             _options(resilience={"layer_noise_learning": {"depths": [1]}}),
-            "`options.resilience.layer_noise_learning.depths`",
+            "'options.resilience.layer_noise_learning.depths'",
         ),
         (
             "estimator",
             _options(resilience={"measure_noise_learning": {"shots": 1}}),
-            "`options.resilience.measure_noise_learning.shots`",
+            "'options.resilience.measure_noise_learning.shots'",
         ),
-        ("estimator", _options(resilience={"pec": {"gain": 1}}), "`options.resilience.pec.gain`"),
+        ("estimator", _options(resilience={"pec": {"gain": 1}}), "'options.resilience.pec.gain'"),
         (
             "noise-learner",
             {"schema_version": "v0.2", "instructions": [], "options": {"bit_flip_checks": {}}},
-            "`options.bit_flip_checks`",
+            "'options.bit_flip_checks'",
         ),
         (
             "noise-learner",
@@ -112,22 +120,36 @@ def _options(**options: Any) -> dict[str, Any]:
                 "instructions": [],
                 "options": {"bit_flip_checks": {"pre_circuit": {"on": True}}},
             },
-            "`options.bit_flip_checks.pre_circuit.on`",
+            "'options.bit_flip_checks.pre_circuit.on'",
         ),
         (
             "executor",
             {"schema_version": "v2.0", "quantum_program": {}, "options": {"shots": 1}},
-            "`options.shots`",
+            "'options.shots'",
         ),
-        ("sampler", {"pubs": [], "schema_version": "v9.9"}, "`schema_version`"),
+        ("sampler", {"pubs": [], "new_key": {"x": 1}}, "'new_key'; "),
+        ("sampler", _options(new_option=3), "'options.new_option'; "),
+        ("sampler", _options(execution={"new_flag": True}), "'options.execution.new_flag'; "),
+        ("estimator", {"pubs": [], "option": {}}, "'option' (did you mean 'options'?); "),
+        (
+            "sampler",
+            _options(twirling={"stategy": "all"}, default_shot=1),
+            "'options.default_shot' (did you mean 'options.default_shots'?), "
+            "'options.twirling.stategy' (did you mean 'options.twirling.strategy'?); ",
+        ),
+        ("sampler", {"pubs": [], "a\nb": 1}, r"'a\nb'; "),
+        ("sampler", {"pubs": [], "x" * 10_000: 1}, "'" + "x" * 499 + "...; "),
+        ("sampler", {"pubs": [], "schema_version": "v9.9"}, "'schema_version'"),
     ],
 )
-def test_keys_that_the_program_does_not_know_are_named(
-    program_id: str, params: dict[str, Any], names: str
+def test_unknown_keys_are_passed_on_with_one_warning(
+    program_id: str, params: dict[str, Any], names: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with pytest.raises(InvalidInputError) as caught:
-        body(params, program_id)
-    assert names in str(caught.value)
+    assert json.loads(body(params, program_id))["params"] == params
+    [record] = caplog.records
+    assert record.levelname == "WARNING"
+    assert f": {names}" in record.getMessage()
+    assert record.getMessage().endswith("; the input is passed on, and the service decides")
 
 
 @pytest.mark.parametrize(
@@ -148,9 +170,25 @@ def test_keys_that_the_program_does_not_know_are_named(
     ],
 )
 def test_what_the_service_itself_decides_is_left_to_it(
-    program_id: str, params: dict[str, Any]
+    program_id: str, params: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     assert json.loads(body(params, program_id))["params"] == params
+    assert not caplog.records
+
+
+def test_a_submission_warns_once_whatever_its_attempts(
+    service: IbmService, make: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    service.fail("POST jobs", cut_before)
+    qpu = make(SESSION_MODE="job")
+    payload = Payload.QiskitPrimitive('{"pubs": [], "new_key": 1}', "sampler")
+    for attempts in (2, 1):
+        caplog.clear()
+        service.forget_requests()
+        qpu.task_start(payload)
+        assert service.counted()["POST jobs"] == attempts
+        [warned] = [each.message for each in caplog.records if "new_key" in each.message]
+        assert "to ibm_fez: unknown in the input of sampler: 'new_key'" in warned
 
 
 @pytest.mark.parametrize(
@@ -211,7 +249,7 @@ def test_whatever_is_sent_is_json(content: bytes) -> None:
 
 def test_what_is_refused_is_not_sent(service: IbmService, make: Make) -> None:
     with pytest.raises(InvalidInputError):
-        make().task_start(Payload.QiskitPrimitive('{"pubs": [], "option": {}}', "sampler"))
+        make().task_start(Payload.QiskitPrimitive('{"option": {}}', "sampler"))
     with pytest.raises(InvalidInputError):
         make().task_start(Payload.QiskitPrimitive(Path("/does/not/exist"), "sampler"))
     assert not service.requests
@@ -232,7 +270,7 @@ def test_a_large_input_goes_out_as_it_came(service: IbmService, make: Make, tmp_
 def test_checking_a_large_input_takes_no_copy_of_it() -> None:
     payload = Payload.QiskitPrimitive(LARGE, "sampler")
     tracemalloc.start()
-    made = prepare(payload, {})
+    made = prepare(payload, {}, resource_id="b", submission="tag")
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000

@@ -1,4 +1,4 @@
-"""The programs of IBM's services, and what their inputs may have.
+"""The programs of IBM's services, and the keys that their inputs are known to have.
 
 An input may be large, so it is looked through without being taken apart, and sent as it came.
 """
@@ -6,7 +6,10 @@ An input may be large, so it is looked through without being taken apart, and se
 from __future__ import annotations
 
 import codecs
-from collections.abc import Collection, Mapping
+import difflib
+import functools
+import logging
+from collections.abc import Collection, Iterator, Mapping
 
 import attrs
 import msgspec
@@ -14,7 +17,11 @@ import msgspec
 from qrmi_core.errors import InvalidInputError
 from qrmi_core.payload import QiskitPrimitive, read_content
 
+_log = logging.getLogger(__name__)
+
 _BLOCK_BYTES = 1 << 20
+_SHOWN = 500
+"""How many characters of unknown names a warning has at most: they come with the input."""
 
 _Keys = Mapping[str, "_Keys | None"]
 """The keys of an object, and of the objects within it; None for a value that is not looked into."""
@@ -118,17 +125,25 @@ _SPELLINGS = {"noiselearner": "noise-learner", "noise_learner": "noise-learner"}
 
 
 def read_input(
-    payload: QiskitPrimitive, *, programs: Collection[str] = PROGRAMS
+    payload: QiskitPrimitive,
+    *,
+    resource_id: str,
+    submission: str,
+    programs: Collection[str] = PROGRAMS,
 ) -> tuple[str, bytes]:
-    """Check a payload, and give the program as the service spells it, and the input as it came.
+    """Check a payload, and return the program as the service spells it, and the input as it came.
+
+    Unknown keys and options are left to the service. They are logged once per submission.
 
     Args:
         payload: The payload.
+        resource_id: The resource that the payload is for.
+        submission: The tag of the submission, which may have several attempts.
         programs: Those of the programs that the service has.
 
     Raises:
-        InvalidInputError: The program is not one of the service's, or the input is not JSON or has
-            keys that the program does not know.
+        InvalidInputError: The program is not one of the service's, or the input is not JSON or not
+            an object with what the program needs.
     """
     program_id = _SPELLINGS.get(payload.program_id, payload.program_id)
     if program_id not in programs:
@@ -136,11 +151,25 @@ def read_input(
             f"the service has no program {payload.program_id!r}, but {', '.join(programs)}"
         )
     content = read_content(payload.input)
-    _check(program_id, content)
+    unknown = ", ".join(_unknown(program_id, content))
+    if unknown:
+        _warn(resource_id, submission, program_id, unknown)
     return program_id, content
 
 
-def _check(program_id: str, content: bytes) -> None:
+@functools.lru_cache(maxsize=256)
+def _warn(resource_id: str, submission: str, program_id: str, unknown: str) -> None:
+    """Log unknown names; the cache leaves out further attempts of the same submission."""
+    shown = unknown if len(unknown) <= _SHOWN else f"{unknown[:_SHOWN]}..."
+    _log.warning(
+        "submission %s to %s: unknown in the input of %s: %s; the input is passed on, and the "
+        "service decides",
+        *(submission, resource_id, program_id, shown),
+    )
+
+
+def _unknown(program_id: str, content: bytes) -> Iterator[str]:
+    """Check an input, and yield the names in it that are unknown."""
     _check_utf8(content)
     params = _members(content, "the input")
     if {"parameters", "program_id"} <= params.keys():
@@ -154,7 +183,7 @@ def _check(program_id: str, content: bytes) -> None:
     needed = versions[version].needs
     if needed not in params:
         raise InvalidInputError(f"the input of {program_id} needs `{needed}`")
-    _check_keys(program_id, params, versions[version].keys, "")
+    yield from _unknown_keys(params, versions[version].keys, "")
     # It may be left out, and is then 2.
     if "version" in params and msgspec.json.decode(params["version"]) not in (2, None):
         raise InvalidInputError(f"the `version` of the input of {program_id} must be 2")
@@ -165,20 +194,14 @@ def _version(params: Mapping[str, msgspec.Raw]) -> str | None:
     return None if version is None else bytes(version).decode().strip('"')
 
 
-def _check_keys(
-    program_id: str, members: Mapping[str, msgspec.Raw], known: _Keys, where: str
-) -> None:
-    unknown = sorted(members.keys() - known.keys())
-    if unknown:
-        names = ", ".join(f"`{where}{name}`" for name in unknown)
-        raise InvalidInputError(
-            f"{program_id} does not know {names}; the service would refuse or ignore it. "
-            f"Known there: {', '.join(sorted(known))}"
-        )
+def _unknown_keys(members: Mapping[str, msgspec.Raw], known: _Keys, where: str) -> Iterator[str]:
+    for name in sorted(members.keys() - known.keys()):
+        near = difflib.get_close_matches(name, known, n=1) if len(name) < _SHOWN else []
+        yield f"{where + name!r}" + (f" (did you mean {where + near[0]!r}?)" if near else "")
     for name, inner in known.items():
         if inner is not None and name in members and not _is_null(members[name]):
             path = f"{where}{name}"
-            _check_keys(program_id, _members(members[name], f"`{path}`"), inner, f"{path}.")
+            yield from _unknown_keys(_members(members[name], f"`{path}`"), inner, f"{path}.")
 
 
 def _is_null(value: msgspec.Raw) -> bool:

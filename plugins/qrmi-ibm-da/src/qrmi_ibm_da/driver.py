@@ -146,7 +146,9 @@ class SystemDriver(Driver):
         assert isinstance(payload, QiskitPrimitive)
         task_id = str(uuid.UUID(submission))
         url_seconds = self._settings.url_seconds()
-        program_id, content = read_input(payload, programs=_PROGRAMS)
+        program_id, content = read_input(
+            payload, resource_id=self.resource_id, submission=task_id, programs=_PROGRAMS
+        )
         doubtful = self._unsettled.get(submission)
         if doubtful is None:
             self._unsettled[submission] = False

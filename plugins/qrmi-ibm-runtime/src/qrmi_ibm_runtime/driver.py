@@ -239,7 +239,7 @@ class RuntimeDriver(Driver):
             "log_level": settings.log_level,
             **{name: value for name, value in optional.items() if value is not None},
         }
-        body = prepare(payload, fields)
+        body = prepare(payload, fields, resource_id=self.resource_id, submission=_tag(submission))
         try:
             task_id = self._api.start(body)
         except NotAcquiredError as error:

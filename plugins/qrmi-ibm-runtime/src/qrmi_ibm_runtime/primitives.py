@@ -25,17 +25,20 @@ class Body:
         return iter(self.pieces)
 
 
-def prepare(payload: QiskitPrimitive, fields: Mapping[str, Any]) -> Body:
+def prepare(
+    payload: QiskitPrimitive, fields: Mapping[str, Any], *, resource_id: str, submission: str
+) -> Body:
     """Check a payload and make the body of its submission.
 
     Args:
         payload: The payload.
-        fields: What else the body has.
+        fields: Further fields of the body.
+        resource_id: The resource that the payload is for.
+        submission: The tag of the submission.
 
     Raises:
-        InvalidInputError: The program is not one of the service's, or the input is not JSON or has
-            keys that the program does not know.
+        InvalidInputError: See `read_input`.
     """
-    program_id, content = read_input(payload)
+    program_id, content = read_input(payload, resource_id=resource_id, submission=submission)
     head = json.dumps({"program_id": program_id, **fields}, separators=(",", ":")).encode()
     return Body((head[:-1] + b',"params":', content, b"}"))
