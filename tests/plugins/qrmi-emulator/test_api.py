@@ -222,6 +222,11 @@ def test_a_wrong_submission_is_refused(client: Client, fields: dict[str, Any], w
         ("sampler", {"options": {"simulator": {"seed_simulator": -1}}}),
         ("sampler", {"options": {"simulator": {"seed_simulator": "1"}}}),
         ("sampler", {"options": {"simulator": {"surprise": 1}}}),
+        ("sampler", {"options": {"execution": {"surprise": 1}}}),
+        ("sampler", {"options": {"execution": {"init_qubits": False}}}),
+        ("sampler", {"options": {"simulator": {"noise_model": "none"}}}),
+        ("estimator", {"pubs": [[BELL, "ZZ"]], "options": {"resilience": {"surprise": 1}}}),
+        ("noise-learner", {"pubs": None, "circuits": [BELL], "options": {"surprise": 1}}),
         ("sampler", {"options": {"twirling": {"strategy": "none"}}}),
         ("sampler", {"options": {"twirling": {"num_randomizations": 0}}}),
         ("sampler", {"options": {"dynamical_decoupling": {"enable": "yes"}}}),
@@ -243,6 +248,22 @@ def test_wrong_values_of_an_input_are_refused(
     everything = {"pubs": [[BELL]], "version": 2, **params}
     answer = client("POST", "/jobs", job_body(program_id=program, params=everything))
     assert code(answer, 400) == 1208
+
+
+def test_options_are_applied_or_have_no_effect_as_the_log_says(client: Client) -> None:
+    wrong = {"type": "roerror", "operations": ["measure"], "probabilities": [[0, 1], [1, 0]]}
+    options = {
+        "simulator": {"noise_model": {"errors": [wrong]}},
+        "twirling": {"enable_measure": True},
+    }
+    circuit = BELL.replace("h q[0];\n", "")
+    params = {"pubs": [[circuit]], "version": 2, "options": options, "support_qiskit": False}
+    job = client.submit(params=params)
+    client.wait(job, "Completed")
+    [result] = client("GET", f"/jobs/{job}/results").json()["results"]
+    assert set(result["data"]["c"]["samples"]) == {"0x3"}
+    log = client("GET", f"/jobs/{job}/logs").text
+    assert log.count("no effect on a local simulator: twirling.enable_measure\n") == 1
 
 
 def test_optional_values_may_be_null_or_in_capitals(client: Client) -> None:

@@ -20,6 +20,7 @@ from qrmi_qiskit import (
     InvalidArgumentError,
     SamplerOptions,
     SamplerV2,
+    vendor,
 )
 from support.options_table import options_table
 
@@ -91,7 +92,9 @@ def test_a_coupling_map_may_be_qiskits(bench: Any, bell: Any) -> None:
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("sampler", {"default_shot": 1}, r"`default_shot` is unknown; did you mean `default_shots`"),
-    ("sampler", {"shots": 1}, r"`shots` is unknown"),
+    ("sampler", {"shots": 1}, r"`shots` is unknown; did you mean `default_shots`"),
+    ("sampler", {"simulator": {"seed": 1}}, r"did you mean `simulator.seed_simulator`"),
+    ("sampler", {"resilience": {"zne_mitigation": True}}, r"`resilience` is unknown"),
     ("sampler", {"resilience_level": 1}, r"`resilience_level` is unknown"),
     ("sampler", {"twirling": {"stategy": "all"}}, r"did you mean `twirling.strategy`"),
     ("sampler", {"twirling": {"strategy": "some"}}, r"`twirling.strategy` must be \"active\""),
@@ -142,6 +145,66 @@ def test_a_wrong_option_is_refused_at_once(
     with pytest.raises(InvalidArgumentError, match=message) as refused:
         primitive(bench.qpu, options=given)
     assert isinstance(refused.value, InvalidInputError)
+
+
+UNKNOWN: list[tuple[str, dict[str, Any]]] = [
+    ("sampler", {"new_option": 1}),
+    ("sampler", {"new_group": {"flag": True, "inner": {"values": [1, 2]}}}),
+    ("sampler", {"execution": {"new_flag": True}}),
+    ("estimator", {"resilience": {"zne": {"new_flag": None, "x": [0.5]}}}),
+    ("estimator", {"twirling": {"enable_gates": True, "new_flag": "auto"}, "new_option": 1}),
+]
+
+
+@pytest.mark.parametrize(("program", "given"), UNKNOWN, ids=lambda value: str(value)[:60])
+def test_an_unknown_option_is_sent_as_it_is(
+    bench: Any, bell: Any, program: str, given: dict[str, Any]
+) -> None:
+    primitive: Any = {"sampler": SamplerV2, "estimator": EstimatorV2}[program]
+    made = primitive(bench.qpu, options=given)
+    again = primitive(bench.qpu, options=made.options)
+    again.options.update(default_shots=3)
+    pub = bell if program == "sampler" else (bell.remove_final_measurements(inplace=False), "ZZ")
+    for each in (made, again):
+        each.run([pub])
+    first, second = (sent["options"] for sent in bench.sent)
+    wanted = without_none(given)
+    assert first == wanted
+    assert second == wanted | {"default_shots": 3}
+
+
+def without_none(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {name: without_none(inner) for name, inner in value.items() if inner is not None}
+
+
+def test_an_unknown_option_can_be_changed_and_unset() -> None:
+    options = SamplerOptions.from_mapping({"new_option": 1, "execution": {"new_flag": True}})
+    before = attrs.evolve(options)
+    options.update(new_option=2, execution={"new_flag": None, "rep_delay": 1})
+    assert options.to_dict() == {"new_option": 2, "execution": {"rep_delay": 1}}
+    assert before != options
+    with pytest.raises(InvalidArgumentError, match="default_shots"):
+        options.update(new_option=3, default_shots=0)
+    assert options.to_dict()["new_option"] == 2
+
+
+def test_an_option_of_the_vendor_s_is_no_near_miss() -> None:
+    """These are in later classes of qiskit-ibm-runtime, and close to known names."""
+    for name in ("layer_noise_model", "warn_absent", "angle_decimals"):
+        given = {"simulator": {name: 1}}
+        if vendor.has_option(f"simulator.{name}"):
+            assert SamplerOptions.from_mapping(given).to_dict() == given
+    assert vendor.has_option("twirling.strategy")
+    assert vendor.has_option("resilience_level")
+    for wrong in ("twirling.stategy", "copy", "twirling.copy", "twirling.strategy.x", "", "."):
+        assert not vendor.has_option(wrong)
+
+
+def test_a_value_that_cannot_be_encoded_is_named(bench: Any, bell: Any) -> None:
+    with pytest.raises(InvalidArgumentError, match="the options cannot be encoded"):
+        SamplerV2(bench.qpu, options={"new_option": math.nan}).run([bell])
 
 
 def test_a_wrong_attribute_is_refused_and_changes_nothing() -> None:

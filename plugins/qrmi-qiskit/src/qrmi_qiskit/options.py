@@ -2,6 +2,8 @@
 
 Only what is set is sent: the defaults are the resource's own. The classes are ours, since those of
 qiskit-ibm-runtime move and change between its releases, and accept values that the service refuses.
+An option that these classes lack is sent as it is, unless it is a near miss of one that they have:
+the resource decides.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any, ClassVar, Final, Self
 import attrs
 
 from qrmi_core.errors import InvalidArgumentError
+from qrmi_qiskit import vendor
 from qrmi_qiskit.checks import (
     FLAG,
     TEXT,
@@ -139,9 +142,14 @@ def _section(kind: type[_Section]) -> Any:
 
 @attrs.define(kw_only=True)
 class _Section:
-    """Options that can be set as attributes, by `update` and by a mapping."""
+    """Options that can be set as attributes, by `update` and by a mapping.
+
+    Those of a mapping or of `update` that the class lacks are kept as they are.
+    """
 
     _path: ClassVar[str] = ""
+
+    _others: dict[str, Any] = attrs.field(factory=dict, alias="_others", repr=False)
 
     @classmethod
     def name_of(cls, name: str) -> str:
@@ -153,7 +161,7 @@ class _Section:
         """Make the options of a mapping.
 
         Raises:
-            InvalidArgumentError: A name is unknown, or a value wrong.
+            InvalidArgumentError: A name is a near miss of a known one, or a value is wrong.
         """
         options = cls()
         options.update(**values)
@@ -162,7 +170,7 @@ class _Section:
     @classmethod
     def described(cls) -> Iterator[tuple[str, str]]:
         """Full name and form of every option."""
-        for name, field in attrs.fields_dict(cls).items():
+        for name, field in _known(cls).items():
             if _GROUP in field.metadata:
                 yield from field.metadata[_GROUP].described()
             else:
@@ -172,13 +180,17 @@ class _Section:
         """Set some options; what a group already has beside them stays.
 
         Raises:
-            InvalidArgumentError: A name is unknown, or a value wrong; then nothing is set.
+            InvalidArgumentError: A name is a near miss of a known one, or a value is wrong; then
+                nothing is set.
         """
-        known = list(attrs.fields_dict(type(self)))
-        new = {}
+        known = list(_known(type(self)))
+        new: dict[str, Any] = {}
+        others = dict(self._others)
         for name, value in values.items():
             if name not in known:
-                raise InvalidArgumentError(self._unknown(name, known))
+                self._refuse_mistake(name, known)
+                others[name] = Unset if value is None else value
+                continue
             now = getattr(self, name)
             if isinstance(now, _Section) and isinstance(value, Mapping):
                 # A copy, so that an error leaves everything as it was.
@@ -186,6 +198,7 @@ class _Section:
                 group.update(**value)
                 value = group
             new[name] = value
+        new["_others"] = {name: value for name, value in others.items() if value is not Unset}
         checked = attrs.evolve(self, **new)
         for name in new:
             setattr(self, name, getattr(checked, name))
@@ -197,8 +210,8 @@ class _Section:
             InvalidArgumentError: Options contradict one another.
         """
         self._check()
-        found = {}
-        for name in attrs.fields_dict(type(self)):
+        found = dict(self._others)
+        for name in _known(type(self)):
             value = getattr(self, name)
             if isinstance(value, _Section):
                 value = value.to_dict() or Unset
@@ -209,13 +222,34 @@ class _Section:
     def _check(self) -> None:
         """Look for contradictions between the options of the group."""
 
-    def _unknown(self, name: str, known: list[str]) -> str:
+    def _refuse_mistake(self, name: str, known: list[str]) -> None:
+        """Raise if an unknown option is a near miss of a known one, or has its place elsewhere."""
         full = self.name_of(name)
         if not self._path and name in _ELSEWHERE:
-            return f"option `{full}` does not exist here: {_ELSEWHERE[name]}"
+            raise InvalidArgumentError(f"option `{full}` does not exist here: {_ELSEWHERE[name]}")
         near = difflib.get_close_matches(name, known, n=1)
-        meant = f"; did you mean `{self.name_of(near[0])}`?" if near else ""
-        return f"option `{full}` is unknown{meant} (known there: {', '.join(known)})"
+        near += [each for each in known if name in each.split("_")]
+        of_another = any(f"{each}.".startswith(f"{full}.") for each in _names())
+        if of_another or (near and not vendor.has_option(full)):
+            meant = f"; did you mean `{self.name_of(near[0])}`?" if near else ""
+            raise InvalidArgumentError(
+                f"option `{full}` is unknown{meant} (known there: {', '.join(known)})"
+            )
+
+
+def _known(kind: type[_Section]) -> dict[str, Any]:
+    """Return the fields of the options of a class, by name."""
+    return {
+        name: field
+        for name, field in attrs.fields_dict(kind).items()
+        if not field.metadata.keys().isdisjoint((_FORM, _GROUP))
+    }
+
+
+def _names() -> Iterator[str]:
+    """Yield the full names of the options of any primitive."""
+    for options in (SamplerOptions, EstimatorOptions):
+        yield from (name for name, _ in options.described())
 
 
 @attrs.define(kw_only=True)

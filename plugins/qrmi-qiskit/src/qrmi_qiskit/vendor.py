@@ -1,4 +1,4 @@
-"""What is taken from qiskit-ibm-runtime: its encoder, its decoder, and its reading of a device.
+"""What is taken from qiskit-ibm-runtime: encoder, decoder, reader of a device, names of options.
 
 It takes over a second to import, so only what needs it does that. Names have moved between its
 releases: each is looked for where it is and where it was.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from qrmi_core.errors import PluginError
@@ -50,3 +50,34 @@ def find(name: str) -> Any:
         f"qiskit-ibm-runtime {release} has no {name} where qrmi-qiskit looks for it: "
         "install another release of either"
     )
+
+
+@functools.cache
+def has_option(name: str) -> bool:
+    """Return True if the installed qiskit-ibm-runtime has an option of a primitive.
+
+    Args:
+        name: Its full name, such as `twirling.strategy`.
+    """
+    return any(_has(options, name.split(".")) for options in _options())
+
+
+def _options() -> Iterator[Any]:
+    """Yield the vendor's options of each primitive, in the generations that are there."""
+    for home in ("options", "options_models.sampler", "options_models.estimator"):
+        try:
+            module = importlib.import_module(f"{_PACKAGE}.{home}")
+        except ModuleNotFoundError:
+            continue
+        for kind in ("SamplerOptions", "EstimatorOptions"):
+            if hasattr(module, kind):
+                yield getattr(module, kind)()
+
+
+def _has(options: Any, names: list[str]) -> bool:
+    for name in names:
+        # Its dataclasses and its models both keep options alone there.
+        if name not in getattr(options, "__dict__", {}):
+            return False
+        options = getattr(options, name)
+    return True

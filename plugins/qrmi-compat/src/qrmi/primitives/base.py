@@ -105,12 +105,14 @@ class QRMIBaseSamplerV2(qrmi_qiskit.SamplerV2):
         *,
         options: SamplerOptions | Mapping[str, Any] | None = None,
     ) -> None:
+        given = options
         if not isinstance(options, SamplerOptions):
             options = merged(options, {"default_shots": DEFAULT_SHOTS})
         try:
             super().__init__(qrmi, options=options)
         except InvalidArgumentError as error:
             raise recast(error, ArgumentError) from error
+        refuse_unknown(given, type(self.options))
 
     def run(self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None) -> RuntimeJobV2:
         """Submit one task; see `qrmi_qiskit.SamplerV2.run`."""
@@ -141,12 +143,14 @@ class QRMIBaseEstimatorV2(qrmi_qiskit.EstimatorV2):
         *,
         options: EstimatorOptions | Mapping[str, Any] | None = None,
     ) -> None:
+        given = options
         if not isinstance(options, EstimatorOptions):
             options = merged(options, {"default_precision": DEFAULT_PRECISION})
         try:
             super().__init__(qrmi, options=options)
         except InvalidArgumentError as error:
             raise recast(error, ArgumentError) from error
+        refuse_unknown(given, type(self.options))
 
     def run(
         self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None
@@ -158,6 +162,20 @@ class QRMIBaseEstimatorV2(qrmi_qiskit.EstimatorV2):
     def job(self, job_id: str) -> RuntimeJobV2:
         """The job of an id, also one that another process started; costs no request."""
         return RuntimeJobV2(self.resource, job_id)
+
+
+def refuse_unknown(options: object, kind: type[SamplerOptions | EstimatorOptions]) -> None:
+    """Raise if options have an unknown one, as published; those of ``run_options`` may be.
+
+    Raises:
+        InvalidInputError: There is one; it is a TypeError and ValueError too.
+    """
+    given = set(options) if isinstance(options, Mapping) else set()
+    unknown = given - {"run_options"} - {name.partition(".")[0] for name, _ in kind.described()}
+    if unknown:
+        raise ArgumentError(
+            f"option `{min(unknown)}` is unknown: put it into `run_options` to pass it on"
+        )
 
 
 def merged(options: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> dict[str, Any]:

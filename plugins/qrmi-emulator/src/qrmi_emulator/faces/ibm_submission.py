@@ -19,28 +19,14 @@ _JOB_KEYS: Final = {
     *("calibration_id", "private", "runtime", "remote_storage"),
 }
 _LEVELS: Final = ("critical", "error", "warning", "info", "debug")
-_OPTIONS: Final = {
-    *("default_shots", "dynamical_decoupling", "execution", "twirling", "simulator"),
-    "experimental",
-}
-# program -> the keys that its input may have, and those that its options may have.
-_KEYS: Final[dict[str, tuple[set[str], set[str]]]] = {
-    "sampler": ({"pubs", "shots", "options", "support_qiskit", "version"}, _OPTIONS),
-    "estimator": (
-        {"pubs", "precision", "resilience_level", "options", "support_qiskit", "version"},
-        {*_OPTIONS, "seed_estimator", "default_precision", "resilience"},
-    ),
-    "noise-learner": (
-        {"circuits", "options", "version"},
-        {
-            *("max_layers_to_learn", "shots_per_randomization", "num_randomizations"),
-            *("layer_pair_depths", "twirling_strategy", "support_qiskit", "simulator"),
-            "experimental",
-        },
-    ),
+# Of the noise learner; the simulators have those of the primitives.
+_LEARNER_KEYS: Final = {"circuits", "options", "version"}
+_LEARNER_OPTIONS: Final = {
+    *("max_layers_to_learn", "shots_per_randomization", "num_randomizations"),
+    *("layer_pair_depths", "twirling_strategy", "support_qiskit", "simulator", "experimental"),
 }
 _SIMULATOR_KEYS: Final = {"noise_model", "seed_simulator", "coupling_map", "basis_gates"}
-PROGRAMS: Final = (*_KEYS, "executor")
+PROGRAMS: Final = (*engine.PROGRAMS, "noise-learner", "executor")
 
 
 @attrs.frozen(kw_only=True)
@@ -134,7 +120,7 @@ def tags_of(body: Mapping[str, Any]) -> list[str]:
 def _check_primitive(
     program: str, params: Mapping[str, Any], content: bytes, max_shots: int
 ) -> None:
-    options = _check_keys(program, params)
+    options = _object(params, "options", "options")
     for name, test, what in _OPTION_FIELDS:
         value: Any = options
         for part in name.split("."):
@@ -168,7 +154,17 @@ def _check_learner(params: Mapping[str, Any]) -> None:
         return
     if params.get("version") not in (None, 2):
         raise invalid("version is not 2")
-    _check_keys("noise-learner", params)
+    options = _object(params, "options", "options")
+    simulator = _object(options, "simulator", "options.simulator")
+    for where, values, known in (
+        ("params", params, _LEARNER_KEYS),
+        ("options", options, _LEARNER_OPTIONS),
+        ("options.simulator", simulator, _SIMULATOR_KEYS),
+    ):
+        if unknown := values.keys() - known:
+            raise invalid(f"unknown in {where}: {', '.join(sorted(unknown))}")
+    if not _is_seed(simulator.get("seed_simulator")):
+        raise invalid(f"options.simulator.seed_simulator is not {_WHOLE}")
     if not isinstance(params.get("circuits"), list) or not params["circuits"]:
         raise invalid("circuits is not a list of at least one circuit")
 
@@ -181,23 +177,6 @@ def _check_executor(params: Mapping[str, Any]) -> None:
         raise invalid("quantum_program is not an object with a list of items")
     if not (type(program.get("shots")) is int and program["shots"] > 0):
         raise invalid("quantum_program.shots is not a whole number of 1 or more")
-
-
-def _check_keys(program: str, params: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of an input whose keys are all known."""
-    inputs, known_options = _KEYS[program]
-    options = _object(params, "options", "options")
-    simulator = _object(options, "simulator", "options.simulator")
-    for where, values, known in (
-        ("params", params, inputs),
-        ("options", options, known_options),
-        ("options.simulator", simulator, _SIMULATOR_KEYS),
-    ):
-        if unknown := values.keys() - known:
-            raise invalid(f"unknown in {where}: {', '.join(sorted(unknown))}")
-    if not _is_seed(simulator.get("seed_simulator")):
-        raise invalid("options.simulator.seed_simulator is not a whole number of 0 or more")
-    return options
 
 
 def _object(values: Mapping[str, Any], name: str, where: str) -> dict[str, Any]:
@@ -259,6 +238,7 @@ _FIELDS: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
     ("remote_storage", lambda _value: False, "for this account"),
 )
 _OBJECT = "an object"
+_WHOLE = "a whole number of 0 or more"
 _OPTION_FIELDS: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
     *(
         (name, lambda value: isinstance(value, dict), _OBJECT)
@@ -294,5 +274,6 @@ _OPTION_FIELDS: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
         _is_number_or_auto,
         "a whole number of 1 or more, or auto",
     ),
-    ("seed_estimator", _is_seed, "a whole number of 0 or more"),
+    ("seed_estimator", _is_seed, _WHOLE),
+    ("simulator.seed_simulator", _is_seed, _WHOLE),
 )
