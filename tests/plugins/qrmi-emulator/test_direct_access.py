@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from qrmi_emulator import Emulator
 from support.direct_access_client import DirectAccessClient
+from support.runtime_client import BELL
 
 LOCAL_FILE = {"type": "s3_compatible", "presigned_url": "file:///etc/hostname"}
 
@@ -321,6 +322,43 @@ def test_an_input_that_cannot_be_run_fails_the_job(
     assert (job["status"], job["reason_code"]) == ("Failed", number)
     assert job["reason_message"]
     assert job["reason_solution"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"execution": {"meas_type": "kerneled"}},
+        {"execution": {"new_flag": 1}},
+        {"simulator": {"basis_gates": ["sx"]}},
+    ],
+)
+def test_options_that_cannot_be_simulated_fail_the_job(
+    client: DirectAccessClient, options: dict[str, Any]
+) -> None:
+    job = client.wait(with_options(client, options))
+    assert job["status"] == "Failed"
+    [name] = [name for group in options.values() for name in group]
+    assert name in job["reason_message"]
+
+
+def test_options_are_applied_or_have_no_effect_as_the_log_says(client: DirectAccessClient) -> None:
+    wrong = {"type": "roerror", "operations": ["measure"], "probabilities": [[0, 1], [0, 1]]}
+    noise = {"simulator": {"noise_model": {"errors": [wrong]}}, "twirling": {"strategy": "all"}}
+    job_id = with_options(client, noise)
+    assert client.wait(job_id)["status"] == "Completed"
+    [result] = json.loads(client.get(f"results_{job_id}.json"))["results"]
+    assert set(result["data"]["c"]["samples"]) == {"0x3"}
+    log = client.get(f"logs_{job_id}.json").decode()
+    assert log.count("no effect on a local simulator: twirling.strategy\n") == 1
+
+
+def with_options(client: DirectAccessClient, options: dict[str, Any]) -> str:
+    """Submit a circuit with options, and return the job's id."""
+    job_id = str(uuid.uuid4())
+    document = {"pubs": [[BELL]], "version": 2, "options": options, "support_qiskit": False}
+    client.put(f"input_{job_id}.json", json.dumps(document))
+    assert client("POST", "/v1/jobs", client.job(job_id)).status_code == 204
+    return job_id
 
 
 def test_an_executor_is_taken_and_says_what_its_input_lacks(client: DirectAccessClient) -> None:
