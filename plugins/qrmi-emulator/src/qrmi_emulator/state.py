@@ -195,13 +195,14 @@ class State:
         self.submissions: deque[float] = deque()
         self.on_work: Callable[[], None] = lambda: None
         self.on_end: list[Callable[[Job], None]] = []
-        make_private(home)
-        make_private(home / "inputs")
+        self.files = home / "tasks" / "tasks"
+        # A job that ends before it is executed has a log too.
+        for folder in (home, home / "inputs", self.files.parent, self.files):
+            make_private(folder)
         lock = locks.take(home / "emulator.lock")
         if lock is None:
             raise ValueError(f"another emulator uses {home}; name another folder")
         self._lock = lock
-        self.files = home / "tasks" / "tasks"
         # SQLite makes its files as the umask says; their journals get the mode of the file.
         database = home / "emulator.db"
         os.close(os.open(database, os.O_RDWR | os.O_CREAT, 0o600))
