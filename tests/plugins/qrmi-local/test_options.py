@@ -485,7 +485,9 @@ class TestNoise:
         for kind in ("roerror", "qerror"):
             form = {"type": kind, **error} if isinstance(error, dict) else error
             try:
-                noise_of({"noise_model": {"errors": [form]}}, decode)
+                noise = noise_of({"noise_model": {"errors": [form]}}, decode)
+                assert noise
+                noise.on(range(2))
             except EngineError as refusal:
                 assert "\n" not in str(refusal)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 import attrs
@@ -27,19 +28,35 @@ _NOT_GATES: Final = frozenset(
 )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class _Error:
     """An error of a noise model.
 
     Attributes:
         operations: The names of the gates that it follows; empty for an error of measurements.
         qubits: The qubits where it does, None for all.
-        error: A `QuantumError`, or a `ReadoutError`.
+        form: The error as it came.
+        decode: Decodes the runtime's encoding of a named value.
+        index: Its number in the model.
     """
 
     operations: list[str]
     qubits: list[tuple[int, ...]] | None
-    error: Any
+    form: Mapping[str, Any]
+    decode: Callable[[str, object], Any]
+    index: int
+
+    # A device's model has a thousand errors, and each takes a hundredth of a second to make.
+    @functools.cached_property
+    def error(self) -> Any:
+        """The `QuantumError` or `ReadoutError`."""
+        with _named(self.index):
+            form = self.decode("noise model", self.form)
+            chances = form["probabilities"]
+            if not self.operations:
+                return ReadoutError(np.asarray(chances, dtype=float))
+            circuits = map(_circuit, form["instructions"])
+            return QuantumError(list(zip(circuits, map(float, chances), strict=True)))
 
 
 @attrs.frozen(eq=False)
@@ -146,32 +163,36 @@ def compiled_of(options: Mapping[str, Any]) -> Compiled:
 @functools.lru_cache(maxsize=4)
 def _noise(text: str, decode: Callable[[str, object], Any]) -> Noise:
     errors = []
-    for index, error in enumerate(decode("noise model", json.loads(text))):
-        try:
-            errors.append(_read(error))
-        except Exception as problem:
-            raise EngineError(
-                f"options.simulator.noise_model: error {index}: {one_line(problem)}"
-            ) from problem
+    for index, form in enumerate(json.loads(text)):
+        with _named(index):
+            operations, qubits = _head(form)
+            errors.append(_Error(operations, qubits, form, decode, index))
     return Noise(errors)
 
 
-def _read(error: Mapping[str, Any]) -> _Error:
-    kind, places = error["type"], error.get("gate_qubits")
+@contextmanager
+def _named(index: int) -> Iterator[None]:
+    """Raise the error that something raises about an error of the model as an `EngineError`."""
+    try:
+        yield
+    except Exception as problem:
+        raise EngineError(
+            f"options.simulator.noise_model: error {index}: {one_line(problem)}"
+        ) from problem
+
+
+def _head(form: Mapping[str, Any]) -> tuple[list[str], list[tuple[int, ...]] | None]:
+    """Return the operations that an error follows, and their qubits."""
+    kind, places = form["type"], form.get("gate_qubits")
     qubits = None if places is None else [tuple(map(int, place)) for place in places]
     if kind == "roerror":
-        return _Error([], qubits, ReadoutError(np.asarray(error["probabilities"], dtype=float)))
+        return [], qubits
     if kind != "qerror":
         raise ValueError(f"its type {kind!r} is neither qerror nor roerror")
-    operations = [str(name) for name in error["operations"]]
+    operations = [str(name) for name in form["operations"]]
     if not operations:
         raise ValueError("it follows no operation")
-    circuits = map(_circuit, error["instructions"])
-    return _Error(
-        operations,
-        qubits,
-        QuantumError(list(zip(circuits, map(float, error["probabilities"]), strict=True))),
-    )
+    return operations, qubits
 
 
 def _circuit(instructions: Sequence[Mapping[str, Any]]) -> Any:
