@@ -352,6 +352,15 @@ def test_options_are_applied_or_have_no_effect_as_the_log_says(client: DirectAcc
     assert log.count("no effect on a local simulator: twirling.strategy\n") == 1
 
 
+def test_the_first_job_of_an_emulator_may_fail_before_it_is_executed() -> None:
+    with Emulator(["ibm-da"]) as fresh:
+        client = DirectAccessClient(fresh)
+        job = client.wait(with_options(client, {"new_option": 1}))
+        assert job["status"] == "Failed"
+        assert b"failed" in client.get(f"logs_{job['id']}.json")
+        client.close()
+
+
 def with_options(client: DirectAccessClient, options: dict[str, Any]) -> str:
     """Submit a circuit with options, and return the job's id."""
     job_id = str(uuid.uuid4())

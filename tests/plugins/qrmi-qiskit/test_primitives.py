@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from qiskit.providers import JobStatus
 from qiskit.quantum_info import SparsePauliOp
 
 from qrmi_core import (
+    InvalidInputError,
     QuantumResource,
     TaskCancelledError,
     TaskFailedError,
@@ -268,3 +270,13 @@ def test_a_failure_carries_the_simulators_words(aer: QuantumResource) -> None:
         job.result(SECONDS)
     assert job.errored()
     assert job.status() is JobStatus.ERROR
+
+
+@pytest.mark.parametrize(
+    "options", [{"new_option": 1}, {"execution": {"new_flag": True}}, {"twirling": {"x": 1}}]
+)
+def test_a_simulator_refuses_an_unknown_option(aer: QuantumResource, options: Any) -> None:
+    circuit = QuantumCircuit(1)
+    circuit.measure_all()
+    with pytest.raises(InvalidInputError, match=r"unknown.*(new_option|new_flag|twirling\.x)"):
+        SamplerV2(aer, options=options).run([circuit])
