@@ -507,6 +507,8 @@ class TestUnknown:
                 {"options": {"resilience": {"zne": {"noise_factor": [1]}}}},
                 r"zne\.noise_factor \(did you mean resilience\.zne\.noise_factors\?\)",
             ),
+            ("sampler", {"options": {"twirling": {"nothing": 1}}}, r"twirling\.nothing$"),
+            ("sampler", {"options": {"simulater": {}}}, r"simulater \(did you mean simulator\?\)"),
             ("sampler", {"options": {"twirling": 3}}, "options.twirling is not an object"),
             ("sampler", {"options": {"simulator": {"basis_gates": "x"}}}, "not a list of names"),
             ("sampler", {"options": {"simulator": {"basis_gates": [1]}}}, "not a list of names"),

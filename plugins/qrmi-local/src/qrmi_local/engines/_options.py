@@ -280,6 +280,9 @@ def _named(unknown: Collection[str], known: Collection[str]) -> str:
     """Return the names with the known ones that they are close to."""
     texts = []
     for name in sorted(unknown):
-        near = difflib.get_close_matches(name, known, n=1)
-        texts.append(f"{name} (did you mean {near[0]}?)" if near else name)
+        group, dot, own = name.rpartition(".")
+        path = group + dot
+        siblings = {each[len(path) :].partition(".")[0] for each in known if each.startswith(path)}
+        near = difflib.get_close_matches(own, siblings, n=1)
+        texts.append(f"{name} (did you mean {path}{near[0]}?)" if near else name)
     return ", ".join(texts)
