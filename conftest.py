@@ -35,8 +35,6 @@ CONSOLE_TIMEOUT_SECONDS = 100
 TUTORIALS = ROOT / "docs/tutorials"
 # They take minutes, so `make docs-tutorials` runs them alone, and the plots they make are kept.
 RUN_TUTORIALS = "QRMI_TEST_TUTORIALS" in os.environ
-# They need Slurm, so `make test-slurm` runs them.
-RUN_SLURM = "QRMI_TEST_SLURM" in os.environ
 
 # Before stevedore is imported: it keeps what it finds in the user's cache folder.
 _cache = tempfile.TemporaryDirectory(prefix="qrmi-tests-")
@@ -125,10 +123,10 @@ def _enter_page(namespace: dict[str, Any]) -> None:
 
 
 def _enter_slurm_page(namespace: dict[str, Any]) -> None:
-    """A page that has a cluster of its own, which Slurm's commands find, and its site's files."""
+    """Give a page a cluster that Slurm's commands find, and the site's files in its folder."""
     from support.cluster import missing
 
-    if problem := missing():
+    if problem := missing("shim"):
         pytest.skip(problem)
     _enter_page(namespace)
     script = ROOT / "tests/support/cluster.py"
@@ -301,7 +299,7 @@ pytest_collect_file = (
     )
     + Sybil(
         _PARSERS,
-        patterns=[_SLURM_PAGES] if RUN_SLURM else [],
+        patterns=[_SLURM_PAGES],
         setup=_enter_slurm_page,
         teardown=_leave_page,
     )

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from support.cluster import Job, wait_for
-from support.job_cases import assert_ended, token_of
 from support.pulses import is_blockaded, sequence
-from support.real_site import Site, side_by_side, started
+from support.real_site import Site, token_of
 
 pytestmark = pytest.mark.timeout(200)
 
 PROGRAMS = Path(__file__).parent / "programs"
-Case = Callable[[Site], None]
 
 
 def _line(program: str, *arguments: str) -> str:
     return " ".join([sys.executable, str(PROGRAMS / program), *arguments])
 
 
-def an_estimator(site: Site) -> None:
+@pytest.mark.side_by_side
+def test_an_estimator(site: Site) -> None:
     job = site.cluster.submit(_line("estimator.py"), *site.ask("fake_fez"))
-    assert_ended(site, job.wait(seconds=120), "COMPLETED")
+    site.assert_ended(job.wait(seconds=120), "COMPLETED")
     assert float(job.output.partition("value=")[2]) > 0.8
     [session] = site.assert_released("fake_fez")
     [line] = site.accounting(job.id)
@@ -36,7 +33,8 @@ def an_estimator(site: Site) -> None:
     assert [job.session for job in site.jobs("fake_fez")] == [session]
 
 
-def an_array_over_two_qpus(site: Site) -> None:
+@pytest.mark.side_by_side
+def test_an_array_over_two_qpus(site: Site) -> None:
     names = ["fake_manila", "fake_quito"]
     tasks = []
     for number, name in enumerate(names):
@@ -53,7 +51,7 @@ def an_array_over_two_qpus(site: Site) -> None:
         ]
     wait_for(lambda: all(task.id in site.cluster.jobs() for *_, task in tasks), "ten tasks", 100)
     for name, index, task in tasks:
-        assert_ended(site, task.wait(seconds=100), "COMPLETED")
+        site.assert_ended(task.wait(seconds=100), "COMPLETED")
         told, flips, ones = task.output.split()
         assert (told, flips) == (name, str(index))
         assert (int(ones) > 80) == bool(index % 2)
@@ -61,13 +59,14 @@ def an_array_over_two_qpus(site: Site) -> None:
     assert sorted(job.session for job in site.jobs(*names)) == sorted(sessions)
 
 
-def ranks_on_two_nodes_share_one_session(site: Site) -> None:
+@pytest.mark.side_by_side
+def test_ranks_on_two_nodes_share_one_session(site: Site) -> None:
     job = site.cluster.submit(
         f"env\nsrun {_line('flip.py')}",
         *("--nodes=2", "--ntasks=4", "--ntasks-per-node=2"),
         *site.ask("fake_lima"),
     )
-    assert_ended(site, job.wait(seconds=120), "COMPLETED")
+    site.assert_ended(job.wait(seconds=120), "COMPLETED")
     found = [line.split() for line in job.output.splitlines() if line.startswith("fake_lima ")]
     assert {(rank, int(ones) > 80) for _, rank, ones in found} == {
         ("0", False),
@@ -82,11 +81,12 @@ def ranks_on_two_nodes_share_one_session(site: Site) -> None:
     assert line["tasks"] == 4
 
 
-def pulses_behind_warden(site: Site) -> None:
+@pytest.mark.side_by_side
+def test_pulses_behind_warden(site: Site) -> None:
     path = site.folder / "jobs" / "sequence.json"
     path.write_text(sequence())
     job = site.cluster.submit(f"env\n{_line('sequence.py', str(path))}", *site.ask("PASQAL_LOCAL"))
-    assert_ended(site, job.wait(seconds=120), "COMPLETED")
+    site.assert_ended(job.wait(seconds=120), "COMPLETED")
     counts = json.loads(job.output.splitlines()[-1])
     assert sum(counts.values()) == 100
     assert is_blockaded(counts)
@@ -97,36 +97,10 @@ def pulses_behind_warden(site: Site) -> None:
     assert [exchange["method"] for exchange in made] == ["POST", "DELETE"]
 
 
-def direct_access(site: Site) -> None:
+@pytest.mark.side_by_side
+def test_direct_access(site: Site) -> None:
     job = site.cluster.submit(_line("flip.py", "1"), *site.ask("ibm_rensselaer"))
-    assert_ended(site, job.wait(seconds=120), "COMPLETED")
+    site.assert_ended(job.wait(seconds=120), "COMPLETED")
     name, _, ones = job.output.split()
     assert name == "ibm_rensselaer"
     assert int(ones) > 80
-
-
-CASES = [
-    an_estimator,
-    an_array_over_two_qpus,
-    ranks_on_two_nodes_share_one_session,
-    pulses_behind_warden,
-    direct_access,
-]
-
-
-@pytest.fixture(scope="module", params=["scripts", "shim"])
-def site(request: pytest.FixtureRequest) -> Iterator[Site]:
-    with started(request.param) as site:
-        yield site
-
-
-@pytest.fixture(scope="module")
-def outcomes(site: Site) -> Iterator[dict[Case, Future[None]]]:
-    """All cases, side by side."""
-    with side_by_side(site, CASES) as outcomes:
-        yield outcomes
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
-def test(case: Case, outcomes: dict[Case, Future[None]]) -> None:
-    outcomes[case].result()

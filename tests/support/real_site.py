@@ -1,4 +1,4 @@
-"""A site with a cluster, the integration, and vendors that are the emulator's."""
+"""A site with a cluster, the Slurm integration, and the emulator as its vendors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -19,15 +18,14 @@ from typing import Any
 import pytest
 
 from qrmi_emulator import Emulator
-from support.cluster import Cluster, Plugin, missing
+from support.cluster import Cluster, Job, Plugin, missing
 
 RUNTIME = "ibm-quantum-compute-service"
 NOBODY = 65534
-_AT_ONCE = 10
 _VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 ADMIN_KEY = "an-administrators-key-that-no-job-sees"
 
-# Names of QPUs, each for one case, so that no case waits for the licence of another.
+# Names of QPUs, each for one test: no test waits for the licence of another.
 USUAL = [
     *("algiers", "almaden", "armonk", "athens", "auckland", "belem", "boeblingen", "bogota"),
     *("brisbane", "brooklyn", "burlington", "cairo", "cambridge", "cusco", "essex", "fez"),
@@ -47,20 +45,24 @@ REFUSING, SLOW, FLAKY, GHOST, OWN_KEY, LOCAL = (
 
 
 class Site:
-    """What a case works with.
+    """A site whose cluster accepts jobs with QPUs.
 
     Attributes:
+        folder: Folder of all files.
         cluster: The cluster.
-        plugin: The integration.
-        mode: How jobs get their QPUs: `scripts` or `shim`.
-        vendor: The service of most QPUs.
-        refusing: One that opens no sessions (`REFUSING`).
-        slow: One that takes seconds to open a session (`SLOW`).
-        flaky: One with the faults of one case (`FLAKY`).
-        closed_to_others: Why other users' jobs cannot be run; empty if they can.
+        plugin: The installed integration.
+        mode: How jobs get their QPUs: `scripts`, `shim` or `both`.
+        vendors: All services.
+        vendor: Service of most QPUs.
+        refusing: Service that opens no sessions (`REFUSING`).
+        slow: Service that takes seconds to open a session (`SLOW`).
+        flaky: Service with the faults of one test (`FLAKY`).
+        closed_to_others: Reason why other users cannot run jobs; empty if they can.
+        config: Content of the site's `qrmi_config.json`.
+        local_home: Folder of the resource `LOCAL`.
 
     Args:
-        folder: All files.
+        folder: Folder of all files.
         cluster: The cluster, not yet started.
         plugin: The integration, not yet installed.
         vendors: The services.
@@ -83,15 +85,15 @@ class Site:
     # Asking for QPUs
 
     def qpu(self) -> str:
-        """The name of a QPU that no other case uses."""
+        """Return the name of a QPU that no other test uses."""
         return next(self._names)
 
     def ask(self, *names: str, step: bool = False) -> list[str]:
-        """Options that ask for QPUs.
+        """Return the options that ask for QPUs.
 
         Args:
-            names: Their names.
-            step: Whether it is for an `srun` outside of a job.
+            names: Names of the QPUs.
+            step: True for an `srun` outside of a job.
         """
         if self.mode == "shim":
             return [f"--qpu={','.join(names)}"]
@@ -100,13 +102,13 @@ class Site:
         return [f"--gres={','.join(f'qpu:{name}' for name in names)}"]
 
     def held(self, *before: str) -> Held:
-        """A part of a script that runs until it is told to go on."""
+        """Return lines of a script that run until `Held.go_on`, after the lines `before`."""
         return Held(self.folder / "go" / secrets.token_hex(4), before)
 
-    # What came of it
+    # Observing the outcome
 
     def sessions(self, *names: str) -> list[Any]:
-        """The sessions on these QPUs, as their services keep them, oldest first."""
+        """Return the sessions of QPUs as their services keep them, oldest first."""
         found = [
             session
             for emulator in self.vendors
@@ -116,12 +118,12 @@ class Site:
         return sorted(found, key=lambda session: session.created)
 
     def jobs(self, *names: str) -> list[Any]:
-        """The jobs that the service of most QPUs was given for these."""
+        """Return the jobs that `vendor` received for QPUs."""
         jobs = self.vendor.faces[0].state.jobs.values()
         return [job for job in jobs if job.resource in names]
 
     def releases(self) -> list[str]:
-        """The ids of sessions that a request has closed, as often as one did."""
+        """Return the ids of the sessions that requests closed, one id a request."""
         return [
             exchange["path"].split("/")[-2]
             for emulator in self.vendors
@@ -130,7 +132,7 @@ class Site:
         ]
 
     def assert_released(self, *names: str, times: int = 1) -> list[str]:
-        """Each QPU was acquired so often, and each acquisition released once; gives the tokens."""
+        """Assert that QPUs were acquired so often and released as often; return the tokens."""
         done = self.releases()
         tokens = []
         for name in names:
@@ -145,44 +147,47 @@ class Site:
                 tokens.append(session.id)
         return tokens
 
+    def assert_ended(self, job: Job, state: str, code: str = "0:0") -> None:
+        """Wait for the end of a job, and assert its state and that it left nothing behind."""
+        job.wait()
+        details = f"{job.output}\n{job.show()}\n{self.log(job.id)}"
+        assert (job.state, job.field("ExitCode")) == (state, code), details
+        left = [path.name.removeprefix("keys.").partition(".")[0] for path in self.records()]
+        assert job.id not in left, details
+        self.assert_well()
+
     def assert_well(self) -> None:
-        """No node is drained."""
+        """Assert that no node is drained."""
         for node, state in self.cluster.node_states().items():
             assert not any(word in state for word in ("drain", "down", "fail")), f"{node}: {state}"
 
     def log(self, job_id: str = "") -> str:
-        """What prolog, epilog and sweep said of a job, or of all."""
+        """Return the last lines that prolog, epilog and sweep logged, of one job or of all."""
         path = self.plugin.log
         lines = path.read_text().splitlines() if path.exists() else ["no log"]
-        said = [line for line in lines if " DEBUG " not in line and f"job {job_id}" in line]
-        return "\n".join(said[-20:])
+        found = [line for line in lines if " DEBUG " not in line and f"job {job_id}" in line]
+        return "\n".join(found[-20:])
 
     def accounting(self, job_id: str | None = None) -> list[dict[str, Any]]:
-        """The lines of the accounting, or those of one job."""
+        """Return the entries of the accounting, of one job or of all."""
         path = self.plugin.accounting
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         return [line for line in lines if job_id in (None, str(line["job_id"]))]
 
     def records(self) -> list[Path]:
-        """Folders of records that are there."""
+        """Return the folders of records that exist."""
         return [path for state in self.plugin.state if state.exists() for path in state.iterdir()]
 
 
-@contextlib.contextmanager
-def side_by_side(
-    site: Site, cases: Sequence[Callable[[Site], None]]
-) -> Iterator[dict[Callable[[Site], None], Future[None]]]:
-    """Run cases at the same time, as many as two processors bear."""
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        yield {case: pool.submit(case, site) for case in cases}
-
-
 class Held:
-    """A part of a script that runs until it is told to go on.
+    """Lines of a script that wait until the test lets them go on.
+
+    Attributes:
+        script: The lines.
 
     Args:
-        flag: The file that tells it.
-        before: Lines of the script before it waits.
+        flag: File for whose creation they wait.
+        before: Lines of the script in front of the wait.
     """
 
     def __init__(self, flag: Path, before: Sequence[str]) -> None:
@@ -192,22 +197,28 @@ class Held:
         )
 
     def go_on(self) -> None:
-        """Let it come to its end."""
+        """Let the script continue to its end."""
         self._flag.touch()
 
 
 def variables(output: str) -> dict[str, str]:
-    """What a job printed by `env`."""
+    """Return the variables that a job printed with `env`."""
     return dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
 
 
-def open_python(folder: Path) -> tuple[Path, str]:
-    """An interpreter that every user can start, also where the developer's is in a private folder.
+def token_of(name: str, output: str) -> str:
+    """Return the acquisition token of a QPU that a job printed with `env`."""
+    return variables(output)[f"{name}_QRMI_JOB_ACQUISITION_TOKEN"]
 
-    What runs as a job's user comes from a copy, all else from where it is installed.
+
+def open_python(folder: Path) -> tuple[Path, str]:
+    """Create an environment that every user can use, even if the developer's is private.
+
+    It contains a copy of `qrmi_slurm`, which jobs run as their user, and refers to the installed
+    packages for everything else.
 
     Returns:
-        The interpreter, and why other users cannot start it after all; empty if they can.
+        The interpreter, and the reason why other users cannot start it; empty if they can.
     """
     own = Path(sys.base_prefix, "bin/python3")
     problem = ""
@@ -250,7 +261,13 @@ def _starts_for_others(python: Path) -> bool:
 
 @contextlib.contextmanager
 def started(mode: str, *, nodes: int = 2, own_state: bool = False) -> Iterator[Site]:
-    """A site that takes jobs."""
+    """Run a site until the block ends; skip the test if Slurm is not installed.
+
+    Args:
+        mode: How jobs get their QPUs: `scripts`, `shim` or `both`.
+        nodes: Number of nodes.
+        own_state: True if each node has a folder of records of its own.
+    """
     if problem := missing(mode):
         pytest.skip(problem)
     with contextlib.ExitStack() as stack:
@@ -279,7 +296,7 @@ def started(mode: str, *, nodes: int = 2, own_state: bool = False) -> Iterator[S
             prolog_limit_seconds=30,
             epilog_limit_seconds=10,
         )
-        # Jobs may ask for the ghost, as for one that was just taken out of the file.
+        # Slurm still counts the ghost's licence, as if the QPU had just been removed from the file.
         plugin.write_config(site.config)
         lines, plugstack = plugin.lines()
         cluster.start([*lines, "UnkillableStepTimeout=5"], plugstack)

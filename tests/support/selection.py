@@ -18,6 +18,9 @@ MARKS = {
 }
 """Fixture -> mark of the tests that use it."""
 
+SLURM = ("tests/slurm/", "docs/slurm/")
+"""Folders whose tests are marked `slurm`."""
+
 SERVER_OF_A_FOLDER = ("tests/plugins/qrmi-qiskit/", "tests/plugins/qrmi-pasqal/local/")
 """Folders whose tests share one server for the whole run; elsewhere files share one."""
 
@@ -27,6 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for name in MARKS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(MARKS[name])
+        if item.nodeid.startswith(SLURM):
+            item.add_marker("slurm")
 
 
 class ServerScheduling(LoadScopeScheduling):
