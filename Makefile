@@ -60,7 +60,7 @@ check: $(VENV)/.ready
 
 .PHONY: test
 test: environments
-	@QRMI_TEST_PREPARED=$(WORK) $(VENV)/bin/python -m pytest $(ARGS)
+	@QRMI_TEST_PREPARED=$(WORK) $(VENV)/bin/python -m pytest -m 'not slurm' $(ARGS)
 
 .PHONY: environments
 environments:
@@ -77,7 +77,7 @@ test-peers: $(VENV)/.ready .munge $(if $(QRMI_TEST_WARDEN),$(WARDEN)/.ready)
 
 .PHONY: test-slurm
 test-slurm: $(VENV)/.ready .slurm
-	@QRMI_TEST_SLURM=1 $(VENV)/bin/python -m pytest tests/slurm docs/slurm $(ARGS)
+	@$(VENV)/bin/python -m pytest tests/slurm docs/slurm $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.ready

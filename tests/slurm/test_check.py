@@ -18,13 +18,13 @@ QPU = "fake_fez"
 RUNTIME, ADDED = "ibm-quantum-compute-service", "fake_marrakesh"
 
 
-class Site:
-    """A cluster with the integration, and a vendor.
+class CheckedSite:
+    """A cluster with the integration and one vendor.
 
     Attributes:
         cluster: The cluster.
         plugin: The integration.
-        vendor: The vendor.
+        vendor: The service of all QPUs.
     """
 
     def __init__(self, cluster: Cluster, plugin: Plugin, vendor: Emulator) -> None:
@@ -33,17 +33,18 @@ class Site:
         self.vendor = vendor
 
     def findings(self, *arguments: str) -> list[dict[str, Any]]:
-        """What the check finds, but for where this machine's Python is."""
-        told = json.loads(self.plugin.run("check", "--json", *arguments).stdout)
-        found: list[dict[str, Any]] = told["findings"]
+        """Return the findings of the check, without those about this machine's Python."""
+        report = json.loads(self.plugin.run("check", "--json", *arguments).stdout)
+        found: list[dict[str, Any]] = report["findings"]
         return [one for one in found if one["about"] != "Python"]
 
     def errors(self, *arguments: str) -> list[str]:
+        """Return the messages of the findings that are errors."""
         return [one["message"] for one in self.findings(*arguments) if one["mark"] == "error"]
 
 
 @pytest.fixture(scope="module", params=["scripts", "shim"])
-def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+def site(request: pytest.FixtureRequest) -> Iterator[CheckedSite]:
     if problem := missing():
         pytest.skip(problem)
     with ExitStack() as stack:
@@ -54,10 +55,10 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
         plugin = Plugin(cluster, request.param)
         plugin.install(vendor.config())
         cluster.start(*plugin.lines())
-        yield Site(cluster, plugin, vendor)
+        yield CheckedSite(cluster, plugin, vendor)
 
 
-def test_what_setup_wrote_is_as_the_check_wants_it(site: Site) -> None:
+def test_what_setup_wrote_is_as_the_check_wants_it(site: CheckedSite) -> None:
     plugin = site.plugin
     assert site.errors() == []
     wrong = {one["about"] for one in site.findings() if one["mark"] == "warning"}
@@ -72,16 +73,16 @@ def test_what_setup_wrote_is_as_the_check_wants_it(site: Site) -> None:
         assert (f"Prolog {plugin.folder}/prolog", "runs prolog") in messages
 
 
-def test_a_job_with_a_qpu_is_counted_and_nothing_is_wrong_with_it(site: Site) -> None:
+def test_a_job_with_a_qpu_is_counted_and_nothing_is_wrong_with_it(site: CheckedSite) -> None:
     job = site.cluster.submit("sleep 60", f"--licenses={QPU}").wait("RUNNING")
     wait_for(lambda: site.vendor.info()["sessions"]["open"], "the session is open")
-    told = [one["message"] for one in site.findings("--offline") if one["about"] == "sweep"]
-    assert "nothing is left behind; jobs that have QPUs now: 1" in told
+    found = [one["message"] for one in site.findings("--offline") if one["about"] == "sweep"]
+    assert "nothing is left behind; jobs that have QPUs now: 1" in found
     site.cluster.command("scancel", job.id)
     site.cluster.wait_until_idle()
 
 
-def test_a_vendor_that_does_not_answer_is_an_error_unless_offline(site: Site) -> None:
+def test_a_vendor_that_does_not_answer_is_an_error_unless_offline(site: CheckedSite) -> None:
     before = site.errors("--offline")
     site.vendor.fault("status", status=403, count=None)
     assert len(site.errors()) == len(before) + 1
@@ -89,7 +90,7 @@ def test_a_vendor_that_does_not_answer_is_an_error_unless_offline(site: Site) ->
     site.vendor.clear_faults()
 
 
-def test_a_qpu_that_is_added_later_can_be_asked_for(site: Site) -> None:
+def test_a_qpu_that_is_added_later_can_be_asked_for(site: CheckedSite) -> None:
     plugin, cluster = site.plugin, site.cluster
     plugin.write_config(site.vendor.config([(RUNTIME, ADDED)]))
     plugin.program("setup", "--folder", str(plugin.folder))

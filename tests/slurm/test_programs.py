@@ -1,4 +1,4 @@
-"""Programs on a cluster: results are right, and each job opens and closes its session once."""
+"""Programs in jobs get the right results, and each job opens and closes its session once."""
 
 from __future__ import annotations
 
@@ -52,8 +52,8 @@ def test_an_array_over_two_qpus(site: Site) -> None:
     wait_for(lambda: all(task.id in site.cluster.jobs() for *_, task in tasks), "ten tasks", 100)
     for name, index, task in tasks:
         site.assert_ended(task.wait(seconds=100), "COMPLETED")
-        told, flips, ones = task.output.split()
-        assert (told, flips) == (name, str(index))
+        qpu, flips, ones = task.output.split()
+        assert (qpu, flips) == (name, str(index))
         assert (int(ones) > 80) == bool(index % 2)
     sessions = site.assert_released(*names, times=5)
     assert sorted(job.session for job in site.jobs(*names)) == sorted(sessions)
