@@ -1,4 +1,4 @@
-"""How the tests are selected and spread over processes; a plugin of pytest.
+"""A plugin of pytest that marks tests, spreads them over processes and sets up hypothesis.
 
 `make check` leaves out what is marked, so a test that needs a prepared environment is marked by
 the fixture that provides the environment, not by hand.
@@ -6,8 +6,13 @@ the fixture that provides the environment, not by hand.
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 from xdist.scheduler import LoadScopeScheduling
+
+# Busy machines make examples slow; timings belong in benchmarks.
+hypothesis.settings.register_profile("qrmi", deadline=None)
+hypothesis.settings.load_profile("qrmi")
 
 MARKS = {
     "wheels": "packaging",
