@@ -20,7 +20,7 @@ SOURCES := $(shell find qrmi_core plugins $(EXAMPLE) -name build -prune -o -name
 WORK := $(CURDIR)/.make
 WHEELS := $(WORK)/wheels
 WARDEN := $(WORK)/warden
-ENVIRONMENTS := smoke outsider peers oldest
+ENVIRONMENTS := smoke outsider peers oldest experiments
 UV := $(WORK)/uv/bin/uv
 INSTALL := $(UV) pip install -q --system-certs --compile-bytecode
 
@@ -186,6 +186,14 @@ $(WORK)/oldest/.ready: $(WHEELS)/.ready constraints.txt requirements-oldest.txt
 	    $(WHEELS)/qrmi_core-*.whl $(WHEELS)/qrmi_local-*.whl $(WHEELS)/qrmi_qiskit-*.whl
 	@touch $@
 
+$(WORK)/experiments/.ready: $(WHEELS)/.ready constraints.txt requirements-experiments.txt
+	@echo 'preparing an environment with qiskit-experiments'
+	@$(call new_venv,$(WORK)/experiments,--without-pip)
+	@$(INSTALL) --python $(WORK)/experiments -c constraints.txt -r requirements-experiments.txt \
+	    $(WHEELS)/qrmi_core-*.whl "qrmi-local[qiskit] @ file://$$(echo $(WHEELS)/qrmi_local-*.whl)" \
+	    $(WHEELS)/qrmi_qiskit-*.whl
+	@touch $@
+
 # An environment as a plugin's author has it: pytest, the core's wheel and the plugin's own.
 $(WORK)/outsider/.ready: $(WHEELS)/.ready
 	@echo 'preparing an environment with the example plugin'
@@ -245,7 +253,8 @@ $(WARDEN)/.ready: $(WORK)/uv/.ready $(wildcard $(QRMI_TEST_WARDEN)/requirements.
 .PHONY: constraints
 constraints: $(WORK)/uv/.ready
 	@$(call new_venv,$(WORK)/constraints,--without-pip)
-	@$(INSTALL) --python $(WORK)/constraints -r requirements-dev.txt . $(PLUGINS:%='./%[all]') './$(EXAMPLE)[test]'
+	@$(INSTALL) --python $(WORK)/constraints -r requirements-dev.txt . $(PLUGINS:%='./%[all]') './$(EXAMPLE)[test]' \
+	    -r requirements-experiments.txt
 	@{ sed '/^[^#]/,$$d' constraints.txt; \
 	    { $(UV) pip freeze --python $(WORK)/constraints; $(WORK)/uv/bin/python -m pip freeze --all | grep '^uv=='; } \
 	        | grep -v ' @ file:' | sort -f -t= -k1,1; } > $(WORK)/constraints.txt

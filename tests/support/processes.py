@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,6 +41,25 @@ def prepared(name: str) -> Path:
     if subprocess.run(current, cwd=ROOT, capture_output=True, check=False).returncode:
         pytest.skip(f"{found} is not up to date; `make environments` prepares it")
     return found
+
+
+def run_tests(python: Path, files: Sequence[Path], *, folder: Path) -> None:
+    """Run tests of one folder in another environment; they must pass.
+
+    Args:
+        python: The interpreter of the environment.
+        files: Files with tests, beside their conftest.py.
+        folder: An empty folder, for home and cache.
+    """
+    (folder / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT / 'tests'}\n")
+    options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-c", "pytest.ini"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), "XDG_CACHE_HOME": str(folder)}
+    output = said(
+        *(python, "-m", "pytest", *options, f"--confcutdir={files[0].parent}", *files),
+        cwd=folder,
+        env=environment,
+    )
+    assert re.search(r"\d+ passed", output)
 
 
 @contextmanager

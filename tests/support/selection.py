@@ -19,6 +19,7 @@ MARKS = {
     "smoke_venv": "packaging",
     "outsider_venv": "packaging",
     "oldest": "packaging",
+    "experiments": "packaging",
     "peers": "peers",
 }
 """Fixture -> mark of the tests that use it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import tomllib
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.processes import prepared
+from support.processes import prepared, run_tests
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
@@ -45,16 +44,4 @@ def test_the_environment_has_the_oldest_releases_that_are_declared(oldest: Path)
 
 @pytest.mark.parametrize("files", [FILES, ON_SIMULATORS], ids=["unit", "simulators"])
 def test_the_tests_pass_with_them(oldest: Path, tmp_path: Path, files: tuple[str, ...]) -> None:
-    (tmp_path / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT / 'tests'}\n")
-    how = ("-q", "-p", "no:cacheprovider", "--import-mode=importlib", f"--confcutdir={HERE}")
-    done = subprocess.run(
-        [oldest, "-m", "pytest", *how, "-c", "pytest.ini", *(HERE / file for file in files)],
-        cwd=tmp_path,
-        env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=115,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert re.search(r"\d+ passed", done.stdout)
+    run_tests(oldest, [HERE / file for file in files], folder=tmp_path)

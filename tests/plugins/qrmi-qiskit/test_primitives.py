@@ -22,6 +22,7 @@ from qrmi_core import (
     TaskFailedError,
     WaitTimeoutError,
 )
+from qrmi_core.errors import UnsupportedFunctionError
 from qrmi_qiskit import EstimatorV2, InvalidArgumentError, SamplerV2, get_backend
 from support.local_store import MakeResource
 from support.processes import said
@@ -280,3 +281,13 @@ def test_a_simulator_refuses_an_unknown_option(aer: QuantumResource, options: An
     circuit.measure_all()
     with pytest.raises(InvalidInputError, match=r"unknown.*(new_option|new_flag|twirling\.x)"):
         SamplerV2(aer, options=options).run([circuit])
+
+
+def test_a_job_has_its_circuits_with_their_metadata(aer: QuantumResource) -> None:
+    circuit = QuantumCircuit(1, metadata={"number": 7})
+    circuit.measure_all()
+    job = SamplerV2(aer).run([circuit])
+    ((found, _),) = job.inputs["pubs"]
+    assert found.metadata == {"number": 7}
+    with pytest.raises(UnsupportedFunctionError, match=f"the pubs of job {job.job_id()}"):
+        _ = SamplerV2(aer).job(job.job_id()).inputs

@@ -13,6 +13,7 @@ from typing import Any
 
 import attrs
 import numpy as np
+from qiskit import QuantumCircuit
 from qiskit.primitives import BackendEstimatorV2, DataBin, PrimitiveResult
 from qiskit.primitives.containers import BitArray, PubResult, SamplerPubResult
 from qiskit.primitives.containers.bindings_array import BindingsArray
@@ -93,7 +94,10 @@ def run(resource_id: str, program_id: str, document: dict[str, Any], *, seed: in
 
 def warm_up(resource_id: str) -> None:
     """Load what every task on a resource needs."""
-    device_of(resource_id)
+    circuit = QuantumCircuit(1)
+    circuit.x(0)
+    # The first translation loads the plugins of Qiskit's transpiler, which can take seconds.
+    device_of(resource_id).flatten(circuit, [0])
 
 
 @attrs.frozen
