@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, qasm3
 from qiskit.circuit import AnnotatedOperation, Clbit, ControlModifier, Gate, Parameter
-from qiskit.circuit.library import RYGate, n_local
+from qiskit.circuit.library import RYGate, UGate, n_local
 from qiskit.primitives import StatevectorSampler
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit_ibm_runtime import fake_provider
@@ -72,6 +72,19 @@ def test_parameters_of_controlled_gates_in_a_block() -> None:
         circuit.cry(A, 0, 1)
     circuit.measure(1, 1)
     [result] = sample([circuit, [[0.0], [np.pi]], 10])
+    assert [result.data.c.get_counts(n) for n in range(2)] == [{"01": 10}, {"11": 10}]
+
+
+def test_parameters_of_annotated_gates_in_a_block() -> None:
+    circuit = QuantumCircuit(2, 2)
+    circuit.x(0)
+    with (
+        circuit.for_loop(range(2)),
+        circuit.if_test((circuit.clbits[0], 0)),
+    ):
+        circuit.append(AnnotatedOperation(UGate(A, 0, 0), [ControlModifier(1)]), [0, 1])
+    circuit.measure([0, 1], [0, 1])
+    [result] = sample([circuit, [[0.0], [np.pi / 2]], 10])
     assert [result.data.c.get_counts(n) for n in range(2)] == [{"01": 10}, {"11": 10}]
 
 

@@ -12,7 +12,7 @@ import attrs
 import numpy as np
 from hypothesis import assume, strategies as st
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, qpy
-from qiskit.circuit import Clbit, Gate, Parameter, library
+from qiskit.circuit import Clbit, ControlFlowOp, Gate, Parameter, library
 from qiskit.circuit.classical import expr, types
 from qiskit.exceptions import QiskitError
 from qiskit.primitives.containers.bindings_array import BindingsArray
@@ -180,7 +180,18 @@ def duplicate(circuit: QuantumCircuit) -> QuantumCircuit:
     qpy.dump(circuit, stream)
     stream.seek(0)
     [found] = qpy.load(stream)
-    return found
+    return _appended_anew(found)
+
+
+def _appended_anew(block: QuantumCircuit) -> QuantumCircuit:
+    """Return a circuit with the parameters of annotated gates, which QPY's reader forgets."""
+    made = block.copy_empty_like()
+    for instruction in block.data:
+        operation = instruction.operation
+        if isinstance(operation, ControlFlowOp):
+            operation = operation.replace_blocks(map(_appended_anew, operation.blocks))
+        made.append(operation, instruction.qubits, instruction.clbits)
+    return made
 
 
 def _survives(circuit: QuantumCircuit) -> bool:

@@ -312,11 +312,9 @@ def _from_circuit(circuit: Any) -> Program:
         circuit.add_register(ClassicalRegister(bits=circuit.clbits, name="c"))
     _refuse_empty_registers(circuit)
     _refuse_unreadable(circuit)
-    if any(isinstance(each.operation, AnnotatedOperation) for each in circuit.data):
+    if _has_annotated_gates(circuit):
         # The reader of QPY forgets that these have parameters.
-        read, circuit = circuit, circuit.copy_empty_like()
-        for instruction in read.data:
-            circuit.append(instruction)
+        circuit = _appended_anew(circuit)
     return Program(
         circuit,
         tuple(parameter.name for parameter in circuit.parameters),
@@ -325,6 +323,25 @@ def _from_circuit(circuit: Any) -> Program:
             for register in circuit.cregs
         },
     )
+
+
+def _has_annotated_gates(block: Any) -> bool:
+    operations = [instruction.operation for instruction in block.data]
+    return any(
+        isinstance(operation, AnnotatedOperation)
+        or any(map(_has_annotated_gates, getattr(operation, "blocks", ())))
+        for operation in operations
+    )
+
+
+def _appended_anew(block: Any) -> Any:
+    made = block.copy_empty_like()
+    for instruction in block.data:
+        operation = instruction.operation
+        if isinstance(operation, ControlFlowOp):
+            operation = operation.replace_blocks(map(_appended_anew, operation.blocks))
+        made.append(operation, instruction.qubits, instruction.clbits)
+    return made
 
 
 def _declared_fields(tree: ast.Program, circuit: Any) -> dict[str, tuple[int, ...]]:
