@@ -51,7 +51,7 @@ def sequence(
 
 def run(made: Sequence | bytes, runs: int = 1000, seed: int | None = 7) -> Counter[str]:
     text = made if isinstance(made, bytes) else made.to_abstract_repr().encode()
-    result = json.loads(engine.run("EMU_FREE", text, runs, seed=seed))
+    result = json.loads(engine.run("EMU_FREE", str(runs), text, seed=seed))
     assert result.keys() == {"counter"}
     return Counter(result["counter"])
 
@@ -75,7 +75,7 @@ class TestResources:
         with pytest.raises(UnknownResource, match="EMU_TN"):
             engine.target("EMU_TN")
         with pytest.raises(UnknownResource, match="EMU_TN"):
-            engine.run("EMU_TN", b"{}", 1)
+            engine.run("EMU_TN", "1", b"{}")
 
 
 class TestRun:
@@ -156,7 +156,7 @@ class TestRun:
     def test_on_tensor_networks(self) -> None:
         pytest.importorskip("emu_mps")
         text = sequence(2, area=math.pi / math.sqrt(2), spacing=5.0).to_abstract_repr().encode()
-        first, second = (engine.run("EMU_MPS", text, 1000, seed=3) for _ in range(2))
+        first, second = (engine.run("EMU_MPS", "1000", text, seed=3) for _ in range(2))
         assert first == second
         counts = Counter(json.loads(first)["counter"])
         assert counts["01"] + counts["10"] > 950
@@ -220,10 +220,10 @@ class TestRefusals:
 
 
 class TestCheck:
-    @pytest.mark.parametrize("runs", [0, -1, 1.5, "3", True, None, 10**9])
+    @pytest.mark.parametrize("runs", [0, -1, 1.5, "+3", True, None, 10**9])
     def test_of_runs(self, runs: Any) -> None:
         with pytest.raises(EngineError, match="job_runs is not a whole number from 1 to"):
-            engine.check(json.dumps(WHOLE).encode(), runs)
+            engine.check(str(runs), json.dumps(WHOLE).encode())
 
     @pytest.mark.parametrize(
         ("text", "message"),
@@ -231,7 +231,7 @@ class TestCheck:
             (b"{", "not JSON"),
             (b"\xff", "not JSON"),
             (b"[" * 100_000, "not JSON"),
-            (b"[]", r"not what Sequence\.to_abstract_repr\(\) gives: it needs version"),
+            (b"[]", r"not what Sequence\.to_abstract_repr\(\) returns: it needs version"),
             (b'{"setup": {}, "hamiltonian": {}}', "it needs version, register"),
             (WHOLE | {"variables": {"a": {}, "b": {}}}, r"without values \(a, b\)"),
             (WHOLE | {"variables": [1]}, "without values"),
@@ -243,10 +243,10 @@ class TestCheck:
     def test_refuses_in_words(self, text: Any, message: str) -> None:
         text = text if isinstance(text, bytes) else json.dumps(text).encode()
         with pytest.raises(EngineError, match=message):
-            engine.check(text, 1)
+            engine.check("1", text)
 
     def test_takes_what_runs(self) -> None:
-        engine.check(sequence().to_abstract_repr().encode(), 1)
+        engine.check("1", sequence().to_abstract_repr().encode())
 
     @settings(deadline=None)
     @given(st.binary(), st.integers() | st.none() | st.text())
@@ -278,6 +278,6 @@ class TestCheck:
     @staticmethod
     def _only_refuses(text: bytes, runs: Any) -> None:
         try:
-            engine.check(text, runs)
+            engine.check(str(runs), text)
         except EngineError as refusal:
             assert "\n" not in str(refusal)

@@ -7,7 +7,6 @@ import logging
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from types import ModuleType
 from typing import BinaryIO
 
 from qrmi_core.driver import Driver
@@ -36,6 +35,7 @@ from qrmi_core.values import (
     TaskUsage,
 )
 from qrmi_local.engines import (
+    Engine,
     EngineError,
     MissingExtra,
     UnknownResource,
@@ -120,8 +120,7 @@ class LocalDriver(Driver):
     def target(self) -> bytes:
         engine = self._check_resource()
         with _translated():
-            target: bytes = engine.target(self.resource_id)
-        return target
+            return engine.target(self.resource_id)
 
     @classmethod
     def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:  # noqa: ARG003
@@ -181,7 +180,7 @@ class LocalDriver(Driver):
                 case PasqalCloud():
                     content = read_content(payload.sequence)
                     argument = str(payload.job_runs)
-                    engine.check(content, payload.job_runs)
+                    engine.check(argument, content)
                 case _:
                     raise TypeError(type(payload).__name__)
         self._store.submit(
@@ -252,7 +251,7 @@ class LocalDriver(Driver):
 
     # Helpers
 
-    def _check_resource(self) -> ModuleType:
+    def _check_resource(self) -> Engine:
         """The engine, once it is sure that the resource exists and its simulator is installed."""
         with _translated():
             engine = engine_for(self.resource_id)

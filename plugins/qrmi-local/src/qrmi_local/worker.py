@@ -168,7 +168,9 @@ def _warm_up(resource_id: str) -> None:
 def _execute(store: Store, task: StoredTask) -> bool:
     with _logging_to(store.path(task, "log")):
         try:
-            result = run(task, store.path(task, "payload").read_bytes())
+            engine = engine_for(task.resource)
+            content = store.path(task, "payload").read_bytes()
+            result = engine.run(task.resource, task.argument, content, seed=task.seed)
             return store.complete(task, result)
         except (EngineError, UnknownResource, QrmiError) as error:
             reason = str(error)
@@ -179,22 +181,6 @@ def _execute(store: Store, task: StoredTask) -> bool:
             reason = broken_dependency(error) or f"{type(error).__name__}: {one_line(error)}"
         print(reason, file=sys.stderr)
     return store.fail(task, reason)
-
-
-def run(task: StoredTask, content: bytes) -> bytes:
-    """Execute a task in this process and give its result.
-
-    Raises:
-        EngineError: The input cannot be executed.
-        UnknownResource: The simulator is not installed.
-    """
-    engine = engine_for(task.resource)
-    argument = int(task.argument) if task.argument.isdecimal() else task.argument
-    if isinstance(argument, int):
-        result: bytes = engine.run(task.resource, content, argument, seed=task.seed)
-    else:
-        result = engine.run(task.resource, argument, content, seed=task.seed)
-    return result
 
 
 @contextmanager

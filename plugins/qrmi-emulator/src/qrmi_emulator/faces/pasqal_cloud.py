@@ -395,7 +395,7 @@ class PasqalCloud(Face):
                     content = (await asyncio.to_thread(programs.built, text, variables)).encode()
                 else:
                     content = text.encode()
-                await asyncio.to_thread(engine.check, content, runs)
+                await asyncio.to_thread(engine.check, str(runs), content)
             except (EngineError, UnicodeError) as error:
                 raise _invalid(f"{where}: {error}") from error
             own = job.get("sequence") is not None

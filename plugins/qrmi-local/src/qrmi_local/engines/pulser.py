@@ -23,7 +23,7 @@ ONE_STATE: Final = {"ground-rydberg": "r", "digital": "h"}
 
 
 def resources() -> list[Resource]:
-    """What is installed of `EMU_FREE` and `EMU_MPS`."""
+    """Return the resources whose simulators are installed, of `EMU_FREE` and `EMU_MPS`."""
     found = []
     if _installed("pulser_simulation"):
         found.append(Resource("EMU_FREE", MAX_ATOMS[2], MAX_RUNS))
@@ -33,7 +33,7 @@ def resources() -> list[Resource]:
 
 
 def target(resource_id: str) -> bytes:
-    """The devices that a sequence can be written for, as Pasqal's API lists them, in JSON.
+    """Return the devices that a sequence can be written for, as Pasqal's API lists them, in JSON.
 
     Raises:
         UnknownResource: There is no such resource.
@@ -50,14 +50,14 @@ def target(resource_id: str) -> bytes:
     ).encode()
 
 
-def check(sequence: bytes, job_runs: int) -> None:
-    """Refuses what cannot be a sequence that is ready to run, without Pulser.
+def check(job_runs: str, sequence: bytes) -> None:
+    """Check that a sequence is ready to run, without Pulser.
 
     Raises:
-        EngineError: It is not one, or the number of runs is not positive.
+        EngineError: It is not, or the number of runs is not positive.
     """
-    if type(job_runs) is not int or not 1 <= job_runs <= MAX_RUNS:
-        raise EngineError(f"job_runs is not a whole number from 1 to {MAX_RUNS}: {job_runs!r:.40}")
+    if not (job_runs.isascii() and job_runs.isdecimal() and 1 <= float(job_runs) <= MAX_RUNS):
+        raise EngineError(f"job_runs is not a whole number from 1 to {MAX_RUNS}: {job_runs:.40}")
     try:
         document = json.loads(sequence.decode())
     except (ValueError, RecursionError) as error:
@@ -65,14 +65,14 @@ def check(sequence: bytes, job_runs: int) -> None:
     members = ("version", "register", "channels", "operations", "device")
     if not isinstance(document, dict) or not document.keys() >= set(members):
         raise EngineError(
-            "the sequence is not what Sequence.to_abstract_repr() gives: "
+            "the sequence is not what Sequence.to_abstract_repr() returns: "
             f"it needs {', '.join(members)}"
         )
     if variables := document.get("variables"):
         names = ", ".join(variables) if isinstance(variables, dict) else "some"
         raise EngineError(
             f"the sequence has variables without values ({names}): "
-            "send what sequence.build(...) gives"
+            "send what sequence.build(...) returns"
         )
     register = document["register"]
     if not isinstance(register, list) or not all(
@@ -84,7 +84,7 @@ def check(sequence: bytes, job_runs: int) -> None:
 
 
 def warm_up(resource_id: str) -> None:
-    """Loads the simulator, so that the time of the next run is that of the run alone.
+    """Load the simulator, so that the next run takes no time for it.
 
     Raises:
         UnknownResource: There is no such resource.
@@ -93,13 +93,13 @@ def warm_up(resource_id: str) -> None:
     importlib.import_module("pulser_simulation" if name == "EMU_FREE" else "emu_mps")
 
 
-def run(resource_id: str, sequence: bytes, job_runs: int, *, seed: int | None = None) -> bytes:
-    """Simulates a sequence and samples bit strings from its final state.
+def run(resource_id: str, job_runs: str, sequence: bytes, *, seed: int | None = None) -> bytes:
+    """Simulate a sequence and sample bit strings from its final state.
 
     Args:
         resource_id: `EMU_FREE` or `EMU_MPS`.
+        job_runs: Number of bit strings.
         sequence: Its abstract representation, JSON.
-        job_runs: How many bit strings.
         seed: Equal seeds give equal results.
 
     Returns:
@@ -110,11 +110,11 @@ def run(resource_id: str, sequence: bytes, job_runs: int, *, seed: int | None = 
         UnknownResource: There is no such resource.
     """
     name = known(resource_id).resource_id
-    check(sequence, job_runs)
+    check(job_runs, sequence)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            counter = _simulate(name, sequence.decode(), job_runs, seed)
+            counter = _simulate(name, sequence.decode(), int(job_runs), seed)
     except EngineError:
         raise
     except Exception as error:
@@ -124,10 +124,10 @@ def run(resource_id: str, sequence: bytes, job_runs: int, *, seed: int | None = 
 
 
 def known(resource_id: str) -> Resource:
-    """The resource of this id.
+    """Return the resource of this id.
 
     Raises:
-        UnknownResource: There is none.
+        UnknownResource: There is no such resource.
         MissingExtra: Its simulator is not installed.
     """
     name = resource_id.upper()
@@ -185,7 +185,7 @@ def _run_mps(sequence: Any, observable: Any, atoms: int, seed: int | None) -> An
 
 
 def _reason(error: Any) -> str:
-    """What is wrong: of a document against its schema, the inmost error and not all of it."""
+    """Describe an error: of a document against its schema, the innermost one alone."""
     while context := getattr(error, "context", None):
         alternatives: dict[Any, list[Any]] = {}
         for inner in context:
@@ -209,7 +209,7 @@ def _reason(error: Any) -> str:
 
 
 def _measure(sequence: Any) -> str:
-    """The basis that the sequence measures; adds the measurement where only one is possible."""
+    """Return the basis that is measured; add the measurement where only one is possible."""
     if not sequence.is_measured():
         bases = sequence.get_addressed_bases()
         if len(bases) != 1:
@@ -229,7 +229,7 @@ def _bit_strings(basis: str, job_runs: int) -> Any:
 
 
 def _seed(seed: int | None) -> None:
-    """Seeds what the simulators draw from; None takes entropy, also in a forked process."""
+    """Seed the simulators' generators; None seeds from entropy, also in a forked process."""
     import numpy as np
 
     random.seed(seed)

@@ -13,9 +13,9 @@ from typing import Any, Final
 from qrmi_local.engines import EngineError, MissingExtra, Resource, UnknownResource, _options
 
 PROGRAMS: Final = ("sampler", "estimator")
-# The programs of IBM's service that are no primitives, which need its latest client. Only the
+# The programs of IBM's service besides the primitives, which need its latest client. Only the
 # emulator offers them. Program -> module.
-SERVICE_PROGRAMS: Final = {"executor": "_executor", "noise-learner": "_noise_learner"}
+SERVICE_PROGRAMS: Final = {"executor": "_executor_program", "noise-learner": "_noise_learner"}
 # Of a pub.
 PARTS: Final = {
     "sampler": ("circuit", "parameter values", "number of shots"),
@@ -42,14 +42,14 @@ AER_CONTROL: Final = (
 
 
 def resources() -> list[Resource]:
-    """`aer` and every snapshot that qiskit-ibm-runtime has; nothing without the extra `qiskit`."""
+    """Return `aer` and the snapshots of qiskit-ibm-runtime; nothing without the extra `qiskit`."""
     if not _installed():
         return []
     return [AER, *(_resource(resource_id) for resource_id in _snapshots())]
 
 
 def target(resource_id: str) -> bytes:
-    """The backend's `{"configuration": ..., "properties": ...}`, as IBM serves them, in JSON.
+    """Return `{"configuration": ..., "properties": ...}` as IBM serves them, in JSON.
 
     Raises:
         UnknownResource: There is no such resource.
@@ -78,7 +78,7 @@ def check(program_id: str, input: bytes) -> str | None:
 
 
 def warm_up(resource_id: str) -> None:
-    """Loads the simulator, so that the time of the next run is that of the run alone.
+    """Load the simulator, so that the next run takes no time for it.
 
     Raises:
         UnknownResource: There is no such resource.
@@ -90,7 +90,7 @@ def warm_up(resource_id: str) -> None:
 
 
 def run(resource_id: str, program_id: str, input: bytes, *, seed: int | None = None) -> bytes:
-    """Executes a program and gives its result in the runtime's encoding.
+    """Execute a program and return its result in the runtime's encoding.
 
     Args:
         resource_id: `aer` or one of the snapshots.
@@ -116,10 +116,10 @@ def run(resource_id: str, program_id: str, input: bytes, *, seed: int | None = N
 
 
 def known(resource_id: str) -> Resource:
-    """The resource of this id.
+    """Return the resource of this id.
 
     Raises:
-        UnknownResource: There is none.
+        UnknownResource: There is no such resource.
         MissingExtra: The extra `qiskit` is not installed.
     """
     if not _installed():
@@ -132,7 +132,7 @@ def known(resource_id: str) -> Resource:
 
 
 def parse(program_id: str, input: bytes) -> dict[str, Any]:
-    """The input's JSON object, with its outer shape checked.
+    """Return the input's JSON object, with its outer shape checked.
 
     Raises:
         EngineError: See `check`.
@@ -172,7 +172,7 @@ def _object(input: bytes) -> dict[str, Any]:
 
 
 def configuration(resource_id: str) -> dict[str, Any]:
-    """A snapshot's configuration document under its name here."""
+    """Return a snapshot's configuration document, under the resource's id."""
     return _read(_snapshots()[resource_id], "conf") | {"backend_name": resource_id}
 
 
