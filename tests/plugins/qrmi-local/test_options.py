@@ -37,8 +37,9 @@ from qiskit_ibm_runtime.quantum_program.params_converters import QUANTUM_PROGRAM
 
 from qrmi_core import InvalidInputError, Payload, TaskFailedError
 from qrmi_local.engines import EngineError, qiskit as engine
+from qrmi_local.engines._devices import device_of
+from qrmi_local.engines._encoding import decode
 from qrmi_local.engines._options import review
-from qrmi_local.engines._primitives import decode, device_of
 from qrmi_local.engines._simulator_options import Noise, noise_of
 from support.local_options_table import local_options_table
 from support.local_store import MakeResource

@@ -27,7 +27,7 @@ from samplomatic import build
 from samplomatic.transpiler import generate_boxing_pass_manager
 
 from qrmi_local.engines import EngineError, qiskit as engine
-from qrmi_local.engines._primitives import encode
+from qrmi_local.engines._encoding import encode
 
 PAIR = """OPENQASM 3.0;
 include "stdgates.inc";

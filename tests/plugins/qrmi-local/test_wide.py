@@ -18,7 +18,7 @@ from qiskit_ibm_runtime import RuntimeEncoder
 from qiskit_ibm_runtime.decoders.result_decoder import ResultDecoder
 
 from qrmi_local.engines import EngineError, qiskit as engine
-from qrmi_local.engines._primitives import device_of
+from qrmi_local.engines._devices import device_of
 from qrmi_local.engines._wide import in_a_row
 
 DEVICE = "fake_sherbrooke"

@@ -24,7 +24,7 @@ def local() -> None:
 @local.command()
 @_as_json
 def info(as_json: bool) -> None:
-    """Show where the store is and what is in it."""
+    """Show the place and the contents of the store."""
     settings, store = _open()
     store.settle()
     counts = store.counts()

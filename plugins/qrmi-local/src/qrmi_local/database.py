@@ -1,4 +1,4 @@
-"""The store's SQLite database: its folder, its connections, and what its errors mean."""
+"""The store's SQLite database: its folder, its connections, and the meaning of its errors."""
 
 from __future__ import annotations
 
@@ -96,13 +96,13 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, which alone may write until the end of the block."""
+        """Return this thread's connection, which alone may write until the end of the block."""
         with self._begun(lambda db: db.execute("BEGIN IMMEDIATE")) as db:
             yield db
 
     @contextmanager
     def connected(self) -> Iterator[sqlite3.Connection]:
-        """This thread's connection, for reading one state until the end of the block."""
+        """Return this thread's connection, for reading one state until the end of the block."""
         with self._begun(_begin_to_read) as db:
             yield db
 
@@ -245,7 +245,7 @@ class Database:
 
     @contextmanager
     def explained(self) -> Iterator[None]:
-        """Say which folder an error of the system is about, and what to do.
+        """Name the folder and the remedy in errors of the system.
 
         Raises:
             ConfigError: The folder cannot be used.
@@ -290,7 +290,7 @@ class Database:
 
 
 def on_network(path: Path, mounts: Path = Path("/proc/mounts")) -> bool:
-    """Whether a folder is on a network file system, as far as the system tells.
+    """Return True if the system lists a folder's file system as one of a network.
 
     Args:
         path: An existing folder.

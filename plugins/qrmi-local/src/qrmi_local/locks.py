@@ -1,4 +1,4 @@
-"""Locks that end with the process that holds them, by which others see whether it lives.
+"""Locks that end with the process that holds them, which is how others see that it lives.
 
 A lock is tested by taking it for a moment, so tests must not meet: `Store` makes them within its
 write transactions only.
@@ -32,7 +32,7 @@ def take(path: Path) -> int | None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether somebody holds the lock."""
+    """Return True if somebody holds the lock."""
     if not path.exists():
         return False
     descriptor = take(path)

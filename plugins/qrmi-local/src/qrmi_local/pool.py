@@ -26,12 +26,12 @@ sys.exit(main(sys.argv[1:]))
 
 
 def open_store(settings: LocalSettings) -> Store:
-    """The store that the settings name."""
+    """Return the store that the settings name."""
     return Store(settings.home, None if settings.journal == "auto" else settings.journal)
 
 
 def can_run(resource: str) -> bool:
-    """Whether this Python has the resource's simulator."""
+    """Return True if this Python has the resource's simulator."""
     try:
         engine_for(resource).known(resource)
     except UnknownResource:

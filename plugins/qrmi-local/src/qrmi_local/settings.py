@@ -17,7 +17,7 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def to_duration(text: str) -> float:
-    """Seconds of a text such as ``90``, ``15m``, ``12h`` or ``30d``."""
+    """Return the seconds of a text such as ``90``, ``15m``, ``12h`` or ``30d``."""
     match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)([smhd]?)", text.strip().lower())
     if not match:
         raise ValueError("a duration such as 90s, 15m, 12h or 30d")
@@ -25,7 +25,7 @@ def to_duration(text: str) -> float:
 
 
 def default_home() -> Path:
-    """The store's folder where none is set: one for each host, since home folders are shared.
+    """Return the default folder of the store: one for each host, since home folders are shared.
 
     Raises:
         ValueError: The user has no home folder.
@@ -38,7 +38,7 @@ def default_home() -> Path:
 
 
 def default_slots() -> int:
-    """The number of processors that this process may use."""
+    """Return the number of processors that this process may use."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on macOS

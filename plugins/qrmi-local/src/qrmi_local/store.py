@@ -1,6 +1,6 @@
 """Tasks and acquisitions on disk: an SQLite database with the large contents in files beside it.
 
-Whether a process lives is told by a lock that it holds (`qrmi_local.locks`): each worker holds
+A process that lives holds a lock (`qrmi_local.locks`): each worker holds
 that of its slot, each acquisition that ends with its process one of its own. So nothing that died
 looks alive, and nobody needs to watch.
 """
@@ -10,73 +10,22 @@ from __future__ import annotations
 import os
 import signal
 import sqlite3
-import tempfile
 import time
 import uuid
 from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import attrs
-
 from qrmi_core.errors import NotAcquiredError, ResourceBusyError
 from qrmi_core.values import TaskStatus
 from qrmi_local import locks
 from qrmi_local.database import Database
+from qrmi_local.task_files import CONTENTS, TaskFiles
+from qrmi_local.task_rows import NEXT, StoredTask as StoredTask, among, end, one
 
-_ORPHAN_SECONDS = 3600.0
-_CONTENTS = ("payload", "result", "log")
 _GONE = "its worker is gone without a word: killed, or this machine went down"
 
-# The oldest task that no acquisition of another holds up. Whoever holds the resource exclusively
-# waits for the tasks of others that were running already.
-_NEXT = """
-SELECT * FROM tasks AS task WHERE status = 0 AND {among} AND NOT EXISTS (
-    SELECT 1 FROM acquisitions AS held
-    WHERE held.resource = task.resource AND held.exclusive AND (
-        held.token IS NOT task.acquisition OR EXISTS (
-            SELECT 1 FROM tasks AS other WHERE other.status = 1
-            AND other.resource = task.resource AND other.acquisition IS NOT held.token
-        )
-    )
-) ORDER BY number LIMIT 1
-"""
 _Q, _R = TaskStatus.Queued, TaskStatus.Running
-
-
-@attrs.frozen
-class StoredTask:
-    """A task as the database has it.
-
-    Args:
-        number: Its place in the order of submission.
-        id: Its id.
-        resource: The resource's id.
-        argument: The primitive's name, or the number of runs.
-        seed: See `LocalSettings.seed`.
-        acquisition: The token it was submitted under.
-        status: Its state.
-        reason: Why it failed or was cancelled.
-        slot: The worker that executes or executed it.
-        pid: That worker's executing process.
-        created: When it was submitted, seconds since the epoch, as are the next two.
-        started: When its execution began.
-        finished: When it ended.
-    """
-
-    number: int
-    id: str
-    resource: str
-    argument: str
-    seed: int | None
-    acquisition: str | None
-    status: TaskStatus = attrs.field(converter=TaskStatus)
-    reason: str | None
-    slot: int | None
-    pid: int | None
-    created: float
-    started: float | None
-    finished: float | None
 
 
 class Store:
@@ -96,6 +45,7 @@ class Store:
         self._db = Database(
             home, journal_mode=journal_mode, create=create, folders=("tasks", "locks")
         )
+        self._contents = TaskFiles(self.files, self._db)
 
     # Tasks
 
@@ -125,7 +75,7 @@ class Store:
         """
         if self.task(task_id):
             return
-        self._write(task_id, "payload", content)
+        self._contents.write(task_id, "payload", content)
         try:
             with self._db.transaction() as db:
                 if acquisition is not None:
@@ -136,15 +86,15 @@ class Store:
                     (task_id, resource, argument, seed, acquisition, time.time()),
                 )
         except NotAcquiredError:
-            self._discard(task_id, "payload")
+            self._contents.discard(task_id, "payload")
             raise
 
     def task(self, task_id: str) -> StoredTask | None:
-        """One task, None if there is none."""
+        """Return a task, None if it does not exist."""
         return next(iter(self.tasks([task_id])), None)
 
     def tasks(self, task_ids: Sequence[str]) -> list[StoredTask]:
-        """Those of the tasks that exist."""
+        """Return those of the tasks that exist."""
         found: list[StoredTask] = []
         for start in range(0, len(task_ids), 500):  # SQLite limits the parameters of a statement
             part = task_ids[start : start + 500]
@@ -153,19 +103,19 @@ class Store:
         return found
 
     def tasks_of(self, resource: str) -> list[StoredTask]:
-        """A resource's tasks, newest first."""
+        """Return a resource's tasks, newest first."""
         return self._select(
             "SELECT * FROM tasks WHERE resource = ? ORDER BY number DESC", [resource]
         )
 
     def queue_position(self, task: StoredTask) -> int:
-        """How many queued tasks are before this one."""
+        """Return the number of queued tasks before this one."""
         return self._count(
             "SELECT count(*) FROM tasks WHERE status = 0 AND number < ?", task.number
         )
 
     def counts(self, resource: str | None = None) -> dict[TaskStatus, int]:
-        """Numbers of tasks by state, of one resource or of all."""
+        """Return the numbers of tasks by state, of one resource or of all."""
         with self._db.connected() as db:
             rows = db.execute(
                 "SELECT status, count(*) FROM tasks WHERE ?1 IS NULL OR resource = ?1"
@@ -175,21 +125,21 @@ class Store:
         return dict.fromkeys(TaskStatus, 0) | {TaskStatus(row[0]): row[1] for row in rows}
 
     def pending(self) -> dict[str, int]:
-        """Numbers of queued tasks by resource."""
+        """Return the numbers of queued tasks by resource."""
         with self._db.connected() as db:
             return dict(
                 db.execute("SELECT resource, count(*) FROM tasks WHERE status = 0 GROUP BY 1")
             )
 
     def path(self, task: StoredTask, content: str) -> Path:
-        """The file of a task's ``payload``, ``result`` or ``log``."""
-        return self.files / f"{task.id}.{content}"
+        """Return the path of a task's ``payload``, ``result`` or ``log``."""
+        return self._contents.path(task.id, content)
 
     def stop(self, task_id: str) -> None:
         """Cancel a task, with the process that executes it; one that has ended is left alone."""
         with self._db.transaction() as db:
             self._settle(db)
-            task = _one(db, "SELECT * FROM tasks WHERE id = ?", task_id)
+            task = one(db, "SELECT * FROM tasks WHERE id = ?", task_id)
             if task is None or task.status not in (_Q, _R):
                 return
             if task.status is _R and task.pid:
@@ -197,8 +147,8 @@ class Store:
                 # the number be another process's, since its watcher reaps it after settling.
                 with suppress(ProcessLookupError):
                     os.killpg(task.pid, signal.SIGKILL)
-            _end(db, task.id, TaskStatus.Cancelled, "stopped on request")
-        self._discard(task.id, "payload")
+            end(db, task.id, TaskStatus.Cancelled, "stopped on request")
+        self._contents.discard(task.id, "payload")
 
     def settle(self, pid: int | None = None, reason: str = _GONE) -> int:
         """Let the tasks of dead workers fail, and give their number.
@@ -213,7 +163,7 @@ class Store:
     # What workers need
 
     def free_slots(self, slots: int, resources: Collection[str]) -> dict[int, int]:
-        """The slots that lack a worker, each with the descriptor of its lock, which is taken.
+        """Take the locks of the slots that lack a worker, and return their descriptors by slot.
 
         Args:
             slots: The number of workers at most.
@@ -226,7 +176,7 @@ class Store:
             queued, running = (
                 db.execute(f"SELECT count(*) FROM tasks WHERE {which}", parameters).fetchone()[0]
                 for which, parameters in (
-                    (f"status = 0 AND {_among(resources)}", tuple(resources)),
+                    (f"status = 0 AND {among(resources)}", tuple(resources)),
                     ("status = 1", ()),
                 )
             )
@@ -244,7 +194,7 @@ class Store:
             return locks.take(self._slot(slot))
 
     def claim(self, slot: int, pid: int, resources: Collection[str]) -> StoredTask | None:
-        """Take the next task that may run, None if there is none.
+        """Take the next task that may run, and return it, None if no task may.
 
         Args:
             slot: The worker's slot.
@@ -255,14 +205,14 @@ class Store:
             return None
         with self._db.transaction() as db:
             self._expire(db)
-            task = _one(db, _NEXT.format(among=_among(resources)), *resources)
+            task = one(db, NEXT.format(among=among(resources)), *resources)
             if task is None:
                 return None
             db.execute(
                 "UPDATE tasks SET status = 1, slot = ?, pid = ?, started = ? WHERE id = ?",
                 (slot, pid, time.time(), task.id),
             )
-            return _one(db, "SELECT * FROM tasks WHERE id = ?", task.id)
+            return one(db, "SELECT * FROM tasks WHERE id = ?", task.id)
 
     def complete(self, task: StoredTask, result: bytes) -> bool:
         """Keep the result; False if the task was taken away meanwhile.
@@ -270,10 +220,10 @@ class Store:
         Raises:
             ServiceError: It could not be written.
         """
-        self._write(task.id, "result", result)
+        self._contents.write(task.id, "result", result)
         completed = self._finish(task, TaskStatus.Completed, None)
         if not completed:
-            self._discard(task.id, "result")
+            self._contents.discard(task.id, "result")
         return completed
 
     def fail(self, task: StoredTask, reason: str) -> bool:
@@ -338,12 +288,12 @@ class Store:
                 )
                 ids = [row[0] for row in rows]
                 for task_id in ids:
-                    _end(db, task_id, TaskStatus.Cancelled, "its acquisition was released")
+                    end(db, task_id, TaskStatus.Cancelled, "its acquisition was released")
         for task_id in ids:
-            self._discard(task_id, "payload")
+            self._contents.discard(task_id, "payload")
 
     def used(self, resource: str, token: str) -> tuple[int, float]:
-        """How many tasks there are of an acquisition, and how many seconds they ran."""
+        """Return the number of tasks of an acquisition, and the seconds that they ran."""
         with self._db.connected() as db:
             tasks, seconds = db.execute(
                 "SELECT count(*), total(max(finished - started, 0)) FROM tasks"
@@ -353,7 +303,7 @@ class Store:
         return tasks, seconds
 
     def held_exclusively(self, resource: str) -> bool:
-        """Whether an acquisition keeps everybody else from the resource."""
+        """Return True if an acquisition keeps everybody else from the resource."""
         with self._db.transaction() as db:
             self._expire(db)
             row = db.execute(
@@ -363,6 +313,14 @@ class Store:
 
     # Upkeep
 
+    def make_home(self) -> None:
+        """Make the folder.
+
+        Raises:
+            ConfigError: It cannot be made, or other users can read it.
+        """
+        self._db.make_home()
+
     def prune(self, older_than_seconds: float) -> int:
         """Delete the tasks that finished longer ago than this, and give their number."""
         before = time.time() - older_than_seconds
@@ -371,18 +329,17 @@ class Store:
                 "DELETE FROM tasks WHERE status >= 2 AND finished <= ? RETURNING id", (before,)
             ).fetchall()
         for (task_id,) in rows:
-            for content in _CONTENTS:
-                self._discard(task_id, content)
-        self._discard_orphans()
+            self._contents.discard(task_id, *CONTENTS)
+        self._contents.discard_orphans(lambda ids: {task.id for task in self.tasks(ids)})
         return len(rows)
 
     def journal_mode(self) -> str:
-        """The database's journal mode, ``wal`` or ``delete``."""
+        """Return the database's journal mode, ``wal`` or ``delete``."""
         with self._db.connected() as db:
             return str(db.execute("PRAGMA journal_mode").fetchone()[0])
 
     def size(self) -> int:
-        """Bytes on disk."""
+        """Return the size on disk, in bytes."""
         total = 0
         for folder, _, names in os.walk(self.home):
             for name in names:
@@ -391,12 +348,12 @@ class Store:
         return total
 
     def workers(self, slots: int) -> int:
-        """How many of the slots have a worker."""
+        """Return the number of slots that have a worker."""
         with self._db.transaction():
             return sum(locks.is_held(self._slot(slot)) for slot in range(slots))
 
     def exists(self) -> bool:
-        """Whether there is a database, and not only a folder to be made."""
+        """Return True if there is a database, and not only a folder to be made."""
         return self._db.path.exists()
 
     def close(self) -> None:
@@ -407,12 +364,12 @@ class Store:
 
     def _finish(self, task: StoredTask, status: TaskStatus, reason: str | None) -> bool:
         with self._db.transaction() as db:
-            mine = _one(
+            mine = one(
                 db, "SELECT * FROM tasks WHERE id = ? AND status = 1 AND pid = ?", task.id, task.pid
             )
             if mine:
-                _end(db, task.id, status, reason)
-        self._discard(task.id, "payload")
+                end(db, task.id, status, reason)
+        self._contents.discard(task.id, "payload")
         return mine is not None
 
     def _settle(self, db: sqlite3.Connection, pid: int | None = None, reason: str = _GONE) -> int:
@@ -423,9 +380,9 @@ class Store:
         dead = {slot for slot in slots if pid or not locks.is_held(self._slot(slot))}
         ids = [task_id for task_id, slot in running if slot in dead]
         for task_id in ids:
-            _end(db, task_id, TaskStatus.Failed, reason)
+            end(db, task_id, TaskStatus.Failed, reason)
             # Of no use any more, even if this transaction comes to nothing.
-            self._discard(task_id, "payload")
+            self._contents.discard(task_id, "payload")
         return len(ids)
 
     def _check_acquisition(self, db: sqlite3.Connection, token: str, resource: str) -> None:
@@ -457,40 +414,6 @@ class Store:
     def _slot(self, slot: int) -> Path:
         return self._locks / f"worker-{slot}"
 
-    def _write(self, task_id: str, content: str, data: bytes) -> None:
-        """Write a file that is there whole or not at all."""
-        with self._db.explained():
-            self._db.make_home()
-            descriptor, name = tempfile.mkstemp(dir=self.files, prefix=f"{task_id}.")
-            try:
-                with os.fdopen(descriptor, "wb") as stream:
-                    stream.write(data)
-                    stream.flush()
-                    os.fsync(descriptor)
-                os.replace(name, self.files / f"{task_id}.{content}")
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    os.unlink(name)
-                raise
-
-    def _discard(self, task_id: str, content: str) -> None:
-        with suppress(OSError):
-            (self.files / f"{task_id}.{content}").unlink()
-
-    def _discard_orphans(self) -> None:
-        """Delete files of no task, which a process left that was killed while it wrote."""
-        old = time.time() - _ORPHAN_SECONDS
-        paths = []
-        for path in self.files.iterdir():
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < old:
-                    paths.append(path)
-        known = {task.id for task in self.tasks([path.name.split(".")[0] for path in paths])}
-        for path in paths:
-            task_id, _, content = path.name.partition(".")
-            if task_id not in known or content not in _CONTENTS:
-                path.unlink(missing_ok=True)
-
     def _select(self, statement: str, parameters: Sequence[object]) -> list[StoredTask]:
         with self._db.connected() as db:
             return [StoredTask(*row) for row in db.execute(statement, parameters)]
@@ -498,19 +421,3 @@ class Store:
     def _count(self, statement: str, *parameters: object) -> int:
         with self._db.connected() as db:
             return int(db.execute(statement, parameters).fetchone()[0])
-
-
-def _among(resources: Collection[str]) -> str:
-    return f"resource IN ({','.join('?' * len(resources))})"
-
-
-def _one(db: sqlite3.Connection, statement: str, *parameters: object) -> StoredTask | None:
-    row = db.execute(statement, parameters).fetchone()
-    return StoredTask(*row) if row else None
-
-
-def _end(db: sqlite3.Connection, task_id: str, status: TaskStatus, reason: str | None) -> None:
-    db.execute(
-        "UPDATE tasks SET status = ?, reason = ?, finished = ? WHERE id = ? AND status < 2",
-        (status, reason, time.time(), task_id),
-    )

@@ -159,7 +159,7 @@ def _execute_tasks(
 
 @functools.cache
 def _warm_up(resource_id: str) -> None:
-    """Load a simulator before a task is taken, whose time it is not."""
+    """Load a simulator before a task is taken, so that the time does not count as the task's."""
     # What cannot be loaded is the failure of the task that needs it.
     with suppress(Exception):
         engine_for(resource_id).warm_up(resource_id)
@@ -185,7 +185,7 @@ def _execute(store: Store, task: StoredTask) -> bool:
 
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Send what is printed, by Python or by the simulators' own code, to the task's log."""
+    """Send the output of Python and of the simulators' own code to the task's log."""
     kept = [os.dup(1), os.dup(2)]
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     os.dup2(log, 1)

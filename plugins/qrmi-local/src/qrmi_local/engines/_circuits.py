@@ -1,4 +1,4 @@
-"""Circuits as they come in payloads: reading them, and making them as small as what they do."""
+"""Circuits as they come in payloads: reading them, and leaving out their idle parts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _BRACES = re.compile(
 
 @attrs.frozen
 class Program:
-    """A circuit and what a payload says about it by position or name.
+    """A circuit, with the parameters and bits that a payload names by position or name.
 
     Attributes:
         circuit: Qubit n is the device's qubit n.
@@ -63,7 +63,7 @@ class Program:
 
 
 def load(form: Any, *, rename_gates: bool) -> Program:
-    """Reads a circuit.
+    """Read a circuit.
 
     Args:
         form: OpenQASM 3 text or a QuantumCircuit.
@@ -96,7 +96,7 @@ def _from_text(text: str, rename_gates: bool) -> Program:
 
 
 def check_isa(circuit: Any, target: Target, device: str) -> None:
-    """Refuses what the device could not execute as it stands.
+    """Raise if the device could not execute the circuit unchanged.
 
     Raises:
         EngineError: An instruction is not the device's, or not on these qubits.
@@ -109,7 +109,7 @@ def check_isa(circuit: Any, target: Target, device: str) -> None:
 
 
 def compact(circuit: Any, observed: Collection[int] = ()) -> tuple[Any, list[int]]:
-    """The circuit without idle qubits, and the indices of the qubits that it keeps.
+    """Return the circuit without idle qubits, and the indices of the qubits that it keeps.
 
     Args:
         circuit: Any circuit.
@@ -130,7 +130,7 @@ def compact(circuit: Any, observed: Collection[int] = ()) -> tuple[Any, list[int
 
 
 def pieces(circuit: Any, most: int) -> list[tuple[Any, list[int], list[int]]]:
-    """The circuit in pieces that have nothing to do with one another.
+    """Return the circuit in pieces that are independent of one another.
 
     Args:
         circuit: A circuit.
@@ -170,7 +170,7 @@ def pieces(circuit: Any, most: int) -> list[tuple[Any, list[int], list[int]]]:
 
 
 def widen(program: Program, num_qubits: int) -> Program:
-    """Adds idle qubits up to a width."""
+    """Add idle qubits up to a width."""
     graph = circuit_to_dag(program.circuit)
     graph.add_qubits([Qubit() for _ in range(num_qubits - program.circuit.num_qubits)])
     return attrs.evolve(program, circuit=dag_to_circuit(graph), prepared={})
@@ -189,14 +189,14 @@ def _parse(text: str) -> ast.Program:
 
 
 def _unexpected(error: Exception) -> str | None:
-    """Where the parser stopped, for the errors that it does not write."""
+    """Return the place where the parser stopped, for the errors that it does not write."""
     causes = getattr(error.__cause__, "args", ())
     token = getattr(causes[0], "offendingToken", None) if causes else None
     return token and f"line {token.line}:{token.column} unexpected {token.text!r}"
 
 
 def _modern_switch(text: str) -> str:
-    """Rewrites `case 1: case 2: {} break;`, which Qiskit may write, to `case 1, 2 {}`."""
+    """Rewrite `case 1: case 2: {} break;`, which Qiskit may write, to `case 1, 2 {}`."""
     opened: list[bool] = []
 
     def rewrite(found: re.Match[str]) -> str:
@@ -218,7 +218,7 @@ def _modern_switch(text: str) -> str:
 
 
 class _Visitor(QASMVisitor[None]):
-    """Visits the cases of a switch too."""
+    """A visitor that visits the cases of a switch too."""
 
     def visit_SwitchStatement(self, node: ast.SwitchStatement) -> None:
         for _, block in node.cases:
@@ -227,7 +227,7 @@ class _Visitor(QASMVisitor[None]):
 
 
 class _InlineSwitchTargets(_Visitor):
-    """Makes `switch (c)` of `int i; i = c; switch (i)`, as Qiskit writes it."""
+    """A visitor that makes `switch (c)` of `int i; i = c; switch (i)`, as Qiskit writes it."""
 
     def __init__(self) -> None:
         self._inlined: set[str] = set()
@@ -290,7 +290,7 @@ class _Importer(ConvertVisitor):
 
 
 class _RenameGates(_Visitor):
-    """Gives the gates that a program defines names that no simulator has."""
+    """A visitor that renames the gates of a program to names that no simulator has."""
 
     def __init__(self) -> None:
         self._defined: set[str] = set()

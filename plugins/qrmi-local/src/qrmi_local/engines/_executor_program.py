@@ -15,8 +15,11 @@ from pydantic import ValidationError
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
 from qrmi_local.engines import EngineError, one_line
+from qrmi_local.engines._devices import device_of
+from qrmi_local.engines._encoding import errors_of, first_of
 from qrmi_local.engines._options import log_review
-from qrmi_local.engines._primitives import bits_of, device_of, errors_of, first_of, limit_shots
+from qrmi_local.engines._pubs import limit_shots
+from qrmi_local.engines._sampler import bits_of
 
 try:
     from qiskit_ibm_runtime.fake_provider.executor.broadcast_sample import broadcast_sample
@@ -29,7 +32,7 @@ except ImportError as error:
 
 
 def run(resource_id: str, document: dict[str, Any], *, seed: int | None) -> bytes:
-    """Executes a quantum program and gives its result in the version of the schema it came in.
+    """Execute a quantum program and return its result in the version of its own schema.
 
     Args:
         resource_id: The resource.

@@ -1,8 +1,8 @@
 """IBM's program `noise-learner`: the noise of layers of gates, in its two forms of input.
 
 The service learns the noise from experiments. Here it is known: a simulator of a device has a
-channel behind each gate and an error of each measurement, taken from the device's snapshot. What is
-given is that channel, twirled over the Pauli group, as a Pauli-Lindblad model, without the
+channel behind each gate and an error of each measurement, taken from the device's snapshot. The
+result is that channel, twirled over the Pauli group, as a Pauli-Lindblad model, without the
 statistical error of an experiment. Qubits that idle have no noise in the simulator, so their rates
 are 0; so are all on the ideal simulator.
 """
@@ -23,15 +23,10 @@ from qiskit.quantum_info import PTM, PauliList
 from qiskit_aer.noise.device import basic_device_gate_errors, basic_device_readout_errors
 
 from qrmi_local.engines import EngineError, one_line
+from qrmi_local.engines._devices import device_of, part_of
+from qrmi_local.engines._encoding import encode, errors_of, first_of
 from qrmi_local.engines._options import log_review
-from qrmi_local.engines._primitives import (
-    device_of,
-    encode,
-    errors_of,
-    first_of,
-    part_of,
-    program_of,
-)
+from qrmi_local.engines._pubs import program_of
 
 try:
     from ibm_quantum_schemas.common import F64TensorModel
@@ -57,7 +52,7 @@ _Rates = dict[tuple[str, tuple[int, ...]], float]
 
 
 def run(resource_id: str, document: dict[str, Any], *, seed: int | None) -> bytes:
-    """Gives the noise of the layers of circuits, or of the boxes, of an input.
+    """Return the noise of the layers of circuits, or of the boxes, of an input.
 
     Args:
         resource_id: The resource.
@@ -109,7 +104,7 @@ def _layers(resource_id: str, document: Mapping[str, Any]) -> bytes:
 
 
 def _layers_of(circuit: Any, strategy: str) -> Iterator[tuple[_Layer, Any]]:
-    """The layers of a circuit's gates of two qubits, and each as a circuit of its qubits."""
+    """Yield the layers of a circuit's gates of two qubits, each with a circuit of its qubits."""
     boxing = generate_boxing_pass_manager(
         enable_measures=False, twirling_strategy=strategy.replace("-", "_")
     )
@@ -156,7 +151,7 @@ def _box(resource_id: str, instruction: Any, depths: Sequence[int]) -> dict[str,
     # The circuit has loose bits of the register of the device's qubits.
     places = [qubit._index for qubit in instruction.qubits]
     if None in places:
-        raise EngineError("the box has qubits that are none of the device's register")
+        raise EngineError("the box has qubits outside of the device's register")
     qubits = tuple(sorted(places))
     body = undress_box(instruction.operation).body
     if protocol.value == "trex":
@@ -197,7 +192,7 @@ def _gates(body: Any, where: Mapping[Any, int]) -> tuple[_Gate, ...]:
 
 
 def _rates(resource_id: str, gates: Sequence[_Gate], qubits: Sequence[int]) -> _Rates:
-    """The rates of all Paulis of one qubit and of two coupled ones, by places in `qubits`.
+    """Return the rates of all Paulis of one qubit and of two coupled ones, by places in `qubits`.
 
     A term has its letters in the order of its places.
     """
@@ -226,7 +221,7 @@ def _rates(resource_id: str, gates: Sequence[_Gate], qubits: Sequence[int]) -> _
 
 @functools.lru_cache(maxsize=1024)
 def _gate_rates(resource_id: str, name: str, one: int, other: int) -> dict[str, float]:
-    """The Pauli-Lindblad rates of the channel behind a gate, by labels of its two qubits."""
+    """Return the Pauli-Lindblad rates of the channel behind a gate, by labels of its qubits."""
     device = device_of(resource_id)
     if device.backend is None:
         return {}
@@ -254,7 +249,7 @@ def _gate_rates(resource_id: str, name: str, one: int, other: int) -> dict[str, 
 
 
 def _readout_rates(resource_id: str, qubits: Sequence[int]) -> _Rates:
-    """The rate at which each measured bit is flipped, whatever its value."""
+    """Return the rate at which each measured bit is flipped, whatever its value."""
     device = device_of(resource_id)
     rates: _Rates = {("X", (index,)): 0.0 for index in range(len(qubits))}
     if device.backend is not None:

@@ -49,7 +49,7 @@ class _Error:
     # A device's model has a thousand errors, and each takes a hundredth of a second to make.
     @functools.cached_property
     def error(self) -> Any:
-        """The `QuantumError` or `ReadoutError`."""
+        """Make the `QuantumError` or `ReadoutError`."""
         with _named(self.index):
             form = self.decode("noise model", self.form)
             chances = form["probabilities"]

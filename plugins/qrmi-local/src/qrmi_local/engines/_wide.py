@@ -1,6 +1,6 @@
 """Circuits of more qubits than a state vector holds, as matrix product states.
 
-What such a state costs is set by what is entangled across each cut through a row of qubits. A
+The cost of such a state depends on the entanglement across each cut through a row of qubits. A
 circuit that was compiled for a device is far from a row: swaps bring its qubits together. So they
 are undone here, and the qubits are put in the order in which those that meet are close.
 """
@@ -32,7 +32,7 @@ _SWAP = np.eye(4)[[0, 2, 1, 3]]
 
 
 def in_a_row(circuit: Any) -> tuple[Any, list[int]]:
-    """The circuit with its qubits in another order, without swaps.
+    """Return the circuit with its qubits in another order, without swaps.
 
     Args:
         circuit: One without parameters and control flow, of gates on one or two qubits.
@@ -78,7 +78,7 @@ def in_a_row(circuit: Any) -> tuple[Any, list[int]]:
 
 
 def simulator(part: Any) -> Any:
-    """A simulator of such circuits, with the errors of a device's measurements."""
+    """Return a simulator of such circuits, with the errors of a device's measurements."""
     return AerSimulator(
         method="matrix_product_state",
         matrix_product_state_max_bond_dimension=MAX_BOND,
@@ -88,7 +88,7 @@ def simulator(part: Any) -> Any:
 
 
 def _rank(matrix: Any) -> int:
-    """How many products of two gates, one on each qubit, a gate is the sum of: 1 to 4."""
+    """Return the number of products of two gates, one on each qubit, that sum up to a gate."""
     products = matrix.reshape(2, 2, 2, 2).transpose(0, 2, 1, 3).reshape(4, 4)
     return int(np.linalg.matrix_rank(products, tol=1e-6))
 
