@@ -18,8 +18,8 @@ import requests
 
 from qrmi_emulator import Emulator
 from qrmi_emulator.faults import JOB_FAULTS, REQUEST_FAULTS
+from qrmi_emulator.records import CONDITIONS
 from qrmi_emulator.settings import EmulatorSettings
-from qrmi_emulator.state import CONDITIONS
 
 QRMI = Path(sys.executable).with_name("qrmi")
 README = Path(__file__).parents[3] / "plugins/qrmi-emulator/README.md"

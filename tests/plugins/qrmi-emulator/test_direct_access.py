@@ -387,7 +387,7 @@ def test_what_the_service_cannot_read_or_write_fails_the_job_without_its_url(
         "HTTP 404 NoSuchKey": ("input", client.presigned("get", "nothing")),
         "HTTP 404 NoSuchBucket": ("results", client.presigned("put", "x", bucket="no-bucket")),
         "HTTP 403 SignatureDoesNotMatch": ("results", client.presigned("put", "x") + "0"),
-        "no answer": ("input", "http://127.0.0.1:1/b/k?X-Amz-Signature=secret"),
+        "no response": ("input", "http://127.0.0.1:1/b/k?X-Amz-Signature=secret"),
     }
     for wanted, (member, url) in cases.items():
         body = client.job(client.upload())

@@ -15,7 +15,8 @@ import pytest
 import requests
 
 from qrmi_emulator import Emulator
-from qrmi_emulator.munge import Munge, Undecoded, answers
+from qrmi_emulator.faces.pasqal.warden import munge as munge_module
+from qrmi_emulator.faces.pasqal.warden.munge import MungeDecoder, Undecoded, is_listening
 from qrmi_local.engines import MissingExtra
 from support import pulses
 from support.munged import MISSING, munged
@@ -280,15 +281,17 @@ def test_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
 def test_a_munged_of_its_own_has_a_key_that_nobody_else_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qrmi_emulator.munge.SYSTEM_SOCKET", str(tmp_path / "none"))
-    munge = Munge(tmp_path / "munge")
+    monkeypatch.setattr(
+        "qrmi_emulator.faces.pasqal.warden.munge.SYSTEM_SOCKET", str(tmp_path / "none")
+    )
+    munge = MungeDecoder(tmp_path / "munge")
     try:
         command = ["munge", "--no-input", f"--socket={munge.socket}"]
         made = subprocess.run(command, capture_output=True, check=True, text=True).stdout.strip()
         assert munge.uid(made) == os.geteuid()
         assert (tmp_path / "munge" / "key").stat().st_mode & 0o077 == 0
         with munged() as other, pytest.raises(Undecoded):
-            Munge(tmp_path / "other", str(other)).uid(made)
+            MungeDecoder(tmp_path / "other", str(other)).uid(made)
     finally:
         munge.close()
     assert not Path(munge.socket).exists()
@@ -299,9 +302,9 @@ def test_a_munged_of_its_own_has_a_key_that_nobody_else_has(
 def test_a_munged_of_its_own_ends_with_an_emulator_that_is_killed(tmp_path: Path) -> None:
     script = (
         "import os, pathlib, signal, sys\n"
-        "from qrmi_emulator import munge\n"
+        "from qrmi_emulator.faces.pasqal.warden import munge\n"
         "munge.SYSTEM_SOCKET = ''\n"
-        "print(munge.Munge(pathlib.Path(sys.argv[1])).socket, flush=True)\n"
+        "print(munge.MungeDecoder(pathlib.Path(sys.argv[1])).socket, flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     home = tmp_path / "munge"
@@ -310,7 +313,7 @@ def test_a_munged_of_its_own_ends_with_an_emulator_that_is_killed(tmp_path: Path
     socket = killed.stdout.strip()
     assert socket
     deadline = time.monotonic() + 10
-    while answers(socket):
+    while is_listening(socket):
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -318,6 +321,6 @@ def test_a_munged_of_its_own_ends_with_an_emulator_that_is_killed(tmp_path: Path
 def test_without_munge_it_says_what_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("qrmi_emulator.munge._PATH", str(tmp_path))
+    monkeypatch.setattr(munge_module, "_PATH", str(tmp_path))
     with pytest.raises(MissingExtra, match="pasqal-local: there is no MUNGE.*apt install munge"):
         Emulator(["pasqal-local"]).__enter__()

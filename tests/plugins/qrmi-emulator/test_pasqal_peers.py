@@ -12,7 +12,7 @@ import pytest
 
 from qrmi_core import Payload, QuantumResource
 from qrmi_emulator import Emulator
-from qrmi_emulator.munge import SYSTEM_SOCKET, answers
+from qrmi_emulator.faces.pasqal.warden.munge import SYSTEM_SOCKET, is_listening
 from support import pulses
 from support.munged import MISSING, munged
 from support.pasqal_client import CloudClient
@@ -114,7 +114,7 @@ def test_pasqals_client_runs(
 @pytest.fixture
 def system_munged() -> Iterator[None]:
     """A munged at the one socket that the published package asks."""
-    if answers(SYSTEM_SOCKET):
+    if is_listening(SYSTEM_SOCKET):
         yield
         return
     if MISSING:

@@ -16,8 +16,9 @@ import pytest
 
 from qrmi_core.values import TaskStatus
 from qrmi_emulator import Emulator, config
+from qrmi_emulator.face import Condition, FaceJob, FaceSession, State
 from qrmi_emulator.settings import EmulatorSettings
-from qrmi_emulator.state import Condition, Job, Session, State, may_start
+from qrmi_emulator.state import may_start
 from support.runtime_client import TYPE, Client
 
 SERVE = """
@@ -49,8 +50,8 @@ def state(tmp_path: Path, clock: Clock) -> Any:
     made.close()
 
 
-def new_session(state: State, *, exclusive: bool = True) -> Session:
-    session = Session(
+def new_session(state: State, *, exclusive: bool = True) -> FaceSession:
+    session = FaceSession(
         id=f"s{len(state.sessions)}",
         face="any",
         resource="aer",
@@ -62,8 +63,8 @@ def new_session(state: State, *, exclusive: bool = True) -> Session:
     return session
 
 
-def new_job(state: State, session: Session | None = None) -> Job:
-    job = Job(
+def new_job(state: State, session: FaceSession | None = None) -> FaceJob:
+    job = FaceJob(
         face="any",
         resource="aer",
         argument="sampler",
@@ -128,6 +129,9 @@ def test_everything_is_read_again(tmp_path: Path) -> None:
     assert second.is_revoked("Bearer a.b.c")
     assert not second.is_revoked("Bearer a.b.d")
     assert second.condition("aer") == Condition(status="paused", reason="why", queue_length=3)
+    assert not second.jobs, "they are read for their face"
+    assert list(second.sessions_of("any", FaceSession).values()) == [session]
+    assert list(second.jobs_of("any", FaceJob).values()) == jobs[1:]
     assert list(second.jobs.values()) == jobs[1:]
     assert list(second.live.values()) == jobs[2:]
     assert list(second.sessions.values()) == [session]

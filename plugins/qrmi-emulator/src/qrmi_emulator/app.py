@@ -19,33 +19,32 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qrmi_emulator import faults as kinds
 from qrmi_emulator.control import control_routes
-from qrmi_emulator.faces import Face, Refused
-from qrmi_emulator.faults import Fault, Faults
+from qrmi_emulator.face import Face, Refused, State
+from qrmi_emulator.faults import Fault
 from qrmi_emulator.page import page
 from qrmi_emulator.runner import Runner
 from qrmi_emulator.s3 import is_presigned
-from qrmi_emulator.state import State
 
 _REQUESTS_KEPT = 50_000
-# What makes a presigned URL valid is not for those who count requests.
+# Whoever counts requests must not get the signature that makes a presigned URL valid.
 _SIGNATURE = re.compile("(X-Amz-Signature=)[^&]*")
 
 
 @attrs.frozen(kw_only=True)
-class Exchange:
-    """A request as it came, for those who count them.
+class RecordedRequest:
+    """A request to a face, as the request log has it.
 
     Attributes:
-        at: When, seconds since the epoch.
+        at: When it came, in seconds since the epoch.
         method: Its method.
         path: Its path.
         query: Its query, without the signature of a presigned URL.
-        version: Value of `IBM-API-Version` or the like, None if it had none.
+        version: Value of its header `IBM-API-Version`, None without it.
         agent: Its `User-Agent`.
         size: Bytes of its body, as announced.
-        connection: Address of the client's end, one for each connection.
-        status: Of the answer; None if there was none.
-        fault: The kind of the fault that hit it.
+        connection: Address of the client's end, different for each connection.
+        status: HTTP status of the response; None if there was no response.
+        fault: Kind of the fault that hit it.
     """
 
     at: float
@@ -62,25 +61,23 @@ class Exchange:
 
 def application(
     state: State,
-    faults: Faults,
     faces: Sequence[Face],
     *,
     control_key: str,
     cut: Callable[[Scope, bool], None],
 ) -> Starlette:
-    """The application.
+    """Return the application.
 
     Args:
-        state: The emulator's memory.
-        faults: The faults that wait.
-        faces: What to serve.
-        control_key: What the control endpoint asks for.
-        cut: Ends a request's connection, at once (True) or after what was sent.
+        state: The emulator's state.
+        faces: The faces to serve.
+        control_key: The bearer token of the control endpoint.
+        cut: Closes a request's connection, at once (True) or after the bytes that were sent.
     """
-    exchanges: deque[Exchange] = deque(maxlen=_REQUESTS_KEPT)
+    recorded: deque[RecordedRequest] = deque(maxlen=_REQUESTS_KEPT)
     routes: dict[str, list[BaseRoute]] = {"/": [Route("/", page(state, faces))]}
     routes["control"] = control_routes(
-        *(state, faults, exchanges, control_key),
+        *(state, recorded, control_key),
         lambda: {resource for face in faces for resource in face.resources()},
     )
     for face in faces:
@@ -102,9 +99,7 @@ def application(
     return Starlette(
         routes=[route for group in routes.values() for route in group],
         lifespan=lifespan,
-        middleware=[
-            Middleware(_Gate, state=state, faults=faults, faces=faces, exchanges=exchanges, cut=cut)
-        ],
+        middleware=[Middleware(_Gate, state=state, faces=faces, recorded=recorded, cut=cut)],
         exception_handlers={Refused: _refused, 404: _unknown(faces), 405: _unknown(faces)},
     )
 
@@ -115,11 +110,11 @@ async def _refused(_request: Request, error: Exception) -> Response:
 
 
 def _unknown(faces: Sequence[Face]) -> Callable[[Request, Exception], Response]:
-    def answer(request: Request, error: Exception) -> Response:
+    def respond(request: Request, error: Exception) -> Response:
         status: int = getattr(error, "status_code", 404)
         return _refusal(faces, request.url.path, status)
 
-    return answer
+    return respond
 
 
 def _refusal(
@@ -132,28 +127,26 @@ def _refusal(
 
 
 class _Gate:
-    """Notes every request to a face, and lets faults happen to it."""
+    """Middleware that records every request to a face, and lets faults happen to it."""
 
     def __init__(
         self,
         app: ASGIApp,
         state: State,
-        faults: Faults,
         faces: Sequence[Face],
-        exchanges: deque[Exchange],
+        recorded: deque[RecordedRequest],
         cut: Callable[[Scope, bool], None],
     ) -> None:
         self._app = app
         self._state = state
-        self._faults = faults
         self._faces = faces
-        self._exchanges = exchanges
+        self._recorded = recorded
         self._cut = cut
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
         if path.startswith("//"):
-            # An address that ends with a slash, and what a client adds to it.
+            # A client adds its path to an address that ends with a slash.
             path = scope["path"] = f"/{path.lstrip('/')}"
         if scope["type"] != "http" or path == "/" or path.startswith("/control"):
             await self._app(scope, receive, send)
@@ -169,7 +162,7 @@ class _Gate:
         at = time.time()
         authorization = Request(scope).headers.get("authorization", "")
         has_token = authorization.partition(" ")[0].lower() == "bearer" or is_presigned(scope)
-        taken = self._faults.take(scope["method"], path, has_token=has_token)
+        taken = self._state.faults.take(scope["method"], path, has_token=has_token)
         try:
             for fault in taken:
                 if fault.kind == kinds.LATENCY:
@@ -180,11 +173,11 @@ class _Gate:
             else:
                 await self._app(scope, receive, noted)
         except ClientDisconnect:
-            pass  # it did not wait for the end of a latency, and nobody is left to be answered
+            pass  # it did not wait for the end of a latency
         finally:
             request = Request(scope)
-            self._exchanges.append(
-                Exchange(
+            self._recorded.append(
+                RecordedRequest(
                     at=at,
                     method=scope["method"],
                     path=path,
@@ -203,19 +196,19 @@ class _Gate:
             await self._end(scope, receive, at_once=True)
         elif fault.kind == kinds.STATUS:
             headers = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
-            answer = _refusal(self._faces, scope["path"], fault.status, headers)
-            await answer(scope, receive, send)
+            response = _refusal(self._faces, scope["path"], fault.status, headers)
+            await response(scope, receive, send)
         elif fault.kind == kinds.EXPIRED:
             self._state.revoke(Request(scope).headers.get("authorization", ""))
             await _refusal(self._faces, scope["path"], 401)(scope, receive, send)
         else:
-            start, body = await self._answer(scope, receive)
+            start, body = await self._response(scope, receive)
             if fault.kind == kinds.RESET_AFTER or (fault.kind == kinds.TRUNCATED and not body):
                 await self._end(scope, receive, at_once=True)
             elif fault.kind == kinds.MALFORMED:
                 status = start["status"] if body else 200
-                answer = Response(b'{"<html>: ' + body[: len(body) // 2], status)
-                await answer(scope, receive, send)
+                response = Response(b'{"<html>: ' + body[: len(body) // 2], status)
+                await response(scope, receive, send)
             else:
                 await send(start)
                 await send(
@@ -229,12 +222,12 @@ class _Gate:
 
     async def _end(self, scope: Scope, receive: Receive, *, at_once: bool) -> None:
         self._cut(scope, at_once)
-        # The server takes an end without an answer for a defect, unless the client is gone.
+        # The server reports an end without a response as a defect, unless the client is gone.
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    async def _answer(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
-        """What the application answers, kept back."""
+    async def _response(self, scope: Scope, receive: Receive) -> tuple[Message, bytes]:
+        """Return the start and the body of the application's response, without sending it."""
         kept: list[Message] = []
 
         async def keep(message: Message) -> None:

@@ -15,18 +15,18 @@ from urllib.parse import quote
 import attrs
 import click
 
-from qrmi_core.errors import ConfigError, InvalidInputError, ServiceError
+from qrmi_core import ConfigError, InvalidInputError, ServiceError
 from qrmi_core.folders import state_folder
 from qrmi_core.proxies import is_loopback
+from qrmi_emulator.records import CONDITIONS
 from qrmi_emulator.settings import EmulatorSettings
-from qrmi_emulator.state import CONDITIONS
 from qrmi_local.engines import MissingExtra
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def default_state() -> Path:
-    """Return the folder where none is named: one for each host, since home folders are shared.
+    """Return the default folder: one for each host, since home folders are shared.
 
     Raises:
         ConfigError: The user has no home folder.
@@ -42,7 +42,7 @@ _state = click.option(
     "--state",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Folder with all that the emulator keeps; by default one of yours for this host.",
+    help="Folder of the emulator's state; by default one of yours for this host.",
 )
 
 
@@ -104,6 +104,9 @@ def serve(
                 content = running.write_config(config_out, pairs)
             else:
                 content = running.config(pairs or ())
+            for name, error in running.unavailable.items():
+                if not isinstance(error, MissingExtra):
+                    click.echo(f"warning: vendor {name} is not served: {error}", err=True)
             # A signal is the normal end.
             with contextlib.suppress(KeyboardInterrupt):
                 click.echo(f"listening on {running.url}")
@@ -183,7 +186,7 @@ def change(name: str, value: str, state: Path | None) -> None:
 @click.option("--reason", help="Why; the vendor's usual words by default.")
 @click.option("--queue-length", type=int, help="How many jobs of others wait there; 0 by default.")
 def resource(resource_id: str, status: str, state: Path | None, **values: Any) -> None:
-    """Say how a RESOURCE is from now on."""
+    """Set the STATUS of a RESOURCE."""
     given = {name: value for name, value in values.items() if value is not None}
     path = f"resources/{quote(resource_id, safe='')}"
     _call(state, "PUT", path, {"status": status, **given})
@@ -194,7 +197,7 @@ def resource(resource_id: str, status: str, state: Path | None, **values: Any) -
 @click.argument("action", type=click.Choice(["cancel", "fail", "too-long", "release"]))
 @_state
 def job(job_id: str, action: str, state: Path | None) -> None:
-    """Do to a JOB what an operator can."""
+    """Act on a JOB as an operator."""
     _call(state, "POST", f"jobs/{job_id}/{action}")
 
 
@@ -222,7 +225,7 @@ def _pair(resource: str) -> tuple[str, str]:
 
 
 def _unusable(home: Path, error: OSError) -> ConfigError:
-    """Return the error for what the system refused."""
+    """Return the error for an operation that the system refused."""
     if not error.filename:
         return ConfigError(str(error))
     path = Path(os.fsdecode(error.filename))

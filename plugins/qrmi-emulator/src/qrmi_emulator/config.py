@@ -7,21 +7,21 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from qrmi_emulator.faces import Face
-from qrmi_emulator.state import write_private
+from qrmi_emulator.face import Face
+from qrmi_emulator.files import write_private
 
 MARK: Final = "qrmi-emulator-"
-"""What each face's secret begins with, for whoever finds one to know what it opens."""
+"""The beginning of each face's secret, so that whoever finds one can see where it belongs."""
 
 
 def document(
     faces: Sequence[Face], url: str, resources: Iterable[tuple[str, str]] = ()
 ) -> dict[str, Any]:
-    """A `qrmi_config.json` with one resource a face, and further ones.
+    """Return a `qrmi_config.json` with one resource of each face, and further ones.
 
     Args:
-        faces: What is served.
-        url: Where.
+        faces: The faces that are served.
+        url: The emulator's address.
         resources: Types and ids of further resources.
 
     Raises:
@@ -43,15 +43,15 @@ def document(
 
 
 def write(path: Path, content: dict[str, Any], secrets: Collection[str]) -> None:
-    """Write the file, readable for the user alone, over nothing but one of this emulator.
+    """Write the file, readable for the user alone. It replaces only one of the same state.
 
     Args:
         path: The file.
         content: See `document`.
-        secrets: Those of the emulator's state, which tell its file from that of another.
+        secrets: The secrets of the state, by which its own file is recognized.
 
     Raises:
-        FileExistsError: There is another's file.
+        FileExistsError: The file is not of an emulator with this state.
         OSError: It cannot be written.
     """
     try:

@@ -1,11 +1,11 @@
-"""The control endpoint, for faults, settings and what an operator does to a job."""
+"""The control endpoint: faults, settings, conditions, and the actions of an operator."""
 
 from __future__ import annotations
 
 import hmac
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 import attrs
@@ -13,28 +13,24 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from qrmi_core.values import TaskStatus
-from qrmi_emulator.faults import FAILED, HELD, LONG, QUEUED, Fault, Faults
-from qrmi_emulator.state import Condition, State
-
-Endpoint = Callable[[Request], Awaitable[Response]]
+from qrmi_core import TaskStatus
+from qrmi_emulator.face import Condition, Endpoint, State
+from qrmi_emulator.faults import FAILED, HELD, LONG, QUEUED, Fault
 
 
 def control_routes(
     state: State,
-    faults: Faults,
-    exchanges: deque[Any],
+    recorded: deque[Any],
     key: str,
     resources: Callable[[], Collection[str]],
 ) -> list[BaseRoute]:
-    """The routes under `/control`.
+    """Return the routes under `/control`.
 
     Args:
-        state: The emulator's memory.
-        faults: The faults that wait.
-        exchanges: The requests so far.
-        key: What a request needs, as a bearer token.
-        resources: Gives the ids of the resources that are served.
+        state: The emulator's state.
+        recorded: The requests so far.
+        key: The bearer token that a request needs.
+        resources: Returns the ids of the resources that are served.
     """
 
     def guarded(endpoint: Endpoint) -> Endpoint:
@@ -60,17 +56,17 @@ def control_routes(
                 "resources": {
                     name: attrs.asdict(condition) for name, condition in state.conditions.items()
                 },
-                "faults": [attrs.asdict(fault) for fault in faults.pending()],
+                "faults": [attrs.asdict(fault) for fault in state.faults.pending()],
                 "settings": attrs.asdict(state.settings),
             }
         )
 
     async def add_fault(request: Request) -> Response:
-        faults.add(Fault.from_mapping(await _document(request)))
+        state.faults.add(Fault.from_mapping(await _document(request)))
         return JSONResponse({}, 201)
 
     async def clear_faults(_request: Request) -> Response:
-        faults.waiting.clear()
+        state.faults.waiting.clear()
         return JSONResponse({})
 
     async def change(request: Request) -> Response:
@@ -85,10 +81,10 @@ def control_routes(
         return JSONResponse({})
 
     async def list_requests(_request: Request) -> Response:
-        return JSONResponse([attrs.asdict(exchange) for exchange in exchanges])
+        return JSONResponse([attrs.asdict(request) for request in recorded])
 
     async def clear_requests(_request: Request) -> Response:
-        exchanges.clear()
+        recorded.clear()
         return JSONResponse({})
 
     async def act(request: Request) -> Response:
@@ -104,7 +100,7 @@ def control_routes(
                 reason = fault.reason or "failed on demand"
                 state.end(job, TaskStatus.Failed, reason, code=fault.code)
             case "too-long":
-                job.details["ran_too_long"] = True
+                job.ran_too_long = True
                 state.end(job, TaskStatus.Cancelled, LONG)
             case "release":
                 if job.fate in (QUEUED, HELD):

@@ -1,27 +1,26 @@
-"""Faults on demand: which there are, which requests they hit, and what they do to jobs."""
+"""Faults on demand: their kinds, and the requests that they hit."""
 
 from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import attrs
 
-from qrmi_core.values import TaskStatus
+from qrmi_emulator.records import FaceJob
 from qrmi_emulator.settings import is_finite
-from qrmi_emulator.state import Job, State, may_start
 
 LATENCY, STATUS, RESET, RESET_AFTER = "latency", "status", "reset", "reset-after"
 TRUNCATED, MALFORMED, EXPIRED, OUTAGE = "truncated", "malformed", "expired-token", "outage"
 REQUEST_FAULTS: Final = {
-    LATENCY: "the answer comes `delay` seconds late",
-    STATUS: "the answer is an error of the HTTP status `status`, with `retry_after` if given",
+    LATENCY: "the response comes `delay` seconds late",
+    STATUS: "the response is an error of the HTTP status `status`, with `retry_after` if given",
     RESET: "the connection is reset before anything is done",
     RESET_AFTER: "what was asked for is done, then the connection is reset",
-    TRUNCATED: "the connection ends in the middle of the answer",
-    MALFORMED: "the answer is not what its content type says",
+    TRUNCATED: "the connection ends in the middle of the response",
+    MALFORMED: "the response is not of its content type",
     EXPIRED: "the token or presigned URL of the request is no longer valid; others are not hit",
     OUTAGE: "every connection is reset, for `seconds`",
 }
@@ -36,7 +35,6 @@ JOB_FAULTS: Final = {
 }
 KINDS: Final = REQUEST_FAULTS | JOB_FAULTS
 LONG: Final = "it ran longer than its maximum execution time"
-_AT_ONCE_SECONDS = 0.5
 _SECONDS: Final = "a finite number of 0 or more"
 
 
@@ -45,7 +43,7 @@ def _upper(method: Any) -> Any:
 
 
 def _is_text(value: object) -> bool:
-    """Whether it is text that can be sent; half of a surrogate pair cannot."""
+    """Return True for text that can be sent; half of a surrogate pair cannot."""
     return isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value)
 
 
@@ -64,7 +62,7 @@ def _is_header(value: object) -> bool:
 
 
 def _checked(test: Callable[[Any], bool], what: str, *, optional: bool = False) -> Any:
-    """A validator that says in plain words what a value is not."""
+    """Return a validator whose error states the required form."""
 
     def check(_fault: object, field: attrs.Attribute[Any], value: object) -> None:
         if not (optional and value is None) and not test(value):
@@ -78,7 +76,7 @@ def _check_kind(_fault: object, _field: attrs.Attribute[Any], kind: object) -> N
         raise ValueError(f"there is no fault {kind!r:.60}; there are: {', '.join(KINDS)}")
 
 
-# What it is given is checked, not what it counts down.
+# Values are checked when they are given, not when they are counted down.
 @attrs.define(kw_only=True, on_setattr=attrs.setters.NO_OP)
 class Fault:
     """A fault that waits for requests.
@@ -127,7 +125,7 @@ class Fault:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Fault:
-        """A fault from JSON.
+        """Return a fault from JSON.
 
         Raises:
             ValueError: The values are not those of a fault.
@@ -144,7 +142,7 @@ class Fault:
 
     @property
     def is_of_jobs(self) -> bool:
-        """Whether it hits the job that a request makes, not the request."""
+        """True if it hits the job that a request makes, not the request."""
         return self.kind in JOB_FAULTS
 
 
@@ -152,22 +150,22 @@ class Faults:
     """The faults that wait, in the order in which they were added.
 
     Args:
-        state: Gives the time.
+        clock: Returns the time, in seconds since the epoch.
     """
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self.waiting: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
         """Let a fault wait for requests from now on."""
         if fault.seconds is not None and not fault.is_of_jobs:
-            fault.until = self._state.clock() + fault.seconds
+            fault.until = self._clock() + fault.seconds
         self.waiting.append(fault)
 
     def pending(self) -> list[Fault]:
-        """Those that can still hit a request; the others are forgotten."""
-        now = self._state.clock()
+        """Return those that can still hit a request, and forget the others."""
+        now = self._clock()
         self.waiting = [
             fault
             for fault in self.waiting
@@ -176,16 +174,16 @@ class Faults:
         return self.waiting
 
     def take(self, method: str, path: str, *, has_token: bool) -> list[Fault]:
-        """What hits a request: every delay, and at most one other.
+        """Return the faults that hit a request: every delay, and at most one other.
 
         Args:
             method: Its method.
             path: Its path.
-            has_token: Whether it comes with something that can expire.
+            has_token: True if it comes with a token or signature that can expire.
         """
         return self._take(method, path, of_jobs=False, has_token=has_token)
 
-    def take_for_job(self, job: Job, method: str, path: str) -> None:
+    def take_for_job(self, job: FaceJob, method: str, path: str) -> None:
         """Give a new job its fate, if a fault waits for it."""
         for fault in self._take(method, path, of_jobs=True):
             job.fate, job.fate_seconds = fault.kind, fault.seconds
@@ -207,34 +205,3 @@ class Faults:
             if fault.count is not None:
                 fault.count -= 1
         return taken
-
-
-def play(state: State, job: Job, now: float, holders: Mapping[str, Collection[str]]) -> None:
-    """Let a job with a fate meet it when its time has come.
-
-    Args:
-        state: The emulator's memory.
-        job: A job with a fate.
-        now: The time.
-        holders: See `State.holders`.
-    """
-    reason, code, seconds = job.reason, job.code, job.fate_seconds
-    if job.fate in (QUEUED, HELD):
-        if seconds is not None and now > job.created + seconds:
-            state.release(job)
-    elif job.fate == CANCELLED:
-        if now > job.created + (_AT_ONCE_SECONDS if seconds is None else seconds):
-            state.end(job, TaskStatus.Cancelled, reason or "cancelled by the operator", code=code)
-    elif job.started is None:
-        if may_start(job, holders):
-            state.start(job, now)
-    elif job.fate == FAILED:
-        if now > job.started + (_AT_ONCE_SECONDS if seconds is None else seconds):
-            state.end(job, TaskStatus.Failed, reason or "failed on demand", code=code)
-    elif now > job.started + _first(seconds, job.max_seconds, _AT_ONCE_SECONDS):
-        job.details["ran_too_long"] = True
-        state.end(job, TaskStatus.Cancelled, reason or LONG, code=code)
-
-
-def _first(*values: float | None) -> float:
-    return next(value for value in values if value is not None)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import islice
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from qrmi_emulator.faces import Face
-from qrmi_emulator.state import Job, State
+from qrmi_emulator.face import Endpoint, Face, FaceJob, State
 
 _SHOWN = 200
 _STYLE = (
@@ -21,15 +20,15 @@ _STYLE = (
 )
 
 
-def page(state: State, faces: Sequence[Face]) -> Callable[[Request], Awaitable[Response]]:
-    """The page's endpoint."""
+def page(state: State, faces: Sequence[Face]) -> Endpoint:
+    """Return the page's endpoint."""
 
     async def show(_request: Request) -> Response:
         state.expire()
         known = {face.name: face for face in faces}
 
-        def words(job: Job) -> str:
-            return known[job.face].word(job) if job.face in known else job.status.name
+        def status(job: FaceJob) -> str:
+            return known[job.face].vendor_status(job)
 
         waiting = Counter(job.resource for job in state.live.values())
         parts = [
@@ -55,7 +54,7 @@ def page(state: State, faces: Sequence[Face]) -> Callable[[Request], Awaitable[R
                 ("vendor", "id", "resource", "program", "state", "reason", "session", "created"),
                 (
                     (
-                        *(job.face, job.name, job.resource, job.argument, words(job)),
+                        *(job.face, job.name, job.resource, job.argument, status(job)),
                         *(job.reason or "", job.session or "", _time(job.created)),
                     )
                     for job in islice(reversed(state.jobs.values()), _SHOWN)

@@ -1,8 +1,8 @@
-"""Executes the jobs with the simulators of qrmi-local.
+"""Execution of the jobs by the executor of qrmi-local.
 
-The queue is the emulator's own. Only the next few jobs are handed to qrmi-local, whose worker
-processes execute them one after the other; they go on when the emulator stops, and a restarted
-one finds what they did.
+The queue is the emulator's own. Only the next few jobs are handed to the executor, whose worker
+processes execute them one after the other. They go on when the emulator stops, and a restarted one
+finds their results.
 """
 
 from __future__ import annotations
@@ -17,14 +17,13 @@ from pathlib import Path
 
 import attrs
 
-from qrmi_core.errors import QrmiError
-from qrmi_core.values import TaskStatus
-from qrmi_emulator.faults import LONG, play
-from qrmi_emulator.state import FINAL, Job, State, may_start
+from qrmi_core import QrmiError, TaskStatus
+from qrmi_emulator.fates import play
+from qrmi_emulator.faults import LONG
+from qrmi_emulator.records import FINAL, FaceJob
+from qrmi_emulator.state import State, may_start
 from qrmi_emulator.threads import in_thread
-from qrmi_local.pool import start_workers
-from qrmi_local.settings import LocalSettings
-from qrmi_local.store import Store, StoredTask
+from qrmi_local.executor import StoredTask
 
 _log = logging.getLogger(__name__)
 
@@ -35,7 +34,6 @@ _IDLE_PAUSE_SECONDS = 0.5
 # session or a pause soon holds for the others.
 _HANDED_PER_SLOT = (4, 64)
 _LONG_SECONDS = 0.5
-_KEEP_SECONDS = 10 * 365 * 86400.0
 
 
 class Runner:
@@ -47,25 +45,21 @@ class Runner:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        home = state.home / "tasks"
-        self._store = Store(home)
-        self._local = LocalSettings(
-            home=home, slots=state.settings.slots, retention_seconds=_KEEP_SECONDS
-        )
-        self._handed: dict[str, Job] = {}
+        self._executor = state.executor
+        self._handed: dict[str, FaceJob] = {}
         self._most_handed = _HANDED_PER_SLOT[0] * state.settings.slots
         self._ended_at = 0.0
         self._stops: list[str] = []
         self._work = asyncio.Event()
-        # One thread, since the store's connections belong to theirs.
-        self._thread = ThreadPoolExecutor(1, "qrmi-emulator-store")
+        # One thread, since the executor has a connection for each.
+        self._thread = ThreadPoolExecutor(1, "qrmi-emulator-tasks")
         state.on_work = self._work.set
         state.on_end.append(self._forget)
 
     async def run(self) -> None:
         """Work until cancelled."""
         try:
-            known = await in_thread(self._thread, self._store.tasks, list(self._state.live))
+            known = await in_thread(self._thread, self._executor.look, list(self._state.live))
             # Some may have been cancelled since.
             live = self._state.live
             self._handed = {task.id: live[task.id] for task in known if task.id in live}
@@ -85,7 +79,7 @@ class Runner:
                             self._thread, self._exchange, parcels, stops, handed
                         )
                     except QrmiError:
-                        _log.exception("the simulators' store cannot be used, trying again")
+                        _log.exception("the executor cannot be used, trying again")
                         self._stops += stops
                         for job in new:
                             self._handed.pop(job.id, None)
@@ -96,7 +90,7 @@ class Runner:
                     self._adapt(len(handed), len(handed) - len(self._handed))
                 await self._pause()
         finally:
-            await in_thread(self._thread, self._store.close)
+            await in_thread(self._thread, self._executor.close)
             self._thread.shutdown()
 
     def _adapt(self, handed: int, ended: int) -> None:
@@ -119,7 +113,7 @@ class Runner:
             except TimeoutError:
                 return
 
-    def _next(self) -> Iterator[Job]:
+    def _next(self) -> Iterator[FaceJob]:
         free = self._most_handed - len(self._handed)
         if free <= 0:
             return
@@ -142,10 +136,10 @@ class Runner:
             if job.fate or job.max_seconds is None or job.started is None:
                 continue
             if now - job.started > job.max_seconds:
-                job.details["ran_too_long"] = True
+                job.ran_too_long = True
                 self._state.end(job, TaskStatus.Cancelled, LONG)
 
-    def _forget(self, job: Job) -> None:
+    def _forget(self, job: FaceJob) -> None:
         if self._handed.pop(job.id, None):
             self._stops.append(job.id)
 
@@ -159,21 +153,21 @@ class Runner:
             del self._handed[job.id]
             self._state.end(job, task.status, task.reason, at=task.finished)
 
-    def _parcel(self, job: Job) -> tuple[Job, Path]:
+    def _parcel(self, job: FaceJob) -> tuple[FaceJob, Path]:
         return attrs.evolve(job), self._state.input(job)
 
     def _exchange(
-        self, new: list[tuple[Job, Path]], stops: list[str], handed: list[str]
+        self, new: list[tuple[FaceJob, Path]], stops: list[str], handed: list[str]
     ) -> list[StoredTask]:
-        """One exchange with the store, in its thread."""
+        """Submit and cancel tasks, and return the state of those that were handed over."""
         for job, path in new:
             # One that has ended meanwhile may have no input any more.
             with contextlib.suppress(FileNotFoundError):
                 content = path.read_bytes()
-                self._store.submit(job.id, job.simulator, job.argument, content, seed=job.seed)
+                self._executor.submit(job.id, job.simulator, job.argument, content, seed=job.seed)
         for task_id in stops:
-            self._store.stop(task_id)
+            self._executor.cancel(task_id)
         # Where the system refuses another process, those that are there go on.
         with contextlib.suppress(QrmiError):
-            start_workers(self._store, self._local)
-        return self._store.tasks(handed)
+            self._executor.start_workers()
+        return self._executor.look(handed)

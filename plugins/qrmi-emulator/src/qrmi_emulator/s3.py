@@ -1,8 +1,8 @@
 """An S3 store for the vendors whose jobs read and write objects: moto's, in this process.
 
-moto keeps objects in memory, is one for the process, and looks at neither signatures nor the
-life of a presigned URL. Here both are looked at as S3 does, each store sees its own buckets only,
-and what it holds is also written to a database, from which a restarted emulator fills moto again.
+moto keeps objects in memory, once for the process, and checks neither signatures nor the life of a
+presigned URL. Here both are checked as S3 does, each store sees its own buckets only, and its
+objects are also written to a database, from which a restarted emulator fills moto again.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _USUAL: Final = {
 
 
 class Denied(Exception):
-    """A request that S3 refuses before it looks at the object."""
+    """A request that S3 refuses before it reads the object."""
 
     def __init__(self, status: int, code: str, message: str, **more: object) -> None:
         super().__init__(code)
@@ -62,19 +62,19 @@ class Denied(Exception):
 
 
 def error(path: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """S3's answer with an HTTP status; 401, which S3 has not, is that of an expired URL."""
+    """Return S3's error response; for 401, which S3 has not, that of an expired URL."""
     code, message = _USUAL.get(status, ("InternalError", "We encountered an internal error."))
-    return _answer(path, Denied(403 if status == 401 else status, code, message), headers)
+    return _error_response(path, Denied(403 if status == 401 else status, code, message), headers)
 
 
 def is_presigned(scope: Scope) -> bool:
-    """Whether a request has its signature in the query."""
+    """Return True if a request has its signature in the query."""
     return b"X-Amz-Signature=" in scope.get("query_string", b"")
 
 
 @attrs.frozen
 class _Claim:
-    """What a request says about its signature; `life` is in seconds, None for one in a header."""
+    """The signature of a request; `life` is in seconds, None for one in a header."""
 
     key: str
     date: str
@@ -100,7 +100,7 @@ class ObjectStore:
         bucket: The bucket that is there from the beginning.
         access_key: Id of the key.
         secret_key: The key.
-        clock: Gives the time, seconds since the epoch.
+        clock: Returns the time, in seconds since the epoch.
     """
 
     def __init__(
@@ -123,26 +123,26 @@ class ObjectStore:
         self._buckets: set[str] = {bucket}
 
     def owns(self, path: str) -> bool:
-        """Whether a path is one of the bucket's, or of an object in it."""
+        """Return True if a path is that of the bucket or of an object in it."""
         return path == f"/{self.bucket}" or path.startswith(f"/{self.bucket}/")
 
-    def is_meant(self, scope: Scope) -> bool:
-        """Whether a request is one to S3: of the bucket, or signed and of any other."""
+    def matches(self, scope: Scope) -> bool:
+        """Return True if a request is one to S3: of the bucket, or signed and of any other."""
         if self.owns(scope["path"]):
             return True
         authorization = dict(scope["headers"]).get(b"authorization", b"")
         is_signed = authorization.startswith(ALGORITHM.encode()) or is_presigned(scope)
         return is_signed and bool(_BUCKET.match(scope["path"]))
 
-    async def answer(self, request: Request) -> Response:
-        """What S3 answers to a request."""
+    async def respond(self, request: Request) -> Response:
+        """Return the response of S3 to a request."""
         scope = request.scope
         try:
             self._check(request)
             body = await request.body()
             return await in_thread(self._thread, self._serve, scope, body)
         except Denied as denied:
-            return _answer(scope["path"], denied)
+            return _error_response(scope["path"], denied)
 
     async def close(self) -> None:
         """Give moto's memory back; the database keeps everything."""
@@ -250,11 +250,11 @@ class ObjectStore:
         return Response(b"".join(chunks), code, {name.lower(): value for name, value in headers})
 
     def _has_upload(self, bucket: str, upload: str) -> bool:
-        # moto itself takes one that is not there for a defect.
+        # moto itself reports an unknown one as a defect.
         return upload in self._moto.buckets[bucket].multiparts
 
     def _open(self) -> None:
-        """Fill moto with what the database holds."""
+        """Fill moto with the objects of the database."""
         if self._app is not None:
             return
         from moto.core import DEFAULT_ACCOUNT_ID
@@ -287,7 +287,7 @@ class ObjectStore:
         self._app = create_backend_app("s3")
 
     def _keep(self, bucket: str) -> None:
-        """Write down what has changed in a bucket."""
+        """Write the changes of a bucket to the database."""
         is_there = bucket in self._moto.buckets
         known = self._kept.setdefault(bucket, {})
         found = {}
@@ -328,7 +328,7 @@ class ObjectStore:
 
 
 def _environ(scope: Scope, body: bytes) -> dict[str, Any]:
-    """A request as WSGI has it."""
+    """Return a request in the form of WSGI."""
     query = scope["query_string"].decode("latin-1")
     environ: dict[str, Any] = {
         "REQUEST_METHOD": scope["method"],
@@ -355,13 +355,15 @@ def _environ(scope: Scope, body: bytes) -> dict[str, Any]:
     environ["HTTP_HOST"] = "s3.amazonaws.com"
     environ["CONTENT_LENGTH"] = str(len(body))
     environ.pop("HTTP_TRANSFER_ENCODING", None)
-    # moto takes the content for a form then, and stores none.
+    # moto would treat the content as a form then, and store nothing.
     if environ.get("CONTENT_TYPE", "").startswith(_FORM) and scope["method"] == "PUT":
         environ["CONTENT_TYPE"] = "application/octet-stream"
     return environ
 
 
-def _answer(path: str, denied: Denied, headers: Mapping[str, str] | None = None) -> Response:
+def _error_response(
+    path: str, denied: Denied, headers: Mapping[str, str] | None = None
+) -> Response:
     parts = {"Code": denied.code, "Message": denied.message, **denied.more, "Resource": path}
     parts["RequestId"] = secrets.token_hex(8).upper()
     text = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in parts.items())

@@ -1,4 +1,4 @@
-"""The server, in a thread of its own, and how Python uses it."""
+"""The server, in a thread of its own, and its interface for Python."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import atexit
 import contextlib
 import ipaddress
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -14,7 +15,7 @@ import struct
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
@@ -25,20 +26,22 @@ from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from qrmi_emulator import config
-from qrmi_emulator.faces import FACES, Face, face_class
-from qrmi_emulator.faults import Faults
+from qrmi_emulator.discovery import face_class, vendors
+from qrmi_emulator.face import Face, State
+from qrmi_emulator.files import write_private
 from qrmi_emulator.settings import EmulatorSettings
-from qrmi_emulator.state import State, write_private
 from qrmi_local.engines import MissingExtra
+
+_log = logging.getLogger(__name__)
 
 _START_SECONDS = 30.0
 
 
 class Control:
-    """Talks to the control endpoint of a running emulator.
+    """A client of the control endpoint of a running emulator.
 
     Args:
-        url: Where it listens.
+        url: The emulator's address.
         key: Its control key.
     """
 
@@ -48,10 +51,10 @@ class Control:
 
     @classmethod
     def of(cls, home: Path) -> Control:
-        """That of the emulator that uses a folder.
+        """Return the client of the emulator that uses a folder.
 
         Raises:
-            FileNotFoundError: None does.
+            FileNotFoundError: No emulator has used it.
         """
         known = json.loads((home / "server.json").read_text())
         return cls(known["url"], known["control_key"])
@@ -60,7 +63,7 @@ class Control:
         """Let a fault wait for requests; see `qrmi_emulator.faults.Fault` for the values.
 
         Raises:
-            ValueError: It is not a fault.
+            ValueError: The values are not those of a fault.
         """
         self.call("POST", "faults", {"kind": kind, **values})
 
@@ -72,12 +75,12 @@ class Control:
         """Change settings.
 
         Raises:
-            ValueError: One cannot be changed, or not to this.
+            ValueError: One cannot be changed, or not to this value.
         """
         self.call("PATCH", "settings", values)
 
     def set_resource(self, resource_id: str, **values: Any) -> None:
-        """Say how a resource is; see `qrmi_emulator.state.Condition` for the values.
+        """Set the condition of a resource; see `qrmi_emulator.face.Condition` for the values.
 
         Raises:
             ValueError: There is no such resource or condition.
@@ -85,7 +88,7 @@ class Control:
         self.call("PUT", f"resources/{quote(resource_id, safe='')}", values)
 
     def act(self, job_id: str, action: str, **values: Any) -> None:
-        """Do to a job what an operator can: ``cancel``, ``fail``, ``too-long`` or ``release``.
+        """Act on a job as an operator: ``cancel``, ``fail``, ``too-long`` or ``release`` it.
 
         Raises:
             ValueError: There is no such job or action.
@@ -93,53 +96,59 @@ class Control:
         self.call("POST", f"jobs/{job_id}/{action}", values)
 
     def requests(self) -> list[dict[str, Any]]:
-        """The requests to the vendors' APIs so far; see `qrmi_emulator.app.Exchange`."""
-        exchanges: list[dict[str, Any]] = self.call("GET", "requests")
-        return exchanges
+        """Return the requests to the vendors' APIs so far; see `app.RecordedRequest`."""
+        recorded: list[dict[str, Any]] = self.call("GET", "requests")
+        return recorded
 
     def clear_requests(self) -> None:
         """Forget the requests so far."""
         self.call("DELETE", "requests")
 
     def info(self) -> dict[str, Any]:
-        """Numbers of jobs and sessions, the faults that wait, and the settings."""
+        """Return the numbers of jobs and sessions, the faults that wait, and the settings."""
         known: dict[str, Any] = self.call("GET", "")
         return known
 
     def call(self, method: str, path: str, body: object = None) -> Any:
-        """One exchange with the control endpoint.
+        """Send a request to the control endpoint and return its JSON.
 
         Raises:
-            ValueError: It refuses, or the body cannot be sent.
+            ValueError: It is refused, or the body cannot be sent.
             requests.ConnectionError: Nobody listens.
         """
         try:
-            # NaN and the like are for the server to refuse, with the name of the value.
+            # The server refuses NaN and the like, with the name of the value.
             content = None if body is None else json.dumps(body)
         except TypeError as error:
             raise ValueError(str(error)) from error
         # Only loopback, and never through a proxy that the environment names.
         with requests.Session() as session:
             session.trust_env = False
-            answer = session.request(
+            response = session.request(
                 method,
                 f"{self.url}/control/{path}".rstrip("/"),
                 data=content,
                 headers={"Authorization": f"Bearer {self._key}"},
                 timeout=30,
             )
-        if answer.status_code >= 400:
-            raise ValueError(answer.json().get("error", answer.text))
-        return answer.json()
+        if response.status_code >= 400:
+            raise ValueError(response.json().get("error", response.text))
+        return response.json()
 
 
 class Emulator(Control):
     """An emulator in this process, for as long as the context lasts.
 
     Args:
-        vendors: Names of the faces to serve; all by default.
+        vendors: Names of the faces to serve; by default all that can be served.
         state: Folder to keep everything in; a temporary one by default, deleted at the end.
         settings: Values of `EmulatorSettings`.
+
+    Attributes:
+        url: The emulator's address.
+        home: The folder.
+        faces: The faces that are served.
+        unavailable: Why installed faces are not served, by name.
     """
 
     def __init__(
@@ -147,10 +156,11 @@ class Emulator(Control):
     ) -> None:
         super().__init__("", secrets.token_urlsafe(32))
         self._settings = EmulatorSettings(**settings)
-        self._vendors = tuple(dict.fromkeys(vendors))
+        self._named = tuple(dict.fromkeys(vendors))
         self._folder = state
         self._stack = contextlib.ExitStack()
         self.faces: list[Face] = []
+        self.unavailable: dict[str, Exception] = {}
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
@@ -161,15 +171,14 @@ class Emulator(Control):
                 self.home = Path(self._folder).absolute()
             state = State(self.home, self._settings)
             stack.callback(state.close)
-            faults = Faults(state)
-            self.faces = list(self._served(state, faults))
+            self.faces = self._served(state)
             listener = stack.enter_context(self._listen())
             host, port = listener.getsockname()[:2]
             self.url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-            # Every address is none that a client on another machine could use.
+            # A client on another machine cannot use the address that stands for every address.
             is_any = ipaddress.ip_address(host).is_unspecified
             self._client_url = f"http://{socket.gethostname()}:{port}" if is_any else self.url
-            server = _Server(state, faults, self.faces, self._key)
+            server = _Server(state, self.faces, self._key)
             thread = threading.Thread(target=server.serve_on, args=(listener,), daemon=True)
             thread.start()
             stack.callback(thread.join)
@@ -191,24 +200,24 @@ class Emulator(Control):
             self._stack.close()
 
     def config(self, resources: Iterable[tuple[str, str]] = ()) -> dict[str, Any]:
-        """A `qrmi_config.json` for what is served.
+        """Return a `qrmi_config.json` for the faces that are served.
 
         Args:
-            resources: Types and ids of resources further to one a vendor.
+            resources: Types and ids of resources besides one of each vendor.
         """
         return config.document(self.faces, self._client_url, resources)
 
     def write_config(
         self, path: Path | str, resources: Iterable[tuple[str, str]] | None = None
     ) -> dict[str, Any]:
-        """Write a `qrmi_config.json`, over nothing but one that was written with the same state.
+        """Write a `qrmi_config.json`. It replaces only one that was written with the same state.
 
         Args:
             path: The file.
             resources: As for `config`; by default those of the last time with this state.
 
         Raises:
-            FileExistsError: There is another's file.
+            FileExistsError: The file is not of an emulator with this state.
             OSError: It cannot be written.
             ValueError: No vendor that is served has such a resource.
         """
@@ -225,7 +234,7 @@ class Emulator(Control):
         return content
 
     def settings_for(self, resource_type: str) -> dict[str, str]:
-        """What a client of a type needs, without the resource's prefix.
+        """Return the settings of a client of a type, without the resource's prefix.
 
         Raises:
             ValueError: No vendor that is served has the type.
@@ -235,25 +244,24 @@ class Emulator(Control):
                 return face.environment(resource_type, self._client_url)
         raise ValueError(f"no vendor that is served has the type {resource_type!r}")
 
-    def _served(self, state: State, faults: Faults) -> Iterator[Face]:
-        missing: MissingExtra | None = None
-        served = False
-        for name in self._vendors or FACES:
+    def _served(self, state: State) -> list[Face]:
+        faces: list[Face] = []
+        self.unavailable = {}
+        for name in self._named or vendors():
             try:
-                face = face_class(name)(state, faults)
-            except MissingExtra as error:
-                # Of all there are, those that can be are served.
-                if self._vendors:
+                faces.append(face_class(name)(state))
+            except Exception as error:  # one that cannot be served is no reason to serve none
+                if self._named:
                     raise
-                missing = missing or error
-            else:
-                yield face
-                served = True
-        if missing and not served:
-            raise missing
+                self.unavailable[name] = error
+                if not isinstance(error, MissingExtra):
+                    _log.warning("vendor %s is not served: %s", name, error)
+        if self.unavailable and not faces:
+            raise next(iter(self.unavailable.values()))
+        return sorted(faces, key=lambda face: face.matches_any_path)
 
     def _former(self, name: str, default: Any) -> Any:
-        """What was noted the last time."""
+        """Return a value of the last time."""
         with contextlib.suppress(OSError, ValueError, KeyError):
             return json.loads((self.home / "server.json").read_text())[name]
         return default
@@ -287,15 +295,13 @@ class Emulator(Control):
 class _Server(uvicorn.Server):
     """uvicorn without signal handlers, in a thread, whose connections can be cut."""
 
-    def __init__(
-        self, state: State, faults: Faults, faces: Sequence[Face], control_key: str
-    ) -> None:
+    def __init__(self, state: State, faces: Sequence[Face], control_key: str) -> None:
         from qrmi_emulator.app import application
 
         connections: dict[Any, Any] = {}
 
         class Protocol(H11Protocol):
-            """Remembers the connections by their client's address."""
+            """The protocol of connections that are kept by their client's address."""
 
             def connection_made(self, transport: Any) -> None:
                 super().connection_made(transport)
@@ -320,7 +326,7 @@ class _Server(uvicorn.Server):
 
         super().__init__(
             uvicorn.Config(
-                application(state, faults, faces, control_key=control_key, cut=cut),
+                application(state, faces, control_key=control_key, cut=cut),
                 http=Protocol,
                 ws="none",
                 loop="asyncio",
@@ -338,7 +344,7 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
-        """Signals are the main thread's."""
+        """Leave signals to the main thread."""
         yield
 
     def serve_on(self, listener: socket.socket) -> None:
@@ -346,11 +352,11 @@ class _Server(uvicorn.Server):
         self.run(sockets=[listener])
 
     def stop(self) -> None:
-        """Let it end soon."""
+        """Ask the server to end."""
         self.should_exit = True
 
     def wait_until_started(self, thread: threading.Thread) -> None:
-        """Return when it answers.
+        """Wait until the server has started.
 
         Raises:
             RuntimeError: It does not start.

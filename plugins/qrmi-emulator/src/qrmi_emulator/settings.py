@@ -1,4 +1,4 @@
-"""What can be set: one declaration for Python, the command and the control endpoint."""
+"""The settings: one declaration for Python, the command and the control endpoint."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 import attrs
 
-from qrmi_local.settings import default_slots
+from qrmi_local.executor import default_slots
 
 
 def is_finite(value: object) -> bool:
-    """Whether it is a number that a clock can count with."""
+    """Return True for a finite number."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     try:
@@ -51,7 +51,7 @@ def _option(
     choices: tuple[str, ...] = (),
     changeable: bool = False,
 ) -> Any:
-    """A setting; `None` as the default means that there is no limit or nothing fixed."""
+    """Declare a setting; `None` as the default means no limit, or nothing fixed."""
     return attrs.field(
         default=default,
         validator=_check,

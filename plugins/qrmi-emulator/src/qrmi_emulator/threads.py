@@ -1,4 +1,4 @@
-"""Work that the server does in other threads."""
+"""Work of the server in other threads."""
 
 from __future__ import annotations
 

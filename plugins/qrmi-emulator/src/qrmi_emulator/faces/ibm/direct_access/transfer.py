@@ -1,7 +1,7 @@
-"""How a service reads and writes the objects of its users, by presigned URLs.
+"""Reading and writing the objects of users by presigned URLs.
 
-By the standard library: other HTTP clients log the paths that they ask for, and in that of a
-presigned URL is what makes it valid.
+By the standard library: other HTTP clients log the paths that they request, and that of a presigned
+URL contains its signature.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final
 _TIMEOUT_SECONDS: Final = 60.0
 _BLOCK_BYTES: Final = 2**20
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
-# As the machine on which the clients run has them, a proxy of the environment is none of loopback.
+# Loopback addresses need no proxy, whatever the environment says.
 _OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -26,7 +26,7 @@ class TransferError(Exception):
     """An object could not be read or written.
 
     Attributes:
-        is_passing: Whether a second attempt may succeed.
+        is_passing: True if a second attempt may succeed.
     """
 
     def __init__(self, message: str, *, is_passing: bool) -> None:
@@ -40,17 +40,17 @@ def download(url: str, path: Path, *, agent: str, most_bytes: int) -> None:
     Args:
         url: The presigned URL.
         path: The file.
-        agent: Who asks.
-        most_bytes: The size that is too large.
+        agent: The `User-Agent`.
+        most_bytes: The largest size that is accepted.
 
     Raises:
         TransferError: It cannot be read, or is too large.
     """
-    with _sent(urllib.request.Request(url, headers={"User-Agent": agent})) as answer:
-        announced = int(answer.headers.get("Content-Length") or -1)
+    with _sent(urllib.request.Request(url, headers={"User-Agent": agent})) as response:
+        announced = int(response.headers.get("Content-Length") or -1)
         size = 0
         with path.open("wb") as file:
-            while block := answer.read(_BLOCK_BYTES):
+            while block := response.read(_BLOCK_BYTES):
                 size += len(block)
                 if size > most_bytes:
                     raise TransferError(f"larger than {most_bytes} bytes", is_passing=False)
@@ -60,12 +60,12 @@ def download(url: str, path: Path, *, agent: str, most_bytes: int) -> None:
 
 
 def upload(url: str, path: Path, *, agent: str, content_type: str) -> None:
-    """Write a file to an object; one that does not exist makes an empty object.
+    """Write a file to an object; a missing file makes an empty object.
 
     Args:
         url: The presigned URL.
         path: The file.
-        agent: Who writes.
+        agent: The `User-Agent`.
         content_type: Of the object.
 
     Raises:
@@ -86,8 +86,8 @@ def upload(url: str, path: Path, *, agent: str, content_type: str) -> None:
 @contextmanager
 def _sent(request: urllib.request.Request) -> Iterator[Any]:
     try:
-        with _OPENER.open(request, timeout=_TIMEOUT_SECONDS) as answer:
-            yield answer
+        with _OPENER.open(request, timeout=_TIMEOUT_SECONDS) as response:
+            yield response
     except urllib.error.HTTPError as error:
         with error:
             code = re.search(rb"<Code>(\w{1,60})</Code>", error.read(4096))
@@ -96,4 +96,4 @@ def _sent(request: urllib.request.Request) -> Iterator[Any]:
     except (OSError, http.client.HTTPException) as error:
         # Not its text, which may have the URL in it.
         reason = getattr(error, "reason", error)
-        raise TransferError(f"no answer ({type(reason).__name__})", is_passing=True) from None
+        raise TransferError(f"no response ({type(reason).__name__})", is_passing=True) from None

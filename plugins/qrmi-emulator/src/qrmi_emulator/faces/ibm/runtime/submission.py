@@ -1,4 +1,4 @@
-"""What a submission to IBM's runtime API may have: refused as the service refuses it."""
+"""The body of a submission to the runtime API, checked as the service checks it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import attrs
 
-from qrmi_emulator.faces.ibm_errors import invalid, refused
+from qrmi_emulator.faces.ibm.runtime.errors import invalid, refused
 from qrmi_local.engines import EngineError, qiskit as engine
 
 MAX_COST: Final = 10800
@@ -30,17 +30,17 @@ PROGRAMS: Final = (*engine.PROGRAMS, "noise-learner", "executor")
 
 
 @attrs.frozen(kw_only=True)
-class Submission:
-    """The body of a submission, checked as far as the service checks it before it takes a job.
+class RuntimeSubmission:
+    """The body of a submission, after the checks that the service makes before it accepts a job.
 
     Attributes:
         program: The program's id.
-        backend: Name of the backend, whether there is one or not.
+        backend: Name of the backend.
         content: The program's input, JSON.
         session: Id of the session.
         tags: See `tags_of`.
         cost: How long it may run, in seconds.
-        private: Whether input and result are not to be kept.
+        private: True if input and result are not kept.
         calibration: Id of the calibration.
     """
 
@@ -54,7 +54,7 @@ class Submission:
     calibration: str | None
 
 
-def read(body: Mapping[str, Any], backends: Collection[str]) -> Submission:
+def read(body: Mapping[str, Any], backends: Collection[str]) -> RuntimeSubmission:
     """Check the body of a submission.
 
     Args:
@@ -62,7 +62,7 @@ def read(body: Mapping[str, Any], backends: Collection[str]) -> Submission:
         backends: The names of the backends.
 
     Raises:
-        Refused: The service would not take it.
+        Refused: The service would not accept it.
     """
     if unknown := body.keys() - _JOB_KEYS:
         raise invalid(f"unknown fields: {', '.join(sorted(unknown))}")
@@ -88,7 +88,7 @@ def read(body: Mapping[str, Any], backends: Collection[str]) -> Submission:
         _check_executor(params)
     else:
         _check_learner(params)
-    return Submission(
+    return RuntimeSubmission(
         program=program,
         backend=backend,
         content=content,
@@ -101,10 +101,10 @@ def read(body: Mapping[str, Any], backends: Collection[str]) -> Submission:
 
 
 def tags_of(body: Mapping[str, Any]) -> list[str]:
-    """The tags of a body, none by default.
+    """Return the tags of a body, an empty list by default.
 
     Raises:
-        Refused: They are too many, too long, or no texts.
+        Refused: They are too many, too long, or not texts.
     """
     tags = body.get("tags")
     tags = [] if tags is None else tags
@@ -212,7 +212,7 @@ def _is_number_or_auto(value: object) -> bool:
     return value == "auto" or (type(value) is int and value >= 1)
 
 
-# Name in a body, what it must pass, and what it is then.
+# Name in a body, predicate of its values, and their description.
 _FIELDS: Final[tuple[tuple[str, Callable[[Any], bool], str], ...]] = (
     (
         "log_level",

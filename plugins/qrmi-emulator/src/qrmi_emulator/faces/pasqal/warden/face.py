@@ -1,26 +1,33 @@
-"""Pasqal's QPU on premises: the REST API of Warden, under `/warden`."""
+"""The face of Warden, through which a Pasqal QPU on premises is reached, under `/warden`."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime
 import json
 import math
 import os
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 
-from qrmi_core.values import TaskStatus
+from qrmi_core import TaskStatus
 from qrmi_emulator.config import MARK
-from qrmi_emulator.faces import Face, Refused, pasqal_programs as programs
-from qrmi_emulator.faults import Faults
-from qrmi_emulator.munge import Munge, Undecoded
-from qrmi_emulator.state import FINAL, Job, Session, State
+from qrmi_emulator.face import Endpoint, Face, FaceJob, Refused, State
+from qrmi_emulator.faces.pasqal import programs
+from qrmi_emulator.faces.pasqal.warden.munge import MungeDecoder, Undecoded
+from qrmi_emulator.faces.pasqal.warden.records import WardenJob, WardenSession
+from qrmi_emulator.faces.pasqal.warden.requests import (
+    body_of,
+    missing,
+    problem,
+    refused,
+    unprocessable,
+)
+from qrmi_emulator.times import iso, utc
 from qrmi_local.engines import EngineError, MissingExtra
 
 PREFIX: Final = "/warden"
@@ -28,7 +35,7 @@ QPU: Final = "PASQAL_LOCAL"
 _DEVICE: Final = "FRESNEL"
 _FIRST, _LATEST = "0.1.0", "2026-09"
 _NO_LOGS: Final = "There are no logs for this job"
-_WORDS: Final = {
+_NAMES: Final = {
     TaskStatus.Queued: "PENDING",
     TaskStatus.Running: "RUNNING",
     TaskStatus.Completed: "DONE",
@@ -36,30 +43,29 @@ _WORDS: Final = {
     TaskStatus.Cancelled: "CANCELED",
 }
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 
-
-class PasqalLocal(Face):
-    """The API, for the users of this machine, whose credentials a munged decodes."""
+class WardenFace(Face):
+    """Warden, for the users of this machine, whose credentials a munged decodes."""
 
     name: ClassVar[str] = "pasqal-local"
     types: ClassVar[tuple[str, ...]] = ("pasqal-local",)
     default_resource: ClassVar[str] = QPU
 
-    def __init__(self, state: State, faults: Faults) -> None:
-        super().__init__(state, faults)
+    def __init__(self, state: State) -> None:
+        super().__init__(state)
         self._simulator = programs.device_types().get(_DEVICE)
         if self._simulator is None:
             raise MissingExtra(f"{self.name} needs Pulser: pip install 'qrmi-emulator[pasqal]'")
         try:
-            self._munge = Munge(state.home / "munge", state.settings.munge_socket)
+            self._munge = MungeDecoder(state.home / "munge", state.settings.munge_socket)
         except MissingExtra as error:
             raise MissingExtra(f"{self.name}: {error}") from error
         known = state.credentials(self.name, lambda: {"job": MARK + str(uuid.uuid4())})
         self._scheduler_job = known["job"]
         self._accessible = (True, "Warden ok.")
-        numbers = (int(job.name) for job in state.jobs.values() if job.face == self.name)
-        self._number = max(numbers, default=0)
+        self._jobs = state.jobs_of(self.name, WardenJob)
+        self._sessions = state.sessions_of(self.name, WardenSession)
+        self._number = max((int(job.name) for job in self._jobs.values()), default=0)
 
     async def run(self) -> None:
         try:
@@ -85,8 +91,8 @@ class PasqalLocal(Face):
             "QRMI_MUNGE_SOCKET": self._munge.socket,
         }
 
-    def word(self, job: Job) -> str:
-        return _WORDS[job.status]
+    def vendor_status(self, job: FaceJob) -> str:
+        return _NAMES[job.status]
 
     def routes(self) -> list[BaseRoute]:
         return [
@@ -99,7 +105,7 @@ class PasqalLocal(Face):
                     Route("/qpu/specs", self._specs),
                     Route("/qpu-slots", self._later(self._slots, _LATEST)),
                     Route("/sessions", self._open_session, methods=["POST"]),
-                    Route("/sessions", self._later(self._sessions, _LATEST, 405)),
+                    Route("/sessions", self._later(self._list_sessions, _LATEST, 405)),
                     Route("/sessions", self._later(self._revoke, _LATEST, 405), methods=["DELETE"]),
                     Route("/sessions/{session}", self._revoke_by_path, methods=["DELETE"]),
                     Route("/jobs", self._submit, methods=["POST"]),
@@ -112,7 +118,7 @@ class PasqalLocal(Face):
         ]
 
     def _later(self, endpoint: Endpoint, version: str = "2026-06", status: int = 404) -> Endpoint:
-        """A route that versions before this one do not have."""
+        """Return an endpoint that versions before this one do not have."""
 
         async def check(request: Request) -> Response:
             if self._version < version:
@@ -125,23 +131,23 @@ class PasqalLocal(Face):
     def _version(self) -> str:
         return self.state.settings.warden
 
-    # Who asks
+    # Credentials
 
     async def _uid(self, request: Request) -> int:
         credential = request.headers.get("x-munge-cred")
         if credential is None:
-            raise _refused(401, "Missing MUNGE credential")
+            raise refused(401, "Missing MUNGE credential")
         try:
             return await asyncio.to_thread(self._munge.uid, credential)
         except Undecoded as error:
             if error.is_expired:
-                raise _refused(401, "MUNGE credential expired") from error
-            raise _refused(500, "MUNGE decode failed") from error
+                raise refused(401, "MUNGE credential expired") from error
+            raise refused(500, "MUNGE decode failed") from error
 
     async def _check_admin(self, request: Request) -> None:
         if await self._uid(request) != self.state.settings.warden_admin:
             who = "root" if self._version == _FIRST else "admin"
-            raise _refused(403, f"Endpoint restricted to {who} user.")
+            raise refused(403, f"Endpoint restricted to {who} user.")
 
     # The QPU
 
@@ -151,13 +157,13 @@ class PasqalLocal(Face):
     async def _is_accessible(self, _request: Request) -> Response:
         is_accessible, message = self._accessible
         condition = self.state.condition(QPU)
-        if not condition.takes_jobs:
+        if not condition.accepts_jobs:
             is_accessible, message = False, condition.reason or condition.status
         return JSONResponse({"is_accessible": is_accessible, "message": message})
 
     async def _set_accessible(self, request: Request) -> Response:
         await self._check_admin(request)
-        body = await _body(request, {"is_accessible": bool})
+        body = await body_of(request, {"is_accessible": bool})
         self._accessible = (
             body["is_accessible"],
             str(body.get("message", "Accessibility toggled")),
@@ -170,13 +176,13 @@ class PasqalLocal(Face):
     async def _slots(self, _request: Request) -> Response:
         total = self.state.settings.warden_slots
         if total is None:
-            raise _refused(404, "QPU slots are not configured.")
+            raise refused(404, "QPU slots are not configured.")
         used = self._used_slots()
         known = {"qpu_slots_total": total, "qpu_slots_used": used}
         return JSONResponse({**known, "qpu_slots_available": max(0, total - used)})
 
     def _used_slots(self) -> int:
-        return sum(session.details["slots"] for session in self._own_sessions() if _lives(session))
+        return sum(session.slots for session in self._sessions.values() if session.is_valid)
 
     # Sessions
 
@@ -184,24 +190,25 @@ class PasqalLocal(Face):
         await self._check_admin(request)
         is_latest = self._version == _LATEST
         key = "slurm_job_id"
-        body = await _body(request, {"user_id": str}, {key: str, "scheduler_job_id": str})
+        body = await body_of(request, {"user_id": str}, {key: str, "scheduler_job_id": str})
         if not is_latest and key not in body:
-            raise _unprocessable(_missing(key, body))
+            raise unprocessable(missing(key, body))
         job = body.get("scheduler_job_id", body.get(key)) if is_latest else body[key]
         slots = body.get("qpu_slots", 1) if is_latest else 1
         if type(slots) is not int or slots < 1:
-            raise _unprocessable(_problem("greater_than", "qpu_slots", slots))
+            raise unprocessable(problem("greater_than", "qpu_slots", slots))
         if is_latest:
-            for session in filter(_lives, self._own_sessions()):
-                known = session.details
-                if (known["user_id"], known["job"]) == (body["user_id"], job):
-                    if known["slots"] != slots:
-                        raise _refused(409, "The session exists with different parameters.")
+            for session in self._sessions.values():
+                if not session.is_valid:
+                    continue
+                if (session.user_id, session.scheduler_job) == (body["user_id"], job):
+                    if session.slots != slots:
+                        raise refused(409, "The session exists with different parameters.")
                     return JSONResponse(self._session_document(session))
             total = self.state.settings.warden_slots
             if total is not None and self._used_slots() + slots > total:
-                raise _refused(409, "Not enough QPU slots available.")
-        session = Session(
+                raise refused(409, "Not enough QPU slots available.")
+        session = WardenSession(
             id=str(uuid.uuid4()),
             face=self.name,
             resource=QPU,
@@ -209,22 +216,24 @@ class PasqalLocal(Face):
             created=self.state.clock(),
             max_seconds=math.inf,
             max_unused_seconds=math.inf,
-            details={"user_id": body["user_id"], "job": job, "slots": slots, "revoked": None},
+            user_id=body["user_id"],
+            scheduler_job=job,
+            slots=slots,
         )
         self.state.open(session)
         return JSONResponse(self._session_document(session))
 
-    async def _sessions(self, request: Request) -> Response:
+    async def _list_sessions(self, request: Request) -> Response:
         await self._check_admin(request)
         query = request.query_params
         user, job, active = (query.get(n) for n in ("user_id", "scheduler_job_id", "active"))
         return JSONResponse(
             [
                 self._session_document(session)
-                for session in self._own_sessions()
-                if user in (None, session.details["user_id"])
-                and job in (None, session.details["job"])
-                and (active is None or _lives(session) == (active.lower() in ("true", "1")))
+                for session in self._sessions.values()
+                if user in (None, session.user_id)
+                and job in (None, session.scheduler_job)
+                and (active is None or session.is_valid == (active.lower() in ("true", "1")))
             ]
         )
 
@@ -236,47 +245,42 @@ class PasqalLocal(Face):
     async def _revoke(self, request: Request) -> Response:
         given = request.headers.get("x-warden-session")
         if given is None:
-            raise _refused(403, "Missing 'X-Warden-Session' header.")
+            raise refused(403, "Missing 'X-Warden-Session' header.")
         return await self._end_session(request, given, "header")
 
     async def _end_session(self, request: Request, given: str, where: str) -> Response:
         await self._check_admin(request)
         session = self._session(given, where)
         if session is None:
-            raise _refused(404, "Session not found.")
-        session.details["revoked"] = self.state.clock()
+            raise refused(404, "Session not found.")
+        session.revoked = self.state.clock()
         if self._version == _LATEST:
-            for job in self.state.pending(session=session.id):
+            for job in self.state.pending(session.id):
                 self.state.end(job, TaskStatus.Cancelled, "its session was revoked")
         self.state.refuse_jobs(session)
         return JSONResponse(self._session_document(session))
 
-    def _own_sessions(self) -> list[Session]:
-        return [session for session in self.state.sessions.values() if session.face == self.name]
-
-    def _session(self, given: str, where: str) -> Session | None:
+    def _session(self, given: str, where: str) -> WardenSession | None:
         try:
             is_uuid = uuid.UUID(given).version == 4
         except ValueError:
             is_uuid = False
         if not is_uuid:
-            raise _unprocessable(_problem("uuid_parsing", "x-warden-session", given, where))
-        found = self.state.sessions.get(str(uuid.UUID(given)))
-        return found if found is not None and found.face == self.name else None
+            raise unprocessable(problem("uuid_parsing", "x-warden-session", given, where))
+        return self._sessions.get(str(uuid.UUID(given)))
 
-    def _session_document(self, session: Session) -> dict[str, Any]:
-        known = session.details
-        document = {
+    def _session_document(self, session: WardenSession) -> dict[str, Any]:
+        document: dict[str, Any] = {
             "id": session.id,
-            "user_id": known["user_id"],
-            "created_at": _time(session.created),
-            "revoked_at": _time(known["revoked"]),
+            "user_id": session.user_id,
+            "created_at": iso(session.created),
+            "revoked_at": iso(session.revoked),
         }
         if self._version == _LATEST:
             document |= {
-                "scheduler_job_id": known["job"],
-                "qpu_slots": known["slots"],
-                "revocation_reason": None if _lives(session) else "manual",
+                "scheduler_job_id": session.scheduler_job,
+                "qpu_slots": session.slots,
+                "revocation_reason": None if session.is_valid else "manual",
                 "idle_expires_at": None,
                 "expires_at": None,
             }
@@ -288,22 +292,22 @@ class PasqalLocal(Face):
         uid = await self._uid(request)
         given = request.headers.get("x-warden-session")
         if given is None:
-            raise _refused(403, "Missing 'X-Warden-Session' header.")
+            raise refused(403, "Missing 'X-Warden-Session' header.")
         session = self._session(given, "header")
         if session is None:
-            raise _refused(403, "Invalid session.")
-        if not _lives(session):
-            raise _refused(403, "Session has been revoked.")
-        if session.details["user_id"] != str(uid):
-            raise _refused(403, "Session belongs to another user.")
-        body = await _body(request, {"sequence": str, "shots": int})
+            raise refused(403, "Invalid session.")
+        if not session.is_valid:
+            raise refused(403, "Session has been revoked.")
+        if session.user_id != str(uid):
+            raise refused(403, "Session belongs to another user.")
+        body = await body_of(request, {"sequence": str, "shots": int})
         sequence: str = body["sequence"]
         vacant: list[int] = []
         if self._version != _FIRST:
             sequence, vacant = await asyncio.to_thread(_converted, sequence)
         assert self._simulator is not None
         self._number += 1
-        job = Job(
+        job = WardenJob(
             id=f"warden-{self._number}",
             name=str(self._number),
             face=self.name,
@@ -313,20 +317,16 @@ class PasqalLocal(Face):
             created=self.state.clock(),
             seed=self.state.settings.seed,
             session=session.id,
-            details={"user_id": str(uid), "vacant": vacant},
+            user_id=str(uid),
+            vacant=vacant,
         )
-        self.faults.take_for_job(job, request.method, request.url.path)
-        self.state.submit(job, sequence.encode())
-        return JSONResponse({**self._job_document(job), "created_at": _time(job.created)})
+        self.submit(request, job, sequence.encode())
+        return JSONResponse({**self._job_document(job), "created_at": iso(job.created)})
 
     async def _list_jobs(self, request: Request) -> Response:
         uid = str(await self._uid(request))
         return JSONResponse(
-            [
-                self._job_document(job)
-                for job in self.state.jobs.values()
-                if job.face == self.name and job.details["user_id"] == uid
-            ]
+            [self._job_document(job) for job in self._jobs.values() if job.user_id == uid]
         )
 
     async def _show_job(self, request: Request) -> Response:
@@ -334,54 +334,50 @@ class PasqalLocal(Face):
 
     async def _cancel(self, request: Request) -> Response:
         job = await self._job(request)
-        if job.status in FINAL:
-            raise _refused(409, f"Job with status '{self.word(job)}' can't be canceled")
+        if job.has_ended:
+            raise refused(409, f"Job with status '{self.vendor_status(job)}' can't be canceled")
         self.state.end(job, TaskStatus.Cancelled, "canceled on request")
         return JSONResponse(self._job_document(job))
 
     async def _logs(self, request: Request) -> Response:
         job = await self._job(request)
-        path = self.state.output(job, "log")
-        written = path.read_text(errors="replace") if path.exists() else ""
-        logs = "\n".join(text for text in (job.reason, written) if text)
+        logs = "\n".join(text for text in (job.reason, self.state.logged(job)) if text)
         return JSONResponse({"logs": logs or _NO_LOGS})
 
-    async def _job(self, request: Request) -> Job:
+    async def _job(self, request: Request) -> WardenJob:
         uid = str(await self._uid(request))
         number = request.path_params["job"]
         if not (number.isascii() and number.removeprefix("-").isdecimal()):
-            raise _unprocessable(_problem("int_parsing", "id", number, "path"))
-        job = self.state.jobs.get(f"warden-{number}")
-        if job is None or job.details["user_id"] != uid:
-            raise _refused(404, "Job not found")
+            raise unprocessable(problem("int_parsing", "id", number, "path"))
+        job = self._jobs.get(f"warden-{number}")
+        if job is None or job.user_id != uid:
+            raise refused(404, "Job not found")
         return job
 
-    def _job_document(self, job: Job) -> dict[str, Any]:
-        at = datetime.datetime.fromtimestamp(job.created, datetime.UTC).replace(tzinfo=None)
+    def _job_document(self, job: WardenJob) -> dict[str, Any]:
+        at = utc(job.created).replace(tzinfo=None)
         return {
             "id": int(job.name),
-            "user_id": job.details["user_id"],
+            "user_id": job.user_id,
             "created_at": at.isoformat(timespec="microseconds"),
-            "status": self.word(job),
+            "status": self.vendor_status(job),
             "results": self._results(job),
         }
 
-    def _results(self, job: Job) -> str | None:
-        path = self.state.output(job, "result")
+    def _results(self, job: WardenJob) -> str | None:
+        path = self.state.result(job)
         if job.status is not TaskStatus.Completed or not path.exists():
             return None
         counter: dict[str, int] = json.loads(path.read_bytes())["counter"]
-        vacant = job.details["vacant"]
-        return json.dumps(
-            {"counter": {programs.with_vacant(bits, vacant): n for bits, n in counter.items()}}
-        )
+        found = {programs.with_vacant(bits, job.vacant): n for bits, n in counter.items()}
+        return json.dumps({"counter": found})
 
 
 def _converted(sequence: str) -> tuple[str, list[int]]:
-    """A sequence, and the vacant sites; one of Pulser's as it is.
+    """Return a sequence, converted if it is CUDA-Q's, and the vacant sites.
 
     Raises:
-        Refused: It is CUDA-Q's, and cannot be converted.
+        Refused: It cannot be converted.
     """
     try:
         program = json.loads(sequence)
@@ -392,56 +388,4 @@ def _converted(sequence: str) -> tuple[str, list[int]]:
     try:
         return programs.from_ahs(program, _DEVICE)
     except EngineError as error:
-        raise _refused(422, str(error)) from error
-
-
-def _lives(session: Session) -> bool:
-    return session.details["revoked"] is None
-
-
-async def _body(
-    request: Request, wanted: Mapping[str, type], optional: Mapping[str, type] | None = None
-) -> dict[str, Any]:
-    """A body with members of these types.
-
-    Raises:
-        Refused: It has not.
-    """
-    content = await request.body()
-    try:
-        body = json.loads(content)
-    except (ValueError, RecursionError) as error:
-        raise _unprocessable(_problem("json_invalid", "0", None)) from error
-    if not isinstance(body, dict):
-        raise _unprocessable(_problem("model_attributes_type", "0", body))
-    for name, kind in {**wanted, **(optional or {})}.items():
-        if name not in body:
-            if name in wanted:
-                raise _unprocessable(_missing(name, body))
-        elif type(body[name]) is not kind:
-            raise _unprocessable(_problem(f"{kind.__name__}_type", name, body[name]))
-    return body
-
-
-def _missing(name: str, body: object) -> dict[str, Any]:
-    return {"type": "missing", "loc": ["body", name], "msg": "Field required", "input": body}
-
-
-def _problem(kind: str, name: str, value: object, where: str = "body") -> dict[str, Any]:
-    message = f"Input should be valid ({kind})"
-    return {"type": kind, "loc": [where, name], "msg": message, "input": value}
-
-
-def _unprocessable(problem: Mapping[str, Any]) -> Refused:
-    return Refused(JSONResponse({"detail": [problem]}, 422))
-
-
-def _refused(status: int, detail: str) -> Refused:
-    return Refused(JSONResponse({"detail": detail}, status))
-
-
-def _time(seconds: float | None) -> str | None:
-    if seconds is None:
-        return None
-    at = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+        raise refused(422, str(error)) from error

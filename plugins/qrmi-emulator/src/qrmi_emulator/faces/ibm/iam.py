@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from qrmi_emulator.config import MARK
-from qrmi_emulator.faces.tokens import Tokens
-from qrmi_emulator.state import State
+from qrmi_emulator.face import State
+from qrmi_emulator.tokens import Tokens
 
 TOKEN_PATH: Final = "/identity/token"
 _GRANT: Final = "urn:ibm:params:oauth:grant-type:apikey"
@@ -23,7 +23,7 @@ class Iam:
     """Issues and checks tokens for the one API key of the emulator.
 
     Args:
-        state: Gives the credentials, the time, and which tokens were revoked.
+        state: Has the credentials, the time, and the tokens that were revoked.
     """
 
     def __init__(self, state: State) -> None:
@@ -40,11 +40,11 @@ class Iam:
         self._tokens = Tokens(state, known["signing_key"])
 
     def routes(self) -> list[Route]:
-        """The token exchange."""
+        """Return the route of the token exchange."""
         return [Route(TOKEN_PATH, self._exchange, methods=["POST"])]
 
     def accepts(self, authorization: str) -> bool:
-        """Whether a header's value is a valid token of ours, or the API key itself."""
+        """Return True if the value of a header is a valid token of ours, or the API key."""
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() == "apikey":
             return hmac.compare_digest(value.encode(), self.api_key.encode())
@@ -75,7 +75,7 @@ class Iam:
 
 
 def refusal(code: str, message: str) -> dict[str, Any]:
-    """An error of IAM's."""
+    """Return the body of an error response."""
     return {
         "errorCode": code,
         "errorMessage": message,

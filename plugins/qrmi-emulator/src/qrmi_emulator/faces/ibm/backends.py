@@ -1,4 +1,4 @@
-"""IBM's documents on backends, made of the snapshots of devices."""
+"""IBM's documents on backends, from the snapshots of devices."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import functools
 import json
 from typing import Any, Final
 
-from qrmi_emulator.state import MAINTENANCE, OFFLINE, ONLINE, PAUSED, Condition
+from qrmi_emulator.face import MAINTENANCE, OFFLINE, ONLINE, PAUSED, State
 from qrmi_local.engines import qiskit as engine
 
-# A condition -> what the backend's status says, what the list says, and the usual reason.
-_WORDS: Final = {
+# A condition -> its name in the backend's status, its name in the list, and the usual reason.
+_NAMES: Final = {
     ONLINE: ("active", "online", "available"),
     PAUSED: ("paused", "paused", "paused"),
     OFFLINE: ("offline", "offline", "unavailable"),
@@ -19,41 +19,37 @@ _WORDS: Final = {
 
 
 def configuration(name: str) -> dict[str, Any]:
-    """A backend's configuration."""
+    """Return a backend's configuration."""
     found: dict[str, Any] = _target(name)["configuration"]
     return found
 
 
 def properties(name: str) -> dict[str, Any]:
-    """A backend's properties."""
+    """Return a backend's properties."""
     found: dict[str, Any] = _target(name)["properties"]
     return found
 
 
-def device(name: str, condition: Condition, waiting: int) -> dict[str, Any]:
-    """A backend's entry in the list of backends.
-
-    Args:
-        name: Its name.
-        condition: What an operator said about it.
-        waiting: Its jobs that have not ended.
-    """
-    _, word, usual = _WORDS[condition.status]
+def device(name: str, state: State) -> dict[str, Any]:
+    """Return a backend's entry in the list of backends."""
+    condition = state.condition(name)
+    _, status, usual = _NAMES[condition.status]
     return {
         **_device(name),
-        "status": {"name": word, "reason": condition.reason or usual},
-        "queue_length": waiting + condition.queue_length,
+        "status": {"name": status, "reason": condition.reason or usual},
+        "queue_length": state.queue_length(name),
     }
 
 
-def status(name: str, condition: Condition, waiting: int) -> dict[str, Any]:
-    """A backend's status; the arguments are those of `device`."""
-    word, _, usual = _WORDS[condition.status]
+def status(name: str, state: State) -> dict[str, Any]:
+    """Return a backend's status."""
+    condition = state.condition(name)
+    status, _, usual = _NAMES[condition.status]
     return {
-        "state": condition.takes_jobs,
-        "status": word,
+        "state": condition.accepts_jobs,
+        "status": status,
         "message": condition.reason or usual,
-        "length_queue": waiting + condition.queue_length,
+        "length_queue": state.queue_length(name),
         "backend_version": configuration(name)["backend_version"],
     }
 
@@ -71,7 +67,7 @@ def _device(name: str) -> dict[str, Any]:
         "physical_qubits": known.num_qubits,
     }
     if kind := processor.get("processor_type"):
-        # The published package takes the revision as a text only.
+        # The published package accepts the revision as a text only.
         found["processor_type"] = {key: str(value) for key, value in kind.items()}
     return found
 

@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, Final
+from typing import Any
 
 from starlette.responses import JSONResponse
 
-from qrmi_emulator.faces import Refused
-
-# Words of a simulator's reason -> the service's number.
-_CODES: Final = {
-    "(ISA)": 1517,
-    "OpenQASM": 1506,
-    "cannot be decoded": 1603,
-    "cannot be read": 1603,
-    "takes at most": 6000,
-    "does not follow": 1208,
-}
+from qrmi_emulator.face import Refused
 
 
 def body(code: int | str, message: str, solution: str | None = None) -> dict[str, Any]:
-    """The body of an error."""
+    """Return the body of an error response."""
     error: dict[str, Any] = {"code": code, "message": message}
     if solution:
         error["solution"] = solution
@@ -30,18 +20,10 @@ def body(code: int | str, message: str, solution: str | None = None) -> dict[str
 
 
 def refused(status: int, code: int | str, message: str, solution: str | None = None) -> Refused:
-    """To be raised: an answer of an HTTP status with an error."""
+    """Return the exception for an error response with an HTTP status."""
     return Refused(JSONResponse(body(code, message, solution), status))
 
 
 def invalid(message: str) -> Refused:
-    """To be raised: the body of the request is not as the service takes it."""
+    """Return the exception for a request that the service does not accept."""
     return refused(400, 1208, message)
-
-
-def code_for(reason: str) -> int:
-    """The service's number for why a simulator refused a job."""
-    for words, code in _CODES.items():
-        if words in reason:
-            return code
-    return 5203

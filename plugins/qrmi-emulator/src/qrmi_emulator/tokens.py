@@ -1,4 +1,4 @@
-"""Access tokens: JSON web tokens that a face issues and knows again."""
+"""Access tokens: JSON web tokens that a face issues and checks."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Tokens:
     """Issues and checks tokens.
 
     Args:
-        state: Gives the time, how long a token is valid, and which were revoked.
-        signing_key: What they are signed with.
+        state: Gives the time, the life of a token, and the tokens that were revoked.
+        signing_key: The key of the signatures.
     """
 
     def __init__(self, state: State, signing_key: str) -> None:
@@ -25,10 +25,10 @@ class Tokens:
         self._signing_key = signing_key.encode()
 
     def issue(self, **claims: Any) -> tuple[str, dict[str, Any]]:
-        """A token and all its claims.
+        """Return a token and all its claims.
 
         Args:
-            claims: What it says besides its number and its times.
+            claims: The claims besides its number and its times.
         """
         now = int(self._state.clock())
         claims |= {
@@ -40,7 +40,7 @@ class Tokens:
         return f"{signed}.{self._sign(signed)}", claims
 
     def accepts(self, authorization: str) -> bool:
-        """Whether a header's value is a valid token of ours."""
+        """Return True if the value of a header is a valid token of ours."""
         scheme, _, value = authorization.partition(" ")
         if scheme.lower() != "bearer" or self._state.is_revoked(authorization):
             return False

@@ -1,4 +1,4 @@
-"""MUNGE credentials, decoded: who sent a request, by the word of a munged."""
+"""MUNGE credentials, decoded by a munged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import weakref
 from pathlib import Path
 from typing import Final
 
-from qrmi_emulator.state import write_private
+from qrmi_emulator.files import write_private
 from qrmi_local.engines import MissingExtra
 
 SYSTEM_SOCKET: Final = "/run/munge/munge.socket.2"
@@ -31,10 +31,10 @@ _PATH: Final = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
 
 class Undecoded(Exception):
-    """A credential that does not say who sent it.
+    """A credential that cannot be decoded.
 
     Attributes:
-        is_expired: Whether it was valid once.
+        is_expired: True if it was valid once.
     """
 
     def __init__(self, *, is_expired: bool) -> None:
@@ -42,14 +42,14 @@ class Undecoded(Exception):
         self.is_expired = is_expired
 
 
-class Munge:
-    """Decodes credentials by the command `unmunge`.
+class MungeDecoder:
+    """A decoder of credentials, by the command `unmunge`.
 
-    Asks the munged of the socket that is named, else this host's, and where there is none one of
-    its own, with a key that nobody else has.
+    It uses the munged of the socket that is named, else this host's, else one of its own with a
+    random key.
 
     Args:
-        home: Folder for the key and the like of its own munged; for the user alone.
+        home: Folder for the files of its own munged; for the user alone.
         socket: The socket of munged.
 
     Raises:
@@ -61,21 +61,21 @@ class Munge:
         if command is None:
             raise MissingExtra("there is no MUNGE; on Debian and Ubuntu: apt install munge")
         self._command = command
-        self._own: weakref.finalize[[subprocess.Popen[bytes], Path], Munge] | None = None
+        self._own: weakref.finalize[[subprocess.Popen[bytes], Path], MungeDecoder] | None = None
         if socket is None:
-            socket = SYSTEM_SOCKET if answers(SYSTEM_SOCKET) else self._start(home)
+            socket = SYSTEM_SOCKET if is_listening(SYSTEM_SOCKET) else self._start(home)
         self.socket = socket
 
     def close(self) -> None:
-        """Stop the munged that is its own."""
+        """Stop its own munged."""
         if self._own is not None:
             self._own()
 
     def uid(self, credential: str) -> int:
-        """The user who made a credential; one that was used before is as good as new.
+        """Return the id of the user who made a credential, which may have been used before.
 
         Raises:
-            Undecoded: It is none, or munged does not run.
+            Undecoded: It is not a valid credential, or munged does not run.
         """
         try:
             done = subprocess.run(
@@ -102,7 +102,7 @@ class Munge:
         folder = _reachable(home)
         socket = str(folder / "socket")
         deadline = time.monotonic() + _START_SECONDS
-        while answers(socket) and time.monotonic() < deadline:
+        while is_listening(socket) and time.monotonic() < deadline:
             time.sleep(0.01)  # that of an emulator that was killed ends
         home.mkdir(mode=0o700, exist_ok=True)
         key = home / "key"
@@ -123,9 +123,9 @@ class Munge:
                 stderr=stream,
             )
         self._own = weakref.finalize(self, _end, process, folder)
-        while not answers(socket):
+        while not is_listening(socket):
             if process.poll() is not None or time.monotonic() > deadline:
-                reason = " ".join(log.read_text(errors="replace").split()) or "it does not answer"
+                reason = " ".join(log.read_text(errors="replace").split()) or "it does not respond"
                 self._own()
                 raise MissingExtra(f"munged does not start: {reason[-300:]}")
             time.sleep(0.01)
@@ -133,7 +133,7 @@ class Munge:
 
 
 def _reachable(home: Path) -> Path:
-    """A folder for the socket, always the same, that every user can pass, as munged wants it."""
+    """Return the folder of the socket, which every user can enter, as munged requires."""
     digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
     folder = Path(tempfile.gettempdir()) / f"qrmi-munge-{os.geteuid()}-{digest}"
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -151,8 +151,8 @@ def _end(process: subprocess.Popen[bytes], folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def answers(path: str) -> bool:
-    """Whether somebody listens at a socket."""
+def is_listening(path: str) -> bool:
+    """Return True if a process listens on a socket."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(path)

@@ -1,6 +1,6 @@
-"""What Pulser says about Pasqal's devices, sequences and results.
+"""Pasqal's devices, sequences and results, by Pulser.
 
-Pulser is imported when first used: call what is here in a thread.
+Pulser is imported when first used: call these functions in a thread.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from typing import Any, Final
 
 from qrmi_local.engines import EngineError, one_line, pulser as engine
 
-# Device type -> simulator. Devices have limits and need layouts of traps, emulators take any.
+# Device type -> simulator. Devices have limits and need layouts of traps, emulators have none.
 QPUS: Final = {"FRESNEL": "EMU_FREE", "FRESNEL_CAN1": "EMU_FREE"}
 EMULATORS: Final = {
     **{"EMU_FREE": "EMU_FREE", "EMU_SV": "EMU_FREE", "EMU_FRESNEL": "EMU_FREE"},
     "EMU_MPS": "EMU_MPS",
 }
 DEFAULT_RUNS: Final = 1000
-"""Of a job on an emulator that does not say how many; Pulser's own default."""
+"""Runs of a job on an emulator without a number; Pulser's own default."""
 _CHANNEL: Final = "rydberg_global"
 _SERIES: Final = ("amplitude", "phase", "detuning")
 _END_TOLERANCE_SECONDS: Final = 1e-12
 
 
 def device_types() -> dict[str, str]:
-    """Device types and what simulates them, of what is installed."""
+    """Return the device types and their simulators, of those that are installed."""
     installed = {resource.resource_id for resource in engine.resources()}
     known = {**QPUS, **EMULATORS}
-    # QuTiP gives what emu-mps would, of fewer atoms.
+    # QuTiP simulates the same as emu-mps, with fewer atoms.
     found = {name: wanted if wanted in installed else "EMU_FREE" for name, wanted in known.items()}
     return {name: simulator for name, simulator in found.items() if simulator in installed}
 
 
 @functools.cache
 def specs(device_type: str) -> str:
-    """A QPU in Pulser's abstract representation: one like Pulser's example of an analog device."""
+    """Return a QPU, like Pulser's example of an analog device, in the abstract representation."""
     text: str = _device(device_type).to_abstract_repr()
     return text
 
 
 def most_runs(device_type: str) -> int:
-    """The most runs that a device type takes."""
+    """Return the most runs of a job on a device type."""
     if device_type in QPUS:
         runs: int = json.loads(specs(device_type))["max_runs"]
         return runs
@@ -53,7 +53,7 @@ def most_runs(device_type: str) -> int:
 
 
 def device_of(sequence: str) -> str | None:
-    """The name of the device that a sequence is written for; None if it does not say."""
+    """Return the name of the device that a sequence is written for, None without a name."""
     try:
         name = json.loads(sequence)["device"]["name"]
     except (ValueError, RecursionError, KeyError, TypeError):
@@ -62,10 +62,10 @@ def device_of(sequence: str) -> str | None:
 
 
 def built(sequence: str, variables: Mapping[str, Any]) -> str:
-    """A sequence with values for its variables.
+    """Return a sequence with values for its variables.
 
     Raises:
-        EngineError: They do not fit.
+        EngineError: The values do not fit the variables.
     """
     from pulser import Sequence
 
@@ -79,10 +79,10 @@ def built(sequence: str, variables: Mapping[str, Any]) -> str:
 
 
 def results(sequence: str, counter: Mapping[str, int]) -> str:
-    """Pulser's results object in its abstract representation.
+    """Return Pulser's results object in its abstract representation.
 
     Args:
-        sequence: What was run, in its abstract representation.
+        sequence: The sequence that was run, in its abstract representation.
         counter: Bit strings and how often each was measured.
     """
     from pulser import Sequence
@@ -101,11 +101,11 @@ def results(sequence: str, counter: Mapping[str, int]) -> str:
 
 
 def from_ahs(program: Any, device_type: str) -> tuple[str, list[int]]:
-    """A sequence of what CUDA-Q sends: a program of analog Hamiltonian simulation, in SI units.
+    """Convert a program of CUDA-Q, an analog Hamiltonian simulation in SI units, to a sequence.
 
     Args:
         program: With `setup` and `hamiltonian`.
-        device_type: Where it is to run.
+        device_type: The device that it is for.
 
     Returns:
         The sequence in its abstract representation, and the numbers of the sites without atoms.
@@ -143,7 +143,7 @@ def from_ahs(program: Any, device_type: str) -> tuple[str, list[int]]:
 
 
 def with_vacant(bits: str, vacant: Ordered[int]) -> str:
-    """Bits with 0 at the sites that have no atoms, which `vacant` has in order."""
+    """Return bits with 0 at the sites that have no atoms, which `vacant` has in order."""
     for site in vacant:
         bits = f"{bits[:site]}0{bits[site:]}"
     return bits
@@ -160,7 +160,7 @@ def _device(device_type: str) -> Any:
 
 
 def _waveform(times: Ordered[float], values: Ordered[float], duration: int) -> Any:
-    """What is linear between some values at some times, in a number of nanoseconds."""
+    """Return the waveform that is linear between values at times, `duration` ns long."""
     from pulser.waveforms import CompositeWaveform, RampWaveform
 
     at = [round(time / times[-1] * duration) for time in times]

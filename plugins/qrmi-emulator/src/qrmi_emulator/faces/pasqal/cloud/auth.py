@@ -13,20 +13,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from qrmi_emulator.config import MARK
-from qrmi_emulator.faces import Refused
-from qrmi_emulator.faces.tokens import Tokens
-from qrmi_emulator.state import State
+from qrmi_emulator.face import Refused, State
+from qrmi_emulator.tokens import Tokens
 
 TOKEN_PATH: Final = "/oauth/token"
 _PASSWORD: Final = ("http://auth0.com/oauth/grant-type/password-realm", "password")
 _SERVICE: Final = "client_credentials"
 
 
-class PasqalAuth:
+class PasqalLogin:
     """Issues and checks tokens for the one user and the one service account of the emulator.
 
     Args:
-        state: Gives the credentials, the time, and which tokens were revoked.
+        state: Has the credentials, the time, and the tokens that were revoked.
     """
 
     def __init__(self, state: State) -> None:
@@ -52,11 +51,11 @@ class PasqalAuth:
         self._tokens = Tokens(state, known["signing_key"])
 
     def routes(self) -> list[Route]:
-        """The token endpoint."""
+        """Return the route of the token endpoint."""
         return [Route(TOKEN_PATH, self._exchange, methods=["POST"])]
 
     def accepts(self, authorization: str) -> bool:
-        """Whether a header's value is a valid token of ours."""
+        """Return True if the value of a header is a valid token of ours."""
         return self._tokens.accepts(authorization)
 
     async def _exchange(self, request: Request) -> Response:
@@ -92,7 +91,7 @@ class PasqalAuth:
 
 
 def refusal(status: int, code: str, text: str) -> Response:
-    """An error in Auth0's form."""
+    """Return an error response in Auth0's form."""
     return JSONResponse({"error": code, "error_description": text}, status)
 
 

@@ -1,0 +1,109 @@
+"""The interface between an emulator and the faces: all that a face of a further vendor needs.
+
+A face is one vendor's API: a subclass of `Face` with routes, documents and authentication, on the
+jobs and sessions that all faces share. The emulator executes the jobs and lets faults happen. A
+distribution offers a face by an entry point of the group `qrmi.emulator.faces`, with its name.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute
+
+from qrmi_emulator.records import (
+    FINAL as FINAL,
+    MAINTENANCE as MAINTENANCE,
+    OFFLINE as OFFLINE,
+    ONLINE as ONLINE,
+    PAUSED as PAUSED,
+    Condition as Condition,
+    FaceJob as FaceJob,
+    FaceSession as FaceSession,
+)
+from qrmi_emulator.state import State as State
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Refused(Exception):
+    """Raised by an endpoint to end a request with an error response."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+class Face(abc.ABC):
+    """A vendor's API.
+
+    Args:
+        state: The state of the emulator.
+
+    Raises:
+        qrmi_local.engines.MissingExtra: The face's simulator is not installed.
+    """
+
+    name: ClassVar[str]
+    """The name of its entry point, for `--vendor` and `FaceJob.face`."""
+    types: ClassVar[tuple[str, ...]]
+    """Published resource types that are reached by it, the usual one first."""
+    default_resource: ClassVar[str]
+    """The resource that a configuration file has where none is named."""
+    matches_any_path: ClassVar[bool] = False
+    """True if it recognizes requests by more than their paths, so that it is asked last."""
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+
+    @abc.abstractmethod
+    def routes(self) -> Sequence[BaseRoute]:
+        """Return the routes of the API."""
+
+    @abc.abstractmethod
+    def owns(self, path: str) -> bool:
+        """Return True if a path belongs to the API, so that its errors have the vendor's form."""
+
+    @abc.abstractmethod
+    def refusal(self, path: str, status: int) -> Mapping[str, Any]:
+        """Return the JSON body of an error response, for a path of the API and an HTTP status."""
+
+    def error(self, path: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
+        """Return an error response for a path of the API; JSON by default."""
+        return JSONResponse(self.refusal(path, status), status, headers)
+
+    @abc.abstractmethod
+    def resources(self) -> Sequence[str]:
+        """Return the ids of the resources."""
+
+    @abc.abstractmethod
+    def environment(self, resource_type: str, url: str) -> dict[str, str]:
+        """Return the settings of the vendor's published client, without the resource's prefix.
+
+        Args:
+            resource_type: One of `types`.
+            url: The emulator's address.
+        """
+
+    def vendor_status(self, job: FaceJob) -> str:
+        """Return the vendor's name of a job's status."""
+        return job.status.name
+
+    async def run(self) -> None:
+        """Work besides serving requests, until cancelled; nothing by default."""
+        return
+
+    def submit(self, request: Request, job: FaceJob, content: bytes) -> None:
+        """Add a job to the queue, with the fate that a fault has for it.
+
+        Args:
+            request: The request that submits it.
+            job: The job.
+            content: Its input: what the job's simulator executes.
+        """
+        self.state.faults.take_for_job(job, request.method, request.url.path)
+        self.state.submit(job, content)

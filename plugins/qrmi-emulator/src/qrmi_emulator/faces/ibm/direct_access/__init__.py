@@ -1,0 +1,1 @@
+"""IBM Quantum System, formerly Direct Access: its REST API, and an S3 store."""

@@ -1,0 +1,1 @@
+"""IBM Qiskit Runtime, now IBM Quantum Compute Service."""

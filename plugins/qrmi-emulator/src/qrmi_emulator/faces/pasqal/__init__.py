@@ -1,0 +1,1 @@
+"""Pasqal's APIs, and what they share: devices, sequences and results."""

@@ -1,0 +1,1 @@
+"""Warden, the API of Pasqal's QPUs on premises."""
