@@ -22,6 +22,7 @@ def add_distribution(
     version: str = "1.0",
     drivers: Mapping[str, str] | None = None,
     commands: Mapping[str, str] | None = None,
+    groups: Mapping[str, Mapping[str, str]] | None = None,
     modules: Mapping[str, str] | None = None,
 ) -> None:
     """Install a distribution into a folder as pip would.
@@ -32,16 +33,17 @@ def add_distribution(
         version: Its version.
         drivers: Entry points of the group ``qrmi.drivers``.
         commands: Entry points of the group ``qrmi.commands``.
+        groups: Entry points of further groups.
         modules: Source text by module name.
     """
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-    groups = {"qrmi.drivers": drivers, "qrmi.commands": commands}
+    every = {"qrmi.drivers": drivers, "qrmi.commands": commands, **(groups or {})}
     (info / "entry_points.txt").write_text(
         "".join(
             f"[{group}]\n" + "".join(f"{key} = {target}\n" for key, target in entries.items())
-            for group, entries in groups.items()
+            for group, entries in every.items()
             if entries
         )
     )

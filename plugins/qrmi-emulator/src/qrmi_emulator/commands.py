@@ -104,9 +104,6 @@ def serve(
                 content = running.write_config(config_out, pairs)
             else:
                 content = running.config(pairs or ())
-            for name, error in running.unavailable.items():
-                if not isinstance(error, MissingExtra):
-                    click.echo(f"warning: vendor {name} is not served: {error}", err=True)
             # A signal is the normal end.
             with contextlib.suppress(KeyboardInterrupt):
                 click.echo(f"listening on {running.url}")

@@ -12,8 +12,9 @@ GROUP: Final = "qrmi.emulator.faces"
 
 
 def vendors() -> list[str]:
-    """Return the names of the installed faces, without importing any."""
-    return sorted({info.name for info in installed(GROUP)})
+    """Return the names of the installed faces, unimported, those of qrmi-emulator first."""
+    own = [info.name for info in installed(GROUP) if info.distribution == "qrmi-emulator"]
+    return list(dict.fromkeys([*own, *(info.name for info in installed(GROUP))]))
 
 
 def face_class(name: str) -> type[Face]:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from qrmi_emulator.records import (
     FINAL as FINAL,
@@ -76,9 +76,9 @@ class Face(abc.ABC):
         """Return an error response for a path of the API; JSON by default."""
         return JSONResponse(self.refusal(path, status), status, headers)
 
-    @abc.abstractmethod
     def resources(self) -> Sequence[str]:
-        """Return the ids of the resources."""
+        """Return the ids of the resources; the default one alone by default."""
+        return [self.default_resource]
 
     @abc.abstractmethod
     def environment(self, resource_type: str, url: str) -> dict[str, str]:
@@ -93,6 +93,22 @@ class Face(abc.ABC):
         """Return the vendor's name of a job's status."""
         return job.status.name
 
+    def authenticate(self, request: Request) -> None:  # noqa: B027
+        """Check the credentials of a request for a `route`; all are valid by default.
+
+        Raises:
+            Refused: They are missing or not valid.
+        """
+
+    def route(self, path: str, endpoint: Endpoint, method: str = "GET") -> Route:
+        """Return a route whose requests need valid credentials."""
+
+        async def check(request: Request) -> Response:
+            self.authenticate(request)
+            return await endpoint(request)
+
+        return Route(path, check, methods=[method])
+
     async def run(self) -> None:
         """Work besides serving requests, until cancelled; nothing by default."""
         return
@@ -102,8 +118,9 @@ class Face(abc.ABC):
 
         Args:
             request: The request that submits it.
-            job: The job.
-            content: Its input: what the job's simulator executes.
+            job: The job; its face, time and seed are set here.
+            content: Its input, which the job's simulator executes.
         """
+        job.face, job.created, job.seed = self.name, self.state.clock(), self.state.settings.seed
         self.state.faults.take_for_job(job, request.method, request.url.path)
         self.state.submit(job, content)

@@ -23,7 +23,7 @@ def write_private(path: Path, content: str | bytes) -> None:
     """Write a file that only the user may read, atomically.
 
     Raises:
-        OSError: It cannot be written; its name is that of the file.
+        OSError: The file cannot be written; the error names it.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     data = content.encode() if isinstance(content, str) else content

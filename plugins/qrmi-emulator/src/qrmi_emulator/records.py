@@ -55,11 +55,11 @@ class FaceJob:
 
     id: str = attrs.Factory(lambda: "".join(secrets.choice(_ALPHABET) for _ in range(20)))
     name: str = attrs.Factory(lambda self: self.id, takes_self=True)
-    face: str
+    face: str = ""
     resource: str
     simulator: str = attrs.Factory(lambda self: self.resource, takes_self=True)
     argument: str
-    created: float
+    created: float = 0.0
     seed: int | None = None
     session: str | None = None
     tags: list[str] = attrs.Factory(list)
@@ -77,7 +77,7 @@ class FaceJob:
 
     @property
     def seconds(self) -> float:
-        """How long it has run."""
+        """The seconds that it has run."""
         return 0.0 if self.started is None else (self.finished or time.time()) - self.started
 
     @property

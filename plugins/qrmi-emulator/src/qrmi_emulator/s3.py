@@ -62,7 +62,7 @@ class Denied(Exception):
 
 
 def error(path: str, status: int, headers: Mapping[str, str] | None = None) -> Response:
-    """Return S3's error response; for 401, which S3 has not, that of an expired URL."""
+    """Return S3's error response; 401, which S3 does not have, stands for an expired URL."""
     code, message = _USUAL.get(status, ("InternalError", "We encountered an internal error."))
     return _error_response(path, Denied(403 if status == 401 else status, code, message), headers)
 
@@ -123,7 +123,7 @@ class ObjectStore:
         self._buckets: set[str] = {bucket}
 
     def owns(self, path: str) -> bool:
-        """Return True if a path is that of the bucket or of an object in it."""
+        """Return True if a path belongs to the bucket or an object in it."""
         return path == f"/{self.bucket}" or path.startswith(f"/{self.bucket}/")
 
     def matches(self, scope: Scope) -> bool:

@@ -1,4 +1,4 @@
-"""The server, in a thread of its own, and its interface for Python."""
+"""The server, which runs in a thread, and its interface for Python."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Control:
         """Set the condition of a resource; see `qrmi_emulator.face.Condition` for the values.
 
         Raises:
-            ValueError: There is no such resource or condition.
+            ValueError: The resource or the condition is unknown.
         """
         self.call("PUT", f"resources/{quote(resource_id, safe='')}", values)
 
@@ -91,7 +91,7 @@ class Control:
         """Act on a job as an operator: ``cancel``, ``fail``, ``too-long`` or ``release`` it.
 
         Raises:
-            ValueError: There is no such job or action.
+            ValueError: The job or the action is unknown.
         """
         self.call("POST", f"jobs/{job_id}/{action}", values)
 

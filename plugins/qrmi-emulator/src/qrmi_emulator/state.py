@@ -22,6 +22,7 @@ from qrmi_emulator.files import lock, make_private, write_private
 from qrmi_emulator.record_file import RecordFile
 from qrmi_emulator.records import ONLINE, Condition, FaceJob, FaceSession, Record
 from qrmi_emulator.settings import EmulatorSettings
+from qrmi_local.engines import engine_for
 from qrmi_local.executor import Executor, LocalSettings
 
 J = TypeVar("J", bound=FaceJob)
@@ -108,7 +109,7 @@ class State:
         """Return the credentials under a name, made when first needed and kept.
 
         Args:
-            name: Their name, usually that of the face.
+            name: Their name, usually the face's.
             make: Returns random ones.
         """
         known = self._known_credentials()
@@ -155,6 +156,14 @@ class State:
             job.resource == resource for job in self.live.values()
         )
 
+    def require_simulator(self, resource: str) -> None:
+        """Check that a resource of qrmi-local can execute jobs.
+
+        Raises:
+            MissingExtra: Its simulator is not installed.
+        """
+        engine_for(resource).known(resource)
+
     # Jobs
 
     def jobs_of(self, face: str, kind: type[J]) -> Mapping[str, J]:
@@ -187,7 +196,7 @@ class State:
         self.on_work()
 
     def input(self, record: Record) -> Path:
-        """Return the path of a job's input, or of what the jobs of a session have in common."""
+        """Return the path of a job's input, or of the input that the jobs of a session share."""
         return self.home / "inputs" / record.id
 
     def result(self, job: FaceJob) -> Path:

@@ -194,7 +194,7 @@ class Store:
             return locks.take(self._slot(slot))
 
     def claim(self, slot: int, pid: int, resources: Collection[str]) -> StoredTask | None:
-        """Take the next task that may run, and return it, None if no task may.
+        """Take the next task that may run, and return it, None without one.
 
         Args:
             slot: The worker's slot.

@@ -56,7 +56,7 @@ class Engine(Protocol):
         """Return the resource of this id.
 
         Raises:
-            UnknownResource: There is no such resource.
+            UnknownResource: The id is unknown.
             MissingExtra: Its simulator is not installed.
         """
 
@@ -64,7 +64,7 @@ class Engine(Protocol):
         """Return the resource's target, as its vendor serves it, in JSON.
 
         Raises:
-            UnknownResource: There is no such resource.
+            UnknownResource: The id is unknown.
         """
 
     def check(self, argument: str, content: bytes, /) -> str | None:
@@ -78,7 +78,7 @@ class Engine(Protocol):
         """Load the resource's simulator, so that the next run takes no time for it.
 
         Raises:
-            UnknownResource: There is no such resource.
+            UnknownResource: The id is unknown.
         """
 
     def run(
@@ -94,7 +94,7 @@ class Engine(Protocol):
 
         Raises:
             EngineError: The task cannot be executed on this resource.
-            UnknownResource: There is no such resource.
+            UnknownResource: The id is unknown.
         """
 
 

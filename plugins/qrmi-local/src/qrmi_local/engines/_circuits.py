@@ -1,4 +1,4 @@
-"""Circuits as they come in payloads: reading them, and leaving out their idle parts."""
+"""Reading the circuits of payloads, and leaving out their idle parts."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ def target(resource_id: str) -> bytes:
     """Return the devices that a sequence can be written for, as Pasqal's API lists them, in JSON.
 
     Raises:
-        UnknownResource: There is no such resource.
+        UnknownResource: The id is unknown.
     """
     known(resource_id)
     from pulser import devices
@@ -87,7 +87,7 @@ def warm_up(resource_id: str) -> None:
     """Load the simulator, so that the next run takes no time for it.
 
     Raises:
-        UnknownResource: There is no such resource.
+        UnknownResource: The id is unknown.
     """
     name = known(resource_id).resource_id
     importlib.import_module("pulser_simulation" if name == "EMU_FREE" else "emu_mps")
@@ -107,7 +107,7 @@ def run(resource_id: str, job_runs: str, sequence: bytes, *, seed: int | None = 
 
     Raises:
         EngineError: The sequence cannot be simulated.
-        UnknownResource: There is no such resource.
+        UnknownResource: The id is unknown.
     """
     name = known(resource_id).resource_id
     check(job_runs, sequence)
@@ -127,7 +127,7 @@ def known(resource_id: str) -> Resource:
     """Return the resource of this id.
 
     Raises:
-        UnknownResource: There is no such resource.
+        UnknownResource: The id is unknown.
         MissingExtra: Its simulator is not installed.
     """
     name = resource_id.upper()

@@ -52,7 +52,7 @@ def target(resource_id: str) -> bytes:
     """Return `{"configuration": ..., "properties": ...}` as IBM serves them, in JSON.
 
     Raises:
-        UnknownResource: There is no such resource.
+        UnknownResource: The id is unknown.
     """
     known(resource_id)
     if resource_id == AER.resource_id:
@@ -81,7 +81,7 @@ def warm_up(resource_id: str) -> None:
     """Load the simulator, so that the next run takes no time for it.
 
     Raises:
-        UnknownResource: There is no such resource.
+        UnknownResource: The id is unknown.
     """
     known(resource_id)
     from qrmi_local.engines import _primitives
@@ -100,7 +100,7 @@ def run(resource_id: str, program_id: str, input: bytes, *, seed: int | None = N
 
     Raises:
         EngineError: The input cannot be executed on this resource.
-        UnknownResource: There is no such resource.
+        UnknownResource: The id is unknown.
     """
     known(resource_id)
     if program_id in SERVICE_PROGRAMS:
@@ -119,7 +119,7 @@ def known(resource_id: str) -> Resource:
     """Return the resource of this id.
 
     Raises:
-        UnknownResource: There is no such resource.
+        UnknownResource: The id is unknown.
         MissingExtra: The extra `qiskit` is not installed.
     """
     if not _installed():

@@ -1,1 +1,1 @@
-"""IBM's APIs, and what they share: tokens, documents on backends, and reasons of failures."""
+"""IBM's APIs, and their common modules: tokens, documents on backends, and reasons of failures."""

@@ -1,1 +1,1 @@
-"""Pasqal's APIs, and what they share: devices, sequences and results."""
+"""Pasqal's APIs, and their common modules: devices, sequences and results."""

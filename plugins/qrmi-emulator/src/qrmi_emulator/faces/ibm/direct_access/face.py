@@ -55,7 +55,7 @@ class DirectAccessFace(Face):
                 "secret_key": MARK + secrets.token_urlsafe(32),
             },
         )
-        self._system = QuantumSystem(state, known["instance"])
+        self._system = QuantumSystem(self, known["instance"])
         self._jobs = DirectAccessJobs(self, self._system)
         self._store = s3.ObjectStore(
             state.home,
@@ -103,6 +103,9 @@ class DirectAccessFace(Face):
         }
         prefixed = {prefix + key: value for key, value in values.items()}
         return {**prefixed, "QRMI_JOB_TIMEOUT_SECONDS": "86400"}
+
+    def authenticate(self, request: Request) -> None:
+        self._system.authenticate(request)
 
     def routes(self) -> list[BaseRoute]:
         return [*self._system.routes(), *self._jobs.routes(), _S3Route(self._store)]

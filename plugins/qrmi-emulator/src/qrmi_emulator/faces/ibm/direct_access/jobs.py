@@ -40,7 +40,7 @@ class DirectAccessJobs:
 
     def routes(self) -> list[Route]:
         """Return the routes of the API."""
-        route = self._system.route
+        route = self._face.route
         return [
             # The form of a submission is checked before its credentials.
             Route("/v1/jobs", self._submit, methods=["POST"]),
@@ -80,12 +80,9 @@ class DirectAccessJobs:
             raise refused(400, "1337", message, ("field", "program_id"))
         job = DirectAccessJob(
             name=name,
-            face=self._face.name,
             resource=backend,
             simulator=STANDS_FOR.get(backend, backend),
             argument=program,
-            created=self._state.clock(),
-            seed=self._state.settings.seed,
             max_seconds=body["timeout_secs"],
             ready=False,
             log_level=body.get("log_level") or "warning",

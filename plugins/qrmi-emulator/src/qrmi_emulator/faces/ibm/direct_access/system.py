@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from qrmi_emulator.face import MAINTENANCE, OFFLINE, ONLINE, PAUSED, Endpoint, State
+from qrmi_emulator.face import MAINTENANCE, OFFLINE, ONLINE, PAUSED, Face
 from qrmi_emulator.faces.ibm import backends
 from qrmi_emulator.faces.ibm.direct_access.errors import no_backend, refused
 from qrmi_emulator.faces.ibm.iam import Iam
@@ -27,42 +27,35 @@ class QuantumSystem:
     """One system for one client.
 
     Args:
-        state: The emulator's state.
+        face: The face of the API.
         instance: Id of the client's instance.
     """
 
-    def __init__(self, state: State, instance: str) -> None:
-        self._state = state
+    def __init__(self, face: Face, instance: str) -> None:
+        self._face = face
+        self._state = face.state
         self.resources = [
             *STANDS_FOR,
             *(resource.resource_id for resource in engine.resources()),
         ]
-        self.iam = Iam(state)
+        self.iam = Iam(face.state)
         self.crn = (
             f"crn:v1:bluemix:public:quantum-computing:us-east:a/{self.iam.account}:{instance}::"
         )
 
     def routes(self) -> list[Route]:
         """Return the routes of the API."""
+        route = self._face.route
         return [
             *self.iam.routes(),
             Route("/version", self._version),
             Route("/versions", self._versions),
-            self.route("/v1/backends", self._list_backends),
-            self.route("/v1/backends/{backend}", self._show_backend),
-            self.route("/v1/backends/{backend}/configuration", self._configuration),
-            self.route("/v1/backends/{backend}/properties", self._properties),
-            self.route("/v1/backends/{backend}/lanes", self._lanes),
+            route("/v1/backends", self._list_backends),
+            route("/v1/backends/{backend}", self._show_backend),
+            route("/v1/backends/{backend}/configuration", self._configuration),
+            route("/v1/backends/{backend}/properties", self._properties),
+            route("/v1/backends/{backend}/lanes", self._lanes),
         ]
-
-    def route(self, path: str, endpoint: Endpoint, method: str = "GET") -> Route:
-        """Return a route for requests of the client."""
-
-        async def check(request: Request) -> Response:
-            self.authenticate(request)
-            return await endpoint(request)
-
-        return Route(path, check, methods=[method])
 
     def authenticate(self, request: Request) -> None:
         """Check the credentials of a request.

@@ -1,7 +1,7 @@
 """Reading and writing the objects of users by presigned URLs.
 
-By the standard library: other HTTP clients log the paths that they request, and that of a presigned
-URL contains its signature.
+By the standard library: other HTTP clients log the paths that they request, and a presigned URL has
+its signature there.
 """
 
 from __future__ import annotations

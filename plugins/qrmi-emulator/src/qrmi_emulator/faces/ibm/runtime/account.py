@@ -37,7 +37,7 @@ class RuntimeAccountRoutes(RuntimeRoutes):
 
     def routes(self) -> list[Route]:
         """Return the routes of the API."""
-        route = self._service.route
+        route = self._service.face.route
         return [
             Route("/versions", self._versions),
             route("/instances/usage", self._usage),

@@ -15,7 +15,7 @@ class RuntimeBackendRoutes(RuntimeRoutes):
 
     def routes(self) -> list[Route]:
         """Return the routes of the API."""
-        route = self._service.route
+        route = self._service.face.route
         return [
             route("/backends", self._list),
             route("/backends/{backend}/status", self._status),

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
+from starlette.requests import Request
 from starlette.routing import BaseRoute, Mount
 
 from qrmi_emulator.face import Face, State
@@ -66,6 +67,9 @@ class RuntimeFace(Face):
             "SESSION_MODE": "batch" if self.state.settings.plan == "open" else "dedicated",
         }
         return {prefix + key: value for key, value in values.items()}
+
+    def authenticate(self, request: Request) -> None:
+        self._service.authenticate(request)
 
     def routes(self) -> list[BaseRoute]:
         account = RuntimeAccountRoutes(self._service)

@@ -41,7 +41,7 @@ class RuntimeJobRoutes(RuntimeRoutes):
 
     def routes(self) -> list[Route]:
         """Return the routes of the API."""
-        route = self._service.route
+        route = self._service.face.route
         return [
             route("/jobs", self._submit, "POST"),
             route("/jobs", self._list_jobs),
@@ -66,11 +66,8 @@ class RuntimeJobRoutes(RuntimeRoutes):
         if self._service.limit_reached():
             raise errors.refused(409, "conflict", "The instance has reached its usage limit.")
         job = RuntimeJob(
-            face=self._service.face.name,
             resource=given.backend,
             argument=given.program,
-            created=self._state.clock(),
-            seed=self._state.settings.seed,
             session=session.id if session else None,
             tags=given.tags,
             max_seconds=None if given.cost is None else min(given.cost, submission.MAX_COST),
@@ -78,8 +75,8 @@ class RuntimeJobRoutes(RuntimeRoutes):
             calibration_id=given.calibration,
             caller=request.headers.get("user-agent"),
         )
-        self._submissions.append(job.created)
         self._service.face.submit(request, job, given.content)
+        self._submissions.append(job.created)
         return JSONResponse({"id": job.id, "backend": job.resource, **_optional(job)})
 
     def _check_rate(self) -> None:

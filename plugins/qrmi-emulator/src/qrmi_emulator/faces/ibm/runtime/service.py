@@ -1,4 +1,4 @@
-"""What the routes of the runtime API share: the account, its records, and guarded routes."""
+"""The account behind the routes of the runtime API: its credentials and its records."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from qrmi_emulator.face import Endpoint, Face
+from qrmi_emulator.face import Face
 from qrmi_emulator.faces.ibm.iam import Iam
 from qrmi_emulator.faces.ibm.runtime import errors
 from qrmi_emulator.faces.ibm.runtime.records import RuntimeJob, RuntimeSession
@@ -48,23 +46,22 @@ class RuntimeService:
         self.jobs = face.state.jobs_of(face.name, RuntimeJob)
         self.sessions = face.state.sessions_of(face.name, RuntimeSession)
 
-    def route(self, path: str, endpoint: Endpoint, method: str = "GET") -> Route:
-        """Return a route for requests with valid credentials and the instance's CRN."""
+    def authenticate(self, request: Request) -> None:
+        """Check the credentials and the CRN of a request.
 
-        async def check(request: Request) -> Response:
-            if not self.iam.accepts(request.headers.get("authorization", "")):
-                raise errors.refused(401, 1201, "Invalid credentials.", "Get a new access token.")
-            if request.headers.get("service-crn") != self.crn:
-                raise errors.refused(404, 1279, "There is no such instance in this region.")
-            return await endpoint(request)
-
-        return Route(path, check, methods=[method])
+        Raises:
+            Refused: They are not those of the account and its instance.
+        """
+        if not self.iam.accepts(request.headers.get("authorization", "")):
+            raise errors.refused(401, 1201, "Invalid credentials.", "Get a new access token.")
+        if request.headers.get("service-crn") != self.crn:
+            raise errors.refused(404, 1279, "There is no such instance in this region.")
 
     def backend(self, name: object) -> str:
         """Return the name of a backend.
 
         Raises:
-            Refused: There is no such backend.
+            Refused: The backend is unknown.
         """
         if not isinstance(name, str) or name not in self.resources:
             raise errors.refused(
@@ -76,7 +73,7 @@ class RuntimeService:
         """Return a session in its present state.
 
         Raises:
-            Refused: There is no such session.
+            Refused: The session is unknown.
         """
         self.state.expire()
         if session_id not in self.sessions:

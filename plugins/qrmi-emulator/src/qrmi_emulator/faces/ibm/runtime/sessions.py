@@ -22,7 +22,7 @@ class RuntimeSessionRoutes(RuntimeRoutes):
 
     def routes(self) -> list[Route]:
         """Return the routes of the API."""
-        route = self._service.route
+        route = self._service.face.route
         return [
             route("/sessions", self._open, "POST"),
             route("/sessions/{session}", self._show),

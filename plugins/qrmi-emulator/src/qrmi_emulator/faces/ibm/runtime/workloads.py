@@ -36,7 +36,7 @@ def page(service: RuntimeService, request: Request) -> dict[str, Any]:
 
     Args:
         service: The account, with its records.
-        request: Its query selects workloads; its URL is that of the other pages.
+        request: Its query selects the workloads, its URL leads to the other pages.
 
     Raises:
         Refused: The service does not accept the query.

@@ -34,7 +34,7 @@ class CloudBatchRoutes:
 
     def routes(self) -> list[Route]:
         """Return the routes of the API."""
-        route = self._project.route
+        route = self._project.face.route
         return [
             route("/v1/batches", self._create_batch, "POST"),
             route("/v1/batches", self._list_batches),

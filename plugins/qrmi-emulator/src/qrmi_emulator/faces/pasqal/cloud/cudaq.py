@@ -26,7 +26,7 @@ class CudaqRoutes:
 
     def routes(self) -> list[Route]:
         """Return the routes of the API."""
-        route = self._project.route
+        route = self._project.face.route
         return [
             route("/v1/cudaq/job", self._create_cudaq_job, "POST"),
             route("/v1/cudaq/job/{job}", self._show_cudaq_job),

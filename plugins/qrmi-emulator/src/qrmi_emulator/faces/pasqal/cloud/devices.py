@@ -22,7 +22,7 @@ class CloudDeviceRoutes:
 
     def routes(self) -> list[Route]:
         """Return the routes of the API."""
-        route = self._project.route
+        route = self._project.face.route
         return [
             Route("/v1/devices", self._list_devices),
             Route("/v1/devices/public-specs", self._public_specs),

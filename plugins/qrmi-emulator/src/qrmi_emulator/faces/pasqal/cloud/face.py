@@ -77,6 +77,9 @@ class PasqalCloudFace(Face):
     def vendor_status(self, job: FaceJob) -> str:
         return self._project.status_name(job)
 
+    def authenticate(self, request: Request) -> None:
+        self._project.authenticate(request)
+
     def routes(self) -> list[BaseRoute]:
         project = self._project
         results = CloudResultRoutes(project)
@@ -90,7 +93,7 @@ class PasqalCloudFace(Face):
         return [
             *project.auth.routes(),
             Mount(API, routes=api),
-            project.route(f"{ACCOUNT}/v1/projects", self._projects),
+            self.route(f"{ACCOUNT}/v1/projects", self._projects),
             *results.outside(),
         ]
 

@@ -29,7 +29,7 @@ class CloudJobRoutes:
 
     def routes(self) -> list[Route]:
         """Return the routes of the API."""
-        route = self._project.route
+        route = self._project.face.route
         return [
             route("/v2/jobs", self._list_jobs),
             route("/v2/jobs/{job}", self._show_job),

@@ -9,11 +9,9 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from qrmi_core import TaskStatus
-from qrmi_emulator.face import ONLINE, Endpoint, Face, FaceJob
+from qrmi_emulator.face import ONLINE, Face, FaceJob
 from qrmi_emulator.faces.pasqal import programs
 from qrmi_emulator.faces.pasqal.cloud.auth import PasqalLogin
 from qrmi_emulator.faces.pasqal.cloud.envelope import invalid, refused
@@ -56,17 +54,16 @@ class CloudProject:
         self.jobs = face.state.jobs_of(face.name, PasqalJob)
         self.batches = face.state.sessions_of(face.name, PasqalBatch)
 
-    def route(self, path: str, endpoint: Endpoint, method: str = "GET") -> Route:
-        """Return a route for requests with a valid token."""
-
-        async def check(request: Request) -> Response:
-            if not self.auth.accepts(request.headers.get("authorization", "")):
-                raise refused(401, "Unauthorized", "The access token is missing or not valid")
-            return await endpoint(request)
-
-        return Route(path, check, methods=[method])
-
     # Requests
+
+    def authenticate(self, request: Request) -> None:
+        """Check the token of a request.
+
+        Raises:
+            Refused: It is missing or not valid.
+        """
+        if not self.auth.accepts(request.headers.get("authorization", "")):
+            raise refused(401, "Unauthorized", "The access token is missing or not valid")
 
     def check(self, project: object) -> None:
         """Check the project of a body.
@@ -90,7 +87,7 @@ class CloudProject:
         """Return the name of a device that accepts jobs.
 
         Raises:
-            Refused: There is no such device, or it accepts no jobs.
+            Refused: The device is unknown, or it accepts no jobs.
         """
         if not isinstance(name, str) or name.upper() not in self.devices:
             raise invalid(f"device_type is none of: {', '.join(self.devices)}")
@@ -102,7 +99,7 @@ class CloudProject:
         """Return the batch of a request's path, in its present state.
 
         Raises:
-            Refused: There is no such batch.
+            Refused: The batch is unknown.
         """
         self.state.expire()
         batch = self.batches.get(request.path_params["batch"])
@@ -114,7 +111,7 @@ class CloudProject:
         """Return the job of a request's path.
 
         Raises:
-            Refused: There is no such job.
+            Refused: The job is unknown.
         """
         job = self.jobs.get(request.path_params["job"])
         if job is None:
@@ -158,12 +155,9 @@ class CloudProject:
         for each in inputs:
             job = PasqalJob(
                 id=str(uuid.uuid4()),
-                face=self.face.name,
                 resource=batch.resource,
                 simulator=self.devices[batch.resource],
                 argument=each.runs,
-                created=self.state.clock(),
-                seed=self.state.settings.seed,
                 session=batch.id,
                 **each.fields,
             )
@@ -218,7 +212,7 @@ class CloudProject:
         return counts
 
     def status_of(self, batch: PasqalBatch) -> str:
-        """Return the status of a batch, which is that of its jobs."""
+        """Return the status of a batch, which follows from its jobs."""
         jobs = self.jobs_of(batch)
         names = {self.status_name(job) for job in jobs}
         if _CANCELING in names:

@@ -77,7 +77,7 @@ def page(
         document: Returns the document of an entry.
 
     Raises:
-        Refused: There is no such page.
+        Refused: The limit or the offset is out of range.
     """
     limit = number_of(request.query_params.get("limit"))
     limit = _MOST_PAGE if limit is None else limit

@@ -32,7 +32,7 @@ class CloudResultRoutes:
 
     def routes(self) -> list[Route]:
         """Return the routes of the API."""
-        return [self._project.route("/v1/jobs/{job}/results_link", self._results_link)]
+        return [self._project.face.route("/v1/jobs/{job}/results_link", self._results_link)]
 
     def outside(self) -> list[Route]:
         """Return the routes of the store, outside of the API."""

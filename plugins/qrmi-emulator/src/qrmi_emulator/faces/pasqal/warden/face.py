@@ -7,7 +7,7 @@ import json
 import math
 import os
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from starlette.requests import Request
@@ -79,9 +79,6 @@ class WardenFace(Face):
     def refusal(self, path: str, status: int) -> Mapping[str, Any]:  # noqa: ARG002
         known = {404: "Not Found", 405: "Method Not Allowed", 500: "Internal Server Error"}
         return {"detail": known.get(status, f"The service answers {status}.")}
-
-    def resources(self) -> Sequence[str]:
-        return [QPU]
 
     def environment(self, resource_type: str, url: str) -> dict[str, str]:  # noqa: ARG002
         return {
@@ -310,12 +307,9 @@ class WardenFace(Face):
         job = WardenJob(
             id=f"warden-{self._number}",
             name=str(self._number),
-            face=self.name,
             resource=QPU,
             simulator=self._simulator,
             argument=str(body["shots"]),
-            created=self.state.clock(),
-            seed=self.state.settings.seed,
             session=session.id,
             user_id=str(uid),
             vacant=vacant,

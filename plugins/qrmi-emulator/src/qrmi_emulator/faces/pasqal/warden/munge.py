@@ -45,8 +45,7 @@ class Undecoded(Exception):
 class MungeDecoder:
     """A decoder of credentials, by the command `unmunge`.
 
-    It uses the munged of the socket that is named, else this host's, else one of its own with a
-    random key.
+    It uses the munged of the given socket, else this host's, else its own with a random key.
 
     Args:
         home: Folder for the files of its own munged; for the user alone.
