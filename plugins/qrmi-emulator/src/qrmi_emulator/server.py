@@ -140,7 +140,8 @@ class Emulator(Control):
     """An emulator in this process, for as long as the context lasts.
 
     Args:
-        vendors: Names of the faces to serve; by default all that can be served.
+        vendors: The faces to serve, by name or class; by default all that are installed and can
+            be served.
         state: Folder to keep everything in; a temporary one by default, deleted at the end.
         settings: Values of `EmulatorSettings`.
 
@@ -152,11 +153,15 @@ class Emulator(Control):
     """
 
     def __init__(
-        self, vendors: Iterable[str] = (), *, state: Path | str | None = None, **settings: Any
+        self,
+        vendors: Iterable[str | type[Face]] = (),
+        *,
+        state: Path | str | None = None,
+        **settings: Any,
     ) -> None:
         super().__init__("", secrets.token_urlsafe(32))
         self._settings = EmulatorSettings(**settings)
-        self._named = tuple(dict.fromkeys(vendors))
+        self._chosen = tuple(dict.fromkeys(vendors))
         self._folder = state
         self._stack = contextlib.ExitStack()
         self.faces: list[Face] = []
@@ -247,15 +252,16 @@ class Emulator(Control):
     def _served(self, state: State) -> list[Face]:
         faces: list[Face] = []
         self.unavailable = {}
-        for name in self._named or vendors():
+        for vendor in self._chosen or vendors():
             try:
-                faces.append(face_class(name)(state))
+                kind = face_class(vendor) if isinstance(vendor, str) else vendor
+                faces.append(kind(state))
             except Exception as error:  # one that cannot be served is no reason to serve none
-                if self._named:
+                if self._chosen:
                     raise
-                self.unavailable[name] = error
+                self.unavailable[str(vendor)] = error
                 if not isinstance(error, MissingExtra):
-                    _log.warning("vendor %s is not served: %s", name, error)
+                    _log.warning("vendor %s is not served: %s", vendor, error)
         if self.unavailable and not faces:
             raise next(iter(self.unavailable.values()))
         return sorted(faces, key=lambda face: face.matches_any_path)
