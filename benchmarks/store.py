@@ -11,14 +11,14 @@ import uuid
 from pathlib import Path
 
 from qrmi_core import Payload, QuantumResource
-from qrmi_local.store import Store
+from qrmi_local.store import TaskStore
 
 CIRCUIT = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nbit[1] c;\nqubit[1] q;\nc[0] = measure q[0];\n'
 SUBMIT = """
 import sys, uuid
 from pathlib import Path
-from qrmi_local.store import Store
-store = Store(Path(sys.argv[1]))
+from qrmi_local.store import TaskStore
+store = TaskStore(Path(sys.argv[1]))
 for _ in range(int(sys.argv[2])):
     store.submit(str(uuid.uuid4()), "aer", "sampler", b"{}")
 """
@@ -26,7 +26,7 @@ for _ in range(int(sys.argv[2])):
 
 def throughput(home: Path, journal_mode: str, tasks: int) -> None:
     """Submit, claim and complete tasks in one process."""
-    store = Store(home / journal_mode, journal_mode)
+    store = TaskStore(home / journal_mode, journal_mode)
     start = time.perf_counter()
     for _ in range(tasks):
         store.submit(str(uuid.uuid4()), "aer", "sampler", b"{}")
@@ -47,7 +47,7 @@ def throughput(home: Path, journal_mode: str, tasks: int) -> None:
 
 def many_processes(home: Path, journal_mode: str, tasks: int, processes: int = 8) -> None:
     """Submit tasks from several processes at once."""
-    store = Store(home / f"{journal_mode}-many", journal_mode)
+    store = TaskStore(home / f"{journal_mode}-many", journal_mode)
     store.submit(str(uuid.uuid4()), "aer", "sampler", b"{}")
     command = [sys.executable, "-c", SUBMIT, str(store.home), str(tasks // processes)]
     start = time.perf_counter()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from qrmi_core import QuantumResource, TaskStatus
-from qrmi_local.store import Store
+from qrmi_local.store import TaskStore
 from support.resources import driver_of
 
 
@@ -17,7 +17,7 @@ class MakeResource(Protocol):
 
 def end_store(home: Path) -> None:
     """Stop all tasks and take the folder away, which workers notice and leave."""
-    store = Store(home)
+    store = TaskStore(home)
     if store.exists():
         for resource in ("aer", "EMU_FREE"):
             for task in store.tasks_of(resource):

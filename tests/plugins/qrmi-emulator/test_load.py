@@ -18,7 +18,7 @@ CLIENTS = 200
 JOBS = 10_000
 
 
-class Worker(threading.Thread):
+class LoadedClient(threading.Thread):
     """A client that submits its share over one connection and waits for all of it."""
 
     def __init__(self, emulator: Emulator, number: int) -> None:
@@ -69,7 +69,7 @@ def test_200_clients_run_10000_jobs_and_none_is_lost_or_doubled(tmp_path: Path) 
     state = tmp_path / "state"
     everything = {"Queued": 0, "Running": 0, "Completed": JOBS, "Failed": 0, "Cancelled": 0}
     with Emulator(state=state) as emulator:
-        workers = [Worker(emulator, number) for number in range(CLIENTS)]
+        workers = [LoadedClient(emulator, number) for number in range(CLIENTS)]
         for worker in workers:
             worker.start()
         for worker in workers:

@@ -30,7 +30,7 @@ with Emulator(state=sys.argv[1]) as emulator:
 """
 
 
-class Clock:
+class SteppedClock:
     def __init__(self) -> None:
         self.now = 1_000_000.0
 
@@ -39,12 +39,12 @@ class Clock:
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
+def clock() -> SteppedClock:
+    return SteppedClock()
 
 
 @pytest.fixture
-def state(tmp_path: Path, clock: Clock) -> Any:
+def state(tmp_path: Path, clock: SteppedClock) -> Any:
     made = State(tmp_path / "state", EmulatorSettings(), clock)
     yield made
     made.close()
@@ -75,7 +75,7 @@ def new_job(state: State, session: FaceSession | None = None) -> FaceJob:
     return job
 
 
-def test_a_session_goes_through_its_states(state: State, clock: Clock) -> None:
+def test_a_session_goes_through_its_states(state: State, clock: SteppedClock) -> None:
     session = new_session(state)
     assert state.state_of(session) == "open"
     job, other = new_job(state, session), new_job(state)
@@ -98,14 +98,14 @@ def test_a_session_goes_through_its_states(state: State, clock: Clock) -> None:
     assert other.status is TaskStatus.Queued
 
 
-def test_a_session_that_nobody_uses_is_closed(state: State, clock: Clock) -> None:
+def test_a_session_that_nobody_uses_is_closed(state: State, clock: SteppedClock) -> None:
     session = new_session(state)
     clock.now += 1801
     state.expire()
     assert session.reason == "session_unused"
 
 
-def test_a_job_that_has_ended_does_not_end_again(state: State, clock: Clock) -> None:
+def test_a_job_that_has_ended_does_not_end_again(state: State, clock: SteppedClock) -> None:
     job = new_job(state)
     assert state.end(job, TaskStatus.Cancelled, "first")
     assert not state.end(job, TaskStatus.Completed)

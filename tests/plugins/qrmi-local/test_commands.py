@@ -11,15 +11,15 @@ from click.testing import CliRunner, Result
 
 from qrmi_core.errors import InvalidInputError
 from qrmi_local.commands import local
-from qrmi_local.store import Store
+from qrmi_local.store import TaskStore
 
 
 @pytest.fixture
-def filled(home: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+def filled(home: Path, monkeypatch: pytest.MonkeyPatch) -> TaskStore:
     """A store with one task that has ended and one that has not."""
     monkeypatch.setenv("QRMI_LOCAL_HOME", str(home))
     monkeypatch.setenv("QRMI_LOCAL_SLOTS", "3")
-    store = Store(home)
+    store = TaskStore(home)
     for name in ("ended", "queued"):
         store.submit(name, "aer", "sampler", b"{}")
     task = store.claim(0, 2**22 + 1, ["aer"])
@@ -32,7 +32,7 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(local, arguments, catch_exceptions=False)
 
 
-def test_info_tells_where_the_store_is_and_what_is_in_it(filled: Store) -> None:
+def test_info_tells_where_the_store_is_and_what_is_in_it(filled: TaskStore) -> None:
     facts: dict[str, Any] = json.loads(run("info", "--json").stdout)
     assert facts["home"] == str(filled.home)
     assert facts["slots"] == 3
@@ -45,7 +45,7 @@ def test_info_tells_where_the_store_is_and_what_is_in_it(filled: Store) -> None:
     assert "1 queued, 0 running, 1 completed" in text
 
 
-def test_prune_keeps_what_is_young_and_what_has_not_ended(filled: Store) -> None:
+def test_prune_keeps_what_is_young_and_what_has_not_ended(filled: TaskStore) -> None:
     assert run("prune").stdout == "0 tasks deleted\n"
     assert run("prune", "--older-than", "7d").stdout == "0 tasks deleted\n"
     assert json.loads(run("prune", "--all", "--json").stdout) == {"deleted": 1}
@@ -55,7 +55,7 @@ def test_prune_keeps_what_is_young_and_what_has_not_ended(filled: Store) -> None
 @pytest.mark.parametrize(
     "arguments", [["--older-than", "a week"], ["--all", "--older-than", "7d"]], ids=["word", "both"]
 )
-def test_prune_refuses_what_it_does_not_understand(filled: Store, arguments: list[str]) -> None:
+def test_prune_refuses_what_it_does_not_understand(filled: TaskStore, arguments: list[str]) -> None:
     with pytest.raises(InvalidInputError, match="--older-than"):
         run("prune", *arguments)
     assert len(filled.tasks_of("aer")) == 2

@@ -12,7 +12,7 @@ import pytest
 from qrmi_core import ConfigError, QuantumResource
 from qrmi_local.pool import _home
 from qrmi_local.settings import LocalSettings
-from qrmi_local.store import Store
+from qrmi_local.store import TaskStore
 from support.accounts import STRANGER, as_stranger, needs_root, strangers_folder
 from support.resources import driver_of
 
@@ -75,7 +75,7 @@ def test_a_command_that_needs_a_store_says_how_to_name_one(
 @needs_root
 def test_a_store_of_somebody_else_is_a_wrong_setting(own: Path) -> None:
     """Check it as root, who could read the store."""
-    Store(own / "store").counts()
+    TaskStore(own / "store").counts()
     os.chown(own / "store", STRANGER, STRANGER)
     with pytest.raises(ConfigError, match="must be yours alone.*QRMI_LOCAL_HOME"):
         status(own / "store")
@@ -127,7 +127,7 @@ def test_a_folder_that_cannot_be_written_is_a_wrong_setting(own: Path, at: str) 
 def test_a_worker_has_the_users_home_folder_where_it_can_be_used(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    store = Store(tmp_path / "store")
+    store = TaskStore(tmp_path / "store")
     store.counts()
     usable = tmp_path / "usable"
     usable.mkdir()

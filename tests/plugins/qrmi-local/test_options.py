@@ -40,7 +40,7 @@ from qrmi_local.engines import EngineError, qiskit as engine
 from qrmi_local.engines._devices import device_of
 from qrmi_local.engines._encoding import decode
 from qrmi_local.engines._options import review
-from qrmi_local.engines._simulator_options import Noise, noise_of
+from qrmi_local.engines._simulator_options import TaskNoise, noise_of
 from support.local_options_table import local_options_table
 from support.local_store import MakeResource
 
@@ -403,7 +403,7 @@ class TestNoise:
         }[form]()
         options = json.loads(json.dumps({"noise_model": sent}, cls=RuntimeEncoder))
         noise = noise_of(options, decode)
-        assert isinstance(noise, Noise)
+        assert isinstance(noise, TaskNoise)
         assert noise.of_gates
         assert noise.on(range(2)) == model
 

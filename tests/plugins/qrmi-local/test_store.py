@@ -26,28 +26,28 @@ from qrmi_core import deadline
 from qrmi_core.errors import ConfigError, ResourceBusyError, ServiceError, TransportError
 from qrmi_core.values import TaskStatus
 from qrmi_local.database import on_network
-from qrmi_local.store import Store
+from qrmi_local.store import TaskStore
 
 # Above the largest process number that Linux gives.
 NOBODY = 2**22 + 1
 
 
-def submit(store: Store, task_id: str = "t", content: bytes = b"{}", **how: str) -> None:
+def submit(store: TaskStore, task_id: str = "t", content: bytes = b"{}", **how: str) -> None:
     store.submit(task_id, "aer", "sampler", content, **how)
 
 
-def status_of(store: Store, task_id: str = "t") -> TaskStatus:
+def status_of(store: TaskStore, task_id: str = "t") -> TaskStatus:
     task = store.task(task_id)
     assert task is not None
     return task.status
 
 
 @pytest.fixture(params=["wal", "delete"])
-def store(home: Path, request: pytest.FixtureRequest) -> Store:
-    return Store(home, journal_mode=request.param)
+def store(home: Path, request: pytest.FixtureRequest) -> TaskStore:
+    return TaskStore(home, journal_mode=request.param)
 
 
-def test_a_task_goes_from_the_queue_to_its_result(store: Store) -> None:
+def test_a_task_goes_from_the_queue_to_its_result(store: TaskStore) -> None:
     submit(store, content=b"input")
     task = store.claim(0, NOBODY, ["aer"])
     assert task is not None
@@ -59,7 +59,7 @@ def test_a_task_goes_from_the_queue_to_its_result(store: Store) -> None:
     assert not store.path(task, "payload").exists(), "a payload is of no use afterwards"
 
 
-def test_tasks_are_claimed_in_the_order_of_submission(store: Store) -> None:
+def test_tasks_are_claimed_in_the_order_of_submission(store: TaskStore) -> None:
     for name in "cab":
         submit(store, name)
     assert [task.id for _ in range(3) if (task := store.claim(0, NOBODY, ["aer"]))] == [
@@ -70,7 +70,7 @@ def test_tasks_are_claimed_in_the_order_of_submission(store: Store) -> None:
     assert store.claim(0, NOBODY, ["aer"]) is None
 
 
-def test_a_submission_with_a_known_id_changes_nothing(store: Store) -> None:
+def test_a_submission_with_a_known_id_changes_nothing(store: TaskStore) -> None:
     submit(store)
     task = store.claim(0, NOBODY, ["aer"])
     assert task
@@ -80,7 +80,7 @@ def test_a_submission_with_a_known_id_changes_nothing(store: Store) -> None:
     assert not store.path(task, "payload").exists()
 
 
-def test_a_stopped_task_takes_no_result_any_more(store: Store) -> None:
+def test_a_stopped_task_takes_no_result_any_more(store: TaskStore) -> None:
     submit(store)
     lock = store.take_slot(0)
     assert lock is not None
@@ -93,7 +93,7 @@ def test_a_stopped_task_takes_no_result_any_more(store: Store) -> None:
     os.close(lock)
 
 
-def test_the_task_of_a_worker_without_a_lock_fails_with_a_reason(store: Store) -> None:
+def test_the_task_of_a_worker_without_a_lock_fails_with_a_reason(store: TaskStore) -> None:
     submit(store)
     lock = store.take_slot(3)
     assert lock is not None
@@ -108,7 +108,7 @@ def test_the_task_of_a_worker_without_a_lock_fails_with_a_reason(store: Store) -
     assert "gone without a word" in (task.reason or "")
 
 
-def test_a_dead_executors_task_leaves_no_payload(store: Store) -> None:
+def test_a_dead_executors_task_leaves_no_payload(store: TaskStore) -> None:
     for settle in (store.settle, lambda: store.settle(NOBODY, "why")):
         submit(store, "t")
         assert store.claim(0, NOBODY, ["aer"])
@@ -118,7 +118,7 @@ def test_a_dead_executors_task_leaves_no_payload(store: Store) -> None:
         store.prune(0)
 
 
-def test_only_tasks_of_the_given_resources_are_claimed_and_get_slots(store: Store) -> None:
+def test_only_tasks_of_the_given_resources_are_claimed_and_get_slots(store: TaskStore) -> None:
     store.submit("pulses", "EMU_FREE", "10", b"{}")
     assert store.claim(0, NOBODY, ["aer"]) is None
     assert store.claim(0, NOBODY, []) is None
@@ -133,7 +133,7 @@ def test_only_tasks_of_the_given_resources_are_claimed_and_get_slots(store: Stor
     os.close(slots[0])
 
 
-def test_as_many_slots_are_given_out_as_tasks_lack_a_worker(store: Store) -> None:
+def test_as_many_slots_are_given_out_as_tasks_lack_a_worker(store: TaskStore) -> None:
     assert store.free_slots(4, ["aer"]) == {}
     submit(store, "a")
     submit(store, "b")
@@ -152,7 +152,7 @@ def test_as_many_slots_are_given_out_as_tasks_lack_a_worker(store: Store) -> Non
         os.close(lock)
 
 
-def test_everything_is_readable_by_its_owner_alone(store: Store) -> None:
+def test_everything_is_readable_by_its_owner_alone(store: TaskStore) -> None:
     old = os.umask(0o000)
     try:
         submit(store)
@@ -174,24 +174,24 @@ def test_a_folder_that_others_can_read_is_refused(home: Path) -> None:
     home.mkdir(mode=0o755)
     home.chmod(0o755)
     with pytest.raises(ConfigError, match="chmod 700"):
-        submit(Store(home))
+        submit(TaskStore(home))
     assert list(home.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="QRMI_LOCAL_HOME"):
-        submit(Store(tmp_path / "file" / "store"))
+        submit(TaskStore(tmp_path / "file" / "store"))
 
 
 def test_a_store_of_a_later_version_is_refused(home: Path) -> None:
-    store = Store(home)
+    store = TaskStore(home)
     submit(store)
     store.close()
     db = sqlite3.connect(home / "store.db")
     db.execute("PRAGMA user_version = 99")
     with pytest.raises(ConfigError, match="another version"):
-        submit(Store(home))
+        submit(TaskStore(home))
     db.execute("PRAGMA user_version = 1")
     db.close()
 
@@ -227,26 +227,26 @@ def test_the_journal_is_chosen_by_the_file_system(home: Path, tmp_path: Path) ->
 
 @pytest.mark.parametrize("mode", ["wal", "delete"])
 def test_a_later_look_keeps_the_journal_that_the_store_was_made_with(home: Path, mode: str) -> None:
-    submit(Store(home, journal_mode=mode))
-    other = Store(home)
+    submit(TaskStore(home, journal_mode=mode))
+    other = TaskStore(home)
     assert other.journal_mode() == mode
     assert status_of(other) is TaskStatus.Queued
 
 
 def test_many_processes_can_make_the_store_at_once(home: Path) -> None:
     script = (
-        "import sys; from pathlib import Path; from qrmi_local.store import Store\n"
-        "Store(Path(sys.argv[1])).submit(sys.argv[2], 'aer', 'sampler', b'{}')"
+        "import sys; from pathlib import Path; from qrmi_local.store import TaskStore\n"
+        "TaskStore(Path(sys.argv[1])).submit(sys.argv[2], 'aer', 'sampler', b'{}')"
     )
     started = [
         subprocess.Popen([sys.executable, "-c", script, str(home), f"t{number}"])
         for number in range(6)
     ]
     assert [process.wait(60) for process in started] == [0] * 6
-    assert Store(home).counts()[TaskStatus.Queued] == 6
+    assert TaskStore(home).counts()[TaskStatus.Queued] == 6
 
 
-def test_threads_share_a_store(store: Store) -> None:
+def test_threads_share_a_store(store: TaskStore) -> None:
     errors: list[BaseException] = []
 
     def work(number: int) -> None:
@@ -266,7 +266,7 @@ def test_threads_share_a_store(store: Store) -> None:
     assert store.counts()[TaskStatus.Running] == 80
 
 
-def test_a_locked_database_is_waited_for_until_the_deadline_only(store: Store) -> None:
+def test_a_locked_database_is_waited_for_until_the_deadline_only(store: TaskStore) -> None:
     submit(store)
     # With WAL reading is possible all the time.
     calls = [store.settle] if store.journal_mode() == "wal" else [store.settle, store.counts]
@@ -289,17 +289,17 @@ def test_a_locked_database_is_waited_for_until_the_deadline_only(store: Store) -
 INTERRUPTED = """
 import signal, sys
 from pathlib import Path
-from qrmi_local.store import Store
+from qrmi_local.store import TaskStore
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 signal.setitimer(signal.ITIMER_REAL, 0.5)
 try:
-    Store(Path(sys.argv[1])).stop("t")
+    TaskStore(Path(sys.argv[1])).stop("t")
 except KeyboardInterrupt:
     print("interrupted")
 """
 
 
-def test_a_wait_for_a_locked_database_can_be_interrupted(store: Store) -> None:
+def test_a_wait_for_a_locked_database_can_be_interrupted(store: TaskStore) -> None:
     submit(store)
     locked = sqlite3.connect(store.home / "store.db", isolation_level=None)
     locked.execute("BEGIN IMMEDIATE")
@@ -314,7 +314,7 @@ def test_a_wait_for_a_locked_database_can_be_interrupted(store: Store) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_fork_waits_until_no_thread_is_in_the_database(store: Store) -> None:
+def test_a_fork_waits_until_no_thread_is_in_the_database(store: TaskStore) -> None:
     entered, left = threading.Event(), threading.Event()
 
     def work() -> None:
@@ -339,7 +339,7 @@ def test_a_fork_waits_until_no_thread_is_in_the_database(store: Store) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_children_forked_while_threads_write_can_write_too(store: Store) -> None:
+def test_children_forked_while_threads_write_can_write_too(store: TaskStore) -> None:
     stop = threading.Event()
 
     def work(number: int) -> None:
@@ -368,13 +368,13 @@ def test_children_forked_while_threads_write_can_write_too(store: Store) -> None
     }
 
 
-def _in_child(store: Store) -> None:
+def _in_child(store: TaskStore) -> None:
     submit(store, "from-child")
     assert len([key for key in store._db._connections if key[0] == os.getpid()]) == 1
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
-def test_a_forked_child_uses_a_connection_of_its_own(store: Store) -> None:
+def test_a_forked_child_uses_a_connection_of_its_own(store: TaskStore) -> None:
     submit(store, "from-parent")
     child = multiprocessing.get_context("fork").Process(target=_in_child, args=(store,))
     child.start()
@@ -384,16 +384,16 @@ def test_a_forked_child_uses_a_connection_of_its_own(store: Store) -> None:
     assert store.counts()[TaskStatus.Queued] == 3
 
 
-def test_a_folder_deleted_meanwhile_is_made_again(store: Store) -> None:
+def test_a_folder_deleted_meanwhile_is_made_again(store: TaskStore) -> None:
     submit(store, "lost")
     shutil.rmtree(store.home)
     assert store.task("lost") is None
     submit(store, "new")
-    assert Store(store.home).task("new")
+    assert TaskStore(store.home).task("new")
 
 
 def test_a_full_disk_is_a_clear_error_and_leaves_nothing(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: TaskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     submit(store, "before")
 
@@ -417,9 +417,9 @@ FULL_DATABASE = """
 import resource, sys, signal
 from pathlib import Path
 from qrmi_core.errors import QrmiError
-from qrmi_local.store import Store
+from qrmi_local.store import TaskStore
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-store = Store(Path(sys.argv[1]))
+store = TaskStore(Path(sys.argv[1]))
 store.submit("first", "aer", "sampler", b"{}")
 limit = store.home.joinpath("store.db-wal" if store.journal_mode() == "wal" else "store.db")
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit.stat().st_size + 8192,) * 2)
@@ -433,7 +433,7 @@ except QrmiError as error:
 """
 
 
-def test_a_database_that_cannot_grow_loses_nothing_that_was_accepted(store: Store) -> None:
+def test_a_database_that_cannot_grow_loses_nothing_that_was_accepted(store: TaskStore) -> None:
     submit(store, "zeroth")
     done = subprocess.run(
         [sys.executable, "-c", FULL_DATABASE, str(store.home)],
@@ -444,13 +444,13 @@ def test_a_database_that_cannot_grow_loses_nothing_that_was_accepted(store: Stor
     )
     kept, error, *_ = done.stdout.split(maxsplit=2) or [done.stderr, ""]
     assert error == "ServiceError", done.stdout + done.stderr
-    assert Store(store.home).counts()[TaskStatus.Queued] == int(kept) + 1
+    assert TaskStore(store.home).counts()[TaskStatus.Queued] == int(kept) + 1
     db = sqlite3.connect(store.home / "store.db")
     assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     db.close()
 
 
-def test_pruning_deletes_what_ended_long_ago_with_its_files(store: Store) -> None:
+def test_pruning_deletes_what_ended_long_ago_with_its_files(store: TaskStore) -> None:
     for name in ("ended", "queued"):
         submit(store, name)
     task = store.claim(0, NOBODY, ["aer"])
@@ -467,7 +467,7 @@ def test_pruning_deletes_what_ended_long_ago_with_its_files(store: Store) -> Non
     assert [path.name for path in store.files.iterdir()] == ["queued.payload"]
 
 
-def test_a_large_result_needs_little_memory_beyond_itself(store: Store) -> None:
+def test_a_large_result_needs_little_memory_beyond_itself(store: TaskStore) -> None:
     submit(store)
     task = store.claim(0, NOBODY, ["aer"])
     assert task
@@ -486,7 +486,7 @@ class Transitions(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.home = Path(tempfile.mkdtemp(prefix="qrmi-store-"))
-        self.store = Store(self.home)
+        self.store = TaskStore(self.home)
         self.model: dict[str, TaskStatus] = {}
         self.tokens: dict[str, str | None] = {}
         self.slots: dict[int, int] = {}
@@ -601,10 +601,10 @@ TestTransitions.settings = settings(
 )
 
 
-def test_a_killed_writer_leaves_a_store_that_works(store: Store) -> None:
+def test_a_killed_writer_leaves_a_store_that_works(store: TaskStore) -> None:
     script = (
-        "import sys; from pathlib import Path; from qrmi_local.store import Store\n"
-        "store = Store(Path(sys.argv[1])); number = 0\n"
+        "import sys; from pathlib import Path; from qrmi_local.store import TaskStore\n"
+        "store = TaskStore(Path(sys.argv[1])); number = 0\n"
         "while True:\n"
         "    store.submit(f't{number}', 'aer', 'sampler', b'{}'); number += 1\n"
         "    print(number, flush=True)"

@@ -19,12 +19,12 @@ from qrmi_core.errors import ServiceError, TaskFailedError
 from qrmi_core.payload import read_content
 from qrmi_local import pool, worker
 from qrmi_local.settings import LocalSettings
-from qrmi_local.store import Store, StoredTask
+from qrmi_local.store import StoredTask, TaskStore
 from support.processes import said
 
 
 def stored(home: Path, task_id: str) -> StoredTask:
-    store = Store(home)
+    store = TaskStore(home)
     try:
         task = store.task(task_id)
     finally:
@@ -143,7 +143,7 @@ def test_no_more_tasks_run_than_there_are_slots(make_resource, slow, until) -> N
 
 
 def test_tasks_run_in_a_store_without_wal(home, make_resource, bell) -> None:
-    store = Store(home, journal_mode="delete")
+    store = TaskStore(home, journal_mode="delete")
     aer = make_resource()
     tasks = [aer.run(bell) for _ in range(20)] if store.journal_mode() == "delete" else []
     done, pending = wait(tasks, 60)
@@ -229,7 +229,7 @@ def test_workers_that_cannot_start_are_told_and_harm_no_task(
 def test_a_python_without_the_simulator_leaves_the_task_to_others(
     make_resource, home, bell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = Store(home)
+    store = TaskStore(home)
     aer = make_resource()
     with monkeypatch.context() as elsewhere:
         elsewhere.setattr("qrmi_local.engines.qiskit._installed", lambda: False)
@@ -253,7 +253,7 @@ def test_a_python_without_the_simulator_leaves_the_task_to_others(
 
 
 def test_a_worker_prunes_while_it_lives(home, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = Store(home)
+    store = TaskStore(home)
     pruned = []
     monkeypatch.setattr(worker, "_PRUNE_SECONDS", 0.1)
     monkeypatch.setattr(store, "prune", pruned.append)
@@ -305,7 +305,7 @@ def test_eight_processes_with_fifty_tasks_each_lose_none_and_double_none(home) -
     done, pending = wait([aer.task(task_id) for task_id in ids], 100)
     assert pending == []
     assert {task.status() for task in done} == {TaskStatus.Completed}
-    store = Store(home)
+    store = TaskStore(home)
     tasks = sorted(store.tasks_of("aer"), key=lambda task: task.started or 0)
     assert {task.id for task in tasks} == set(ids)
     assert [task.number for task in tasks] == sorted(task.number for task in tasks), "in order"

@@ -11,7 +11,7 @@ from qrmi_core.errors import InvalidInputError
 from qrmi_core.values import TaskStatus
 from qrmi_local.pool import open_store
 from qrmi_local.settings import LocalSettings, to_duration
-from qrmi_local.store import Store
+from qrmi_local.store import TaskStore
 
 _as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -68,6 +68,6 @@ def prune(older_than: str | None, everything: bool, as_json: bool) -> None:
     click.echo(json.dumps({"deleted": number}) if as_json else f"{number} tasks deleted")
 
 
-def _open() -> tuple[LocalSettings, Store]:
+def _open() -> tuple[LocalSettings, TaskStore]:
     settings = LocalSettings.from_environment("local")
     return settings, open_store(settings)

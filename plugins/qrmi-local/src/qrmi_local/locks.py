@@ -1,7 +1,7 @@
 """Locks that end with the process that holds them, which is how others see that it lives.
 
-A lock is tested by taking it for a moment, so tests must not meet: `Store` makes them within its
-write transactions only.
+A lock is tested by taking it for a moment, so tests must not meet: `TaskStore` makes them within
+its write transactions only.
 """
 
 from __future__ import annotations

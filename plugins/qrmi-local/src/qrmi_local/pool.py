@@ -12,7 +12,7 @@ from qrmi_core.errors import ConfigError, ServiceError
 from qrmi_core.folders import home_folder
 from qrmi_local.engines import UnknownResource, engine_for
 from qrmi_local.settings import LocalSettings
-from qrmi_local.store import Store
+from qrmi_local.store import TaskStore
 
 _FAILED_STARTS = 3
 _LAST_WORDS_BYTES = 500
@@ -25,9 +25,9 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def open_store(settings: LocalSettings) -> Store:
+def open_store(settings: LocalSettings) -> TaskStore:
     """Return the store that the settings name."""
-    return Store(settings.home, None if settings.journal == "auto" else settings.journal)
+    return TaskStore(settings.home, None if settings.journal == "auto" else settings.journal)
 
 
 def can_run(resource: str) -> bool:
@@ -39,7 +39,7 @@ def can_run(resource: str) -> bool:
     return True
 
 
-def start_workers(store: Store, settings: LocalSettings) -> None:
+def start_workers(store: TaskStore, settings: LocalSettings) -> None:
     """Start the workers that the queue lacks, at most `settings.slots` in all.
 
     Tasks for whose resource this Python has no simulator are left to others.
@@ -66,7 +66,7 @@ def start_workers(store: Store, settings: LocalSettings) -> None:
         )
 
 
-def _last_words(store: Store) -> str:
+def _last_words(store: TaskStore) -> str:
     lines = []
     with suppress(OSError), (store.home / "worker.log").open("rb") as log:
         log.seek(max(0, log.seek(0, os.SEEK_END) - _LAST_WORDS_BYTES))
@@ -74,7 +74,7 @@ def _last_words(store: Store) -> str:
     return lines[-1] if lines else "none"
 
 
-def _home(store: Store) -> Path:
+def _home(store: TaskStore) -> Path:
     """Return a home folder for a worker, made in the store if the user's cannot be used.
 
     Libraries of simulators write there when they are imported, and fail if they cannot.
@@ -88,7 +88,7 @@ def _home(store: Store) -> Path:
     return home
 
 
-def _start(store: Store, settings: LocalSettings, slot: int, lock: int) -> None:
+def _start(store: TaskStore, settings: LocalSettings, slot: int, lock: int) -> None:
     """Start a worker that holds the slot's lock from its first moment on.
 
     It is no child of ours, so nobody has to wait for it, and it belongs to no terminal.

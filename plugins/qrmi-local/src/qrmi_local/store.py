@@ -28,7 +28,7 @@ _GONE = "its worker is gone without a word: killed, or this machine went down"
 _Q, _R = TaskStatus.Queued, TaskStatus.Running
 
 
-class Store:
+class TaskStore:
     """The store in one folder. May be used from many threads and in forked children.
 
     Args:

@@ -27,7 +27,7 @@ from qrmi_core.errors import QrmiError
 from qrmi_local import locks
 from qrmi_local.engines import EngineError, UnknownResource, engine_for, one_line
 from qrmi_local.pool import can_run
-from qrmi_local.store import Store, StoredTask
+from qrmi_local.store import StoredTask, TaskStore
 
 _PAUSE_SECONDS = 0.05
 _PRUNE_SECONDS = 60.0
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     home, slot, descriptor, idle, retention = arguments
     os.umask(0o077)
     # A store that was deleted meanwhile must not be made again.
-    store = Store(Path(home), create=False)
+    store = TaskStore(Path(home), create=False)
     try:
         _serve(store, int(slot), int(descriptor), float(idle), float(retention))
     except QrmiError as error:
@@ -58,7 +58,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _serve(
-    store: Store, slot: int, lock: int | None, idle_seconds: float, retention_seconds: float
+    store: TaskStore, slot: int, lock: int | None, idle_seconds: float, retention_seconds: float
 ) -> None:
     while lock is not None:
         os.set_inheritable(lock, False)
@@ -70,12 +70,12 @@ def _serve(
         lock = store.take_slot(slot) if went_well and _is_needed(store) else None
 
 
-def _is_needed(store: Store) -> bool:
+def _is_needed(store: TaskStore) -> bool:
     return store.exists() and any(map(_can_run, store.pending()))
 
 
 def _watch(
-    store: Store, slot: int, lock: int, idle_seconds: float, retention_seconds: float
+    store: TaskStore, slot: int, lock: int, idle_seconds: float, retention_seconds: float
 ) -> bool:
     """Let one executor live; False if it could not even take a task."""
     store.close()
@@ -104,7 +104,7 @@ def _reason(ended: os.waitid_result) -> str:
 
 
 def _become_executor(
-    store: Store,
+    store: TaskStore,
     slot: int,
     lock: int,
     watcher: int,
@@ -129,7 +129,7 @@ def _become_executor(
 
 
 def _execute_tasks(
-    store: Store, slot: int, watcher: int, idle_seconds: float, retention_seconds: float
+    store: TaskStore, slot: int, watcher: int, idle_seconds: float, retention_seconds: float
 ) -> None:
     idle_since = time.monotonic()
     prune_at = idle_since
@@ -165,7 +165,7 @@ def _warm_up(resource_id: str) -> None:
         engine_for(resource_id).warm_up(resource_id)
 
 
-def _execute(store: Store, task: StoredTask) -> bool:
+def _execute(store: TaskStore, task: StoredTask) -> bool:
     with _logging_to(store.path(task, "log")):
         try:
             engine = engine_for(task.resource)

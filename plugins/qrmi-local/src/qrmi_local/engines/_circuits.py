@@ -42,7 +42,7 @@ _BRACES = re.compile(
 
 
 @attrs.frozen
-class Program:
+class CircuitProgram:
     """A circuit, with the parameters and bits that a payload names by position or name.
 
     Attributes:
@@ -62,7 +62,7 @@ class Program:
     )
 
 
-def load(form: Any, *, rename_gates: bool) -> Program:
+def load(form: Any, *, rename_gates: bool) -> CircuitProgram:
     """Read a circuit.
 
     Args:
@@ -73,7 +73,7 @@ def load(form: Any, *, rename_gates: bool) -> Program:
     return _from_text(form, rename_gates) if isinstance(form, str) else _from_circuit(form)
 
 
-def _from_text(text: str, rename_gates: bool) -> Program:
+def _from_text(text: str, rename_gates: bool) -> CircuitProgram:
     tree = _parse(_modern_switch(text.removeprefix("\ufeff")))
     _InlineSwitchTargets().visit(tree)
     if rename_gates:
@@ -86,7 +86,7 @@ def _from_text(text: str, rename_gates: bool) -> Program:
         if isinstance(statement, ast.IODeclaration)
     ]
     # The importer sorts parameters by name and gives no register to a single bit.
-    return Program(
+    return CircuitProgram(
         circuit,
         tuple(names),
         _declared_fields(tree, circuit),
@@ -169,7 +169,7 @@ def pieces(circuit: Any, most: int) -> list[tuple[Any, list[int], list[int]]]:
     return found
 
 
-def widen(program: Program, num_qubits: int) -> Program:
+def widen(program: CircuitProgram, num_qubits: int) -> CircuitProgram:
     """Add idle qubits up to a width."""
     graph = circuit_to_dag(program.circuit)
     graph.add_qubits([Qubit() for _ in range(num_qubits - program.circuit.num_qubits)])
@@ -305,7 +305,7 @@ class _RenameGates(_Visitor):
             node.name.name += "_defined"
 
 
-def _from_circuit(circuit: Any) -> Program:
+def _from_circuit(circuit: Any) -> CircuitProgram:
     if not isinstance(circuit, QuantumCircuit):
         raise EngineError("its circuit is neither OpenQASM 3 text nor a QuantumCircuit")
     if circuit.clbits and not circuit.cregs:
@@ -315,7 +315,7 @@ def _from_circuit(circuit: Any) -> Program:
     if _has_annotated_gates(circuit):
         # The reader of QPY forgets that these have parameters.
         circuit = _appended_anew(circuit)
-    return Program(
+    return CircuitProgram(
         circuit,
         tuple(parameter.name for parameter in circuit.parameters),
         {

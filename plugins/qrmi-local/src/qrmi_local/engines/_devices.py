@@ -13,10 +13,10 @@ from qiskit_aer import AerSimulator
 from qiskit_ibm_runtime import fake_provider
 
 from qrmi_local.engines import EngineError, _wide, qiskit as engine
-from qrmi_local.engines._circuits import Program, check_isa, compact, load, widen
+from qrmi_local.engines._circuits import CircuitProgram, check_isa, compact, load, widen
 from qrmi_local.engines._flat import flatten, translate
 from qrmi_local.engines._runs import memory_mb
-from qrmi_local.engines._simulator_options import Compiled, Noise, Place
+from qrmi_local.engines._simulator_options import Compiled, Place, TaskNoise
 
 CONTROL = {"store", "box", *engine.AER_CONTROL}
 # How many simulators of one circuit are kept.
@@ -38,10 +38,12 @@ class Device:
 
     resource: Any
     backend: Any
-    noise: Noise | None = None
+    noise: TaskNoise | None = None
     compiled: Compiled = Compiled()
 
-    def prepare(self, program: Program, observed: Iterable[int] = ()) -> tuple[Any, list[int], Any]:
+    def prepare(
+        self, program: CircuitProgram, observed: Iterable[int] = ()
+    ) -> tuple[Any, list[int], Any]:
         """Return the circuit on as few qubits as it needs, their indices, and a simulator."""
         kept = frozenset(observed)
         key = kept, self.noise
@@ -103,7 +105,7 @@ class Device:
         qubits = [qubits[place] for place in places]
         return row, qubits, self.with_noise(_wide.simulator(part_of(self, qubits, ())), qubits)
 
-    def load(self, form: Any, num_qubits: int = 0) -> Program:
+    def load(self, form: Any, num_qubits: int = 0) -> CircuitProgram:
         """Read a circuit and check that it can run here.
 
         Args:

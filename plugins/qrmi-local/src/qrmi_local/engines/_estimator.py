@@ -15,7 +15,7 @@ from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.quantum_info import Pauli
 
 from qrmi_local.engines import EngineError, qiskit as engine
-from qrmi_local.engines._circuits import Program
+from qrmi_local.engines._circuits import CircuitProgram
 from qrmi_local.engines._devices import Device
 from qrmi_local.engines._flat import JUMPS
 from qrmi_local.engines._pubs import bind, bind_wide, bindings, check_shots, first_set, used
@@ -37,7 +37,7 @@ MAX_PROJECTORS = 10
 
 def estimate(
     device: Device,
-    load: Callable[..., Program],
+    load: Callable[..., CircuitProgram],
     parts: list[Any],
     document: Mapping[str, Any],
     options: Mapping[str, Any],

@@ -14,7 +14,7 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
 from qrmi_local.engines import EngineError, _wide
-from qrmi_local.engines._circuits import Program
+from qrmi_local.engines._circuits import CircuitProgram
 from qrmi_local.engines._devices import WHOLE, Device, device_of, places_of
 from qrmi_local.engines._encoding import decode
 
@@ -25,7 +25,7 @@ KEPT, KEPT_LENGTH = 16, 2**17
 _log = logging.getLogger(__name__)
 
 
-def compiled_program(device: Device, form: object, num_qubits: int = 0) -> Program:
+def compiled_program(device: Device, form: object, num_qubits: int = 0) -> CircuitProgram:
     """Return the circuit of a pub, once it is sure that it was compiled for the device.
 
     Raises:
@@ -36,7 +36,7 @@ def compiled_program(device: Device, form: object, num_qubits: int = 0) -> Progr
     return program
 
 
-def program_of(device: Device, form: object, num_qubits: int = 0) -> Program:
+def program_of(device: Device, form: object, num_qubits: int = 0) -> CircuitProgram:
     """Return the circuit of a pub, as it came."""
     text = form if isinstance(form, str) else json.dumps(form)
     read = _read if len(text) <= KEPT_LENGTH else _read.__wrapped__
@@ -44,12 +44,12 @@ def program_of(device: Device, form: object, num_qubits: int = 0) -> Program:
 
 
 @functools.lru_cache(maxsize=KEPT)
-def _read(resource_id: str, text: str, is_qasm: bool, num_qubits: int) -> Program:
+def _read(resource_id: str, text: str, is_qasm: bool, num_qubits: int) -> CircuitProgram:
     form = text if is_qasm else decode("circuit", json.loads(text))
     return device_of(resource_id).load(form, num_qubits)
 
 
-def bindings(program: Program, values: Any) -> BindingsArray:
+def bindings(program: CircuitProgram, values: Any) -> BindingsArray:
     """Return the values by parameter name; they come by position, by name or not at all."""
     if values is None:
         return BindingsArray()

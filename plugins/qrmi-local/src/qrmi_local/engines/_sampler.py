@@ -11,7 +11,7 @@ from qiskit.primitives.containers import BitArray, SamplerPubResult
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 
 from qrmi_local.engines import EngineError
-from qrmi_local.engines._circuits import Program, compact, pieces
+from qrmi_local.engines._circuits import CircuitProgram, compact, pieces
 from qrmi_local.engines._devices import WHOLE, Device
 from qrmi_local.engines._pubs import bind, bind_wide, bindings, first_set, limit_shots
 from qrmi_local.engines._runs import bits_of as memory_of, execute
@@ -23,7 +23,7 @@ PIECE = 4
 
 def sample(
     device: Device,
-    load: Callable[..., Program],
+    load: Callable[..., CircuitProgram],
     parts: list[Any],
     document: Mapping[str, Any],
     options: Mapping[str, Any],
@@ -41,7 +41,7 @@ def sample(
 
 
 def bits_of(
-    device: Device, program: Program, pub: SamplerPub, seeds: np.random.SeedSequence
+    device: Device, program: CircuitProgram, pub: SamplerPub, seeds: np.random.SeedSequence
 ) -> dict[str, BitArray]:
     """Execute a circuit with its values, and return the bits by the names of its registers."""
     if not program.fields:
@@ -59,7 +59,7 @@ def bits_of(
 
 
 def _all_bits(
-    device: Device, program: Program, pub: SamplerPub, seeds: np.random.SeedSequence
+    device: Device, program: CircuitProgram, pub: SamplerPub, seeds: np.random.SeedSequence
 ) -> BitArray:
     """Return the bits of the circuit by their indices, and perhaps more."""
     if program.circuit.num_qubits > WHOLE:
@@ -86,7 +86,7 @@ def _samples_of(
 
 def _bits_of_parts(
     device: Device,
-    program: Program,
+    program: CircuitProgram,
     pub: SamplerPub,
     seeds: np.random.SeedSequence,
     parts: list[tuple[Any, list[int], list[int]]],

@@ -60,7 +60,7 @@ class _Error:
 
 
 @attrs.frozen(eq=False)
-class Noise:
+class TaskNoise:
     """A noise model that replaces the resource's own."""
 
     errors: list[_Error]
@@ -136,7 +136,7 @@ class Compiled:
                 )
 
 
-def noise_of(options: Mapping[str, Any], decode: Callable[[str, object], Any]) -> Noise | None:
+def noise_of(options: Mapping[str, Any], decode: Callable[[str, object], Any]) -> TaskNoise | None:
     """Return the noise that checked options ask for, None for the resource's own.
 
     Args:
@@ -161,13 +161,13 @@ def compiled_of(options: Mapping[str, Any]) -> Compiled:
 
 # The same object for the same model, since simulators are kept by it.
 @functools.lru_cache(maxsize=4)
-def _noise(text: str, decode: Callable[[str, object], Any]) -> Noise:
+def _noise(text: str, decode: Callable[[str, object], Any]) -> TaskNoise:
     errors = []
     for index, form in enumerate(json.loads(text)):
         with _named(index):
             operations, qubits = _head(form)
             errors.append(_Error(operations, qubits, form, decode, index))
-    return Noise(errors)
+    return TaskNoise(errors)
 
 
 @contextmanager
