@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, qasm3
-from qiskit.circuit import AnnotatedOperation, Clbit, ControlModifier, Gate, Parameter
-from qiskit.circuit.library import RYGate, UGate, n_local
+from qiskit.circuit import (
+    AnnotatedOperation,
+    Clbit,
+    ControlModifier,
+    Gate,
+    Parameter,
+    PowerModifier,
+)
+from qiskit.circuit.library import HamiltonianGate, RVGate, RXGate, RYGate, UGate, n_local
 from qiskit.primitives import StatevectorSampler
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit_ibm_runtime import fake_provider
@@ -62,6 +69,59 @@ def test_parameters_of_controlled_gates(name: str) -> None:
         found = sampled.data.meas.get_counts(index)
         for key, probability in state.probabilities_dict().items():
             assert found.get(key, 0) / 4000 == pytest.approx(probability, abs=0.05)
+
+
+def squared(gate: Gate) -> AnnotatedOperation:
+    return AnnotatedOperation(gate, [PowerModifier(2.0), ControlModifier(1)])
+
+
+@pytest.mark.parametrize("ending", ["gates", "reset"])
+@pytest.mark.parametrize(
+    "append",
+    [
+        lambda c, a: c.append(RVGate(a, 0.2, 0.4), [0]),
+        lambda c, a: c.append(squared(RYGate(a)), [1, 0]),
+        lambda c, a: c.append(HamiltonianGate(np.diag([1.0, -1.0]), a), [0]),
+        lambda c, a: c.append(QuantumCircuit.to_gate(inner(squared(RXGate(a)))), [1, 0]),
+    ],
+)
+def test_gates_that_have_no_definition_without_values(
+    append: Callable[[QuantumCircuit, Any], Any], ending: str
+) -> None:
+    def made(angle: Any) -> QuantumCircuit:
+        circuit = QuantumCircuit(2)
+        circuit.ry(0.8, [0, 1])
+        with circuit.for_loop(range(2)):
+            append(circuit, angle)
+        circuit.h(0)
+        if ending == "reset":
+            circuit.reset(1)
+        return circuit
+
+    def expected(angle: float) -> float:
+        circuit = QuantumCircuit(2)
+        circuit.ry(0.8, [0, 1])
+        for _ in range(2):
+            append(circuit, angle)
+        circuit.h(0)
+        return float(Statevector(circuit).expectation_value(SparsePauliOp("IZ")).real)
+
+    values = [0.4, 1.1]
+    precision = 0 if ending == "gates" else 0.01
+    [result] = estimate([made(A), "IZ", values, precision])
+    wanted = [expected(value) for value in values]
+    assert result.data.evs == pytest.approx(wanted, abs=8 * precision + 1e-9)
+    measured = made(A)
+    measured.measure_all()
+    [result] = sample([measured, values, 4000])
+    means = [result.data.meas[n].slice_bits(0).expectation_values("Z") for n in range(2)]
+    assert means == pytest.approx(wanted, abs=0.12)
+
+
+def inner(gate: Any) -> QuantumCircuit:
+    circuit = QuantumCircuit(gate.num_qubits)
+    circuit.append(gate, circuit.qubits)
+    return circuit
 
 
 def test_parameters_of_controlled_gates_in_a_block() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import logging
 import math
@@ -17,8 +18,18 @@ import numpy as np
 import pytest
 import qiskit_ibm_runtime.options as published
 from hypothesis import given, settings, strategies as st
-from qiskit import QuantumCircuit, transpile
-from qiskit.circuit.library import UnitaryGate
+from qiskit import QuantumCircuit, qasm3, transpile
+from qiskit.circuit import Parameter
+from qiskit.circuit.library import (
+    PauliGate,
+    RVGate,
+    SwapGate,
+    U1Gate,
+    U3Gate,
+    UnitaryGate,
+    ZGate,
+    iSwapGate,
+)
 from qiskit.primitives import BackendSamplerV2
 from qiskit.quantum_info import Kraus
 from qiskit_aer import AerSimulator
@@ -44,6 +55,7 @@ from qrmi_local.engines._simulator_options import TaskNoise, noise_of
 from support.local_options_table import local_options_table
 from support.local_store import MakeResource
 
+A = Parameter("a")
 README = Path(__file__).parents[3] / "plugins/qrmi-local/README.md"
 WARNED = "these options have no effect on a local simulator: "
 PUBLISHED = {
@@ -382,6 +394,71 @@ class TestNoise:
         circuit.measure(0, 0)
         assert ones(sample(circuit, simulator={"noise_model": model})) == 1
 
+    @pytest.mark.parametrize(
+        ("name", "append"),
+        [
+            ("u3", lambda c: c.append(U3Gate(0, 0, 0), [0])),
+            ("u1", lambda c: c.append(U1Gate(0.2), [0])),
+            ("r", lambda c: c.r(A, 0.3, 0)),
+            ("unitary", lambda c: c.unitary(np.eye(2), [0])),
+            ("mine", lambda c: c.unitary(np.eye(2), [0], label="mine")),
+            ("mine", lambda c: c.append(ZGate(label="mine"), [0])),
+            ("initialize", lambda c: c.initialize([1, 0], 0)),
+            ("reset", lambda c: c.reset(0)),
+            ("delay", lambda c: c.delay(1, 0, "dt")),
+        ],
+    )
+    def test_no_gate_that_has_errors_is_translated(
+        self, name: str, append: Callable[[QuantumCircuit], Any]
+    ) -> None:
+        model = NoiseModel()
+        model.add_all_qubit_quantum_error(pauli_error([("X", 1)]), name)
+        circuit = QuantumCircuit(2, 2)
+        append(circuit)
+        with circuit.if_test((1, 0)):
+            circuit.append(RVGate(A, 0, 0), [1])
+        circuit.measure(0, 0)
+        values = [[0.0]] if A in circuit.parameters else None
+        found = ones(sample([circuit, values, 10], simulator={"noise_model": model}))
+        assert found.ravel().tolist() == [1, 0]
+
+    @pytest.mark.parametrize(
+        ("name", "form"),
+        [
+            *itertools.product(("iswap", "mine"), (lambda circuit: circuit, qasm3.dumps)),
+            ("pauli", lambda circuit: circuit),
+        ],
+    )
+    def test_errors_of_a_gate_that_is_translated_are_refused(
+        self, name: str, form: Callable[[QuantumCircuit], Any]
+    ) -> None:
+        model = NoiseModel()
+        model.add_all_qubit_quantum_error(pauli_error([("XX", 1)]), name)
+        circuit = QuantumCircuit(2, 2)
+        simulator = {"noise_model": model}
+        circuit.append(SwapGate(), [0, 1])
+        circuit.measure(0, 0)
+        assert ones(sample([form(circuit), None, 10], simulator=simulator)).tolist() == [0, 0]
+        body = QuantumCircuit(2, name="mine")
+        body.swap(0, 1)
+        gates = {"iswap": iSwapGate(), "pauli": PauliGate("XX"), "mine": body.to_gate()}
+        with circuit.if_test((0, 0)):
+            circuit.append(gates[name], [0, 1])
+        with pytest.raises(EngineError, match=f"pub 0: .*noise_model has errors of {name}, "):
+            sample([form(circuit), None, 10], simulator=simulator)
+
+    def test_errors_of_measurements_that_are_no_readout_errors(self) -> None:
+        model = NoiseModel()
+        model.add_all_qubit_quantum_error(pauli_error([("X", 1)]), "measure")
+        simulator = {"noise_model": model}
+        assert ones(sample(flipped(0), simulator=simulator)) == 0
+        circuit = QuantumCircuit(1, 1)
+        circuit.measure(0, 0)
+        with circuit.if_test((0, 0)):
+            circuit.measure(0, 0)
+        with pytest.raises(EngineError, match="errors of measure.* control flow"):
+            sample(circuit, simulator=simulator)
+
     @pytest.mark.parametrize("form", ["object", "to_dict", "json"])
     def test_every_form_of_a_model_is_that_model(self, form: str) -> None:
         model = NoiseModel()
@@ -404,7 +481,7 @@ class TestNoise:
         options = json.loads(json.dumps({"noise_model": sent}, cls=RuntimeEncoder))
         noise = noise_of(options, decode)
         assert isinstance(noise, TaskNoise)
-        assert noise.of_gates
+        assert noise.operations == {"x", "sx", "cx", "h", "id", "y"}
         assert noise.on(range(2)) == model
 
     def test_a_circuit_in_pieces_has_it(self) -> None:

@@ -26,6 +26,7 @@ from qiskit.circuit.library import IGate
 from qiskit.converters import circuit_to_dag, dag_to_circuit
 from qiskit.quantum_info import Operator
 from qiskit.transpiler import Target
+from qiskit_qasm3_import import ConversionError
 from qiskit_qasm3_import.converter import ConvertVisitor
 from qiskit_qasm3_import.state import LocalScope
 
@@ -62,23 +63,18 @@ class CircuitProgram:
     )
 
 
-def load(form: Any, *, rename_gates: bool) -> CircuitProgram:
-    """Read a circuit.
-
-    Args:
-        form: OpenQASM 3 text or a QuantumCircuit.
-        rename_gates: Whether a gate that the text defines is that definition, even where a
-            simulator has a gate of that name.
-    """
-    return _from_text(form, rename_gates) if isinstance(form, str) else _from_circuit(form)
+def load(form: Any) -> CircuitProgram:
+    """Read a circuit, which is OpenQASM 3 text or a QuantumCircuit."""
+    return _from_text(form) if isinstance(form, str) else _from_circuit(form)
 
 
-def _from_text(text: str, rename_gates: bool) -> CircuitProgram:
+def _from_text(text: str) -> CircuitProgram:
     tree = _parse(_modern_switch(text.removeprefix("\ufeff")))
     _InlineSwitchTargets().visit(tree)
-    if rename_gates:
-        _RenameGates().visit(tree)
-    circuit = _Importer().convert(tree).circuit
+    try:
+        circuit = _Importer().convert(tree).circuit
+    except ConversionError as error:
+        raise EngineError(f"Qiskit cannot import this OpenQASM 3: line {error}") from error
     _refuse_empty_registers(circuit)
     names = [
         statement.identifier.name
@@ -287,22 +283,6 @@ class _Importer(ConvertVisitor):
                     for statement in block.statements:
                         self.visit(statement, inner)
         return context
-
-
-class _RenameGates(_Visitor):
-    """A visitor that renames the gates of a program to names that no simulator has."""
-
-    def __init__(self) -> None:
-        self._defined: set[str] = set()
-
-    def visit_QuantumGateDefinition(self, node: ast.QuantumGateDefinition) -> None:
-        self.generic_visit(node)
-        self._defined.add(node.name.name)
-        node.name.name += "_defined"
-
-    def visit_QuantumGate(self, node: ast.QuantumGate) -> None:
-        if node.name.name in self._defined:
-            node.name.name += "_defined"
 
 
 def _from_circuit(circuit: Any) -> CircuitProgram:

@@ -61,9 +61,10 @@ class Device:
 
     def flatten(self, small: Any, qubits: list[int]) -> tuple[Any, Any]:
         """Return a circuit on these qubits as Aer executes it, and a simulator of it."""
-        flat = flatten(small, ideal=self.backend is None)
+        noisy = self.noise.operations if self.noise else ()
+        flat = flatten(small, ideal=self.backend is None, noisy=noisy)
         if self.backend is None:
-            flat = translate(flat, engine.AER_GATES)
+            flat = translate(flat, engine.AER_GATES, noisy)
             simulator = AerSimulator(max_memory_mb=memory_mb())
         else:
             part = part_of(self, qubits, places_of(small))
@@ -95,7 +96,7 @@ class Device:
         self, circuit: Any, observed: Collection[int] = ()
     ) -> tuple[Any, list[int], Any]:
         """Prepare a circuit without parameters that is too wide for a state vector."""
-        if self.noise is not None and self.noise.of_gates:
+        if self.noise is not None and self.noise.operations:
             raise EngineError(
                 f"options.simulator.noise_model has errors of gates, which need more memory than "
                 f"there is for more than {WHOLE} entangled qubits: leave them out"
@@ -112,7 +113,7 @@ class Device:
             form: As it came in the payload.
             num_qubits: Width of a text with physical qubits.
         """
-        program = load(form, rename_gates=self.backend is None)
+        program = load(form)
         if program.physical:
             program = widen(program, num_qubits)
         if self.backend is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
 from qiskit import QuantumCircuit, transpile
@@ -33,7 +33,9 @@ from qiskit.circuit import (
 )
 from qiskit.circuit.classical import expr, types
 from qiskit.circuit.controlflow import CASE_DEFAULT
+from qiskit.exceptions import QiskitError
 from qiskit.transpiler import Target
+from qiskit_aer import AerSimulator
 from qiskit_aer.library.control_flow_instructions import AerJump, AerMark, AerStore
 
 from qrmi_local.engines import EngineError
@@ -43,10 +45,12 @@ from qrmi_local.engines._expressions import Bit, Logic
 JUMPS: Final = {"jump": AerJump, "mark": AerMark, "aer_store": AerStore}
 # For loops are unrolled.
 MAX_INSTRUCTIONS: Final = 500_000
+# Aer ignores errors of these.
+_WITHOUT_ERRORS: Final = frozenset({"barrier", "pauli"})
 _GENERIC: Final = (Gate, Instruction, ControlledGate)
 
 
-def flatten(circuit: Any, *, ideal: bool) -> Any:
+def flatten(circuit: Any, *, ideal: bool, noisy: Collection[str] = ()) -> Any:
     """Return a circuit without control flow, variables and registers that does the same.
 
     The classical bits keep their indices; those of variables and of intermediate values follow.
@@ -54,16 +58,49 @@ def flatten(circuit: Any, *, ideal: bool) -> Any:
     Args:
         circuit: Any circuit.
         ideal: Leave out delays, and replace gates that the circuit defines by their definitions.
+        noisy: The names and labels of instructions with errors, which must stay as they are.
 
     Raises:
         EngineError: An instruction cannot be simulated.
     """
-    return _Flattener(circuit, ideal).made
+    return _Flattener(circuit, ideal, noisy).made
 
 
-def translate(circuit: Any, gates: Iterable[str]) -> Any:
-    """Return a flat circuit in some of the gates of Qiskit's library."""
-    return transpile(circuit, target=_target(tuple(gates)), optimization_level=0)
+def translate(circuit: Any, gates: Iterable[str], noisy: Collection[str] = ()) -> Any:
+    """Return a flat circuit in some of the gates of Qiskit's library.
+
+    Some gates have no definition until their parameters have values. A circuit with such a gate is
+    returned as it is, to be translated when it has the values.
+
+    Args:
+        circuit: A flat circuit.
+        gates: The names of the gates.
+        noisy: The names and labels of instructions with errors, which must stay as they are.
+
+    Raises:
+        EngineError: Aer cannot execute a noisy instruction as it is.
+        QiskitError: A gate without parameters has no definition.
+    """
+    kept = {}
+    for instruction in circuit.data:
+        operation = instruction.operation
+        if _is_one_of(noisy, operation):
+            if operation.name not in native() - _WITHOUT_ERRORS:
+                _refuse_errors(operation)
+            kept[operation.name] = type(operation)
+    target = _target(tuple(gates), frozenset(kept.items()))
+    try:
+        return transpile(circuit, target=target, optimization_level=0)
+    except QiskitError:
+        if circuit.num_parameters:
+            return circuit
+        raise
+
+
+@functools.cache
+def native() -> frozenset[str]:
+    """Return the names of the instructions that Aer executes as they are."""
+    return frozenset((*AerSimulator().configuration().basis_gates, "barrier", "measure", *JUMPS))
 
 
 def is_defined_by_circuit(operation: Any) -> bool:
@@ -71,20 +108,33 @@ def is_defined_by_circuit(operation: Any) -> bool:
     return type(operation) in _GENERIC and operation.definition is not None
 
 
+def _is_one_of(names: Collection[str], operation: Any) -> bool:
+    return operation.name in names or getattr(operation, "label", None) in names
+
+
+def _refuse_errors(operation: Any) -> None:
+    raise EngineError(
+        f"options.simulator.noise_model has errors of {operation.name}, which is executed as "
+        "other gates, or without errors: give the errors to other gates, and transpile to them"
+    )
+
+
 @functools.cache
-def _target(gates: tuple[str, ...]) -> Target:
+def _target(gates: tuple[str, ...], others: frozenset[tuple[str, type]]) -> Target:
     target = Target.from_configuration(basis_gates=[*gates, "measure", "reset", "delay"])
-    for name, kind in JUMPS.items():
-        target.add_instruction(kind, name=name)
+    for name, kind in (*JUMPS.items(), *others):
+        if name not in target.operation_names:
+            target.add_instruction(kind, name=name)
     return target
 
 
 class _Flattener:
     """Appends the instructions of a circuit and of its blocks to `made`."""
 
-    def __init__(self, circuit: Any, ideal: bool) -> None:
+    def __init__(self, circuit: Any, ideal: bool, noisy: Collection[str]) -> None:
         self.made = QuantumCircuit(circuit.qubits, circuit.clbits, name=circuit.name)
         self._ideal = ideal
+        self._noisy = noisy
         self._homes: dict[Any, list[Clbit]] = {}
         self._labels = itertools.count()
         self._targets: set[str] = set()
@@ -108,6 +158,11 @@ class _Flattener:
         if any(each.operation.name in JUMPS for each in data):
             # With noise, Aer keeps the bits up to the last one that is measured, and aborts the
             # process where it reads another. Nothing reads this one.
+            if "measure" in noisy:
+                raise EngineError(
+                    "options.simulator.noise_model has errors of measure, which cannot be "
+                    "simulated together with control flow: use readout errors"
+                )
             last = self._new_bit()
             data.insert(0, CircuitInstruction(Measure(), self.made.qubits[:1], [last]))
         self.made.data = data
@@ -160,10 +215,14 @@ class _Flattener:
                 case Delay():
                     if not self._ideal:
                         self._append(_timed(operation), where)
+                    elif _is_one_of(self._noisy, operation):
+                        self._append(Delay(0), where)
                 case AnnotatedOperation() if self._ideal:
                     base = self._renamed(operation.base_op)
                     self._append(AnnotatedOperation(base, operation.modifiers), where)
                 case _ if self._ideal and is_defined_by_circuit(operation):
+                    if _is_one_of(self._noisy, operation):
+                        _refuse_errors(operation)
                     self._walk(self._definition(operation), where, bits, None)
                 case _ if self._ideal and type(operation) in _GENERIC:
                     raise EngineError(
@@ -337,7 +396,7 @@ class _Flattener:
             return operation
         single = QuantumCircuit(operation.num_qubits)
         single.append(operation, single.qubits)
-        gate = flatten(single, ideal=True).to_gate()
+        gate = flatten(single, ideal=True, noisy=self._noisy).to_gate()
         gate.name = self._label("gate")
         return gate
 

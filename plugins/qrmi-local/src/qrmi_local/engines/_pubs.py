@@ -45,8 +45,18 @@ def program_of(device: Device, form: object, num_qubits: int = 0) -> CircuitProg
 
 @functools.lru_cache(maxsize=KEPT)
 def _read(resource_id: str, text: str, is_qasm: bool, num_qubits: int) -> CircuitProgram:
-    form = text if is_qasm else decode("circuit", json.loads(text))
+    form = text if is_qasm else _circuit_of(json.loads(text))
     return device_of(resource_id).load(form, num_qubits)
+
+
+def _circuit_of(form: object) -> Any:
+    try:
+        return decode("circuit", form)
+    except EngineError as error:
+        # Of some classes in its library, for example.
+        raise EngineError(
+            f"{error}. Qiskit cannot write every gate as QPY: decompose or transpile it first"
+        ) from error
 
 
 def bindings(program: CircuitProgram, values: Any) -> BindingsArray:

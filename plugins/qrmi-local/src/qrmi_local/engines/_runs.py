@@ -11,8 +11,8 @@ from qiskit.primitives import BitArray
 from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
-from qrmi_local.engines import EngineError, one_line
-from qrmi_local.engines._flat import JUMPS
+from qrmi_local.engines import EngineError, one_line, qiskit as engine
+from qrmi_local.engines._flat import JUMPS, native, translate
 
 # Aer executes shot n with the seed of its circuit plus n where it executes shot by shot, and adds
 # this number for each further circuit of a run.
@@ -109,7 +109,7 @@ def _run(
     if any(not JUMPS.keys().isdisjoint(circuit.count_ops()) for circuit in circuits):
         # Aer would leave out marks that no measurement follows.
         options = {"enable_truncation": False, **options}
-    kept = [_without_overwritten(circuit) for circuit in circuits]
+    kept = [_translated(_without_overwritten(circuit)) for circuit in circuits]
     result = simulator.run(kept, seed_simulator=seed_of(seeds), **options).result()
     failed = [
         str(experiment.status)
@@ -126,6 +126,14 @@ def _run(
             )
         raise EngineError(f"the simulator failed: {reason}")
     return result
+
+
+def _translated(circuit: Any) -> Any:
+    """Translate gates that had no definition before their parameters had values."""
+    names = circuit.count_ops().keys()
+    if names <= native():
+        return circuit
+    return translate(circuit, engine.AER_GATES, names & native())
 
 
 def _without_overwritten(circuit: Any) -> Any:

@@ -65,10 +65,10 @@ class TaskNoise:
 
     errors: list[_Error]
 
-    @property
-    def of_gates(self) -> bool:
-        """True if there are errors besides those of measurements."""
-        return any(error.operations for error in self.errors)
+    @functools.cached_property
+    def operations(self) -> frozenset[str]:
+        """The names and labels of the instructions that have errors besides those of readout."""
+        return frozenset(name for error in self.errors for name in error.operations)
 
     def on(self, qubits: Sequence[int]) -> NoiseModel:
         """Return the model of some qubits, numbered from 0 in this order."""
