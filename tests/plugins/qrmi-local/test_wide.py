@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
-from qiskit import QuantumCircuit, qasm3
-from qiskit.circuit import Parameter
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, qasm3
+from qiskit.circuit import IfElseOp, Parameter, SwitchCaseOp
+from qiskit.circuit.classical import expr
 from qiskit.circuit.library import efficient_su2
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit.transpiler import CouplingMap, generate_preset_pass_manager
@@ -41,10 +43,10 @@ def compiled(circuit: QuantumCircuit) -> Any:
     return passes.run(circuit)
 
 
-def run(program_id: str, pub: list[Any], seed: int = 3) -> Any:
+def run(program_id: str, pub: list[Any], seed: int = 3, on: str = DEVICE) -> Any:
     document = {"pubs": [pub], "version": 2}
     input = json.dumps(document, cls=RuntimeEncoder).encode()
-    [result] = ResultDecoder.decode(engine.run(DEVICE, program_id, input, seed=seed).decode())
+    [result] = ResultDecoder.decode(engine.run(on, program_id, input, seed=seed).decode())
     return result
 
 
@@ -181,3 +183,45 @@ def test_control_flow_still_needs_a_state_vector(measured: Any) -> None:
         circuit.x(0)
     with pytest.raises(EngineError, match="a state of 4. qubits needs more than"):
         run("sampler", [circuit, None, 1])
+
+
+def flip() -> QuantumCircuit:
+    body = QuantumCircuit(1)
+    body.x(0)
+    return body
+
+
+@pytest.mark.parametrize(
+    "append",
+    [
+        lambda c: c.append(IfElseOp((c.clbits[0], 1), flip()), [1], []),
+        lambda c: c.append(IfElseOp((c.cregs[0], 1), flip()), [1], []),
+        lambda c: c.append(IfElseOp(expr.less(0, c.cregs[0]), flip()), [1], []),
+        lambda c: c.append(SwitchCaseOp(c.cregs[0], [(1, flip())]), [1], []),
+        lambda c: c.append(SwitchCaseOp(c.clbits[0], [(1, flip())]), [1], []),
+        lambda c: c.store(c.clbits[2], expr.lift(c.clbits[0])),
+        lambda c: c.if_test(c.add_var("v", expr.lift(c.clbits[0])), flip(), [1], []),
+    ],
+)
+def test_pieces_of_qubits_share_their_bits_and_variables(
+    append: Callable[[QuantumCircuit], Any],
+) -> None:
+    condition, found = ClassicalRegister(2, "condition"), ClassicalRegister(1, "found")
+    circuit = QuantumCircuit(QuantumRegister(35), condition, found)
+    circuit.h(range(2, 35))
+    circuit.x(0)
+    circuit.measure(0, 0)
+    append(circuit)
+    if "store" not in circuit.count_ops() or circuit.num_vars:
+        circuit.measure(1, found)
+    result = run("sampler", [circuit, None, 10], on="aer")
+    assert result.data.found.get_counts() == {"1": 10}
+
+
+def test_pieces_without_bits_are_left_out() -> None:
+    circuit = QuantumCircuit(33, 1)
+    circuit.h(range(32))
+    circuit.x(32)
+    circuit.measure(32, 0)
+    result = run("sampler", [circuit, None, 10], on="aer")
+    assert result.data.c.get_counts() == {"1": 10}

@@ -21,7 +21,10 @@ from qiskit.circuit import (
     ControlFlowOp,
     Gate,
     Qubit,
+    SwitchCaseOp,
 )
+from qiskit.circuit.classical import expr
+from qiskit.circuit.controlflow import condition_resources, node_resources
 from qiskit.circuit.library import IGate
 from qiskit.converters import circuit_to_dag, dag_to_circuit
 from qiskit.quantum_info import Operator
@@ -133,12 +136,15 @@ def pieces(circuit: Any, most: int) -> list[tuple[Any, list[int], list[int]]]:
         most: How many qubits pieces may be put together to.
 
     Returns:
-        Circuits, and the indices of their qubits and bits in the whole.
+        Circuits, and the indices of their qubits and bits in the whole; nothing where classical
+        variables or assignments, which name no bits, may connect them.
     """
+    if circuit.num_vars or "store" in circuit.count_ops():
+        return []
     joined: dict[Any, set[Any]] = {bit: {bit} for bit in (*circuit.qubits, *circuit.clbits)}
     instructions = [each for each in circuit.data if each.operation.name != "barrier"]
     for instruction in instructions:
-        bits = (*instruction.qubits, *instruction.clbits)
+        bits = (*instruction.qubits, *instruction.clbits, *_decisive(instruction.operation))
         if any(joined[bit] is not joined[bits[0]] for bit in bits):
             whole = set().union(*(joined[bit] for bit in bits))
             joined |= dict.fromkeys(whole, whole)
@@ -163,6 +169,16 @@ def pieces(circuit: Any, most: int) -> list[tuple[Any, list[int], list[int]]]:
         indices = [[circuit.find_bit(bit).index for bit in bits] for bits in (qubits, clbits)]
         found.append((piece, *indices))
     return found
+
+
+def _decisive(operation: Any) -> list[Any]:
+    """Return the bits that control flow depends on, which it need not act on."""
+    condition = getattr(operation, "condition", None)
+    if condition is not None:
+        return list(condition_resources(condition).clbits)
+    if isinstance(operation, SwitchCaseOp):
+        return list(node_resources(expr.lift(operation.target)).clbits)
+    return []
 
 
 def widen(program: CircuitProgram, num_qubits: int) -> CircuitProgram:

@@ -104,7 +104,7 @@ def _bits_of_parts(
     """
     columns = np.zeros((pub.size * pub.shots, program.circuit.num_clbits), dtype=bool)
     for part, places, bits in parts:
-        if not part.data:
+        if not bits:
             continue
         circuit, simulator = device.flatten(part, [qubits[place] for place in places])
         found = _samples_of(simulator, circuit, pub, seeds).to_bool_array(order="little")
