@@ -229,6 +229,14 @@ def test_a_device_refuses_other_gates_under_its_names() -> None:
             EngineError, match=rf"^pub 0: the circuit defines {name} on \$0 in anoth"
         ):
             sample([circuit], on="fake_lagos")
+    turn = QuantumCircuit(2, name="cx")
+    turn.cx(0, 1)
+    turn.rx(A, 1)
+    circuit = QuantumCircuit(7, 1)
+    circuit.append(turn.to_gate(), [0, 1])
+    circuit.measure(0, 0)
+    with pytest.raises(EngineError, match=r"the circuit defines cx on \$0, \$1 in another way"):
+        sample([circuit, [0.3]], on="fake_lagos")
     text = HEADER + "gate ecr a, b { cx a, b; }\nbit[1] c;\necr $1, $0;\nc[0] = measure $0;\n"
     with pytest.raises(EngineError, match=r"the circuit defines ecr on \$1, \$0 in another way"):
         sample([text], on="fake_sherbrooke")

@@ -321,7 +321,12 @@ def test_boxes_and_gates_of_the_circuits_own_are_refused(described: Described) -
     other.h(0)
     own = QuantumCircuit(3, 1)
     own.append(other.to_gate(), [2])
+    turned = QuantumCircuit(3, 1)
+    other = QuantumCircuit(1, name="sx")
+    other.rx(Parameter("theta"), 0)
+    turned.append(other.to_gate(), [2])
     for circuit, message in (
+        (turned.assign_parameters([0.3]), "^pub 0: sx on qubit 2 is defined by the circuit"),
         (boxed, "^pub 0: the device has no box on qubit .*: put its body into the circuit"),
         (own, "^pub 0: sx on qubit 2 is defined by the circuit and not the device's: rename it"),
     ):

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 from hypothesis.extra.numpy import mutually_broadcastable_shapes
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
-from qiskit.circuit import Parameter
+from qiskit.circuit import Duration, Gate, Parameter
+from qiskit.circuit.classical import expr
 from qiskit.primitives import BaseEstimatorV2, BasePrimitiveJob, BaseSamplerV2, PrimitiveResult
 from qiskit.providers import JobStatus
 from qiskit.quantum_info import SparsePauliOp
@@ -291,3 +292,43 @@ def test_a_job_has_its_circuits_with_their_metadata(aer: QuantumResource) -> Non
     assert found.metadata == {"number": 7}
     with pytest.raises(UnsupportedFunctionError, match=f"the pubs of job {job.job_id()}"):
         _ = SamplerV2(aer).job(job.job_id()).inputs
+
+
+def conditional(condition: Any) -> QuantumCircuit:
+    circuit = QuantumCircuit(1, 1)
+    with circuit.if_test((0, 0)), circuit.while_loop(condition):
+        circuit.x(0)
+    circuit.measure(0, 0)
+    return circuit
+
+
+def opaque() -> QuantumCircuit:
+    circuit = QuantumCircuit(1, 1)
+    with circuit.if_test((0, 0)):
+        circuit.append(Gate("unheard_of", 1, []), [0])
+    return circuit
+
+
+def stored() -> QuantumCircuit:
+    circuit = QuantumCircuit(1, 1)
+    circuit.add_var("share", expr.lift(0.5))
+    return circuit
+
+
+@pytest.mark.parametrize(
+    ("circuit", "reason"),
+    [
+        (conditional(expr.less(expr.lift(0.5), 1.0)), "while_loop has a value of type Float"),
+        (
+            conditional(expr.logic_not(expr.less(Duration.ns(3), Duration.us(1)))),
+            "while_loop has a value of type Duration",
+        ),
+        (stored(), "store has a value of type Float"),
+        (opaque(), "instruction unheard_of has no definition"),
+    ],
+)
+def test_what_no_simulator_has_is_refused_before_a_task_is_made(
+    aer: QuantumResource, circuit: QuantumCircuit, reason: str
+) -> None:
+    with pytest.raises(InvalidArgumentError, match=f"^pub 0: .*{reason}"):
+        SamplerV2(aer).run([circuit])

@@ -355,6 +355,8 @@ def _is_gate_of(target: Target, gate: Any) -> bool:
     named = target.operation_from_name(gate.name)
     if not (isinstance(named, Gate) and isinstance(gate, Gate)):
         return False
+    if len(named.params) != len(gate.params):
+        return False
     single = QuantumCircuit(gate.num_qubits)
     single.append(gate, single.qubits)
     # Any values do, as long as no gate has a symmetry there.

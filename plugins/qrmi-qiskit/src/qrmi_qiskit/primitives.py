@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 import numpy as np
 from qiskit import QuantumCircuit
-from qiskit.circuit import ControlFlowOp
+from qiskit.circuit import ControlFlowOp, Gate, Instruction
+from qiskit.circuit.classical import expr, types
 from qiskit.primitives import BaseEstimatorV2, BaseSamplerV2, DataBin
 from qiskit.primitives.containers.bindings_array import BindingsArray
 from qiskit.primitives.containers.estimator_pub import EstimatorPub, EstimatorPubLike
@@ -147,6 +148,8 @@ class _Primitive:
                 f"{where}: the circuit has an input variable {variable.name}, for which a pub "
                 "cannot give a value: declare it with add_var, or use a Parameter"
             )
+        if target is None and is_simulator(self._resource):
+            _check_simulated(where, circuit)
         defect = target and isa_defect(circuit, values, target)
         if defect:
             raise InvalidArgumentError(
@@ -304,6 +307,34 @@ class EstimatorV2(_Primitive, BaseEstimatorV2):  # type: ignore[misc]
             f"{where}: its precision must be above 0: {cause}",
             resource_id=self._resource.resource_id(),
         )
+
+
+def _check_simulated(where: str, circuit: QuantumCircuit) -> None:
+    """Refuse what simulators of circuits lack."""
+    for instruction, _, _ in instructions(circuit):
+        operation = instruction.operation
+        if type(operation) in (Gate, Instruction) and operation.definition is None:
+            raise InvalidArgumentError(
+                f"{where}: instruction {operation.name} has no definition: give it one in gates"
+            )
+        for name in ("condition", "target", "rvalue"):
+            strange = _strange_type(getattr(operation, name, None))
+            if strange is not None:
+                raise InvalidArgumentError(
+                    f"{where}: a classical expression of {operation.name} has a value of type "
+                    f"{strange}, which simulators lack: use registers, and variables of type Bool "
+                    "and Uint"
+                )
+
+
+def _strange_type(node: object) -> types.Type | None:
+    """Return the first type in an expression that is neither Bool nor Uint."""
+    if not isinstance(node, expr.Expr):
+        return None
+    if not isinstance(node.type, (types.Bool, types.Uint)):
+        return node.type
+    parts = (getattr(node, name, None) for name in ("operand", "left", "right", "target", "index"))
+    return next((found for found in map(_strange_type, parts) if found is not None), None)
 
 
 def _are_finite(values: BindingsArray) -> bool:

@@ -411,6 +411,8 @@ def _is_gate_of(target: Target, operation: Any) -> bool:
     named = target.operation_from_name(operation.name)
     if not (isinstance(named, Gate) and isinstance(operation, Gate)):
         return False
+    if len(named.params) != len(operation.params):
+        return False
     single = QuantumCircuit(operation.num_qubits)
     single.append(operation, single.qubits)
     # Any values do, as long as no gate has a symmetry there.
