@@ -121,7 +121,7 @@ def choose_payload(
         UnsupportedPayloadError: The resource takes no such kind.
         InvalidInputError: The INPUT fits no kind or several, or a value is wrong.
     """
-    takes = "; ".join(f"{kind.kind} with {', '.join(kind.required_keys)}" for kind in kinds)
+    takes = "; ".join(f"{kind.kind} with {', '.join(kind.required_keys())}" for kind in kinds)
     if wanted is not None:
         fitting = [kind for kind in kinds if kind.kind.lower() == wanted.lower()]
         if not fitting:
@@ -130,7 +130,7 @@ def choose_payload(
         fitting = [
             kind
             for kind in kinds
-            if kind.required_keys and all(key in values for key in kind.required_keys)
+            if (keys := kind.required_keys()) and all(key in values for key in keys)
         ]
     if not fitting:
         has = ", ".join(values) or "none"
@@ -138,7 +138,4 @@ def choose_payload(
     if len(fitting) > 1:
         names = " and ".join(kind.kind for kind in fitting)
         raise InvalidInputError(f"INPUT fits {names}; choose one with --payload")
-    try:
-        return fitting[0].from_mapping(values)
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"INPUT as {fitting[0].kind}: {error}") from error
+    return fitting[0].from_mapping(values)

@@ -204,14 +204,45 @@ def test_a_payload_is_made_of_an_input_file() -> None:
         Payload.QiskitPrimitive.from_mapping({"parameters": "{}"})
 
 
+PUBLISHED = {
+    "QiskitPrimitive": {"parameters": '{"pubs": []}', "program_id": "sampler"},
+    "PasqalCloud": {"sequence": '{"a": 1}', "job_runs": 5},
+    "IQMServer": {"iqmjson": "{}", "job_type": "circuit", "use_timeslot": True, "tag": "mine"},
+    "AliceBobFelis": {"human_qir": "define void @main()", "input_params": "{}"},
+    "Oqtopus": {"job_spec": "{}"},
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_every_published_payload_is_made_of_an_input_file(name: str) -> None:
+    kind: type[Payload] = getattr(Payload, name)
+    values = PUBLISHED[name]
+    made = kind.from_mapping(values)
+    assert kind.kind == name
+    assert kind.required_keys() == tuple(values)
+    assert list(attrs.asdict(made).values()) == list(values.values())
+    with pytest.raises(InvalidInputError, match=f"{name} needs {next(iter(values))}"):
+        kind.from_mapping({})
+
+
 def test_a_third_party_adds_a_kind_of_its_own() -> None:
     @attrs.frozen
     class Coin(Payload):
-        kind = "Coin"
-        required_keys = ("flips",)
-        flips: int
+        flips: int = attrs.field(converter=int)
+        label: str | None = attrs.field(default=None, metadata={"key": "name"})
 
+    assert Coin.kind == "Coin"
+    assert Coin.required_keys() == ("flips",)
     assert Coin.from_mapping({"flips": 3}) == Coin(3)
+    assert Coin.from_mapping({"flips": 3, "name": "mine"}) == Coin(3, label="mine")
+    with pytest.raises(InvalidInputError, match="Coin: .*'many'"):
+        Coin.from_mapping({"flips": "many"})
+
+
+def test_unknown_keys_of_an_input_file_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    Payload.PasqalCloud.from_mapping({"sequence": "{}", "job_runs": 5, "shots": 1, "more": 2})
+    (record,) = caplog.records
+    assert record.getMessage().endswith("ignored: 'shots', 'more'")
 
 
 # Errors

@@ -190,6 +190,14 @@ def test_payloads_of_the_core_are_taken_and_ours_are_the_cores(
     assert isinstance(Payload.QiskitPrimitive("{}", "sampler"), qrmi_core.Payload.QiskitPrimitive)
 
 
+def test_every_published_payload_is_accepted_by_a_third_partys_driver_for_it() -> None:
+    for name, arguments in PAYLOADS.items():
+        driver = FakeVendor().driver()
+        driver.payloads = (getattr(qrmi_core.Payload, name),)
+        with qrmi.QuantumResource("x", "theirs", {}, driver_class=driver) as qpu:
+            assert qpu.task_start(getattr(Payload, name)(**arguments))
+
+
 def test_importing_it_imports_no_front_end_and_no_client() -> None:
     code = (
         "import sys, qrmi, qrmi.primitives, qrmi.pulser; qrmi.primitives.QRMIService;"

@@ -14,10 +14,10 @@ from qrmi._errors import (
     UnsupportedResourceTypeError,
 )
 from qrmi._job import Config, QRMIService, ResourceDef
-from qrmi._payload import Payload
 from qrmi._records import set_log_callback
 from qrmi._resource import QuantumResource, ResourceProvider
 from qrmi._types import ResourceType
+from qrmi_core.payload import Payload
 from qrmi_core.values import (
     ResourceCapacity,
     ResourceStatus,

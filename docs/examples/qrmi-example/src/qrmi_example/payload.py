@@ -21,8 +21,5 @@ class Coin(Payload):
         shots: How often to run it, at least 1.
     """
 
-    kind = "Coin"
-    required_keys = ("program", "shots")
-
     program: str = attrs.field(validator=attrs.validators.instance_of(str))
     shots: int = attrs.field(validator=_at_least_one)
