@@ -38,6 +38,8 @@ class Driver(abc.ABC):
         holds_acquisition: Whether `acquire` really reserves something at the vendor.
         client_chooses_id: Whether a submission repeated with the same tag is one task for the
             vendor, since the task's id is made of the tag.
+        discovers_offline: True if `discover` contacts nobody and takes milliseconds, so that
+            shells may complete names with it.
         own_filters: Keys of discovery filters that `discover` applies by itself.
     """
 
@@ -45,6 +47,7 @@ class Driver(abc.ABC):
     payloads: tuple[type[Payload], ...] = ()
     holds_acquisition: bool = False
     client_chooses_id: ClassVar[bool] = False
+    discovers_offline: ClassVar[bool] = False
     own_filters: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, resource_id: str, resource_type: str, settings: Settings) -> None:

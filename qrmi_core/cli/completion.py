@@ -39,7 +39,7 @@ def _names(options: Options, incomplete: str) -> Iterator[str]:
     from qrmi_core.config import config_files, inspect, job_resources
     from qrmi_core.discovery import ResourceProvider
     from qrmi_core.errors import QrmiError
-    from qrmi_core.registry import installed
+    from qrmi_core.registry import find_driver, installed
 
     with suppress(QrmiError):
         yield from job_resources()
@@ -47,14 +47,14 @@ def _names(options: Options, incomplete: str) -> Iterator[str]:
         for entry in inspect(path).resources:
             yield f"{entry.name}:" if entry.is_dynamic else entry.name
     for info in installed():
-        begun = incomplete and f"{info.name}:".startswith(incomplete[: len(info.name) + 1])
-        # The only type whose resources are on this machine.
-        if info.name == "local" and begun:
+        found: list[str] = []
+        # Importing a driver takes time, so only the one whose type is begun is asked.
+        if incomplete and f"{info.name}:".startswith(incomplete[: len(info.name) + 1]):
             with suppress(QrmiError):
-                for found in ResourceProvider("local", os.environ).infos():
-                    yield f"local:{found.resource_id}"
-        else:
-            yield f"{info.name}:"
+                if find_driver(info.name).discovers_offline:
+                    provider = ResourceProvider(info.name, os.environ)
+                    found = [f"{info.name}:{each.resource_id}" for each in provider.infos()]
+        yield from found or [f"{info.name}:"]
 
 
 class _Bash(BashComplete):

@@ -63,6 +63,7 @@ class LocalDriver(Driver):
     settings_class = LocalSettings
     holds_acquisition = True
     client_chooses_id = True
+    discovers_offline = True
 
     def __init__(self, resource_id: str, resource_type: str, settings: Settings) -> None:
         super().__init__(resource_id, resource_type, settings)
