@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         as_completed as as_completed,
         wait as wait,
     )
+    from qrmi_core.readers import read_counts as read_counts
     from qrmi_core.resource import QuantumResource as QuantumResource
     from qrmi_core.settings import Settings as Settings, setting as setting
     from qrmi_core.task import Task as Task, Transition as Transition
@@ -84,6 +85,7 @@ _HOMES = {
     ),
     "payload": "Payload",
     "polling": "PollingPolicy as_completed wait",
+    "readers": "read_counts",
     "resource": "QuantumResource",
     "settings": "Settings setting",
     "task": "Task Transition",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
@@ -15,6 +15,19 @@ from qrmi_core.errors import PluginError, QrmiError, UnsupportedResourceTypeErro
 
 DRIVERS = "qrmi.drivers"
 COMMANDS = "qrmi.commands"
+READERS = "qrmi.readers"
+QISKIT = "qrmi.qiskit"
+FACES = "qrmi.emulator.faces"
+GROUPS = {
+    "driver": DRIVERS,
+    "command": COMMANDS,
+    "reader": READERS,
+    "qiskit": QISKIT,
+    "face": FACES,
+}
+"""Every group of entry points that names an object, by the word for its plugins."""
+CONFLICTS = "qrmi.conflicts"
+"""The group in which a distribution names others that install files of the same names."""
 
 DISTRIBUTIONS = {
     "local": "qrmi-local[all]",
@@ -59,22 +72,28 @@ def installed(group: str = DRIVERS) -> list[PluginInfo]:
     return sorted(found, key=lambda info: (info.name, info.distribution, info.target))
 
 
-def clash() -> str | None:
-    """That the published package `qrmi` is installed beside ours of that name, None if not.
+def conflict(distribution: str, other: str) -> str | None:
+    """Return a message if two distributions that replace each other's files are installed.
 
-    Both consist of files of the same names, and whichever was installed last has replaced those
-    of the other: it is told by the metadata, whoever won.
+    Both are in the metadata, whichever was installed last and has its files in place.
     """
     found = []
-    for name in ("qrmi", "qrmi-compat"):
+    for name in (other, distribution):
         try:
             found.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             return None
     return (
         f"{' and '.join(found)} are both installed, and each has replaced files of the other; "
-        "keep one: pip uninstall qrmi qrmi-compat, then pip install qrmi-compat (or qrmi)"
+        f"keep one: pip uninstall {other} {distribution}, "
+        f"then pip install {distribution} (or {other})"
     )
+
+
+def conflicts() -> list[str]:
+    """Return a message for each installed conflict that a distribution declares."""
+    found = (conflict(info.distribution, info.name) for info in installed(CONFLICTS))
+    return [message for message in found if message]
 
 
 def load(name: str, group: str = DRIVERS) -> Any:
@@ -101,22 +120,36 @@ def load(name: str, group: str = DRIVERS) -> Any:
     if others:
         raise PluginError(
             f"{info.distribution} {info.version} claims {name} more than once: "
-            f"{', '.join(info.target for info in claims)}; tell the authors of the plugin"
+            f"{', '.join(info.target for info in claims)}; "
+            "please report this to the authors of the plugin"
         )
+    return import_plugin(info, group)
+
+
+def import_plugin(info: PluginInfo, group: str) -> Any:
+    """Import one of the `installed` plugins and return its object.
+
+    Raises:
+        PluginError: It cannot be imported; the message names it and the cause.
+    """
     if not importlib.metadata.EntryPoint.pattern.match(info.target):
         raise PluginError(
             f"{_title(info)} cannot be used: its entry point is not module:attribute; "
-            "tell the authors of the plugin"
+            "please report this to the authors of the plugin"
         )
     from stevedore import NamedExtensionManager
 
     # Else stevedore reads a cache in the user's home folder, which there may not be, or writes it.
-    NamedExtensionManager.ENTRY_POINT_CACHE[group] = [*importlib.metadata.entry_points(group=group)]
+    # Each plugin has a namespace of its own, so that threads may load several at once.
+    namespace = f"{group} of {info.distribution}: {info.name}"
+    NamedExtensionManager.ENTRY_POINT_CACHE[namespace] = [
+        importlib.metadata.EntryPoint(info.name, info.target, group)
+    ]
     failures: list[BaseException] = []
     try:
         manager: NamedExtensionManager[Any] = NamedExtensionManager(
-            group,
-            names=[name],
+            namespace,
+            names=[info.name],
             on_load_failure_callback=lambda _manager, _entry, error: failures.append(error),
         )
     except (KeyboardInterrupt, GeneratorExit):
@@ -127,7 +160,7 @@ def load(name: str, group: str = DRIVERS) -> Any:
         raise _broken(info, error) from error
     if failures:
         raise _broken(info, failures[0]) from failures[0]
-    return manager[name].plugin
+    return manager[info.name].plugin
 
 
 def find_driver(resource_type: str) -> type[Driver]:
@@ -142,15 +175,33 @@ def find_driver(resource_type: str) -> type[Driver]:
         (info,) = (info for info in installed() if info.name == resource_type)
         raise PluginError(
             f"{_title(info)} is not a Driver class but {_kind(driver)}; "
-            "tell the authors of the plugin"
+            "please report this to the authors of the plugin"
         )
     return driver
 
 
-def check(info: PluginInfo) -> QrmiError | None:
-    """Import one driver and give what is wrong with it, None if nothing is."""
+def import_function(info: PluginInfo, group: str) -> Callable[..., Any]:
+    """Import one of the `installed` plugins of a group whose objects are called.
+
+    Raises:
+        PluginError: It cannot be imported or called; the message names it and the cause.
+    """
+    function = import_plugin(info, group)
+    if not callable(function):
+        raise PluginError(
+            f"{_title(info)} is not a function but {_kind(function)}; "
+            "please report this to the authors of the plugin"
+        )
+    return function  # type: ignore[no-any-return]
+
+
+def check(info: PluginInfo, group: str = DRIVERS) -> QrmiError | None:
+    """Import one plugin and return what is wrong with it, or None."""
     try:
-        find_driver(info.name)
+        if group == DRIVERS:
+            find_driver(info.name)
+        else:
+            import_function(info, group)
     except QrmiError as error:
         return error
     return None

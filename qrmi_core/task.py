@@ -207,6 +207,25 @@ class Task:
         wait_for_result(self, timeout)
         return TaskResult(read_text(self))
 
+    def counts(self, timeout: float | None = None) -> list[dict[str, int]]:
+        """Wait for the task and return how often each bit string was measured, by circuit.
+
+        A plugin reads them; the vendor's text is what `result` returns.
+
+        Args:
+            timeout: Seconds to wait for the end; None for ever, 0 looks once.
+
+        Raises:
+            UnsupportedFunctionError: No plugin is installed that reads such results.
+            InvalidResponseError: The result has no counts.
+            WaitTimeoutError: The time is up; the task goes on.
+            TaskFailedError: It failed.
+            TaskCancelledError: It was cancelled.
+        """
+        from qrmi_core.readers import read_counts
+
+        return read_counts(self, self.result(timeout).value)
+
     def save_result(self, path: str | os.PathLike[str], timeout: float | None = None) -> None:
         """Wait for the task and stream its result into a file, which appears whole or not at all.
 

@@ -13,7 +13,7 @@ from qrmi_core.cli.completion import names
 from qrmi_core.cli.exits import USAGE
 from qrmi_core.config import FileReport, config_files, inspect, job_resources
 from qrmi_core.errors import ConfigError, EnvVarNotSetError
-from qrmi_core.registry import clash, installed
+from qrmi_core.registry import conflicts, installed
 
 
 @click.group("config", cls=Group)
@@ -33,9 +33,7 @@ def check_command(context: click.Context, options: Options, name: str | None) ->
     """
     reports = [inspect(path) for path in config_files(options.config)]
     checked: list[str] = []
-    findings: list[Finding] = []
-    if clashing := clash():
-        findings.append(Finding("installation", None, "error", clashing))
+    findings = [Finding("installation", None, "error", message) for message in conflicts()]
     for report in reports:
         findings += of_file(report)
     for resource, source, found in _of_resources(reports, name):

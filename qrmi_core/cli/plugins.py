@@ -10,7 +10,7 @@ from qrmi_core.cli.app import COMMAND_NAMES, Command, Options, load_command, pas
 from qrmi_core.cli.exits import USAGE, describe
 from qrmi_core.cli.output import say, table
 from qrmi_core.errors import PluginError, QrmiError
-from qrmi_core.registry import COMMANDS, DRIVERS, PluginInfo, check, clash, installed
+from qrmi_core.registry import COMMANDS, GROUPS, PluginInfo, check, conflicts, installed
 
 
 @click.command("plugins", cls=Command)
@@ -18,9 +18,8 @@ from qrmi_core.registry import COMMANDS, DRIVERS, PluginInfo, check, clash, inst
 @pass_options
 @click.pass_context
 def plugins_command(context: click.Context, options: Options, do_check: bool) -> None:
-    """List the installed drivers and commands."""
-    infos = [("driver", info) for info in installed(DRIVERS)]
-    infos += [("command", info) for info in installed(COMMANDS)]
+    """List the installed plugins: drivers, commands, and what they add to front ends."""
+    infos = [(kind, info) for kind, group in GROUPS.items() for info in installed(group)]
     data: list[dict[str, Any]] = [
         {
             "kind": kind,
@@ -39,18 +38,19 @@ def plugins_command(context: click.Context, options: Options, do_check: bool) ->
     options.show(data, table(heads, rows))
     if not infos:
         say("no plugin is installed; pip install 'qrmi-local[all]' brings simulators")
-    clashing = clash()
-    if clashing:
-        say(f"error: {clashing}")
-    if do_check and (clashing or any(row["error"] for row in data)):
+    found = conflicts()
+    for message in found:
+        say(f"error: {message}")
+    if do_check and (found or any(row["error"] for row in data)):
         context.exit(USAGE)
 
 
 def _wrong(kind: str, info: PluginInfo) -> str | None:
-    """What is wrong with a plugin, None if nothing is."""
+    """Return what is wrong with a plugin, or None."""
+    group = GROUPS[kind]
     error: QrmiError | None = None
-    if kind == "driver":
-        error = check(info)
+    if group != COMMANDS:
+        error = check(info, group)
     elif info.name in COMMAND_NAMES:
         error = PluginError(f"qrmi has a command {info.name} of its own, which is used")
     else:

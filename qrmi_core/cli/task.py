@@ -100,6 +100,23 @@ def result(options: Options, name: str, task_id: str, output: str | None) -> Non
 @_name
 @_task_id
 @pass_options
+def counts(options: Options, name: str, task_id: str) -> None:
+    """Wait for a task and print how often each bit string was measured.
+
+    A plugin reads the vendor's result, whose text `qrmi task result` prints.
+    """
+    with Progress() as progress:
+        task = options.open(name).task(task_id, on_transition=progress.moved)
+        progress.watch(task)
+        found = task.counts(options.timeout)
+    rows = [[number, *row] for number, bits in enumerate(found) for row in sorted(bits.items())]
+    options.show({"task": task_id, "counts": found}, table(["CIRCUIT", "BITS", "COUNT"], rows))
+
+
+@task_command.command()
+@_name
+@_task_id
+@pass_options
 def logs(options: Options, name: str, task_id: str) -> None:
     """Print the logs of a task."""
     with options.bounded():

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import attrs
+import click
 import pytest
 
 from qrmi_core import (
@@ -52,6 +53,7 @@ from qrmi_core import (
     WaitTimeoutError,
 )
 from qrmi_core.cli import exits, main
+from qrmi_core.cli.completion import names
 from qrmi_core.cli.exits import one_line
 from qrmi_core.testing import FakeVendor
 from support import cli_help
@@ -446,6 +448,27 @@ def test_a_task_goes_step_by_step(vendor: FakeVendor, qrmi: Qrmi) -> None:
     assert vendor.calls["acquire"] == 0
 
 
+def test_counts_of_a_task_are_printed(site: Path, vendor: FakeVendor, qrmi: Qrmi) -> None:
+    add_distribution(
+        site,
+        "reading",
+        groups={"qrmi.readers": {"QiskitPrimitive": "qrmi_test_reading:json.loads"}},
+        modules={"qrmi_test_reading": "import json"},
+    )
+    vendor.result = b'[{"1": 2, "0": 3}, {"00": 1}]'
+    task = qrmi("task", "start", "fake:qpu", "input.json").out.strip()
+    assert qrmi("task", "counts", "fake:qpu", task).out.splitlines() == [
+        "CIRCUIT  BITS  COUNT",
+        "0        0     3",
+        "0        1     2",
+        "1        00    1",
+    ]
+    assert qrmi("task", "counts", "fake:qpu", task, "--json").data == {
+        "task": task,
+        "counts": [{"1": 2, "0": 3}, {"00": 1}],
+    }
+
+
 def test_start_can_print_json(vendor: FakeVendor, qrmi: Qrmi) -> None:
     data = qrmi("task", "start", "fake:qpu", "input.json", "--json").data
     assert data == {"task": "task-1", "resource": "fake:qpu"}
@@ -567,6 +590,12 @@ def test_acquire_prints_the_token_that_release_takes(vendor: FakeVendor, qrmi: Q
 
 # plugins
 
+GROUPS_OF_FUNCTIONS = {
+    "Bad": "qrmi.readers",
+    "bad-type": "qrmi.qiskit",
+    "bad-vendor": "qrmi.emulator.faces",
+}
+
 
 def test_plugins_are_listed_without_importing_them(
     site: Path, vendor: FakeVendor, qrmi: Qrmi
@@ -576,17 +605,26 @@ def test_plugins_are_listed_without_importing_them(
         "bad",
         drivers={"bad": "qrmi_test_bad:Driver"},
         commands={"worse": "qrmi_test_bad:worse"},
+        groups={
+            group: {name: "qrmi_test_bad:worst"} for name, group in GROUPS_OF_FUNCTIONS.items()
+        },
         modules={"qrmi_test_bad": "import sys; sys.exit(3)"},
     )
     rows = {row["name"]: row for row in qrmi("plugins", "--json").data}
     assert rows["bad"]["distribution"] == "bad"
     assert rows["worse"]["kind"] == "command"
+    assert {name: rows[name]["kind"] for name in GROUPS_OF_FUNCTIONS} == {
+        "Bad": "reader",
+        "bad-type": "qiskit",
+        "bad-vendor": "face",
+    }
     ended = qrmi("plugins", "--check", "--json")
     assert ended.status == 2
     rows = {row["name"]: row for row in ended.data}
     assert rows["fake"]["error"] is None
     assert "it exits on import" in rows["bad"]["error"]
-    assert "it exits on import" in rows["worse"]["error"]
+    for name in ("worse", *GROUPS_OF_FUNCTIONS):
+        assert "it exits on import" in rows[name]["error"]
     assert re.search("fake .* ok", qrmi("plugins", "--check").out)
 
 
@@ -1026,6 +1064,35 @@ def test_shells_complete_commands_options_and_names(
     assert found <= set(out.splitlines()[1::3])
     if words != ["status", ""]:
         assert found == set(out.splitlines()[1::3])
+
+
+@pytest.mark.parametrize("offline", [True, False])
+def test_ids_are_completed_where_discovery_contacts_nobody(
+    site: Path, no_settings: Path, offline: bool
+) -> None:
+    source = f"""
+        from qrmi_core import ResourceInfo
+        from qrmi_core.testing import FakeVendor
+
+        class Driver(FakeVendor().driver()):
+            discovers_offline = {offline}
+
+            @classmethod
+            def discover(cls, settings, filters):
+                return [ResourceInfo("heads"), ResourceInfo("tails")]
+    """
+    add_distribution(
+        site,
+        "here",
+        drivers={"here": "qrmi_test_here:Driver"},
+        modules={"qrmi_test_here": source},
+    )
+    command = click.Command("status", params=[click.Argument(["name"])])
+    for incomplete, ids in (("he", ["heads", "tails"]), ("here:t", ["tails"]), ("x", [])):
+        items = names(click.Context(command), command.params[0], incomplete)
+        found = [item.value for item in items if item.value.startswith("here:")]
+        expected = [f"here:{resource_id}" for resource_id in ids]
+        assert found == (expected if offline else ["here:"] * "here:".startswith(incomplete))
 
 
 def test_bash_completes_behind_a_colon(process: Callable[..., Any]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from qrmi_core.cli import main
-from qrmi_core.registry import clash
+from qrmi_core.registry import conflicts
 from support.processes import said
 from support.sites import add_distribution
 
@@ -33,7 +33,7 @@ def run(capfd: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
 
 
 def test_alone_there_is_no_clash(capfd: pytest.CaptureFixture[str]) -> None:
-    assert clash() is None
+    assert conflicts() == []
     status, _, err = run(capfd, "plugins", "--check")
     assert (status, err) == (0, "")
 

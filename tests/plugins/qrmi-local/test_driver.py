@@ -187,8 +187,10 @@ def test_a_pulse_sequence_runs(warm) -> None:
     sequence.declare_channel("ch", "rydberg_global")
     sequence.add(Pulse.ConstantPulse(100, 3.0, 0.0, 0.0), "ch")
     payload = Payload.PasqalCloud(sequence=sequence.to_abstract_repr(), job_runs=50)
-    result = json.loads(warm("EMU_FREE").run(payload).result(90).value)
+    task = warm("EMU_FREE").run(payload)
+    result = json.loads(task.result(90).value)
     assert sum(result["counter"].values()) == 50
+    assert task.counts() == [result["counter"]]
 
 
 def test_a_large_result_comes_in_pieces(make_resource, bell) -> None:

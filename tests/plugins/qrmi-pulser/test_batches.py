@@ -226,11 +226,13 @@ def test_counts_survive(make_counts: Any, counts: dict[str, int], write: Any) ->
 
 @pytest.fixture(scope="module")
 def make_counts() -> Callable[[str], Any]:
+    from qrmi_core import Payload, QuantumResource
     from qrmi_core.testing import FakeVendor
     from qrmi_pulser.results import to_results
-    from support.fakes import fake_resource
 
-    task = fake_resource(FakeVendor()).task("a")
+    driver = FakeVendor().driver()
+    driver.payloads = (Payload.PasqalCloud,)
+    task = QuantumResource("fake", "fake", {}, driver_class=driver).task("a")
     return lambda text: to_results(task, text, lambda _task: None).final_bitstrings
 
 

@@ -6,9 +6,9 @@ listed in the README of the distribution ``qrmi-compat``.
 
 import logging
 
-from qrmi_core.registry import clash
+from qrmi_core.registry import conflict
 
-if _found := clash():
+if _found := conflict("qrmi-compat", "qrmi"):
     raise ImportError(_found)
 
 from qrmi._core import (

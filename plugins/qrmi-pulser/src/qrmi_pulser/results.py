@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pulser.backend import Results
 
-from qrmi_core.counts import counts_of, parse_result
-from qrmi_core.errors import InvalidResponseError
+from qrmi_core.errors import InvalidResponseError, QrmiError
+from qrmi_core.readers import read_counts
 from qrmi_pulser.errors import in_short
 
 if TYPE_CHECKING:
@@ -19,28 +20,29 @@ if TYPE_CHECKING:
 def to_results(task: Task, text: str, program_of: Callable[[Task], Program | None]) -> Results:
     """Read the text of a task's result.
 
-    Three forms are known: ``{"counter": {"00": 36, ...}}``, the same as Python writes it, which is
-    how QPUs on premises give it, and Pulser's own in a member ``serialised_results``.
+    The counts are read by the plugins that know the resource's results; Pulser's own form, in a
+    member ``serialised_results``, is read here.
 
     Args:
         task: The task.
         text: Its result.
-        program_of: Tells what was run, and is asked if the vendor's result does not; where it is
-            not known, atoms are called ``q0``, ``q1`` and so on, and the duration is 0.
+        program_of: Returns what was run, if the vendor's result does not tell; where it is
+            unknown, atoms are called ``q0``, ``q1`` and so on, and the duration is 0.
 
     Raises:
-        InvalidResponseError: It is none of these.
+        InvalidResponseError: The text has neither.
     """
     try:
-        found = parse_result(text)
-        if isinstance(found, dict) and (own := found.get("serialised_results")):
+        found = _members(text)
+        if own := found.get("serialised_results"):
             results = Results.from_abstract_repr(own)
             if results.get_result_tags() != ["bitstrings"] or "counter" not in found:
                 return results
-            order, duration = results.atom_order, results.total_duration
             # Read back, their counts are no Counter.
-            return Results.from_final_bitstrings(order, duration, counts_of(found))
-        counter = counts_of(found)
+            (counter,) = read_counts(task, text)
+            order, duration = results.atom_order, results.total_duration
+            return Results.from_final_bitstrings(order, duration, counter)
+        (counter,) = read_counts(task, text)
         atoms = len(next(iter(counter)))
         program = program_of(task)
         if program is None:
@@ -52,9 +54,20 @@ def to_results(task: Task, text: str, program_of: Callable[[Task], Program | Non
                 f"its bit strings have {atoms} bits, and the sequence {len(order)} atoms"
             )
         return Results.from_final_bitstrings(order, duration, counter)
+    except QrmiError:
+        raise
     except Exception as error:
         raise InvalidResponseError(
             f"the result of task {task.id} cannot be read: {in_short(error)}",
             resource_id=task.resource.resource_id(),
             task_id=task.id,
         ) from error
+
+
+def _members(text: str) -> dict[str, Any]:
+    """Return the members of a result that is a JSON object, none for any other."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

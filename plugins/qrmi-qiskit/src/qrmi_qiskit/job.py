@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from qiskit.primitives import BasePrimitiveJob, PrimitiveResult
 from qiskit.providers import JobStatus
 
-from qrmi_core.errors import InvalidResponseError, UnsupportedFunctionError
+from qrmi_core.errors import InvalidResponseError, QrmiError, UnsupportedFunctionError
 from qrmi_core.values import TaskStatus
 from qrmi_qiskit import vendor
 
@@ -118,7 +118,9 @@ class TaskJob(BasePrimitiveJob, abc.ABC):  # type: ignore[misc]
         if self._result is None:
             text = self._task.result(timeout).value
             try:
-                self._result = self._decode(text)
+                self._result = self.decode(text)
+            except QrmiError:
+                raise
             except Exception as error:
                 raise InvalidResponseError(
                     f"the result of task {self.job_id()} cannot be read: "
@@ -129,8 +131,8 @@ class TaskJob(BasePrimitiveJob, abc.ABC):  # type: ignore[misc]
         return self._result
 
     @abc.abstractmethod
-    def _decode(self, text: str) -> PrimitiveResult:
-        """Make the result of its text; any exception says that it is none."""
+    def decode(self, text: str) -> PrimitiveResult:
+        """Parse the text of the result; raise if it is not one."""
 
 
 class PrimitiveJob(TaskJob):
@@ -168,7 +170,7 @@ class PrimitiveJob(TaskJob):
             )
         return {"pubs": [(pub.circuit, pub.parameter_values) for pub in self._pubs]}
 
-    def _decode(self, text: str) -> PrimitiveResult:
+    def decode(self, text: str) -> PrimitiveResult:
         found = json.loads(text, cls=vendor.find("RuntimeDecoder"))
         if not isinstance(found, PrimitiveResult):
             raise TypeError("it is not the PrimitiveResult of a task with support_qiskit")

@@ -27,7 +27,6 @@ except ModuleNotFoundError as error:
     ) from error
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, SamplerPubResult
 
-from qrmi_core.counts import counts_of, parse_result
 from qrmi_core.errors import (
     InvalidArgumentError,
     InvalidResponseError,
@@ -35,6 +34,7 @@ from qrmi_core.errors import (
     UnsupportedPayloadError,
 )
 from qrmi_core.payload import PasqalCloud
+from qrmi_core.readers import read_counts
 from qrmi_qiskit.checks import whole
 from qrmi_qiskit.job import TaskJob
 
@@ -56,8 +56,8 @@ class QRMIPasqalJob(TaskJob):
     on the left; ``data.meas`` is the same as Qiskit has it, the first atom on the right.
     """
 
-    def _decode(self, text: str) -> PrimitiveResult:
-        counts = counts_of(parse_result(text))
+    def decode(self, text: str) -> PrimitiveResult:
+        (counts,) = read_counts(self.task, text)
         width = len(next(iter(counts)))
         reversed_counts = {bits[::-1]: count for bits, count in counts.items()}
         data = DataBin(

@@ -9,7 +9,7 @@ from functools import partial
 from qrmi_core.checks import of_entry
 from qrmi_core.config import Config, FileReport
 from qrmi_core.errors import QrmiError
-from qrmi_core.registry import clash, installed
+from qrmi_core.registry import conflicts, installed
 from qrmi_core.values import ResourceDef, ResourceStatus, ResourceStatusCode
 from qrmi_slurm.bounded import LeftAlone, Worker
 from qrmi_slurm.check.finding import Finding, error, ok, warning
@@ -33,8 +33,8 @@ def plugins() -> Iterator[Finding]:
         yield error(
             "plugins", "none is installed", "install those of your vendors, such as qrmi-local"
         )
-    if clashing := clash():
-        yield error("plugins", clashing, "keep one of them")
+    for message in conflicts():
+        yield error("plugins", message, "keep one of them")
 
 
 def settings(report: FileReport, delimiter: str) -> Iterator[Finding]:

@@ -1,0 +1,38 @@
+"""Counts in the results of Qiskit's primitives."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from qiskit.primitives import BitArray, PrimitiveResult
+
+from qrmi_qiskit import vendor
+
+
+def primitive_counts(text: str) -> Iterator[dict[str, int]]:
+    """Yield the counts of each pub of a sampler and of each set of its parameters' values.
+
+    The registers of a circuit are joined, the first on the right.
+
+    Raises:
+        TypeError: The result is not that of a sampler.
+    """
+    found = json.loads(text, cls=vendor.find("RuntimeDecoder"))
+    pubs = found if isinstance(found, PrimitiveResult) else found["results"]
+    for pub in pubs:
+        registers = (pub["data"] if isinstance(pub, dict) else pub.data).values()
+        bits = BitArray.concatenate_bits([_register(value) for value in registers])
+        for index in np.ndindex(bits.shape):
+            yield bits.get_counts(index)
+
+
+def _register(value: Any) -> BitArray:
+    """Return the bits of a register; a result for other languages has numbers for them."""
+    if isinstance(value, dict):
+        return BitArray.from_samples(value["samples"], value["num_bits"])
+    if not isinstance(value, BitArray):
+        raise TypeError(f"it holds {type(value).__name__} in place of bits")
+    return value

@@ -1,0 +1,100 @@
+"""Counts of bit strings in the result of a task, read by plugins."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from qrmi_core.errors import InvalidResponseError, PluginError, UnsupportedFunctionError
+from qrmi_core.registry import READERS, import_function, installed
+
+if TYPE_CHECKING:
+    from qrmi_core.resource import QuantumResource
+    from qrmi_core.task import Task
+
+Reader = Callable[[str], Iterable[Mapping[str, int]]]
+"""Reads the text of a result: the counts of each circuit, or an exception if it has none.
+
+A distribution registers it in the group ``qrmi.readers`` under the kind of payload that such
+results belong to.
+"""
+
+
+def read_counts(task: Task, text: str) -> list[dict[str, int]]:
+    """Return how often each bit string was measured, in one mapping for each circuit.
+
+    The readers of the resource's payloads are tried until one can read the text, the one that
+    comes with the resource's driver first. The order of the bits is that of the vendor.
+
+    Args:
+        task: The task.
+        text: The text of its result.
+
+    Raises:
+        UnsupportedFunctionError: No reader is installed for what the resource runs.
+        InvalidResponseError: The result has no counts.
+        PluginError: The only reader that might read it cannot be used.
+    """
+    resource = task.resource
+    if resource not in _readers:
+        _readers[resource] = _find_readers(resource)
+    readers, broken = _readers[resource]
+    failures: list[Exception] = []
+    for reader in readers:
+        try:
+            return [*_checked(reader(text))]
+        except Exception as error:
+            failures.append(error)
+    if broken and not failures:
+        raise broken
+    reasons = dict.fromkeys(map(_reason, failures))
+    raise InvalidResponseError(
+        f"the result of task {task.id} cannot be read as counts: {'; '.join(reasons)}",
+        resource_id=resource.resource_id(),
+        task_id=task.id,
+    ) from failures[0]
+
+
+_Found = tuple[list[Reader], PluginError | None]
+# Looking through all installed distributions takes longer than reading a result.
+_readers: WeakKeyDictionary[QuantumResource, _Found] = WeakKeyDictionary()
+
+
+def _find_readers(resource: QuantumResource) -> _Found:
+    """Import the readers of a resource's payloads; return them, and the error of a broken one."""
+    kinds = [kind.kind for kind in resource.payloads()]
+    infos = [info for info in installed(READERS) if info.name in kinds]
+    if not infos:
+        raise UnsupportedFunctionError(
+            f"no plugin is installed that reads results of {' or '.join(kinds) or 'this resource'} "
+            "as counts",
+            resource_id=resource.resource_id(),
+        )
+    own = {info.distribution for info in installed() if info.name == resource.resource_type()}
+    readers: list[Reader] = []
+    broken: PluginError | None = None
+    for info in sorted(infos, key=lambda info: info.distribution not in own):
+        try:
+            readers.append(import_function(info, READERS))
+        except PluginError as error:
+            broken = error
+    return readers, broken
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
+
+
+def _checked(found: Iterable[Mapping[str, int]]) -> Iterator[dict[str, int]]:
+    """Yield counts of bit strings of one length, at least one of which was measured."""
+    for counts in found:
+        for bits, count in counts.items():
+            if not re.fullmatch("[01]+", str(bits)) or type(count) is not int or count < 0:
+                raise ValueError(f"{bits!r:.40}: {count!r:.40} is no count of a bit string")
+        if not any(counts.values()):
+            raise ValueError("it has no counts")
+        if len({len(bits) for bits in counts}) > 1:
+            raise ValueError("its bit strings are of different lengths")
+        yield dict(counts)
