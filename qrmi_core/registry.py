@@ -97,7 +97,7 @@ def conflicts() -> list[str]:
 
 
 def load(name: str, group: str = DRIVERS) -> Any:
-    """Import one plugin and give its object.
+    """Import the one plugin of a name and return its object.
 
     Args:
         name: The entry point's name.
@@ -107,6 +107,20 @@ def load(name: str, group: str = DRIVERS) -> Any:
         UnsupportedResourceTypeError: No plugin has this name.
         PluginError: It cannot be imported, or the name is claimed more than once.
     """
+    return import_plugin(_claim(name, group), group)
+
+
+def load_function(name: str, group: str) -> Callable[..., Any]:
+    """Import the one plugin of a name in a group whose objects are called.
+
+    Raises:
+        UnsupportedResourceTypeError: No plugin has this name.
+        PluginError: It cannot be imported or called, or the name is claimed more than once.
+    """
+    return import_function(_claim(name, group), group)
+
+
+def _claim(name: str, group: str) -> PluginInfo:
     claims = [info for info in installed(group) if info.name == name]
     if not claims:
         raise _not_installed(name, group)
@@ -123,7 +137,7 @@ def load(name: str, group: str = DRIVERS) -> Any:
             f"{', '.join(info.target for info in claims)}; "
             "please report this to the authors of the plugin"
         )
-    return import_plugin(info, group)
+    return info
 
 
 def import_plugin(info: PluginInfo, group: str) -> Any:

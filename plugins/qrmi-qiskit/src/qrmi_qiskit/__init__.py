@@ -6,7 +6,7 @@ Qiskit is imported with it, qiskit-ibm-runtime when it is first needed, and Pasq
 
 from qrmi_core.errors import InvalidArgumentError
 from qrmi_qiskit.backend import QRMIBackend, get_backend, get_target
-from qrmi_qiskit.job import PrimitiveJob
+from qrmi_qiskit.job import PrimitiveJob, TaskJob
 from qrmi_qiskit.options import EstimatorOptions, SamplerOptions
 from qrmi_qiskit.primitives import EstimatorV2, SamplerV2
 
@@ -18,6 +18,7 @@ __all__ = [
     "QRMIBackend",
     "SamplerOptions",
     "SamplerV2",
+    "TaskJob",
     "get_backend",
     "get_target",
 ]

@@ -34,6 +34,8 @@ from qrmi_core.errors import (
     InvalidResponseError,
     UnsupportedFunctionError,
 )
+from qrmi_core.payload import QiskitPrimitive
+from qrmi_core.registry import QISKIT, installed, load_function
 from qrmi_core.values import ResourceStatusCode
 from qrmi_qiskit import vendor
 from qrmi_qiskit.delays import evaluated
@@ -268,22 +270,37 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
         )
 
 
-def get_backend(resource: QuantumResource, use_fractional_gates: bool = False) -> QRMIBackend:
-    """Fetch the description of a resource as a backend, to transpile circuits for it.
+def get_backend(
+    resource: QuantumResource, use_fractional_gates: bool = False, **options: Any
+) -> BackendV2:
+    """Return a resource as a Qiskit backend.
+
+    A resource that takes Qiskit's primitives becomes a `QRMIBackend`, to transpile circuits for it;
+    its description is fetched. For any other, the backend is that of the plugin that is registered
+    for the type of the resource in the group ``qrmi.qiskit``, if there is one.
 
     Args:
         resource: The resource.
         use_fractional_gates: Whether to offer gates with an angle; see `QRMIBackend`.
+        options: Further options of a plugin's backend.
 
     Raises:
         UnsupportedFunctionError: The resource has no target.
         InvalidResponseError: Its target is not that of a backend.
+        PluginError: The plugin for the type cannot be used.
     """
-    return QRMIBackend(resource, use_fractional_gates=use_fractional_gates)
+    if use_fractional_gates:
+        options["use_fractional_gates"] = True
+    resource_type = resource.resource_type()
+    if not issubclass(QiskitPrimitive, resource.payloads()) and any(
+        info.name == resource_type for info in installed(QISKIT)
+    ):
+        return load_function(resource_type, QISKIT)(resource, **options)
+    return QRMIBackend(resource, **options)
 
 
 def get_target(resource: QuantumResource, use_fractional_gates: bool = False) -> Target:
-    """The target alone of `get_backend`."""
+    """Return the target of `get_backend` alone."""
     return get_backend(resource, use_fractional_gates).target
 
 

@@ -74,6 +74,8 @@ class QRMIPasqalJob(TaskJob):
 class QRMIPasqalBackend:
     """A resource that takes pulse sequences, as qiskit-pasqal-provider's sampler sees it.
 
+    `qrmi_qiskit.get_backend` returns it for the resource types of Pasqal and its emulators.
+
     Args:
         resource: A resource that takes `Payload.PasqalCloud`.
         default_shots: Shots of a circuit that is run without any.

@@ -24,7 +24,6 @@ from qrmi_core.payload import QiskitPrimitive
 from qrmi_qiskit import vendor
 from qrmi_qiskit.backend import (
     QRMIBackend,
-    get_backend,
     instructions,
     is_simulator,
     isa_defect,
@@ -105,7 +104,7 @@ class _Primitive:
     @functools.cached_property
     def _backend(self) -> QRMIBackend:
         """The resource as a backend, under the name by which qiskit-experiments asks for it."""
-        return get_backend(self._resource)
+        return QRMIBackend(self._resource)
 
     def job(self, job_id: str) -> PrimitiveJob:
         """The job of an id, also one that another process started; costs no request.

@@ -22,10 +22,10 @@ class EstimatorV2(QRMIBaseEstimatorV2):
 
 
 def get_backend(qrmi: QuantumResource, use_fractional_gates: bool = False) -> QRMIBackend:
-    """Fetch the description of a resource as a backend; see `qrmi_qiskit.get_backend`."""
+    """Fetch the description of a resource as a backend; see `qrmi_qiskit.QRMIBackend`."""
     import qrmi_qiskit
 
-    return qrmi_qiskit.get_backend(qrmi, use_fractional_gates)
+    return qrmi_qiskit.QRMIBackend(qrmi, use_fractional_gates=use_fractional_gates)
 
 
 def get_target(qrmi: QuantumResource) -> Target:
