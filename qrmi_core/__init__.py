@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         open_resource as open_resource,
         resources_from_job as resources_from_job,
     )
+    from qrmi_core.counts import counts_of as counts_of
     from qrmi_core.discovery import ResourceProvider as ResourceProvider
     from qrmi_core.driver import Driver as Driver
     from qrmi_core.errors import (
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
         as_completed as as_completed,
         wait as wait,
     )
-    from qrmi_core.readers import read_counts as read_counts
     from qrmi_core.resource import QuantumResource as QuantumResource
     from qrmi_core.settings import Settings as Settings, setting as setting
     from qrmi_core.task import Task as Task, Transition as Transition
@@ -85,7 +85,7 @@ _HOMES = {
     ),
     "payload": "Payload",
     "polling": "PollingPolicy as_completed wait",
-    "readers": "read_counts",
+    "counts": "counts_of",
     "resource": "QuantumResource",
     "settings": "Settings setting",
     "task": "Task Transition",

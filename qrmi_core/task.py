@@ -222,9 +222,9 @@ class Task:
             TaskFailedError: It failed.
             TaskCancelledError: It was cancelled.
         """
-        from qrmi_core.readers import read_counts
+        from qrmi_core.counts import counts_of
 
-        return read_counts(self, self.result(timeout).value)
+        return counts_of(self, self.result(timeout).value)
 
     def save_result(self, path: str | os.PathLike[str], timeout: float | None = None) -> None:
         """Wait for the task and stream its result into a file, which appears whole or not at all.

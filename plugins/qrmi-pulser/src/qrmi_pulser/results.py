@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pulser.backend import Results
 
+from qrmi_core.counts import counts_of
 from qrmi_core.errors import InvalidResponseError, QrmiError
-from qrmi_core.readers import read_counts
 from qrmi_pulser.errors import in_short
 
 if TYPE_CHECKING:
@@ -39,10 +39,10 @@ def to_results(task: Task, text: str, program_of: Callable[[Task], Program | Non
             if results.get_result_tags() != ["bitstrings"] or "counter" not in found:
                 return results
             # Read back, their counts are no Counter.
-            (counter,) = read_counts(task, text)
+            (counter,) = counts_of(task, text)
             order, duration = results.atom_order, results.total_duration
             return Results.from_final_bitstrings(order, duration, counter)
-        (counter,) = read_counts(task, text)
+        (counter,) = counts_of(task, text)
         atoms = len(next(iter(counter)))
         program = program_of(task)
         if program is None:

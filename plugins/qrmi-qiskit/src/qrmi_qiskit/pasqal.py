@@ -27,6 +27,7 @@ except ModuleNotFoundError as error:
     ) from error
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, SamplerPubResult
 
+from qrmi_core.counts import counts_of
 from qrmi_core.errors import (
     InvalidArgumentError,
     InvalidResponseError,
@@ -34,7 +35,6 @@ from qrmi_core.errors import (
     UnsupportedPayloadError,
 )
 from qrmi_core.payload import PasqalCloud
-from qrmi_core.readers import read_counts
 from qrmi_qiskit.checks import whole
 from qrmi_qiskit.job import TaskJob
 
@@ -57,7 +57,7 @@ class QRMIPasqalJob(TaskJob):
     """
 
     def decode(self, text: str) -> PrimitiveResult:
-        (counts,) = read_counts(self.task, text)
+        (counts,) = counts_of(self.task, text)
         width = len(next(iter(counts)))
         reversed_counts = {bits[::-1]: count for bits, count in counts.items()}
         data = DataBin(

@@ -22,7 +22,7 @@ results belong to.
 """
 
 
-def read_counts(task: Task, text: str) -> list[dict[str, int]]:
+def counts_of(task: Task, text: str) -> list[dict[str, int]]:
     """Return how often each bit string was measured, in one mapping for each circuit.
 
     The readers of the resource's payloads are tried until one can read the text, the one that
