@@ -32,7 +32,7 @@ TESTING_ONLY = {"pytest"}
 ALLOWED_SIBLINGS: dict[str, set[str]] = {
     "qrmi": {"qrmi_pulser", "qrmi_qiskit"},
     "qrmi_emulator": {"qrmi_local"},
-    "qrmi_example": {"qrmi_emulator"},  # its face, by extra
+    "qrmi_example": {"qrmi_emulator", "qrmi_qiskit"},  # its face and its backend, by extra
     "qrmi_ibm_da": {"qrmi_ibm_common"},
     "qrmi_ibm_runtime": {"qrmi_ibm_common"},
 }

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import random
+import re
 import threading
 import urllib.parse
 from collections import Counter
@@ -13,19 +15,49 @@ from typing import Any, Self
 
 TOKEN = "a-key-for-the-coin"
 
+COINS: dict[str, dict[str, Any]] = {
+    "heads": {"online": True, "waiting": 3, "coins": 20, "max_shots": 100000, "simulator": False},
+    "tails": {"online": True, "waiting": 0, "coins": 5, "max_shots": 1000, "simulator": True},
+}
+FINAL = {"done", "lost", "stopped"}
+SECONDS_OF_A_TASK = 0.25
+
+
+class Refused(Exception):
+    """An error response.
+
+    Args:
+        status: HTTP status code.
+        code: The service's code for the problem.
+        message: The explanation for people.
+        more: Further members of the response's object ``error``.
+    """
+
+    def __init__(self, status: int, code: str, message: str, **more: object) -> None:
+        self.status = status
+        self.error = {"code": code, "message": message, **more}
+
 
 class CoinService:
     """A server in a thread; a context manager.
 
     Attributes:
-        tasks: What was submitted, by id.
+        tasks: The tasks by id, without their results.
+        results: The counts of the tasks that are done, by id.
+        reservations: The coin of each reservation by id; None for one that has ended.
+        requests: Method and path of each request, in order.
         lose_answers: How many of the next submissions are carried out and not answered.
+        failures: HTTP statuses with which the next requests fail.
     """
 
     def __init__(self) -> None:
         self.tasks: dict[str, dict[str, Any]] = {}
+        self.results: dict[str, dict[str, int]] = {}
+        self.reservations: dict[str, str | None] = {}
+        self.requests: list[str] = []
         self.lose_answers = 0
-        self.lock = threading.Lock()
+        self.failures: list[int] = []
+        self.lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._server.daemon_threads = True
         self._server.service = self  # type: ignore[attr-defined]
@@ -46,32 +78,137 @@ class CoinService:
         self._thread.join()
         self._server.server_close()
 
-    def start(self, task: dict[str, Any]) -> str:
-        """Take a task; the result is there when it is next looked at."""
-        with self.lock:
-            task_id = f"coin-{len(self.tasks) + 1}"
-            match str(task["program"]).split():
-                case ["flip", number]:
-                    words = (
-                        "".join(random.choices("01", k=int(number))) for _ in range(task["shots"])
-                    )
-                    end = {"state": "done", "counts": dict(Counter(words))}
-                case ["spin"]:
-                    end = {"state": "flipping"}
-                case _:
-                    end = {"state": "lost", "reason": "the coin fell off the table"}
-            self.tasks[task_id] = {
-                "id": task_id,
-                "tag": task["tag"],
-                "state": "waiting",
-                "end": end,
-            }
-            return task_id
+    # One method for each resource of the API
+
+    def coins(self, _body: object, _query: object) -> object:
+        return {"coins": [{"name": name, **facts} for name, facts in COINS.items()]}
+
+    def coin(self, _body: object, _query: object, name: str) -> object:
+        return {"name": name, **self._coin(name)}
+
+    def target(self, _body: object, _query: object, name: str) -> object:
+        return {"coins": self._coin(name)["coins"], "moves": ["flip", "spin"]}
+
+    def reserve(self, _body: object, _query: object, name: str) -> object:
+        self._coin(name)
+        if name in self.reservations.values():
+            raise Refused(409, "in_use", f"{name} is in somebody's hand")
+        reservation = f"hand-{len(self.reservations) + 1}"
+        self.reservations[reservation] = name
+        return {"id": reservation}
+
+    def reservation(self, _body: object, _query: object, reservation: str) -> object:
+        if reservation not in self.reservations:
+            raise Refused(404, "no_such_reservation", f"there is no reservation {reservation}")
+        tasks = [each for each in self.tasks.values() if each["reservation"] == reservation]
+        return {"tasks": len(tasks), "seconds": sum(each["seconds"] for each in tasks)}
+
+    def unreserve(self, _body: object, query: dict[str, str], reservation: str) -> object:
+        self.reservation(None, None, reservation)
+        self.reservations[reservation] = None
+        for task in self.tasks.values():
+            cancel = query["cancel"] == "true" and task["state"] == "waiting"
+            if cancel and task["reservation"] == reservation:
+                self._end(task, "stopped")
+        return {}
+
+    def start(self, body: dict[str, Any], _query: object) -> object:
+        self._coin(body["coin"])
+        task_id = f"coin-{len(self.tasks) + 1}"
+        self.tasks[task_id] = {
+            **body,
+            "id": task_id,
+            "state": "waiting",
+            "reason": None,
+            "created": _now(),
+            "started": None,
+            "ended": None,
+            "seconds": 0.0,
+        }
+        return {"id": task_id}
+
+    def list_tasks(self, _body: object, query: dict[str, str]) -> object:
+        found = (
+            task
+            for task in self.tasks.values()
+            if all(task[key] == value for key, value in query.items())
+        )
+        return {"tasks": [*found][::-1]}
+
+    def task(self, _body: object, _query: object, task_id: str) -> object:
+        """Return the task as it is, and let it end before the next request."""
+        task = self._task(task_id)
+        found = {**task}
+        if task["state"] == "waiting":
+            task |= {"state": "flipping", "started": _now()}
+            self._flip(task)
+        return found
+
+    def result(self, _body: object, _query: object, task_id: str) -> object:
+        task = self._task(task_id)
+        if task["state"] != "done":
+            raise Refused(409, "no_result", f"the coin is {task['state']}", task=task)
+        return {"counts": self.results[task_id]}
+
+    def log(self, _body: object, _query: object, task_id: str) -> object:
+        task = self._task(task_id)
+        return {"lines": [f"{task['shots']} times: {task['program']}", task["state"]]}
+
+    def stop(self, _body: object, _query: object, task_id: str) -> object:
+        task = self._task(task_id)
+        if task["state"] not in FINAL:
+            self._end(task, "stopped")
+        return {}
+
+    def _coin(self, name: str) -> dict[str, Any]:
+        if name not in COINS:
+            raise Refused(404, "no_such_coin", f"there is no coin {name}")
+        return COINS[name]
+
+    def _task(self, task_id: str) -> dict[str, Any]:
+        if task_id not in self.tasks:
+            raise Refused(404, "no_such_task", f"there is no task {task_id}")
+        return self.tasks[task_id]
+
+    def _flip(self, task: dict[str, Any]) -> None:
+        match str(task["program"]).split():
+            case ["flip", number]:
+                bits = ("".join(random.choices("01", k=int(number))) for _ in range(task["shots"]))
+                self.results[task["id"]] = dict(Counter(bits))
+                self._end(task, "done")
+            case ["spin"]:
+                pass  # until it is stopped
+            case _:
+                self._end(task, "lost", "the coin fell off the table")
+
+    def _end(self, task: dict[str, Any], state: str, reason: str | None = None) -> None:
+        seconds = SECONDS_OF_A_TASK if task["started"] else 0.0
+        task |= {"state": state, "reason": reason, "ended": _now(), "seconds": seconds}
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat()
+
+
+_ROUTES = [
+    ("GET", r"/v1/coins", CoinService.coins),
+    ("GET", r"/v1/coins/([^/]+)", CoinService.coin),
+    ("GET", r"/v1/coins/([^/]+)/target", CoinService.target),
+    ("POST", r"/v1/coins/([^/]+)/reservations", CoinService.reserve),
+    ("GET", r"/v1/reservations/([^/]+)", CoinService.reservation),
+    ("DELETE", r"/v1/reservations/([^/]+)", CoinService.unreserve),
+    ("POST", r"/v1/tasks", CoinService.start),
+    ("GET", r"/v1/tasks", CoinService.list_tasks),
+    ("GET", r"/v1/tasks/([^/]+)", CoinService.task),
+    ("GET", r"/v1/tasks/([^/]+)/result", CoinService.result),
+    ("GET", r"/v1/tasks/([^/]+)/log", CoinService.log),
+    ("DELETE", r"/v1/tasks/([^/]+)", CoinService.stop),
+]
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Small answers in two packets would wait for each other otherwise.
+    # Small responses in two packets would wait for each other otherwise.
     disable_nagle_algorithm = True
 
     @property
@@ -87,69 +224,48 @@ class _Handler(BaseHTTPRequestHandler):
         except ConnectionError:
             self.close_connection = True
 
-    def answer(self, status: int, body: object) -> None:
-        data = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def refuse(self, status: int, code: str, message: str) -> None:
-        self.answer(status, {"error": {"code": code, "message": message}})
+    def do_GET(self) -> None:
+        self._respond()
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        if self.allowed():
-            task_id = self.service.start(json.loads(body))
-            if self.service.lose_answers:
-                self.service.lose_answers -= 1
-                self.close_connection = True
-            else:
-                self.answer(201, {"id": task_id})
-
-    def do_GET(self) -> None:
-        if not self.allowed():
-            return
-        url = urllib.parse.urlsplit(self.path)
-        match url.path.split("/")[2:]:
-            case ["device"]:
-                self.answer(200, {"name": "coin", "online": True, "waiting": 0})
-            case ["tasks"]:
-                tag = urllib.parse.parse_qs(url.query)["tag"][0]
-                found = [task["id"] for task in self.service.tasks.values() if task["tag"] == tag]
-                self.answer(200, {"tasks": [{"id": task_id} for task_id in found]})
-            case ["tasks", task_id, *rest]:
-                task = self.service.tasks.get(task_id)
-                if task is None:
-                    self.refuse(404, "no_such_task", f"there is no task {task_id}")
-                elif rest == ["result"]:
-                    self.result(task)
-                else:
-                    # The first look sees the task wait, the second one sees how it ended.
-                    self.answer(200, {key: task.get(key) for key in ("id", "state", "reason")})
-                    if task["state"] == "waiting":
-                        task |= task["end"]
-
-    def result(self, task: dict[str, Any]) -> None:
-        if task["state"] == "done":
-            self.answer(200, {"counts": task["counts"]})
-        else:
-            self.refuse(409, task["state"], task.get("reason") or "there is no result")
+        self._respond()
 
     def do_DELETE(self) -> None:
-        if not self.allowed():
-            return
-        task = self.service.tasks.get(self.path.rpartition("/")[2])
-        if task is None:
-            self.refuse(404, "no_such_task", "there is no such task")
-            return
-        if task["state"] in {"waiting", "flipping"}:
-            task |= {"state": "stopped", "end": {"state": "stopped"}}
-        self.answer(200, {})
+        self._respond()
 
-    def allowed(self) -> bool:
-        if self.headers.get("Authorization") == f"Bearer {TOKEN}":
-            return True
-        self.refuse(401, "unauthorized", "the key is not known")
-        return False
+    def _respond(self) -> None:
+        data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        url = urllib.parse.urlsplit(self.path)
+        service = self.service
+        with service.lock:
+            service.requests.append(f"{self.command} {url.path}")
+            try:
+                status, document = 200, self._carry_out(url, data)
+            except Refused as refused:
+                status, document = refused.status, {"error": refused.error}
+            lost = f"{self.command} {url.path}" == "POST /v1/tasks" and service.lose_answers > 0
+            service.lose_answers -= lost
+        if lost:
+            self.close_connection = True
+            return
+        body = json.dumps(document).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        if status in (409, 429, 503):
+            self.send_header("Retry-After", "0")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _carry_out(self, url: urllib.parse.SplitResult, data: bytes) -> object:
+        if self.service.failures:
+            raise Refused(self.service.failures.pop(0), "broken", "the table shakes")
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            raise Refused(401, "unauthorized", "the key is unknown")
+        for method, pattern, function in _ROUTES:
+            match = re.fullmatch(pattern, url.path)
+            if match and method == self.command:
+                query = dict(urllib.parse.parse_qsl(url.query))
+                ids = map(urllib.parse.unquote, match.groups())
+                return function(self.service, json.loads(data or b"null"), query, *ids)  # type: ignore[operator]
+        raise Refused(404, "no_such_address", f"there is no {url.path}")

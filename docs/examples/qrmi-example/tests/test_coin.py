@@ -1,30 +1,30 @@
-"""The contract that every driver keeps, and what is peculiar to the coin."""
+"""The contract that every driver keeps, and tests of the coin's own behaviour."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 
 import pytest
 
-from coin_service import TOKEN, CoinService
-from qrmi_core import AuthenticationFailedError, InvalidInputError, QuantumResource
+from coin_service import COINS, SECONDS_OF_A_TASK, TOKEN, CoinService
+from qrmi_core import (
+    AuthenticationFailedError,
+    InvalidInputError,
+    QuantumResource,
+    ResourceBusyError,
+    ResourceNotFoundError,
+    ResourceProvider,
+    ServiceError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotFoundError,
+    TaskStatus,
+)
 from qrmi_core.testing import DriverContract
 from qrmi_example import Coin
 
-
-@pytest.fixture
-def service() -> Iterator[CoinService]:
-    """The service on loopback."""
-    with CoinService() as service:
-        yield service
-
-
-def coin(service: CoinService, token: str = TOKEN) -> QuantumResource:
-    """A resource of that service."""
-    return QuantumResource(
-        "heads", "coin", {"QRMI_COIN_ENDPOINT": service.url, "QRMI_COIN_TOKEN": token}
-    )
+MakeCoin = Callable[..., QuantumResource]
 
 
 class TestCoinContract(DriverContract):
@@ -33,11 +33,11 @@ class TestCoinContract(DriverContract):
     unknown_task_id = "coin-0"
 
     @pytest.fixture(autouse=True)
-    def _service(self, service: CoinService) -> None:
-        self.service = service
+    def _coin(self, coin: MakeCoin) -> None:
+        self.coin = coin
 
     def resource(self) -> QuantumResource:
-        return coin(self.service)
+        return self.coin()
 
     def payload(self) -> Coin:
         return Coin("flip 2", shots=100)
@@ -49,23 +49,80 @@ class TestCoinContract(DriverContract):
         return Coin("spin", shots=1)
 
 
-def test_the_result_counts_the_shots(service: CoinService) -> None:
-    result = coin(service).run(Coin("flip 3", shots=50)).result(timeout=10)
-    counts = json.loads(result.value)["counts"]
+# The resource
+
+
+def test_the_least_busy_coin_is_found(service: CoinService) -> None:
+    settings = {"QRMI_COIN_ENDPOINT": service.url, "QRMI_COIN_TOKEN": TOKEN}
+    provider = ResourceProvider("coin", settings)
+    assert [info.resource_id for info in provider.infos()] == ["tails", "heads"]
+    assert [info.num_qubits for info in provider.infos("is_simulator=false")] == [20]
+    assert service.requests == ["GET /v1/coins"] * 2
+
+
+def test_the_target_is_passed_on_as_it_comes(coin: MakeCoin) -> None:
+    assert json.loads(coin().target().value) == {"coins": 20, "moves": ["flip", "spin"]}
+
+
+def test_the_status_has_the_length_of_the_queue(coin: MakeCoin) -> None:
+    assert coin().status().pending_job_count == COINS["heads"]["waiting"]
+
+
+def test_an_unknown_coin_is_an_error_with_the_services_code(coin: MakeCoin) -> None:
+    with pytest.raises(ResourceNotFoundError) as caught:
+        coin("edge").status()
+    assert caught.value.vendor_code == "no_such_coin"
+    assert caught.value.resource_id == "edge"
+
+
+# Reservations
+
+
+def test_a_reserved_coin_is_busy_for_others_until_it_is_released(coin: MakeCoin) -> None:
+    with coin(), pytest.raises(ResourceBusyError, match="somebody's hand"):
+        coin().acquire(timeout=0)
+    coin().acquire(timeout=0)
+
+
+def test_a_release_may_cancel_what_is_waiting(service: CoinService, coin: MakeCoin) -> None:
+    heads = coin()
+    token = heads.acquire()
+    task = heads.run(Coin("flip 1", shots=1))
+    heads.release(token, cancel_pending=True)
+    assert service.tasks[task.id]["reservation"] == token
+    assert task.wait(10) is TaskStatus.Cancelled
+
+
+# Tasks
+
+
+def test_the_result_counts_the_shots(coin: MakeCoin) -> None:
+    task = coin().run(Coin("flip 3", shots=50))
+    counts = json.loads(task.result(timeout=10).value)["counts"]
     assert sum(counts.values()) == 50
-    assert all(len(word) == 3 for word in counts)
+    assert all(len(bits) == 3 for bits in counts)
+    assert task.counts() == [counts]
 
 
-def test_a_submission_without_an_answer_is_one_task(service: CoinService) -> None:
-    service.lose_answers = 1
-    task = coin(service).run(Coin("flip 1", shots=1))
-    assert list(service.tasks) == [task.id]
+def test_a_task_has_logs_usage_and_a_place_in_the_list(coin: MakeCoin) -> None:
+    heads = coin()
+    first, last = (heads.run(Coin("flip 1", shots=7)) for _ in range(2))
+    assert first.wait(10) is TaskStatus.Completed
+    assert first.logs() == "7 times: flip 1\ndone\n"
+    usage = first.usage()
+    assert usage.quantum_seconds == SECONDS_OF_A_TASK
+    assert usage.created_at <= usage.started_at <= usage.finished_at  # type: ignore[operator]
+    found = [(info.id, info.status) for info in heads.task_list()]
+    assert found == [(last.id, TaskStatus.Queued), (first.id, TaskStatus.Completed)]
 
 
-def test_a_wrong_key_is_an_error_that_does_not_show_it(service: CoinService) -> None:
-    with pytest.raises(AuthenticationFailedError) as caught:
-        coin(service, "a-wrong-key").status()
-    assert "a-wrong-key" not in str(caught.value)
+def test_a_task_without_a_result_says_why(coin: MakeCoin) -> None:
+    lost, stopped = coin().run(Coin("throw", shots=1)), coin().run(Coin("spin", shots=1))
+    stopped.stop()
+    with pytest.raises(TaskFailedError, match="fell off the table"):
+        lost.result(timeout=10)
+    with pytest.raises(TaskCancelledError):
+        stopped.result(timeout=10)
 
 
 @pytest.mark.parametrize("shots", [0, -1, True, "2"])
@@ -74,7 +131,44 @@ def test_shots_are_a_whole_number_of_at_least_1(shots: object) -> None:
         Coin("flip 1", shots=shots)  # type: ignore[arg-type]
 
 
-def test_an_empty_program_is_refused_before_anything_is_sent(service: CoinService) -> None:
+def test_an_empty_program_is_refused_before_anything_is_sent(
+    service: CoinService, coin: MakeCoin
+) -> None:
     with pytest.raises(InvalidInputError, match="empty"):
-        coin(service).run(Coin(" ", shots=1))
-    assert not service.tasks
+        coin().run(Coin(" ", shots=1))
+    assert service.requests == []
+
+
+# Faults
+
+
+def test_a_submission_without_an_answer_is_one_task(service: CoinService, coin: MakeCoin) -> None:
+    service.lose_answers = 1
+    task = coin().run(Coin("flip 1", shots=1))
+    assert list(service.tasks) == [task.id]
+
+
+def test_a_service_that_is_overloaded_is_asked_again(service: CoinService, coin: MakeCoin) -> None:
+    service.failures = [503, 429]
+    assert coin().status().pending_job_count == 3
+    assert service.requests == ["GET /v1/coins/heads"] * 3
+
+
+def test_an_error_has_the_services_words(service: CoinService, coin: MakeCoin) -> None:
+    service.failures = [501]
+    with pytest.raises(ServiceError, match="the table shakes") as caught:
+        coin().status()
+    assert (caught.value.status_code, caught.value.vendor_code) == (501, "broken")
+
+
+def test_a_wrong_key_is_an_error_that_does_not_show_it(coin: MakeCoin) -> None:
+    with pytest.raises(AuthenticationFailedError) as caught:
+        coin(token="a-wrong-key").status()
+    assert "a-wrong-key" not in str(caught.value)
+
+
+@pytest.mark.parametrize("task_id", ["../coins", "a/b", "a?b", "a%2Fb", "ä"])
+def test_an_id_reaches_no_other_address(service: CoinService, coin: MakeCoin, task_id: str) -> None:
+    with pytest.raises(TaskNotFoundError, match="there is no task"):
+        coin().task_status(task_id)
+    assert all(request.startswith("GET /v1/tasks/") for request in service.requests)

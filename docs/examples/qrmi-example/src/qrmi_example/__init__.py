@@ -1,4 +1,4 @@
-"""QRMI driver for Coin, an imaginary service that flips coins."""
+"""QRMI plugin for Coin, an imaginary service that flips coins."""
 
 from qrmi_example.payload import Coin
 

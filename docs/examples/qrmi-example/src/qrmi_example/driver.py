@@ -1,28 +1,36 @@
-"""The driver: what the core asks, in the service's words."""
+"""Driver for the coin service: maps the core's calls to its requests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import datetime
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
+from typing import Any
 
 from qrmi_core import (
+    AcquisitionUsage,
     Driver,
     InvalidInputError,
     Observation,
     Payload,
+    ResourceInfo,
     ResourceStatus,
     ResourceStatusCode,
     Settings,
+    TaskInfo,
+    TaskUsage,
 )
-from qrmi_example.api import STATES, CoinApi
+from qrmi_example.api import CoinApi, observation
 from qrmi_example.payload import Coin
 from qrmi_example.settings import CoinSettings
 
 
 class CoinDriver(Driver):
-    """A coin. The service needs no acquisition, and finds a submission again by its tag."""
+    """A coin, which users may reserve; a task is found again by the tag of its submission."""
 
     settings_class = CoinSettings
     payloads = (Coin,)
+    holds_acquisition = True
 
     def __init__(self, resource_id: str, resource_type: str, settings: Settings) -> None:
         super().__init__(resource_id, resource_type, settings)
@@ -33,34 +41,92 @@ class CoinDriver(Driver):
     def close(self) -> None:
         self._api.close()
 
+    # The resource
+
     def metadata(self) -> Mapping[str, str]:
         return {"endpoint": self._endpoint}
 
     def status(self) -> ResourceStatus:
-        device = self._api.device()
-        online = device.get("online") is True
-        return ResourceStatus(
-            ResourceStatusCode.Online if online else ResourceStatusCode.Offline,
-            pending_job_count=device.get("waiting"),
-        )
+        coin = self._api.coin(self.resource_id)
+        return ResourceStatus(_status(coin), pending_job_count=coin.get("waiting"))
 
-    def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:  # noqa: ARG002
+    def target(self) -> bytes:
+        return self._api.target(self.resource_id)
+
+    @classmethod
+    def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:  # noqa: ARG003
+        assert isinstance(settings, CoinSettings)
+        with closing(CoinApi(settings)) as api:
+            return [
+                ResourceInfo(
+                    coin["name"],
+                    num_qubits=coin.get("coins"),
+                    max_shots=coin.get("max_shots"),
+                    is_simulator=coin.get("simulator"),
+                    status=_status(coin),
+                    pending_job_count=coin.get("waiting"),
+                )
+                for coin in api.coins()
+            ]
+
+    # Reservations
+
+    def acquire(self, *, timeout: float | None, detached: bool) -> str:  # noqa: ARG002
+        return self._api.reserve(self.resource_id)
+
+    def release(self, token: str, *, cancel_pending: bool) -> None:
+        self._api.unreserve(token, cancel=cancel_pending)
+
+    def acquisition_usage(self, token: str) -> AcquisitionUsage:
+        found = self._api.reservation(token)
+        return AcquisitionUsage(found.get("tasks", 0), found.get("seconds", 0.0))
+
+    # Tasks
+
+    def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:
         assert isinstance(payload, Coin)
         if not payload.program.strip():
             raise InvalidInputError("the program is empty; write for instance: flip 2")
-        return self._api.start(tag=submission, shots=payload.shots, program=payload.program)
+        return self._api.start(
+            {
+                "coin": self.resource_id,
+                "tag": submission,
+                "reservation": acquisition,
+                "shots": payload.shots,
+                "program": payload.program,
+            }
+        )
 
     def find_submission(self, submission: str) -> str | None:
-        return self._api.find(tag=submission)
+        return next((str(task["id"]) for task in self._api.tasks(tag=submission)), None)
 
     def task_status(self, task_id: str) -> Observation:
-        task = self._api.task(task_id)
-        word = str(task.get("state"))
-        # A word that is not in the table is None: the core says so once and goes on waiting.
-        return Observation(STATES.get(word), reason=task.get("reason"), raw=word)
+        return observation(self._api.task(task_id))
 
     def task_result(self, task_id: str) -> Iterator[bytes]:
         return self._api.result(task_id)
 
     def task_stop(self, task_id: str) -> None:
         self._api.stop(task_id)
+
+    def task_logs(self, task_id: str) -> str:
+        return self._api.log(task_id)
+
+    def task_usage(self, task_id: str) -> TaskUsage:
+        task = self._api.task(task_id)
+        times = [_time(task.get(key)) for key in ("created", "started", "ended")]
+        return TaskUsage(task.get("seconds"), *times)
+
+    def task_list(self) -> Iterable[TaskInfo]:
+        return [
+            TaskInfo(str(task["id"]), observation(task).status, _time(task.get("created")))
+            for task in self._api.tasks(coin=self.resource_id)
+        ]
+
+
+def _status(coin: Mapping[str, Any]) -> ResourceStatusCode:
+    return ResourceStatusCode.Online if coin.get("online") is True else ResourceStatusCode.Offline
+
+
+def _time(text: str | None) -> datetime.datetime | None:
+    return datetime.datetime.fromisoformat(text) if text else None

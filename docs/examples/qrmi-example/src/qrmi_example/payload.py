@@ -1,4 +1,4 @@
-"""What a task of the service is asked to run."""
+"""The payload that the service runs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _at_least_one(_payload: object, _field: object, value: int) -> None:
 
 @attrs.frozen
 class Coin(Payload):
-    """A program for the coin.
+    """A program for a coin.
 
     Args:
         program: ``flip N`` for N coins, for instance ``flip 2``.

@@ -10,7 +10,7 @@ from qrmi_core.settings import HttpSettings
 
 @attrs.frozen(kw_only=True)
 class CoinSettings(HttpSettings):
-    """What the driver needs to know; time-outs, proxy and the like are in the base class.
+    """Settings of a coin; time-outs, proxy and certificates are in the base class.
 
     Args:
         endpoint: Address of the service.
