@@ -32,8 +32,8 @@ def test_coins_are_flipped_by_a_simulator(emulator: emulation.Emulator) -> None:
     counts = json.loads(result.value)["counts"]
     assert sum(counts.values()) == 50
     assert all(len(flips) == 3 for flips in counts)
-    sent = [request["method"] for request in emulator.requests() if "tag" not in request["query"]]
-    assert sent.count("POST") == 1, "the submission was found by its tag"
+    sent = [(request["method"], request["path"]) for request in emulator.requests()]
+    assert sent.count(("POST", "/coin/v1/tasks")) == 1, "the submission was found by its tag"
 
 
 def test_a_program_that_the_simulator_refuses_fails(emulator: emulation.Emulator) -> None:

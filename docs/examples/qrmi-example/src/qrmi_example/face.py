@@ -60,7 +60,10 @@ class CoinFace(Face):
 
     def routes(self) -> list[BaseRoute]:
         routes = [
-            self.route("/v1/device", self._device),
+            self.route("/v1/coins", self._coins),
+            self.route("/v1/coins/heads", self._coin),
+            self.route("/v1/coins/heads/reservations", self._reserve, "POST"),
+            self.route("/v1/reservations/{id}", self._unreserve, "DELETE"),
             self.route("/v1/tasks", self._start, "POST"),
             self.route("/v1/tasks", self._find),
             self.route("/v1/tasks/{id}", self._show),
@@ -69,9 +72,22 @@ class CoinFace(Face):
         ]
         return [Mount("/coin", routes=routes)]
 
-    async def _device(self, _request: Request) -> Response:
+    async def _coins(self, _request: Request) -> Response:
+        return JSONResponse({"coins": [self._facts()]})
+
+    async def _coin(self, _request: Request) -> Response:
+        return JSONResponse(self._facts())
+
+    def _facts(self) -> dict[str, Any]:
         online = self.state.condition("heads").accepts_jobs
-        return JSONResponse({"online": online, "waiting": self.state.queue_length("heads")})
+        waiting = self.state.queue_length("heads")
+        return {"name": "heads", "online": online, "waiting": waiting, "simulator": True}
+
+    async def _reserve(self, _request: Request) -> Response:
+        return JSONResponse({"id": f"hand-{secrets.token_hex(4)}"})  # there is room for everyone
+
+    async def _unreserve(self, _request: Request) -> Response:
+        return JSONResponse({})
 
     async def _start(self, request: Request) -> Response:
         body = await request.json()
@@ -98,7 +114,8 @@ class CoinFace(Face):
     async def _result(self, request: Request) -> Response:
         job = self._job(request)
         if job.status is not TaskStatus.Completed:
-            error = {"code": self.vendor_status(job), "message": job.reason or "no result"}
+            task = {"id": job.id, "state": self.vendor_status(job), "reason": job.reason}
+            error = {"code": "no_result", "message": "the task has no result", "task": task}
             return JSONResponse({"error": error}, 409)
         data = json.loads(self.state.result(job).read_bytes())["results"][0]["data"]["c"]
         flips = (f"{int(sample, 16):0{data['num_bits']}b}" for sample in data["samples"])
