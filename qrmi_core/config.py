@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -17,6 +16,7 @@ import attrs
 from qrmi_core.discovery import ResourceProvider
 from qrmi_core.errors import ConfigError, EnvVarNotSetError, InvalidInputError
 from qrmi_core.folders import config_folder, expand
+from qrmi_core.redaction import is_secret
 from qrmi_core.registry import find_driver, installed
 from qrmi_core.resource import QuantumResource
 from qrmi_core.values import ResourceDef
@@ -26,7 +26,6 @@ _log = logging.getLogger(__name__)
 FILE_NAME = "qrmi_config.json"
 SITE_FILE = Path("/etc/qrmi") / FILE_NAME
 
-_SECRET = re.compile(r"API_?KEY|TOKEN|SECRET|PASSWORD|ACCESS_KEY", re.IGNORECASE)
 
 _OBJECTS = ("environment", "scheduler_environment")
 _SWITCHES = ("is_dynamic", "user_credentials", "cancel_pending")
@@ -237,7 +236,7 @@ def first_secret(entries: Iterable[ResourceDef]) -> str | None:
                 *entry.environment.items(),
                 *entry.scheduler_environment.items(),
             )
-            if value and _SECRET.search(key) and not key.upper().endswith("_FILE")
+            if value and is_secret(key)
         ),
         None,
     )

@@ -104,21 +104,18 @@ class QrmiError(RuntimeError):
 
 
 def recast(error: QrmiError, kind: type[_ErrorT], advice: str = "") -> _ErrorT:
-    """Make an error of another kind that tells the same, for a driver that knows better.
+    """Return an error of another kind with the same message and attributes.
+
+    It is `retryable` if the error or its own kind is.
 
     Args:
-        error: What to tell.
+        error: The error.
         kind: The kind.
         advice: What to do, put after the message.
     """
-    new = kind(
-        f"{error.message}; {advice}" if advice else error.message,
-        status_code=error.status_code,
-        vendor_code=error.vendor_code,
-        request_id=error.request_id,
-        retry_after=error.retry_after,
-    )
-    new.details = error.details
+    new = kind(f"{error.message}; {advice}" if advice else error.message)
+    retryable = new.retryable or error.retryable
+    vars(new).update(vars(error), message=new.message, retryable=retryable)
     return new
 
 

@@ -1,13 +1,14 @@
-"""Output files that appear whole or not at all."""
+"""Files that appear whole or not at all."""
 
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
@@ -22,7 +23,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         if not os.access(target, os.W_OK):
             raise PermissionError(13, "Permission denied", str(target))
         return
-    descriptor, name = _temporary(target)
+    descriptor, name = _temporary(_resolved(target), 0o600)
     os.close(descriptor)
     os.unlink(name)
 
@@ -31,7 +32,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 def atomic_output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     """Write a file that replaces `path` when the block ends well, and leaves no trace otherwise.
 
-    A path that is no regular file, such as ``/dev/null`` or a pipe, is written to directly.
+    A path that is not a regular file, such as ``/dev/null`` or a pipe, is written to directly.
 
     Raises:
         OSError: The file cannot be written.
@@ -41,41 +42,82 @@ def atomic_output(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with target.open("wb") as stream:
             yield stream
         return
-    # Through a link the file behind it is replaced, as an ordinary write would do.
-    target = target.resolve()
-    descriptor, name = _temporary(target)
+    target, mode = _resolved(target), None
+    with suppress(OSError):
+        mode = target.stat().st_mode & 0o777
+    with _replacing(target, mode) as stream:
+        yield stream
+
+
+def replace_file(
+    path: str | os.PathLike[str],
+    content: bytes,
+    *,
+    mode: int = 0o600,
+    owner: tuple[int, int] | None = None,
+) -> None:
+    """Write a file that is there whole or not at all; a link in its place is replaced itself.
+
+    Args:
+        path: The file.
+        content: Its content.
+        mode: Its permissions.
+        owner: Its user id and group id; None for those of this process.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    with _replacing(Path(path), mode, owner) as stream:
+        stream.write(content)
+
+
+@contextmanager
+def _replacing(
+    target: Path, mode: int | None, owner: tuple[int, int] | None = None
+) -> Iterator[BinaryIO]:
+    """Write a file beside the target, and replace the target; without a mode the umask counts."""
+    descriptor, name = _temporary(target, 0o666 if mode is None else 0o600)
     try:
         with os.fdopen(descriptor, "w+b") as stream:
             yield stream
             stream.flush()
+            if mode is not None:
+                os.fchmod(descriptor, mode)
+            if owner is not None:
+                os.fchown(descriptor, *owner)
             os.fsync(descriptor)
-        os.chmod(name, _mode(target))
         os.replace(name, target)
     except BaseException:
         with suppress(FileNotFoundError):
             os.unlink(name)
         raise
+    # Not every file system can: then the name may be lost with the power, and the file is whole.
+    with suppress(OSError):
+        folder = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
 
 
 def _is_special(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def _temporary(target: Path) -> tuple[int, str]:
+def _resolved(path: Path) -> Path:
+    """Return the file behind a link, which an ordinary write would write to, if that may be."""
+    target = path.resolve()
     if target.is_dir():
-        raise IsADirectoryError(21, "Is a directory", str(target))
+        raise IsADirectoryError(21, "Is a directory", str(path))
     if target.exists() and not os.access(target, os.W_OK):
-        raise PermissionError(13, "Permission denied", str(target))
+        raise PermissionError(13, "Permission denied", str(path))
+    return target
+
+
+def _temporary(target: Path, mode: int) -> tuple[int, str]:
+    name = str(target.with_name(f".{target.name[:100]}.{os.urandom(8).hex()}"))
     try:
-        return tempfile.mkstemp(prefix=f".{target.name[:100]}.", dir=target.resolve().parent)
+        # With this mode the umask is obeyed, which can only be read by changing it for all threads.
+        return os.open(name, _FLAGS, mode), name
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(target)) from error
-
-
-def _mode(target: Path) -> int:
-    """The mode of the file replaced, or that of a new file."""
-    with suppress(OSError):
-        return target.stat().st_mode & 0o777
-    umask = os.umask(0o077)
-    os.umask(umask)
-    return 0o666 & ~umask

@@ -6,15 +6,12 @@ import logging
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import attrs
 
 from qrmi_core.errors import ConfigError, EnvVarNotSetError
 from qrmi_core.folders import expand
-
-if TYPE_CHECKING:
-    from qrmi_core.http import HttpPolicy
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +47,7 @@ def setting(
     secret: bool = False,
     prefixed: bool = True,
     needed_by: tuple[str, ...] = (),
+    validator: Callable[[Any, attrs.Attribute[Any], Any], None] | None = None,
 ) -> Any:
     """Declare a setting as a field of a `Settings` class.
 
@@ -57,18 +55,27 @@ def setting(
         names: See `Declaration`.
         help: One sentence for the table of settings.
         default: The value when it is not set; a setting without one is required.
-        converter: Makes the value of the text; a `ValueError` of it says what would be right. It
-            never sees the default.
+        converter: Makes the value of the text; it never sees the default. The message of a
+            `ValueError` says what would be right, and is shown with the text; that of a
+            `ConfigError` is a sentence of its own, for a text that may hold a secret.
         secret: See `Declaration`.
         prefixed: See `Declaration`.
         needed_by: See `Declaration`.
+        validator: Called with the settings, the field and the value, also of the default.
     """
     declaration = Declaration(names, help, secret, prefixed, needed_by)
     return attrs.field(
         default=default,
+        validator=validator,
         repr=(lambda value: repr(value) if value is None else "<secret>") if secret else True,
         metadata={_KEY: declaration, "converter": converter},
     )
+
+
+def declaration_of(field: attrs.Attribute[Any]) -> Declaration:
+    """Return the declaration of a field that `setting` made."""
+    found: Declaration = field.metadata[_KEY]
+    return found
 
 
 def to_seconds(text: str) -> float:
@@ -97,6 +104,24 @@ def to_bool(text: str) -> bool:
         case "0" | "false" | "no" | "off":
             return False
     raise ValueError("true or false")
+
+
+def to_url(text: str) -> str:
+    """The address of an API, without the slashes at its end.
+
+    Raises:
+        ConfigError: It is not a URL of http or https that paths can be put behind, or carries a
+            user or password.
+    """
+    from qrmi_core.http.urls import origin
+
+    url = text.strip()
+    origin(url)
+    if "?" in url or "#" in url:
+        raise ConfigError(
+            "the address has a query string or a fragment; leave out what begins with ? or #"
+        )
+    return url.rstrip("/")
 
 
 def one_of(*words: str) -> Callable[[str], str]:
@@ -141,7 +166,7 @@ class Settings:
     def declarations(cls) -> dict[str, Declaration]:
         """The declared settings by field name."""
         return {
-            field.name: field.metadata[_KEY]
+            field.name: declaration_of(field)
             for field in attrs.fields(cls)
             if _KEY in field.metadata
         }
@@ -178,7 +203,16 @@ class Settings:
             ConfigError: Names every missing and malformed variable.
         """
         source = os.environ if environment is None else environment
-        return _read(cls, source, prefixes(resource_id), resource_id)
+        return _read(cls, source, cls.prefixes(resource_id), resource_id)
+
+    @classmethod
+    def prefixes(cls, resource_id: str) -> tuple[str, ...]:
+        """Return the beginnings of the resource's environment variables, the preferred one first.
+
+        A class whose resource ids carry more than the prefix, such as a part behind a colon,
+        overrides this.
+        """
+        return prefixes(resource_id)
 
     @classmethod
     def absent(cls, mapping: Mapping[str, str]) -> dict[str, Declaration]:
@@ -283,6 +317,8 @@ def _collected(
         try:
             converter = field.metadata["converter"]
             values[field.name] = converter(text) if converter else text
+        except ConfigError as error:
+            problems.append(f"{key}: {error.message}")
         except ValueError as error:
             shown = "the value" if declaration.secret else repr(text)
             problems.append(f"{key}: {shown} is not {error}")
@@ -327,70 +363,3 @@ def _lookalikes(
         and (match := _VENDOR_KEY.fullmatch(bare))
         and match[1] in endings
     )
-
-
-def _http(name: str, help: str, default: Any, converter: Callable[[str], Any] | None = None) -> Any:
-    secret = name == "PROXY"  # its URL may carry a password
-    return setting(
-        f"QRMI_HTTP_{name}", help=help, default=default, converter=converter, secret=secret
-    )
-
-
-@attrs.frozen(kw_only=True)
-class HttpSettings(Settings):
-    """Settings of a resource that is reached by HTTP; see `qrmi_core.http.HttpPolicy`."""
-
-    connect_timeout_seconds: float = _http(
-        "CONNECT_TIMEOUT_SECONDS", "How long a connection may take; 5 by default.", 5.0, to_seconds
-    )
-    read_timeout_seconds: float = _http(
-        "READ_TIMEOUT_SECONDS", "How long an answer may stall; 30 by default.", 30.0, to_seconds
-    )
-    stream_timeout_seconds: float = _http(
-        "STREAM_TIMEOUT_SECONDS",
-        "How long a submission or a result may stall; 300 by default.",
-        300.0,
-        to_seconds,
-    )
-    call_timeout_seconds: float = _http(
-        "CALL_TIMEOUT_SECONDS",
-        "How long one call may take with its retries; 60 by default.",
-        60.0,
-        to_seconds,
-    )
-    attempts: int = _http(
-        "ATTEMPTS", "How often a call is tried; 4 by default, 1 switches retries off.", 4, to_count
-    )
-    first_pause_seconds: float = _http(
-        "FIRST_PAUSE_SECONDS",
-        "Pause before the first retry, doubled for each further one; 0.5 by default.",
-        0.5,
-        to_seconds,
-    )
-    max_answer_bytes: int = _http(
-        "MAX_ANSWER_BYTES",
-        "The largest answer taken, results excepted; 67108864 (64 MiB) by default.",
-        64 << 20,
-        to_count,
-    )
-    proxy: str | None = _http(
-        "PROXY",
-        "URL of the proxy; by default that of the environment (HTTPS_PROXY). Loopback addresses "
-        "are reached without one.",
-        None,
-    )
-    ca_bundle: str | None = _http(
-        "CA_BUNDLE", "File or folder of trusted certificates, besides REQUESTS_CA_BUNDLE.", None
-    )
-    client_cert: str | None = _http("CLIENT_CERT", "File of the certificate to present.", None)
-    client_key: str | None = _http(
-        "CLIENT_KEY", "File of that certificate's key, if it is not in the same file.", None
-    )
-
-    def http_policy(self) -> HttpPolicy:
-        """The policy that these settings describe."""
-        from qrmi_core.http import HttpPolicy
-
-        return HttpPolicy(
-            **{field.name: getattr(self, field.name) for field in attrs.fields(HttpPolicy)}
-        )

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from qrmi_core import InvalidResponseError
-from qrmi_core.credentials import Token, read_token
-from qrmi_core.http import Response
+from qrmi_core.http.credentials import Token, read_token
+from qrmi_core.http.response import Response
 
 
 def answer(body: object) -> Response:

@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 from qrmi_core import ConfigError
 from qrmi_core.config import config_files
 from qrmi_core.folders import config_folder, expand, home_folder, state_folder
-from qrmi_core.settings import HttpSettings
+from qrmi_core.http.settings import HttpSettings
 
 UNUSABLE = ["", "relative/folder", "~", " "]
 

@@ -39,14 +39,12 @@ from qrmi_core.errors import (
     TaskNotFoundError,
     TransportError,
 )
-from qrmi_core.http import (
-    CachedToken,
-    HttpClient,
-    HttpPolicy,
-    Response,
-    Token,
-    retry_after_seconds,
-)
+from qrmi_core.http import failures
+from qrmi_core.http.client import HttpClient
+from qrmi_core.http.credentials import CachedToken, Token
+from qrmi_core.http.failures import Failure, Repeat
+from qrmi_core.http.response import Response, retry_after_seconds
+from qrmi_core.http.settings import HttpSettings
 from support.socket_server import (
     HALF,
     HALF_CHUNKED,
@@ -61,37 +59,59 @@ from support.socket_server import (
 )
 
 DOCS = Path(__file__).parents[2] / "docs" / "retries-and-polling.md"
-SMALL = HttpPolicy(max_answer_bytes=1000)
+SMALL = HttpSettings(max_response_bytes=1000)
 QUICK = attrs.evolve(
-    SMALL, connect_timeout_seconds=0.2, read_timeout_seconds=0.2, stream_timeout_seconds=0.2
+    SMALL, connect_timeout_seconds=0.2, read_timeout_seconds=0.2, transfer_timeout_seconds=0.2
 )
 SECRET = "s3cr3t-of-the-user"
 
 
-def client(server: SocketServer, pauses: list[float] | None = None, **settings: Any) -> HttpClient:
+def client(server: SocketServer, pauses: list[float] | None = None, **how: Any) -> HttpClient:
     pauses = [] if pauses is None else pauses
-    return HttpClient(server.url, **({"policy": SMALL, "sleep": pauses.append} | settings))
+    return HttpClient(server.url, **({"settings": SMALL, "sleep": pauses.append} | how))
 
 
-# --- the table in the documentation, row by row -------------------------------------------------
+# --- the table of failures, row by row ----------------------------------------------------------
 
 REPEATED, ONCE, RAISED, UNCERTAIN = "repeated", "repeated once", "raised", "raised, uncertain"
 
 
 @attrs.frozen
 class Row:
+    """Failures of one row of the table, and what is expected of them.
+
+    Args:
+        what: The name of the case.
+        idempotent: What becomes of an idempotent call.
+        submission: What becomes of a submission.
+        error: The error's name.
+        failures: What the server does.
+        failure: The row of the table; its number of retries is not that of the case where none.
+        settings: The client's settings.
+        pause: The shortest and the longest pause.
+        read: Reads the response.
+        transfer: Whether the idempotent call is a transfer, as submissions are.
+    """
+
     what: str
     idempotent: str
     submission: str
     error: str
     failures: list[Behaviour]
-    policy: HttpPolicy = SMALL
+    failure: Failure | None
+    settings: HttpSettings = SMALL
     pause: tuple[float, float] = (0.5, 0.7)
     read: Callable[[Response], object] = Response.json
+    transfer: bool = False
 
 
 def statuses(*codes: int, headers: dict[str, str] | None = None) -> list[Behaviour]:
     return [answer(code, {"detail": "no"}, headers) for code in codes]
+
+
+def of_status(*codes: int) -> Failure:
+    (found,) = {failures.of_status(code, None).what: None for code in codes}
+    return next(row for row in failures.FAILURES if row.what == found)
 
 
 def unavailable_for_40_seconds(request: Request, connection: socket.socket) -> object:
@@ -100,6 +120,9 @@ def unavailable_for_40_seconds(request: Request, connection: socket.socket) -> o
     return answer(503, headers=headers)(request, connection)
 
 
+TWO_LENGTHS = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"
+DRIPS = [drip(HALF, [b" "] * 20), drip(HALF_CHUNKED, [b"1\r\n \r\n"] * 20)]
+
 ROWS = [
     Row(
         "Connection reset before the answer",
@@ -107,6 +130,7 @@ ROWS = [
         UNCERTAIN,
         "TransportError",
         [reset(), close()],
+        failure=failures.LOST,
     ),
     Row(
         "Connection reset in the answer",
@@ -114,6 +138,7 @@ ROWS = [
         UNCERTAIN,
         "TransportError",
         [reset(HALF), reset(b"HTTP/1.1 200 OK\r\nContent-")],
+        failure=failures.LOST,
     ),
     Row(
         "Connection closed in the answer",
@@ -121,30 +146,34 @@ ROWS = [
         UNCERTAIN,
         "TransportError",
         [close(HALF), close(HALF_CHUNKED)],
+        failure=failures.LOST,
     ),
     Row(
-        "Nothing received for 30 s (submission: 300 s)",
+        "Nothing received in time",
         REPEATED,
         UNCERTAIN,
         "CallTimeoutError",
         [stall(), stall(HALF)],
-        QUICK,
+        failure=failures.STALLED,
+        settings=QUICK,
     ),
     Row(
         "The answer as a whole is too slow",
         RAISED,
         UNCERTAIN,
         "CallTimeoutError",
-        [drip(HALF, [b" "] * 20), drip(HALF_CHUNKED, [b"1\r\n \r\n"] * 20)],
-        attrs.evolve(QUICK, call_timeout_seconds=0.3),
+        DRIPS,
+        failure=failures.TOO_LATE,
+        settings=attrs.evolve(QUICK, call_timeout_seconds=0.3),
     ),
-    Row("429", REPEATED, REPEATED, "ServiceError", statuses(429)),
+    Row("429", REPEATED, REPEATED, "ServiceError", statuses(429), failure=failures.BUSY),
     Row(
         "429 with `Retry-After` in seconds",
         REPEATED,
         REPEATED,
         "ServiceError",
         statuses(429, headers={"Retry-After": "7"}),
+        failure=failures.BUSY,
         pause=(7, 7),
     ),
     Row(
@@ -159,15 +188,17 @@ ROWS = [
                 "Retry-After": "Wed, 01 Apr 2020 12:00:09 GMT",
             },
         ),
+        failure=failures.BUSY,
         pause=(9, 9),
     ),
-    Row("503", REPEATED, UNCERTAIN, "ServiceError", statuses(503)),
+    Row("503", REPEATED, UNCERTAIN, "ServiceError", statuses(503), failure=failures.UNAVAILABLE),
     Row(
         "503 with `Retry-After` in seconds",
         REPEATED,
         REPEATED,
         "ServiceError",
         statuses(503, headers={"Retry-After": "0"}),
+        failure=failures.UNAVAILABLE_UNTIL,
     ),
     Row(
         "503 with `Retry-After` as a date",
@@ -175,6 +206,7 @@ ROWS = [
         REPEATED,
         "ServiceError",
         [unavailable_for_40_seconds],
+        failure=failures.UNAVAILABLE_UNTIL,
         pause=(30, 40),
     ),
     Row(
@@ -183,6 +215,7 @@ ROWS = [
         RAISED,
         "ServiceError",
         statuses(429, 503, headers={"Retry-After": "61"}),
+        failure=None,
     ),
     Row(
         "408, 500, 502, 504, 520 to 524",
@@ -190,19 +223,49 @@ ROWS = [
         UNCERTAIN,
         "ServiceError",
         statuses(408, 500, 502, 504, 520, 521, 522, 523, 524),
+        failure=of_status(408, 500, 502, 504, 520, 524),
     ),
-    Row("Any other 5xx", RAISED, UNCERTAIN, "ServiceError", statuses(501, 507)),
-    Row("401", ONCE, ONCE, "AuthenticationFailedError", statuses(401)),
-    Row("403", RAISED, RAISED, "PermissionDeniedError", statuses(403)),
-    Row("404", RAISED, RAISED, "ResourceNotFoundError", statuses(404)),
-    Row("400, 413, 422", RAISED, RAISED, "InvalidInputError", statuses(400, 413, 422)),
-    Row("Any other 4xx", RAISED, RAISED, "ServiceError", statuses(405, 409, 423)),
+    Row(
+        "Any other 5xx",
+        RAISED,
+        UNCERTAIN,
+        "ServiceError",
+        statuses(501, 507),
+        failure=failures.ANY_OTHER,
+    ),
+    Row(
+        "401",
+        ONCE,
+        ONCE,
+        "AuthenticationFailedError",
+        statuses(401),
+        failure=failures.UNAUTHENTICATED,
+    ),
+    Row("403", RAISED, RAISED, "PermissionDeniedError", statuses(403), failure=of_status(403)),
+    Row("404", RAISED, RAISED, "ResourceNotFoundError", statuses(404), failure=failures.NOT_FOUND),
+    Row(
+        "400, 413, 422",
+        RAISED,
+        RAISED,
+        "InvalidInputError",
+        statuses(400, 413, 422),
+        failure=of_status(400, 413, 422),
+    ),
+    Row(
+        "Any other 4xx",
+        RAISED,
+        RAISED,
+        "ServiceError",
+        statuses(405, 409, 423),
+        failure=of_status(405, 409, 423),
+    ),
     Row(
         "303",
         RAISED,
         UNCERTAIN,
         "InvalidResponseError",
         statuses(303, headers={"Location": "/elsewhere"}),
+        failure=failures.SEE_OTHER,
     ),
     Row(
         "Any other redirect",
@@ -210,14 +273,23 @@ ROWS = [
         RAISED,
         "InvalidResponseError",
         statuses(301, 302, 307, 308, headers={"Location": "https://login.example/?x=y"}),
+        failure=failures.REDIRECTED,
     ),
-    Row("Malformed JSON", RAISED, UNCERTAIN, "InvalidResponseError", [answer(200, b'{"id": ')]),
+    Row(
+        "Malformed JSON",
+        RAISED,
+        UNCERTAIN,
+        "InvalidResponseError",
+        [answer(200, b'{"id": ')],
+        failure=failures.UNREADABLE,
+    ),
     Row(
         "HTML in place of JSON",
         RAISED,
         UNCERTAIN,
         "InvalidResponseError",
         [answer(200, b"<html>Sign in</html>", {"Content-Type": "text/html"})],
+        failure=failures.UNREADABLE,
     ),
     Row(
         "The answer is too large",
@@ -226,17 +298,40 @@ ROWS = [
         "InvalidResponseError",
         [
             answer(200, b" " * 1001),
-            answer(200, gzip.compress(b" " * 10_000_000), {"Content-Encoding": "gzip"}),
+            answer(200, gzip.compress(b" " * 10000000), {"Content-Encoding": "gzip"}),
         ],
+        failure=failures.TOO_LARGE,
     ),
+    Row(
+        "A transfer that is too slow",
+        REPEATED,
+        UNCERTAIN,
+        "CallTimeoutError",
+        DRIPS,
+        failure=failures.TOO_SLOW,
+        settings=HttpSettings(slow_seconds=0.2),
+        transfer=True,
+    ),
+    Row(
+        "Not HTTP",
+        RAISED,
+        UNCERTAIN,
+        "InvalidResponseError",
+        [close(TWO_LENGTHS)],
+        failure=failures.NOT_HTTP,
+    ),
+    Row("407", RAISED, RAISED, "ServiceError", statuses(407), failure=of_status(407)),
 ]
 
-# These need other servers, and have tests of their own below.
-NEVER_SENT = [
-    ("Connection refused", REPEATED, REPEATED, "TransportError"),
-    ("Connection not accepted in time", REPEATED, REPEATED, "CallTimeoutError"),
-    ("Host name not found", REPEATED, REPEATED, "TransportError"),
-    ("TLS failed", RAISED, RAISED, "TransportError"),
+# These need other servers, and have tests of their own.
+ELSEWHERE = [
+    (failures.REFUSED, REPEATED, REPEATED, "TransportError"),
+    (failures.NOT_ACCEPTED, REPEATED, REPEATED, "CallTimeoutError"),
+    (failures.NO_HOST, REPEATED, REPEATED, "TransportError"),
+    (failures.PROXY_REFUSED, RAISED, RAISED, "TransportError"),
+    (failures.TLS_FAILED, RAISED, RAISED, "TransportError"),
+    (failures.TLS_ENDED, RAISED, UNCERTAIN, "TransportError"),
+    (failures.NOT_MADE, RAISED, RAISED, "ConfigError"),
 ]
 
 CASES = [
@@ -247,10 +342,10 @@ CASES = [
 ]
 
 
-def call(http: HttpClient, submission: bool) -> Response:
+def call(http: HttpClient, submission: bool, transfer: bool = False) -> Response:
     if submission:
         return http.request("POST", "/jobs", json={"program": 1}, submission=True)
-    return http.request("GET", "/jobs")
+    return http.request("GET", "/jobs", transfer=transfer)
 
 
 def renewing() -> CachedToken:
@@ -258,13 +353,42 @@ def renewing() -> CachedToken:
     return CachedToken(lambda: Token(f"number-{next(numbers)}"))
 
 
+def outcomes(failure: Failure) -> tuple[str, str]:
+    """Return what becomes of an idempotent call and of a submission."""
+    if failure.repeat is Repeat.RENEWED:
+        return ONCE, ONCE
+    doubt = failure.leaves_doubt(idempotent=False, submission=True)
+    return (
+        REPEATED if failure.repeat.applies(idempotent=True, submission=False) else RAISED,
+        REPEATED
+        if failure.repeat.applies(idempotent=False, submission=True)
+        else (UNCERTAIN if doubt else RAISED),
+    )
+
+
 def test_the_documented_table_is_the_tested_one() -> None:
     section = DOCS.read_text().partition("## What is retried in one call\n")[2].split("\n## ")[0]
-    table = [line for line in section.splitlines() if line.startswith("|")][2:]
-    documented = [tuple(cell.strip() for cell in row.split("|")[1:5]) for row in table]
-    tested = [(row.what, row.idempotent, row.submission, f"`{row.error}`") for row in ROWS]
-    tested += [(*row[:3], f"`{row[3]}`") for row in NEVER_SENT]
-    assert sorted(documented) == sorted(tested)
+    documented = [line for line in section.splitlines() if line.startswith("|")][2:]
+    assert documented == [
+        f"| {row.what} | {' | '.join(outcomes(row))} | `{row.error.__name__}` | {row.why} |"
+        for row in failures.FAILURES
+    ]
+
+
+def test_every_row_of_the_table_is_tested_with_what_it_says() -> None:
+    tested = [(row.failure, row.idempotent, row.submission, row.error) for row in ROWS]
+    for failure, idempotent, submission, error in [*tested, *ELSEWHERE]:
+        if failure is not None:
+            assert outcomes(failure) == (idempotent, submission)
+            assert failure.error.__name__ == error
+    assert {row.what for row in failures.FAILURES} == {
+        failure.what for failure, *_ in [*tested, *ELSEWHERE] if failure is not None
+    }
+
+
+@given(st.integers(0, 999), st.none() | st.floats(0, 1000))
+def test_every_status_has_a_row(status: int, retry_after: float | None) -> None:
+    assert failures.of_status(status, retry_after) in failures.FAILURES
 
 
 @pytest.mark.parametrize(("row", "submission", "failure"), CASES)
@@ -272,16 +396,16 @@ def test_a_failure_that_passes(row: Row, submission: bool, failure: Behaviour) -
     expected = row.submission if submission else row.idempotent
     pauses: list[float] = []
     with SocketServer([failure, answer(200, {"id": "1"})]) as server:
-        http = client(server, pauses, policy=row.policy, auth=renewing())
+        http = client(server, pauses, settings=row.settings, auth=renewing())
         with closing(http):
             if expected in (REPEATED, ONCE):
-                assert row.read(call(http, submission)) == {"id": "1"}
+                assert row.read(call(http, submission, row.transfer)) == {"id": "1"}
                 assert len(server.requests) == 2
                 assert len(pauses) == (expected == REPEATED)
                 assert all(row.pause[0] <= pause <= row.pause[1] for pause in pauses)
             else:
                 with pytest.raises(getattr(errors, row.error)) as caught:
-                    row.read(call(http, submission))
+                    row.read(call(http, submission, row.transfer))
                 assert len(server.requests) == 1
                 assert not pauses
                 assert caught.value.uncertain == (expected == UNCERTAIN)
@@ -291,19 +415,18 @@ def test_a_failure_that_passes(row: Row, submission: bool, failure: Behaviour) -
 def test_a_failure_that_stays(row: Row, submission: bool, failure: Behaviour) -> None:
     expected = row.submission if submission else row.idempotent
     with SocketServer([failure]) as server:
-        http = client(server, policy=row.policy, auth=renewing())
+        http = client(server, settings=row.settings, auth=renewing())
         with closing(http), pytest.raises(QrmiError) as caught:
-            row.read(call(http, submission))
+            row.read(call(http, submission, row.transfer))
     error = caught.value
     assert type(error).__name__ == row.error
     assert len(server.requests) == {REPEATED: 4, ONCE: 2}.get(expected, 1)
     assert ("(4 attempts)" in str(error)) == (expected == REPEATED)
     assert error.uncertain == (expected == UNCERTAIN)
     assert str(error).startswith(f"{'POST' if submission else 'GET'} {server.url}/jobs: ")
-    if row.idempotent == REPEATED or row.what.startswith(("`Retry-After`", "The answer as a")):
-        assert error.retryable
-    else:
-        assert not error.retryable
+    passes = ("`Retry-After`", "The answer as a")
+    assert error.retryable == (row.idempotent == REPEATED or row.what.startswith(passes))
+    assert row.failure is None or error.retryable == row.failure.retryable
 
 
 @pytest.mark.parametrize("code", [503, 429])
@@ -371,9 +494,9 @@ def test_connection_not_accepted_in_time(submission: bool) -> None:
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(listener.getsockname())
-        policy = attrs.evolve(QUICK, connect_timeout_seconds=0.1)
+        settings = attrs.evolve(QUICK, connect_timeout_seconds=0.1)
         http = HttpClient(
-            f"http://127.0.0.1:{listener.getsockname()[1]}", policy=policy, sleep=pauses.append
+            f"http://127.0.0.1:{listener.getsockname()[1]}", settings=settings, sleep=pauses.append
         )
         with closing(http), pytest.raises(CallTimeoutError, match="4 attempts") as caught:
             call(http, submission)
@@ -414,12 +537,12 @@ def tls_server(authority: trustme.CA, name: str, script: list[Behaviour]) -> Soc
 @pytest.mark.parametrize("wrong", ["authority", "name"])
 def test_tls_failed(wrong: str, submission: bool, authority: tuple[trustme.CA, str]) -> None:
     ca, bundle = authority
-    policy = HttpPolicy(ca_bundle=None if wrong == "authority" else bundle)
+    settings = HttpSettings(ca_bundle=None if wrong == "authority" else bundle)
     name = "elsewhere.example" if wrong == "name" else "127.0.0.1"
     pauses: list[float] = []
     with (
         tls_server(ca, name, [answer()]) as server,
-        closing(client(server, pauses, policy=policy)) as http,
+        closing(client(server, pauses, settings=settings)) as http,
         pytest.raises(
             TransportError, match="check QRMI_HTTP_CA_BUNDLE .*QRMI_HTTP_CLIENT_CERT"
         ) as caught,
@@ -456,7 +579,7 @@ def test_tls_with_the_ca_bundle(
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
     with (
         tls_server(ca, "127.0.0.1", [answer(), reset(HALF), answer()]) as server,
-        closing(client(server, policy=HttpPolicy(ca_bundle=bundle))) as http,
+        closing(client(server, settings=HttpSettings(ca_bundle=bundle))) as http,
     ):
         assert http.request("GET", "/").json() == {}
         assert http.request("GET", "/").json() == {}
@@ -475,22 +598,26 @@ def test_a_client_certificate(authority: tuple[trustme.CA, str], tmp_path: Path)
     assert server.tls
     server.tls.verify_mode = ssl.CERT_REQUIRED
     ca.configure_trust(server.tls)
-    policy = HttpPolicy(ca_bundle=bundle, client_cert=str(cert), client_key=str(key))
+    settings = HttpSettings(ca_bundle=bundle, client_cert=str(cert), client_key=str(key))
     with server:
-        with closing(client(server, policy=policy)) as http:
+        with closing(client(server, settings=settings)) as http:
             assert http.request("GET", "/").json() == {}
-        bare = HttpClient(server.url, policy=HttpPolicy(ca_bundle=bundle), sleep=lambda _: None)
+        bare = HttpClient(server.url, settings=HttpSettings(ca_bundle=bundle), sleep=lambda _: None)
         with closing(bare), pytest.raises(TransportError):
             bare.request("GET", "/")
+        # The service refuses the connection only after the request was sent.
+        with closing(bare), pytest.raises(TransportError) as caught:
+            call(bare, submission=True)
+        assert caught.value.uncertain
 
 
 def test_a_proxy() -> None:
     with SocketServer([answer(), answer(407)]) as server:
-        policy = HttpPolicy(proxy=server.url)
-        with closing(HttpClient("http://vendor.example", policy=policy)) as http:
+        settings = HttpSettings(proxy=server.url)
+        with closing(HttpClient("http://vendor.example", settings=settings)) as http:
             assert http.request("GET", "/jobs").json() == {}
         assert server.requests[0].target == "http://vendor.example/jobs"
-        http = HttpClient("https://vendor.example", policy=policy, sleep=lambda _: None)
+        http = HttpClient("https://vendor.example", settings=settings, sleep=lambda _: None)
         with closing(http), pytest.raises(TransportError, match="to the proxy .*407") as caught:
             http.request("POST", "/jobs", submission=True)
         assert server.requests[1].method == "CONNECT"
@@ -505,7 +632,7 @@ def test_settings_that_cannot_be_right(tmp_path: Path) -> None:
         {"client_key": str(tmp_path)},
     ):
         with pytest.raises(ConfigError, match=f"QRMI_HTTP_{next(iter(wrong)).upper()}"):
-            HttpPolicy(**wrong)  # type: ignore[arg-type]
+            HttpSettings(**wrong)  # type: ignore[arg-type]
     for url in ("api.example.com", "ftp://example.com", "https://", "http://[::1", "http://a:b/"):
         with pytest.raises(ConfigError, match="not a URL"):
             HttpClient(url)
@@ -532,10 +659,10 @@ def test_pauses_double() -> None:
 
 
 def test_retries_can_be_switched_off() -> None:
-    policy = HttpPolicy(attempts=1)
+    settings = HttpSettings(attempts=1)
     with (
         SocketServer(statuses(429)) as server,
-        closing(client(server, policy=policy)) as http,
+        closing(client(server, settings=settings)) as http,
         pytest.raises(ServiceError),
     ):
         http.request("GET", "/")
@@ -548,16 +675,19 @@ def test_all_attempts_and_pauses_are_within_the_call_timeout() -> None:
     def sleep(seconds: float) -> None:
         now[0] += seconds
 
-    policy = HttpPolicy(call_timeout_seconds=2.0)
+    settings = HttpSettings(call_timeout_seconds=2.0)
     with SocketServer(statuses(500)) as server:
-        http = HttpClient(server.url, policy=policy, clock=lambda: now[0], sleep=sleep)
+        http = HttpClient(server.url, settings=settings, clock=lambda: now[0], sleep=sleep)
         with closing(http), pytest.raises(ServiceError, match="3 attempts"):
             http.request("GET", "/")
     assert now[0] < 2.0
 
 
 def test_the_deadline_of_the_operation_bounds_a_call() -> None:
-    with SocketServer([stall()]) as server, closing(client(server, policy=HttpPolicy())) as http:
+    with (
+        SocketServer([stall()]) as server,
+        closing(client(server, settings=HttpSettings())) as http,
+    ):
         for submission in (False, True):
             start = time.monotonic()
             with within(Deadline(0.2)), pytest.raises(CallTimeoutError) as caught:
@@ -592,8 +722,8 @@ def test_retry_after_beyond_the_deadline_of_the_operation_is_told() -> None:
     ids=["header line", "headers", "chunk size"],
 )
 def test_no_part_of_an_answer_can_outlast_the_call_drop_by_drop(behaviour: Behaviour) -> None:
-    policy = HttpPolicy(call_timeout_seconds=0.3)
-    with SocketServer([behaviour]) as server, closing(client(server, policy=policy)) as http:
+    settings = HttpSettings(call_timeout_seconds=0.3)
+    with SocketServer([behaviour]) as server, closing(client(server, settings=settings)) as http:
         start = time.monotonic()
         with pytest.raises(CallTimeoutError):
             http.request("GET", "/")
@@ -604,23 +734,61 @@ def test_an_upload_may_take_longer_than_connecting_and_than_the_call_timeout() -
     def slow_reader(_request: Request, connection: socket.socket) -> object:
         return answer()(_request, connection)
 
-    policy = HttpPolicy(
-        connect_timeout_seconds=0.1, stream_timeout_seconds=0.5, call_timeout_seconds=0.3
+    settings = HttpSettings(
+        connect_timeout_seconds=0.1, transfer_timeout_seconds=0.5, call_timeout_seconds=0.3
     )
     pieces = (time.sleep(0.1) or b"x" * 1000 for _ in range(6))
-    with SocketServer([slow_reader]) as server, closing(client(server, policy=policy)) as http:
+    with SocketServer([slow_reader]) as server, closing(client(server, settings=settings)) as http:
         http.request("PUT", "/input", data=lambda: pieces, transfer=True)
     assert len(server.requests[0].body) == 6000
 
 
 def test_an_upload_that_stalls_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        policy = attrs.evolve(QUICK, attempts=1)
-        http = HttpClient(f"http://127.0.0.1:{listener.getsockname()[1]}", policy=policy)
+        settings = attrs.evolve(QUICK, attempts=1)
+        http = HttpClient(f"http://127.0.0.1:{listener.getsockname()[1]}", settings=settings)
         start = time.monotonic()
         with closing(http), pytest.raises(CallTimeoutError, match="nothing came"):
             http.request("PUT", "/input", data=b"x" * 20_000_000, transfer=True)
         assert time.monotonic() - start < 10
+
+
+def test_the_first_byte_may_take_longer_after_a_large_upload() -> None:
+    def late(request: Request, connection: socket.socket) -> object:
+        time.sleep(0.3)
+        return answer()(request, connection)
+
+    settings = attrs.evolve(QUICK, transfer_seconds_per_megabyte=1.0)
+    with (
+        SocketServer([late]) as server,
+        closing(client(server, settings=settings)) as http,
+    ):
+        http.request("PUT", "/input", data=b"x" * 1_000_000, transfer=True)
+        with pytest.raises(CallTimeoutError, match=r"nothing came for 0\.2"):
+            http.request("PUT", "/input", data=b"x", transfer=True)
+
+
+def test_a_pause_of_the_reader_does_not_make_a_stream_slow() -> None:
+    settings = HttpSettings(slow_seconds=0.2)
+    with (
+        SocketServer([answer(200, b"x" * 300_000)]) as server,
+        closing(client(server, settings=settings)) as http,
+    ):
+        stream = http.stream("/result")
+        size = len(next(stream))
+        time.sleep(0.5)
+        assert size + sum(map(len, stream)) == 300_000
+
+
+def test_a_stream_that_is_too_slow_is_aborted() -> None:
+    settings = HttpSettings(slow_seconds=0.2)
+    with (
+        SocketServer(DRIPS[:1]) as server,
+        closing(client(server, settings=settings)) as http,
+        pytest.raises(CallTimeoutError, match="less than 1000 bytes/s") as caught,
+    ):
+        list(http.stream("/result"))
+    assert caught.value.retryable
 
 
 def test_ctrl_c_ends_a_pause_at_once() -> None:
@@ -638,12 +806,12 @@ def test_ctrl_c_ends_a_pause_at_once() -> None:
 
 
 def test_a_stream_may_be_larger_than_the_limit_and_slower_than_a_call() -> None:
-    policy = attrs.evolve(QUICK, call_timeout_seconds=0.2)
+    settings = attrs.evolve(QUICK, call_timeout_seconds=0.2)
     big = b"x" * 3_000_000
     slow = drip(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", [b"y"] * 10)
     with (
         SocketServer([answer(200, big), slow]) as server,
-        closing(client(server, policy=policy)) as http,
+        closing(client(server, settings=settings)) as http,
     ):
         assert b"".join(http.stream("/result")) == big
         assert b"".join(http.stream("/result")) == b"y" * 10
@@ -665,7 +833,7 @@ def test_a_stream_is_repeated_until_it_begins_and_not_after() -> None:
 def test_a_stream_that_stalls_or_is_not_there() -> None:
     with (
         SocketServer([stall(HALF), answer(404)]) as server,
-        closing(client(server, policy=QUICK)) as http,
+        closing(client(server, settings=QUICK)) as http,
     ):
         with pytest.raises(CallTimeoutError, match="nothing came for 0.2 s"):
             list(http.stream("/result"))
@@ -765,9 +933,8 @@ def test_statuses_that_are_answers() -> None:
 
 @pytest.mark.parametrize("submission", [False, True])
 def test_an_answer_with_two_lengths_is_none(submission: bool) -> None:
-    head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}"
     with (
-        SocketServer([close(head)]) as server,
+        SocketServer([close(TWO_LENGTHS)]) as server,
         closing(client(server)) as http,
         pytest.raises(InvalidResponseError, match="not HTTP that can be read") as caught,
     ):
@@ -792,7 +959,7 @@ def test_a_vendor_describes_its_own_errors() -> None:
         answer(429, {"title": "full", "code": "1232"}, {"Retry-After": "1"}),
     ]
     with SocketServer(script) as server:
-        with closing(client(server, error=describe, policy=HttpPolicy(attempts=1))) as http:
+        with closing(client(server, error=describe, settings=HttpSettings(attempts=1))) as http:
             with pytest.raises(TaskNotFoundError) as first:
                 params = {"apikey": SECRET}
                 http.request("GET", "/jobs/1", params=params, not_found=TaskNotFoundError)
@@ -807,6 +974,68 @@ def test_a_vendor_describes_its_own_errors() -> None:
     assert (error.status_code, error.vendor_code, error.request_id) == (404, "1291", "r-1")
     assert error.details == {"hint": "ask for ***"}
     assert (b.value.status_code, b.value.retry_after, len(server.requests)) == (429, 1.0, 4)
+
+
+class VendorLibraryError(BaseException):
+    """An error that is no Exception, as some vendors' libraries have."""
+
+
+@pytest.mark.parametrize("strange", [KeyError(SECRET), RecursionError(), VendorLibraryError("x")])
+def test_a_hook_that_raises_leaves_the_error_as_it_was(
+    strange: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hook(_response: Response, _error: QrmiError) -> QrmiError:
+        raise strange
+
+    with (
+        SocketServer(statuses(409)) as server,
+        closing(client(server, error=hook)) as http,
+        pytest.raises(ServiceError, match="409 Conflict") as caught,
+    ):
+        call(http, submission=True)
+    assert not caught.value.uncertain
+    assert type(strange).__name__ in caplog.text
+    assert "Traceback" not in caplog.text
+    assert SECRET not in caplog.text
+
+
+def test_a_hook_may_raise_its_error() -> None:
+    def hook(_response: Response, _error: QrmiError) -> QrmiError:
+        raise ResourceBusyError("full", uncertain=True)
+
+    with (
+        SocketServer(statuses(429)) as server,
+        closing(client(server, error=hook)) as http,
+        pytest.raises(ResourceBusyError, match="full") as caught,
+    ):
+        call(http, submission=True)
+    assert len(server.requests) == 1
+    assert (caught.value.status_code, caught.value.uncertain) == (429, False)
+
+
+@pytest.mark.parametrize("wrong", [None, 7, [], {}, b"x", object(), float("nan"), "\x1b[31m\nred"])
+def test_whatever_a_hook_leaves_in_an_error_is_text(wrong: Any) -> None:
+    def hook(_response: Response, error: QrmiError) -> Any:
+        error.message = error.vendor_code = error.request_id = wrong
+        error.retry_after = error.status_code = wrong
+        error.details = {"it": wrong, "long": "x" * 10_000} if wrong != 7 else wrong
+        return wrong
+
+    with (
+        SocketServer(statuses(404)) as server,
+        closing(client(server, error=hook)) as http,
+        pytest.raises(QrmiError) as caught,
+    ):
+        http.request("GET", "/", not_found=TaskNotFoundError)
+    error = caught.value
+    assert type(error) is TaskNotFoundError
+    assert error.message
+    assert error.message.isprintable()
+    assert error.status_code == 404
+    for text in (error.vendor_code, error.request_id, *error.details.values()):
+        assert text is None or (text.isprintable() and len(text) < 3000)
+    assert error.retry_after in (None, 7)
+    assert not error.uncertain
 
 
 @pytest.mark.parametrize("code", [200, 502])
@@ -824,7 +1053,7 @@ def test_of_a_page_the_title_alone_is_shown(code: int, page: str, shown: str) ->
     script = [answer(code, page.encode(), {"Content-Type": "text/html"})]
     with (
         SocketServer(script) as server,
-        closing(client(server, policy=HttpPolicy(attempts=1))) as http,
+        closing(client(server, settings=HttpSettings(attempts=1))) as http,
         pytest.raises(ServiceError, match=shown) as caught,
     ):
         http.request("GET", "/").json()
@@ -873,7 +1102,7 @@ def test_the_body_of_a_redirect_is_not_read_to_its_end() -> None:
 def test_what_is_to_be_changed_is_named_by_its_key() -> None:
     script = [answer(200, b"x" * 1001), answer(407)]
     with SocketServer(script) as server, closing(client(server)) as http:
-        with pytest.raises(InvalidResponseError, match="raise QRMI_HTTP_MAX_ANSWER_BYTES"):
+        with pytest.raises(InvalidResponseError, match="raise QRMI_HTTP_MAX_RESPONSE_BYTES"):
             http.request("GET", "/")
         with pytest.raises(ServiceError, match="QRMI_HTTP_PROXY"):
             http.request("GET", "/")
@@ -1217,7 +1446,7 @@ def test_no_secret_is_logged_or_in_an_error(
     token = CachedToken(lambda: Token(f"{SECRET}-token"), shared_as=("endpoint", SECRET))
     with (
         SocketServer([echo]) as server,
-        closing(client(server, auth=token, policy=QUICK)) as http,
+        closing(client(server, auth=token, settings=QUICK)) as http,
     ):
         with pytest.raises(QrmiError) as caught:
             http.request(
@@ -1235,7 +1464,7 @@ def test_no_secret_is_logged_or_in_an_error(
     assert "urllib3" in {record.name.partition(".")[0] for record in caplog.records}
     assert SECRET not in everything(caught.value)
     assert SECRET not in everything(other.value)
-    assert SECRET not in f"{http!r} {token!r} {Token(SECRET)!r} {HttpPolicy(proxy=SECRET)!r}"
+    assert SECRET not in f"{http!r} {token!r} {Token(SECRET)!r} {HttpSettings(proxy=SECRET)!r}"
 
 
 def test_retries_are_logged_with_reason_and_pause(caplog: pytest.LogCaptureFixture) -> None:

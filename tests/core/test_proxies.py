@@ -17,8 +17,10 @@ from qrmi_core.errors import (
     ServiceError,
     TransportError,
 )
-from qrmi_core.http import HttpClient, HttpPolicy, Response
-from qrmi_core.proxies import Proxy, is_loopback, proxy_for
+from qrmi_core.http.client import HttpClient
+from qrmi_core.http.proxies import Proxy, is_loopback, proxy_for
+from qrmi_core.http.response import Response
+from qrmi_core.http.settings import HttpSettings
 from support.socket_server import SocketServer, answer, close
 
 PASSWORD = "s3cr3t/of@the:user"
@@ -46,7 +48,7 @@ def refuse(_response: Response, error: QrmiError) -> QrmiError:
 
 
 def request(url: str, proxy: str | None = None) -> Response:
-    http = HttpClient(url, policy=HttpPolicy(proxy=proxy), error=refuse, sleep=lambda _: None)
+    http = HttpClient(url, settings=HttpSettings(proxy=proxy), error=refuse, sleep=lambda _: None)
     with closing(http):
         return http.request("POST", "/token", data={"key": "value"}, idempotent=True)
 
@@ -154,7 +156,7 @@ def test_what_a_proxy_refuses_names_the_proxy_and_blames_no_credential(
         assert str(status) in told
         assert "API key" not in told
         assert caught.value.retryable is (status not in (403, 407))
-        assert len(proxy.requests) == (1 if status in (403, 407) else HttpPolicy().attempts)
+        assert len(proxy.requests) == (1 if status in (403, 407) else HttpSettings().attempts)
         assert "proxy-authorization" in proxy.requests[0].headers
         assert not leaks(told, repr(caught.value), repr(caught.value.__cause__))
 

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 from qrmi_core import ConfigError, EnvVarNotSetError, Settings, setting
-from qrmi_core.settings import HttpSettings, one_of, to_bool, to_count, to_seconds
+from qrmi_core.http.settings import HttpSettings
+from qrmi_core.settings import one_of, to_bool, to_count, to_seconds
 
 
 @attrs.frozen(kw_only=True)

@@ -16,7 +16,7 @@ Make = Callable[..., QuantumResource]
 SHORT = {
     "QRMI_HTTP_ATTEMPTS": "2",
     "QRMI_HTTP_READ_TIMEOUT_SECONDS": "0.1",
-    "QRMI_HTTP_STREAM_TIMEOUT_SECONDS": "0.1",
+    "QRMI_HTTP_TRANSFER_TIMEOUT_SECONDS": "0.1",
 }
 """Settings under which a fault that stays is soon given up on."""
 

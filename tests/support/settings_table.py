@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import attrs
 
-from qrmi_core.settings import HttpSettings, Settings
+from qrmi_core.http.settings import HttpSettings
+from qrmi_core.settings import Settings
 
 
 def settings_table(settings: type[Settings]) -> str:

@@ -16,7 +16,7 @@ from qrmi_core.errors import (
     QrmiError,
     ServiceError,
 )
-from qrmi_core.http import HttpClient, HttpPolicy
+from qrmi_core.plugin import HttpClient, HttpSettings
 from qrmi_ibm_common import ibm_client
 from support.faulty_server import cut_after, cut_before, malformed, status, truncated
 from support.ibm_service import CRN, KEY, IbmService
@@ -33,7 +33,7 @@ def client(service: IbmService, key: str | None = None, iam: str | None = None) 
         service.url,
         iam_endpoint=iam or service.host,
         api_key=key or service.key,
-        policy=HttpPolicy(first_pause_seconds=0.01),
+        settings=HttpSettings(first_pause_seconds=0.01),
         headers={"Service-CRN": CRN},
         error=lambda _response, _error: None,
         product="qrmi-test/1",
@@ -170,7 +170,7 @@ def test_an_iam_endpoint_that_is_no_url_is_found_at_once(service: IbmService, ad
             service.url,
             iam_endpoint=address,
             api_key=KEY,
-            policy=HttpPolicy(),
+            settings=HttpSettings(),
             headers={},
             error=lambda _response, _error: None,
             product="p",

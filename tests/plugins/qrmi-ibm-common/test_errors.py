@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from qrmi_core.errors import AuthenticationFailedError, QrmiError, ServiceError
-from qrmi_core.http import Response
-from qrmi_ibm_common import describe, recast
+from qrmi_core.http.refusals import explain
+from qrmi_core.plugin import Redactor, Response, recast
+from qrmi_ibm_common import describe
 
 CALL = "GET https://quantum.example/api/v1/jobs/d1"
 
@@ -18,8 +19,7 @@ CALL = "GET https://quantum.example/api/v1/jobs/d1"
 def described(body: Any, status: int = 400) -> QrmiError:
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     error = ServiceError("as the core has it", status_code=status)
-    describe(Response(CALL, status, {}, content), error)
-    return error
+    return explain(describe, Response(CALL, status, {}, content), error, Redactor())
 
 
 @pytest.mark.parametrize("code", [1352, "1352"])

@@ -64,7 +64,7 @@ from support.system_service import (
     vendor_error,
 )
 
-PATIENT = {"QRMI_HTTP_READ_TIMEOUT_SECONDS": "0.1", "QRMI_HTTP_STREAM_TIMEOUT_SECONDS": "0.1"}
+PATIENT = {"QRMI_HTTP_READ_TIMEOUT_SECONDS": "0.1", "QRMI_HTTP_TRANSFER_TIMEOUT_SECONDS": "0.1"}
 
 
 # --- how many ---
@@ -408,7 +408,7 @@ def test_odd_answers_do_no_harm(service: SystemService, make: Make) -> None:
     assert qpu.task_usage(task.id).quantum_seconds is None
     service.fail("GET jobs", status(200, {"jobs": None}), status(200, {"jobs": "none"}))
     assert qpu.task_list() == []
-    with pytest.raises(InvalidResponseError, match="no list of jobs"):
+    with pytest.raises(InvalidResponseError, match="`jobs` of the response is not a list"):
         qpu.task_list()
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from qrmi_core import Payload, QrmiError, ServiceError
-from qrmi_core.http import HttpClient
+from qrmi_core.plugin import HttpClient
 from qrmi_ibm_da.settings import SystemSettings
 from qrmi_ibm_da.storage import NO_OBJECT, Signer, Store
 from support.faulty_server import Fault, cut_after, cut_before, status
@@ -46,7 +46,7 @@ def store_at(url: str, **more: str) -> Store:
         {f"QRMI_IBM_QS_{name}": text for name, text in keys.items()}
         | {"QRMI_HTTP_FIRST_PAUSE_SECONDS": "0.01"}
     )
-    return Store(settings, HttpClient("http://127.0.0.1:1", policy=settings.http_policy()))
+    return Store(settings, HttpClient("http://127.0.0.1:1", settings=settings))
 
 
 @pytest.fixture(scope="module")

@@ -350,7 +350,7 @@ def test_a_search_that_fails_at_first_finds_the_job_all_the_same(
 def test_a_service_that_is_still_at_work_is_not_given_the_job_again(
     service: IbmService, make: Make
 ) -> None:
-    qpu = make(SESSION_MODE="job", QRMI_HTTP_STREAM_TIMEOUT_SECONDS="0.2")
+    qpu = make(SESSION_MODE="job", QRMI_HTTP_TRANSFER_TIMEOUT_SECONDS="0.2")
     service.fail("POST jobs", silent_after)
     task_id = qpu.task_start(sampler())
     assert list(service.jobs) == [task_id]

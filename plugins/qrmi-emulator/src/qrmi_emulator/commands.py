@@ -17,7 +17,7 @@ import click
 
 from qrmi_core import ConfigError, InvalidInputError, ServiceError
 from qrmi_core.folders import state_folder
-from qrmi_core.proxies import is_loopback
+from qrmi_core.http.proxies import is_loopback
 from qrmi_emulator.records import CONDITIONS
 from qrmi_emulator.settings import EmulatorSettings
 from qrmi_local.engines import MissingExtra

@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from qrmi_core.files import replace_file
 from qrmi_emulator.face import Face
-from qrmi_emulator.files import write_private
 
 MARK: Final = "qrmi-emulator-"
 """The beginning of each face's secret, so that whoever finds one can see where it belongs."""
@@ -60,7 +60,7 @@ def write(path: Path, content: dict[str, Any], secrets: Collection[str]) -> None
                 f"{path} was not made by the emulator of this state; "
                 "name another file, or delete it"
             )
-        write_private(path, json.dumps(content, indent=2) + "\n")
+        replace_file(path, json.dumps(content, indent=2).encode() + b"\n")
     except FileExistsError:
         raise
     except OSError as error:

@@ -19,21 +19,10 @@ def make_private(folder: Path) -> None:
         raise PermissionError(f"{folder} must be yours alone: chmod 700 it, or name another")
 
 
-def write_private(path: Path, content: str | bytes) -> None:
-    """Write a file that only the user may read, atomically.
-
-    Raises:
-        OSError: The file cannot be written; the error names it.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    data = content.encode() if isinstance(content, str) else content
-    try:
-        with open(temporary, "wb", opener=_private) as stream:
-            stream.write(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(path)) from error
+def write_private(path: Path, content: bytes) -> None:
+    """Write a file that only the user may read, and that nobody reads before it is complete."""
+    with open(path, "wb", opener=_private) as stream:
+        stream.write(content)
 
 
 def lock(path: Path) -> int | None:

@@ -25,10 +25,10 @@ import uvicorn
 from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from qrmi_core.files import replace_file
 from qrmi_emulator import config
 from qrmi_emulator.discovery import face_class, vendors
 from qrmi_emulator.face import Face, State
-from qrmi_emulator.files import write_private
 from qrmi_emulator.settings import EmulatorSettings
 from qrmi_local.engines import MissingExtra
 
@@ -277,7 +277,7 @@ class Emulator(Control):
         known: dict[str, Any] = {}
         with contextlib.suppress(OSError, ValueError):
             known = json.loads(path.read_text())
-        write_private(path, json.dumps(known | values))
+        replace_file(path, json.dumps(known | values).encode())
 
     def _listen(self) -> socket.socket:
         host = self._settings.host

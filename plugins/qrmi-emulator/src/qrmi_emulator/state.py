@@ -17,6 +17,7 @@ from typing import Final, TypeVar
 import attrs
 
 from qrmi_core import TaskStatus
+from qrmi_core.files import replace_file
 from qrmi_emulator.faults import Faults
 from qrmi_emulator.files import lock, make_private, write_private
 from qrmi_emulator.record_file import RecordFile
@@ -115,7 +116,7 @@ class State:
         known = self._known_credentials()
         if name not in known:
             known[name] = make()
-            write_private(self.home / "credentials.json", json.dumps(known, indent=2))
+            replace_file(self.home / "credentials.json", json.dumps(known, indent=2).encode())
         return known[name]
 
     def secrets(self) -> set[str]:

@@ -1,12 +1,21 @@
-"""Clients of IBM's APIs, whose calls carry a token of IBM Cloud's IAM."""
+"""Clients of IBM's APIs, authenticated by IBM Cloud's IAM."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from qrmi_core.credentials import CachedToken, Token, read_token
-from qrmi_core.errors import AuthenticationFailedError, QrmiError, recast
-from qrmi_core.http import ErrorHook, HttpClient, HttpPolicy, Response
+from qrmi_core.plugin import (
+    AuthenticationFailedError,
+    CachedToken,
+    ErrorHook,
+    HttpClient,
+    HttpSettings,
+    QrmiError,
+    Response,
+    Token,
+    read_token,
+    recast,
+)
 from qrmi_ibm_common.errors import describe
 
 _GRANT = "urn:ibm:params:oauth:grant-type:apikey"
@@ -17,7 +26,7 @@ def ibm_client(
     *,
     iam_endpoint: str,
     api_key: str,
-    policy: HttpPolicy,
+    settings: HttpSettings,
     headers: Mapping[str, str],
     error: ErrorHook,
     product: str,
@@ -32,18 +41,20 @@ def ibm_client(
         base_url: Address of the API.
         iam_endpoint: Address of IAM, such as ``https://iam.cloud.ibm.com``.
         api_key: IBM Cloud API key.
-        policy: Time-outs, retries and network settings, also of the calls to IAM.
+        settings: Time-outs, retries and network settings, also of the calls to IAM.
         headers: Sent with every call to the API.
-        error: Makes the API's own errors of its error answers.
+        error: Makes the API's own errors of its error responses.
         product: Appended to ``User-Agent``.
 
     Raises:
         ConfigError: An address is not a URL, or carries a user or password.
     """
-    iam = HttpClient(iam_endpoint, policy=policy, error=_refused, product=product)
+    iam = HttpClient(
+        iam_endpoint, settings=settings, error=_refused, secrets=(api_key,), product=product
+    )
 
     def fetch() -> Token:
-        answer = iam.request(
+        response = iam.request(
             "POST",
             "/identity/token",
             data={"grant_type": _GRANT, "apikey": api_key},
@@ -51,7 +62,7 @@ def ibm_client(
             idempotent=True,  # another token does no harm
         )
         return read_token(
-            answer,
+            response,
             "check that the IAM endpoint setting names IBM's IAM and that no login page or proxy "
             "answers in its place",
         )

@@ -6,8 +6,11 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from qrmi_core.errors import QrmiError
-from qrmi_core.http import Response
+from qrmi_core.plugin import (
+    QrmiError,
+    Response,
+    read_text,
+)
 
 _CODES = ("code", "errorCode")
 # IAM's message is the general one, its details say what is wrong with this request.
@@ -16,7 +19,7 @@ _DETAILS = ("solution", "more_info", "title", "status_code", "location", "value"
 
 
 def describe(response: Response, error: QrmiError) -> None:
-    """Put what an error body says into the error: message, `vendor_code`, `request_id`, `details`.
+    """Complete an error from an error body: message, `vendor_code`, `request_id`, `details`.
 
     A body in none of these forms leaves the error as it is::
 
@@ -25,13 +28,13 @@ def describe(response: Response, error: QrmiError) -> None:
         {"error": {"code", "message", ...}}      {"code", "message", ...}
         {"errorCode", "errorMessage", "errorDetails", "context": {"requestId"}}
 
-    Codes may be numbers or strings. What asks for an answer of IBM's support, the trace, the
-    correlation id or IAM's request id, becomes `request_id`; the first problem's further members
-    become `details`.
+    Codes may be numbers or strings. The id to quote to IBM's support, which is the trace, the
+    correlation id or IAM's request id, becomes `request_id`; the further fields of the first
+    problem become `details`.
 
     Args:
-        response: The answer.
-        error: The error that it would become.
+        response: The error response.
+        error: The error to complete.
     """
     try:
         body = json.loads(response.content)
@@ -77,9 +80,4 @@ def _first(problem: Mapping[str, Any], names: tuple[str, ...]) -> str:
 
 
 def _text(value: object) -> str:
-    """Printable text on one line; empty for what is neither a text nor a whole number."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return ""
-    return "".join(
-        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(value).split())
-    )
+    return (read_text(value) or "").strip()

@@ -1,18 +1,11 @@
-"""What IBM's plugins have in common in their settings."""
+"""Converters that the settings of IBM's plugins share."""
 
 from __future__ import annotations
 
 import re
 
-from qrmi_core.errors import ConfigError
-
 LOG_LEVELS = ("critical", "error", "warning", "info", "debug")
 """What the services may log of a job."""
-
-
-def to_url(text: str) -> str:
-    """An address that paths are put behind."""
-    return text.strip().rstrip("/")
 
 
 def to_word(text: str) -> str:
@@ -28,18 +21,3 @@ def to_version(text: str) -> str:
     if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
         raise ValueError("a date such as 2026-04-15")
     return text
-
-
-def check_url(key: str, url: str) -> None:
-    """Refuse an address that nothing can be put behind.
-
-    Not a converter, whose errors show the value: it may have secrets.
-
-    Raises:
-        ConfigError: It has a query string or a fragment.
-    """
-    if "?" in url or "#" in url:
-        raise ConfigError(
-            f"{key}: the address has a query string or a fragment; leave out what begins with "
-            "? or #"
-        )

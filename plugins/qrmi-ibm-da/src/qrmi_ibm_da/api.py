@@ -1,4 +1,4 @@
-"""The system's exchanges, and what its error codes mean."""
+"""Requests to the system's API, and the errors of its error codes."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ import importlib.metadata
 from collections.abc import Callable
 from typing import Any
 
-from qrmi_core.errors import (
+from qrmi_core.plugin import (
     AuthenticationFailedError,
+    HttpClient,
     InvalidInputError,
     InvalidResponseError,
     QrmiError,
     ResourceBusyError,
     ResourceNotFoundError,
+    Response,
     ServiceError,
     TaskNotFoundError,
+    path_segment,
+    recast,
 )
-from qrmi_core.http import HttpClient, Response, retry_after_seconds
-from qrmi_ibm_common import describe, ibm_client, job_path, recast, segment, to_object
+from qrmi_ibm_common import describe, ibm_client
 from qrmi_ibm_da.settings import SystemSettings
 
 DUPLICATE = "1231"
@@ -42,7 +45,7 @@ _BUSY = {
 
 
 class SystemApi:
-    """The requests, one method each. Retries, time-outs and tokens are the client's business.
+    """The requests, one method each. The client handles retries, time-outs and tokens.
 
     Args:
         settings: Addresses, credentials, network settings.
@@ -56,7 +59,7 @@ class SystemApi:
             settings.endpoint,
             iam_endpoint=settings.iam_endpoint,
             api_key=settings.api_key,
-            policy=settings.http_policy(),
+            settings=settings,
             headers={
                 "Service-CRN": settings.service_crn,
                 "IBM-API-Version": settings.api_version,
@@ -73,24 +76,24 @@ class SystemApi:
     # Backends
 
     def backends(self) -> list[dict[str, Any]]:
-        """What the service tells about each backend."""
+        """Return the description of each backend."""
         return self._list("/v1/backends", "backends")
 
     def backend(self, name: str) -> dict[str, Any]:
-        """What it tells about one."""
-        return to_object(self.http.request("GET", _backend(name)))
+        """Return the description of one backend."""
+        return self.http.request("GET", _backend(name)).object()
 
     def lanes(self, name: str) -> dict[str, Any] | None:
-        """The lanes of a backend, None from a service that does not tell."""
-        answer = self.http.request("GET", f"{_backend(name)}/lanes", ok=(404,))
-        return None if answer.status_code == 404 else to_object(answer)
+        """Return the lanes of a backend, None from a service without that route."""
+        response = self.http.request("GET", f"{_backend(name)}/lanes", ok=(404,))
+        return None if response.status_code == 404 else response.object()
 
     def configuration(self, name: str) -> Response:
-        """A backend's configuration."""
+        """Return a backend's configuration."""
         return self.http.request("GET", f"{_backend(name)}/configuration")
 
     def properties(self, name: str) -> Response:
-        """A backend's calibration data."""
+        """Return a backend's calibration data."""
         return self.http.request("GET", f"{_backend(name)}/properties")
 
     # Jobs
@@ -101,21 +104,21 @@ class SystemApi:
         Args:
             document: Makes its description, anew for each attempt.
         """
-        _done(self.http.request("POST", "/v1/jobs", json=document, submission=True), uncertain=True)
+        _done(self.http.request("POST", "/v1/jobs", json=document, submission=True))
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """What the service tells about a job."""
-        return to_object(self.http.request("GET", _job(job_id), not_found=TaskNotFoundError))
+        """Return the description of a job."""
+        return self.http.request("GET", _job(job_id), not_found=TaskNotFoundError).object()
 
     def jobs(self) -> list[dict[str, Any]]:
-        """All jobs of this client that were not deleted, oldest first."""
+        """Return all jobs of this client that were not deleted, oldest first."""
         return self._list("/v1/jobs", "jobs")
 
     def cancel(self, job_id: str) -> bool | None:
-        """Cancel a job, and tell whether it was still running.
+        """Cancel a job, and return True if it was still running.
 
         Returns:
-            None if it has ended, and an attempt without an answer may be why.
+            None if it has ended, perhaps by an attempt without a response.
         """
         path = f"{_job(job_id)}/cancel"
         attempts = 0
@@ -126,67 +129,60 @@ class SystemApi:
             return path
 
         try:
-            answer = self.http.request(
+            response = self.http.request(
                 "POST", address, idempotent=True, not_found=TaskNotFoundError
             )
         except ServiceError as error:
             if error.status_code != 409 or error.vendor_code != _ENDED:
                 raise
             return None if attempts > 1 else False
-        _done(answer)
+        _done(response)
         return True
 
     def delete(self, job_id: str) -> bool:
-        """Delete a job that has ended, and tell whether that was so."""
-        answer = self.http.request("DELETE", _job(job_id), ok=(409,), not_found=TaskNotFoundError)
-        if answer.status_code == 409:
+        """Delete a job, and return True if it had ended and is gone."""
+        response = self.http.request("DELETE", _job(job_id), ok=(409,), not_found=TaskNotFoundError)
+        if response.status_code == 409:
             return False
-        _done(answer)
+        _done(response)
         return True
 
     def _list(self, path: str, name: str) -> list[dict[str, Any]]:
-        answer = self.http.request("GET", path)
-        found = to_object(answer).get(name)
-        if found is None:
-            return []  # the service's notation of an empty list
-        if not isinstance(found, list):
-            raise InvalidResponseError(f"{answer.call}: the answer has no list of {name}")
-        return [item for item in found if isinstance(item, dict)]
+        response = self.http.request("GET", path)
+        # The service writes null for an empty list.
+        return response.items(name) if response.object().get(name) is not None else []
 
 
 def _backend(name: str) -> str:
-    return f"/v1/backends/{segment(name)}"
+    return f"/v1/backends/{path_segment(name, ResourceNotFoundError)}"
 
 
 def _job(job_id: str) -> str:
-    return f"/v1{job_path(job_id)}"
+    return f"/v1/jobs/{path_segment(job_id)}"
 
 
-def _done(answer: Response, *, uncertain: bool = False) -> None:
-    """Make sure that it was the service that said so, whose answer has no body."""
-    if answer.content.strip():
-        raise InvalidResponseError(
-            f"{answer.call}: {answer.status_code} with a body, which is not the service's answer: "
-            f"{answer.excerpt()!r}; check the endpoint, and that no login page or proxy answers "
-            "in its place",
-            status_code=answer.status_code,
-            uncertain=uncertain,
+def _done(response: Response) -> None:
+    """Raise if a response has a body, which the service's responses to these requests have not."""
+    if response.content.strip():
+        raise response.invalid(
+            f"{response.status_code} with a body, which is not the service's response: "
+            f"{response.excerpt()!r}; check the endpoint, and that no login page or proxy answers "
+            "in its place"
         )
 
 
 def _explained(response: Response, error: QrmiError) -> QrmiError:
-    """The error that an error answer is."""
+    """Map an error response of the service to an error."""
     describe(response, error)
     status = response.status_code
     if status == 404 and response.content.lstrip()[:1] == b"<":
         advice = "this is the page of a proxy or of another server; check the endpoint"
         return recast(error, InvalidResponseError, advice)
-    if response.call.startswith("POST ") and response.call.endswith("/v1/jobs"):
+    if response.method == "POST" and response.path.endswith("/v1/jobs"):
         if status in _BUSY:
-            busy = recast(error, ResourceBusyError, _BUSY[status])
-            told = retry_after_seconds(response.headers)
-            busy.retry_after = _BUSY_PAUSE_SECONDS if told is None else told
-            return busy
+            if error.retry_after is None:
+                error.retry_after = _BUSY_PAUSE_SECONDS
+            return recast(error, ResourceBusyError, _BUSY[status])
         if status == 409 and error.vendor_code != DUPLICATE:
             return recast(error, InvalidInputError)
     code = error.vendor_code or ""

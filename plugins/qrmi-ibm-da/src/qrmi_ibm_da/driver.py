@@ -27,8 +27,17 @@ from qrmi_core.errors import (
     TaskNotFoundError,
     TaskNotReadyError,
 )
-from qrmi_core.http import without_queries
 from qrmi_core.payload import Payload, QiskitPrimitive
+from qrmi_core.plugin import (
+    join_documents,
+    read_count as to_count,
+    read_number,
+    read_object as member,
+    read_text as to_text,
+    read_time as to_time,
+    recast,
+    without_queries,
+)
 from qrmi_core.settings import Settings
 from qrmi_core.values import (
     Observation,
@@ -40,7 +49,6 @@ from qrmi_core.values import (
     TaskStatus,
     TaskUsage,
 )
-from qrmi_ibm_common import is_number, member, recast, target_of, to_count, to_text, to_time
 from qrmi_ibm_common.primitives import read_input
 from qrmi_ibm_da.api import DUPLICATE, SystemApi
 from qrmi_ibm_da.settings import SystemSettings
@@ -114,8 +122,9 @@ class SystemDriver(Driver):
         )
 
     def target(self) -> bytes:
-        return target_of(
-            self._api.configuration(self.resource_id), self._api.properties(self.resource_id)
+        return join_documents(
+            configuration=self._api.configuration(self.resource_id),
+            properties=self._api.properties(self.resource_id),
         )
 
     @classmethod
@@ -365,7 +374,7 @@ class SystemDriver(Driver):
 
     def _delete(self, task_id: str) -> bool:
         """Delete a job, which may need a moment to end, and tell whether it did."""
-        policy = self._api.http.policy
+        policy = self._api.http.retry
         for attempt in itertools.count(1):
             if self._api.delete(task_id):
                 return True
@@ -401,9 +410,9 @@ class SystemDriver(Driver):
 
     def task_usage(self, task_id: str) -> TaskUsage:
         job = self._api.job(task_id)
-        nanoseconds = member(job, "usage").get("quantum_nanoseconds")
+        nanoseconds = read_number(member(job, "usage").get("quantum_nanoseconds"))
         return TaskUsage(
-            quantum_seconds=nanoseconds / 1e9 if is_number(nanoseconds) else None,
+            quantum_seconds=None if nanoseconds is None else nanoseconds / 1e9,
             created_at=to_time(job.get("created_time")),
             finished_at=to_time(job.get("end_time")),
         )

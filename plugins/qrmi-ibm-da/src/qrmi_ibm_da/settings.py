@@ -7,9 +7,16 @@ from typing import Any
 
 import attrs
 
-from qrmi_core.errors import ConfigError
-from qrmi_core.settings import HttpSettings, one_of, setting, to_bool, to_count
-from qrmi_ibm_common.settings import LOG_LEVELS, check_url, to_url, to_version, to_word
+from qrmi_core.plugin import (
+    ConfigError,
+    HttpSettings,
+    one_of,
+    setting,
+    to_bool,
+    to_count,
+    to_url,
+)
+from qrmi_ibm_common.settings import LOG_LEVELS, to_version, to_word
 
 API_VERSION = "2025-08-15"
 """The version of the API that this driver is written for."""
@@ -171,14 +178,6 @@ class SystemSettings(HttpSettings):
     )
 
     def __attrs_post_init__(self) -> None:
-        addresses = {
-            "ENDPOINT": self.endpoint,
-            "IAM_ENDPOINT": self.iam_endpoint,
-            "S3_ENDPOINT": self.s3_endpoint,
-            "S3_ENDPOINT_FOR_QSAPI": self.s3_service_endpoint,
-        }
-        for name, url in addresses.items():
-            check_url(f"QRMI_IBM_QS_{name}", url or "")
         missing = self.missing_for_store()
         if missing and len(missing) < len(_STORE):
             raise ConfigError(

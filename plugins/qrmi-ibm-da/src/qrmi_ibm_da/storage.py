@@ -16,16 +16,16 @@ from urllib.parse import quote, urlencode
 
 import attrs
 
-from qrmi_core.errors import (
+from qrmi_core.plugin import (
     AuthenticationFailedError,
     ConfigError,
-    InvalidResponseError,
+    HttpClient,
     PermissionDeniedError,
     QrmiError,
+    Response,
     ServiceError,
+    recast,
 )
-from qrmi_core.http import HttpClient, Response
-from qrmi_ibm_common import recast
 from qrmi_ibm_da.settings import SystemSettings
 
 _log = logging.getLogger(__name__)
@@ -122,7 +122,7 @@ class Store:
 
     Args:
         settings: Addresses, credentials, sizes; those of the store must be there.
-        http: A client whose policy and connections are used.
+        http: A client whose settings and connections are used.
 
     Raises:
         ConfigError: An address is not a URL.
@@ -188,10 +188,10 @@ class Store:
             raise
 
     def _begin(self, key: str) -> str:
-        answer = self._call("POST", key, {"uploads": ""}, idempotent=True)
-        found = _parsed(answer).get("UploadId")
+        response = self._call("POST", key, {"uploads": ""}, idempotent=True)
+        found = _parsed(response).get("UploadId")
         if not found:
-            raise InvalidResponseError(f"{answer.call}: the store's answer has no id of an upload")
+            raise response.invalid("the store's response has no id of an upload")
         return found
 
     def _put_parts(self, key: str, content: bytes, upload: str) -> None:
@@ -201,16 +201,16 @@ class Store:
         listed = []
         for number, start in enumerate(range(0, len(view), size), 1):
             params = {"partNumber": str(number), "uploadId": upload}
-            answer = self._call("PUT", key, params, data=view[start : start + size])
-            tag = answer.headers.get("ETag")
+            response = self._call("PUT", key, params, data=view[start : start + size])
+            tag = response.headers.get("ETag")
             if not tag:
-                raise InvalidResponseError(f"{answer.call}: the store's answer has no ETag")
+                raise response.invalid("the store's response has no ETag")
             listed.append(
                 f"<Part><PartNumber>{number}</PartNumber><ETag>{_escaped(tag)}</ETag></Part>"
             )
         body = f"<CompleteMultipartUpload>{''.join(listed)}</CompleteMultipartUpload>"
         try:
-            answer = self._call(
+            response = self._call(
                 "POST", key, {"uploadId": upload}, data=body.encode(), idempotent=True
             )
         except QrmiError as error:
@@ -219,18 +219,18 @@ class Store:
                 return
             raise
         # The status is sent before the parts are put together.
-        if "Code" in (found := _parsed(answer)):
+        if "Code" in (found := _parsed(response)):
             raise ServiceError(
-                f"{answer.call}: the store could not put the parts together: "
+                f"{response.call}: the store could not put the parts together: "
                 f"{found['Code']}: {found.get('Message', '')}",
                 vendor_code=found["Code"],
                 retryable=True,
             )
 
     def _size(self, key: str) -> int | None:
-        answer = self._call("HEAD", key, ok=(404,))
-        length = answer.headers.get("Content-Length", "")
-        return int(length) if answer.status_code == 200 and length.isdigit() else None
+        response = self._call("HEAD", key, ok=(404,))
+        length = response.headers.get("Content-Length", "")
+        return int(length) if response.status_code == 200 and length.isdigit() else None
 
     def _abort(self, key: str, upload: str) -> None:
         try:
@@ -276,7 +276,7 @@ def _is_untimely(error: QrmiError) -> bool:
 
 
 def _explained(response: Response, error: QrmiError) -> QrmiError:
-    """The error that an error answer of the store is."""
+    """Map an error response of the store to an error."""
     found = _parsed(response)
     code = found.get("Code")
     if code is None and response.status_code == 404:
@@ -298,7 +298,7 @@ def _explained(response: Response, error: QrmiError) -> QrmiError:
 
 
 def _parsed(response: Response) -> dict[str, str]:
-    """The texts of an answer's first level; empty for what is not XML."""
+    """Return the texts of a body's first level; empty for a body that is not XML."""
     try:
         root = ET.fromstring(response.content)
     except (ET.ParseError, ValueError, LookupError):

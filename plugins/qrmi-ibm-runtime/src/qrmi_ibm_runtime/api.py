@@ -1,4 +1,4 @@
-"""The service's exchanges, and what its error codes mean."""
+"""Requests to the Runtime API, and the errors of its error codes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from qrmi_core.errors import (
+from qrmi_core.plugin import (
     AuthenticationFailedError,
     ConfigError,
     InvalidInputError,
@@ -17,10 +17,12 @@ from qrmi_core.errors import (
     QrmiError,
     ResourceBusyError,
     ResourceNotFoundError,
+    Response,
     TaskNotFoundError,
+    path_segment,
+    recast,
 )
-from qrmi_core.http import Response, retry_after_seconds
-from qrmi_ibm_common import describe, ibm_client, job_path, recast, segment, to_object
+from qrmi_ibm_common import describe, ibm_client
 from qrmi_ibm_runtime.primitives import Body
 from qrmi_ibm_runtime.settings import RuntimeSettings
 
@@ -66,7 +68,7 @@ _ENDS = {
 
 
 class RuntimeApi:
-    """The requests, one method each. Retries, time-outs and tokens are the client's business.
+    """The requests, one method each. The client handles retries, time-outs and tokens.
 
     Args:
         settings: Addresses, credentials, network settings.
@@ -78,7 +80,7 @@ class RuntimeApi:
             settings.endpoint,
             iam_endpoint=settings.iam_endpoint,
             api_key=settings.api_key,
-            policy=settings.http_policy(),
+            settings=settings,
             headers={
                 "Service-CRN": settings.service_crn,
                 "IBM-API-Version": settings.api_version,
@@ -94,35 +96,29 @@ class RuntimeApi:
     # Backends
 
     def backends(self) -> list[dict[str, Any]]:
-        """What the service tells about each backend of the instance."""
-        found = self._object("/backends").get("devices")
-        if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-            raise InvalidResponseError(
-                "GET /backends: no list of backends as objects; check the endpoint and the version "
-                "of the API in the settings"
-            )
-        return found
+        """Return the description of each backend of the instance."""
+        return self._get("/backends").items("devices")
 
     def configuration(self, backend: str) -> Response:
-        """A backend's configuration."""
+        """Return a backend's configuration."""
         return self._description(backend, "configuration")
 
     def properties(self, backend: str) -> Response | None:
-        """A backend's calibration data, None if it has none.
+        """Return a backend's calibration data, None if it has none.
 
         Raises:
             InvalidResponseError: That it has none is not in the service's words.
         """
-        answer = self._description(backend, "properties", ok=(404,))
-        if answer.status_code != 404:
-            return answer
-        answer.json()  # the service says so, not a gateway
+        response = self._description(backend, "properties", ok=(404,))
+        if response.status_code != 404:
+            return response
+        response.json()  # the service says so, not a gateway
         return None
 
     def _description(self, backend: str, what: str, ok: Collection[int] = ()) -> Response:
         return self._http.request(
             "GET",
-            f"/backends/{segment(backend)}/{what}",
+            f"/backends/{path_segment(backend, ResourceNotFoundError)}/{what}",
             params={"calibration_id": self._calibration_id},
             ok=ok,
         )
@@ -130,7 +126,7 @@ class RuntimeApi:
     # Sessions
 
     def open_session(self, backend: str, mode: str, max_ttl_seconds: int) -> str:
-        """Open a session and give its id."""
+        """Open a session, and return its id."""
         body = {
             "mode": mode,
             "max_ttl": max_ttl_seconds,
@@ -138,23 +134,23 @@ class RuntimeApi:
             "backend_name": backend,
         }
         try:
-            return self._created("/sessions", json=body)
+            return self._http.request("POST", "/sessions", json=body).created_id()
         except QrmiError as error:
             if not error.uncertain:
                 raise
             # Sessions have no tag to be found by, and the service's list of workloads does not
             # tell ours from that of another process; one that nobody uses closes by itself.
             _log.warning("a session may have been opened that nobody will use: %s", error)
-        return self._created("/sessions", json=body)
+        return self._http.request("POST", "/sessions", json=body).created_id()
 
     def session(self, session_id: str) -> dict[str, Any] | None:
-        """What the service tells about a session, None if it does not know it."""
-        answer = self._http.request("GET", f"/sessions/{segment(session_id)}", ok=(404,))
-        return None if answer.status_code == 404 else to_object(answer)
+        """Return the session document, or None if the session does not exist."""
+        response = self._http.request("GET", _session(session_id), ok=(404,))
+        return None if response.status_code == 404 else response.object()
 
     def close_session(self, session_id: str, *, cancel: bool) -> None:
         """End a session: at once, or when its jobs have ended. One that is gone is not an error."""
-        path = f"/sessions/{segment(session_id)}"
+        path = _session(session_id)
         if cancel:
             self._http.request("DELETE", f"{path}/close", ok=(404,))
         else:
@@ -164,13 +160,15 @@ class RuntimeApi:
     # Jobs
 
     def start(self, body: Body) -> str:
-        """Create a job and give its id."""
+        """Create a job, and return its id."""
         headers = {"Content-Type": "application/json"}
-        return self._created("/jobs", data=body, headers=headers, submission=True)
+        return self._http.request(
+            "POST", "/jobs", data=body, headers=headers, submission=True
+        ).created_id()
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """The state of a job."""
-        return self._object(job_path(job_id), exclude_params="true", not_found=TaskNotFoundError)
+        """Return the state of a job."""
+        return self._get(_job(job_id), TaskNotFoundError, exclude_params="true").object()
 
     def jobs(
         self,
@@ -180,7 +178,7 @@ class RuntimeApi:
         session: str | None = None,
         pending: bool = False,
     ) -> Iterator[dict[str, Any]]:
-        """The account's jobs on a backend, newest first; a request for each page that is read."""
+        """Yield the account's jobs on a backend, newest first; a request for each page."""
         offset = 0
         while True:
             jobs, count = self.page(backend, tag, offset, session=session, pending=pending)
@@ -198,8 +196,8 @@ class RuntimeApi:
         session: str | None = None,
         pending: bool = False,
     ) -> tuple[list[dict[str, Any]], object]:
-        """One page of that list, from an offset on, and how many jobs the whole has, if told."""
-        page = self._object(
+        """Return one page of that list from an offset on, and the length of the list if known."""
+        page = self._get(
             "/jobs",
             backend=backend,
             tags=tag,
@@ -210,61 +208,56 @@ class RuntimeApi:
             sort="DESC",
             exclude_params="true",
         )
-        jobs = page.get("jobs")
-        if not isinstance(jobs, list) or not all(isinstance(job, dict) for job in jobs):
-            raise InvalidResponseError("GET /jobs: the answer has no list of jobs")
-        return jobs, page.get("count")
+        return page.items("jobs"), page.object().get("count")
 
     def result(self, job_id: str) -> Iterator[bytes]:
-        """The result in pieces; none at all where there is no result.
+        """Yield the result in pieces; nothing where there is no result.
 
         Raises:
             InvalidResponseError: It is no JSON value from its first byte to its last. Only these
                 are looked at. Where the first is wrong no piece was given out.
         """
-        path = f"{job_path(job_id)}/results"
+        path = f"{_job(job_id)}/results"
         return _whole(f"GET {path}", self._http.stream(path, not_found=TaskNotFoundError))
 
     def logs(self, job_id: str) -> str:
-        """The job's logs."""
-        answer = self._http.request("GET", f"{job_path(job_id)}/logs", not_found=TaskNotFoundError)
-        return answer.content.decode("utf-8", "replace")
+        """Return the job's logs."""
+        response = self._get(f"{_job(job_id)}/logs", TaskNotFoundError)
+        return response.content.decode("utf-8", "replace")
 
     def metrics(self, job_id: str) -> dict[str, Any]:
-        """What the job consumed, and when."""
-        return self._object(f"{job_path(job_id)}/metrics", not_found=TaskNotFoundError)
+        """Return the job's consumption and times."""
+        return self._get(f"{_job(job_id)}/metrics", TaskNotFoundError).object()
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job; one that has ended is not an error."""
         self._http.request(
             "POST",
-            f"{job_path(job_id)}/cancel",
+            f"{_job(job_id)}/cancel",
             idempotent=True,
             ok=(409,),
             not_found=TaskNotFoundError,
         )
 
-    def _object(
+    def _get(
         self,
         path: str,
-        *,
         not_found: type[QrmiError] = ResourceNotFoundError,
         **params: str | int | None,
-    ) -> dict[str, Any]:
-        return to_object(self._http.request("GET", path, params=params, not_found=not_found))
+    ) -> Response:
+        return self._http.request("GET", path, params=params, not_found=not_found)
 
-    def _created(self, path: str, **how: Any) -> str:
-        answer = self._http.request("POST", path, **how)
-        made = answer.json()
-        made_id = made.get("id") if isinstance(made, dict) else None
-        if not isinstance(made_id, str) or not made_id:
-            # It exists, but its id is lost.
-            raise InvalidResponseError(f"{answer.call}: the answer has no id", uncertain=True)
-        return made_id
+
+def _job(job_id: str) -> str:
+    return f"/jobs/{path_segment(job_id)}"
+
+
+def _session(session_id: str) -> str:
+    return f"/sessions/{path_segment(session_id, NotAcquiredError)}"
 
 
 def _whole(call: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same pieces, checked to begin and to end as one JSON value does."""
+    """Yield the same pieces, checked to begin and to end as one JSON value does."""
     begin = b""
     for piece in pieces:
         begin += piece
@@ -291,14 +284,13 @@ def _whole(call: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _explained(response: Response, error: QrmiError) -> QrmiError:
-    """The error that an error answer is."""
+    """Map an error response of the service to an error."""
     describe(response, error)
-    creates = response.call.startswith("POST ") and response.call.endswith(("/jobs", "/sessions"))
+    creates = response.method == "POST" and response.path.endswith(("/jobs", "/sessions"))
     if creates and response.status_code == 429:
-        busy = recast(error, ResourceBusyError, "the service limits submissions per minute")
-        told = retry_after_seconds(response.headers)
-        busy.retry_after = _RATE_LIMIT_PAUSE_SECONDS if told is None else told
-        return busy
+        if error.retry_after is None:
+            error.retry_after = _RATE_LIMIT_PAUSE_SECONDS
+        return recast(error, ResourceBusyError, "the service limits submissions per minute")
     if creates and _USAGE_LIMIT in error.message.lower():
         advice = "ask the administrator of the instance for more usage"
         return recast(error, PermissionDeniedError, advice)

@@ -28,6 +28,15 @@ from qrmi_core.errors import (
     TaskNotReadyError,
 )
 from qrmi_core.payload import Payload, QiskitPrimitive
+from qrmi_core.plugin import (
+    join_documents,
+    read_count as to_count,
+    read_number,
+    read_object as member,
+    read_text as to_text,
+    read_time as to_time,
+    recast,
+)
 from qrmi_core.settings import Settings
 from qrmi_core.values import (
     AcquisitionUsage,
@@ -39,7 +48,6 @@ from qrmi_core.values import (
     TaskStatus,
     TaskUsage,
 )
-from qrmi_ibm_common import is_number, member, recast, target_of, to_count, to_text, to_time
 from qrmi_ibm_runtime.api import NO_SESSIONS, PAGE, RuntimeApi
 from qrmi_ibm_runtime.primitives import prepare
 from qrmi_ibm_runtime.settings import MAX_COST_SECONDS, RuntimeSettings
@@ -152,7 +160,7 @@ class RuntimeDriver(Driver):
     def target(self) -> bytes:
         configuration = self._api.configuration(self.resource_id)
         properties = self._api.properties(self.resource_id)
-        return target_of(configuration, properties)
+        return join_documents(configuration=configuration, properties=properties)
 
     @classmethod
     def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
@@ -382,7 +390,7 @@ def _tag(submission: str) -> str:
 def _quantum_seconds(usage: dict[str, Any], otherwise: object = None) -> float | None:
     """What the service tells in any version of its API, None if it does not."""
     told = (usage.get("qpu_charge_time_seconds"), usage.get("quantum_seconds"), otherwise)
-    return next((float(value) for value in told if is_number(value)), None)
+    return next((found for value in told if (found := read_number(value)) is not None), None)
 
 
 def _observation(job: dict[str, Any]) -> Observation:
@@ -428,11 +436,11 @@ def _usable(session: dict[str, Any] | None, backend: str) -> bool:
     """Whether a session is alive, takes jobs for the backend, and will do so for some time."""
     if session is None:
         return False
-    left, whole = session.get("active_ttl"), session.get("max_ttl")
-    least = max(_LEAST_SESSION_SECONDS, whole * 0.01 if is_number(whole) else 0.0)
+    left, whole = read_number(session.get("active_ttl")), read_number(session.get("max_ttl"))
+    least = max(_LEAST_SESSION_SECONDS, (whole or 0.0) * 0.01)
     return (
         session.get("state") not in ("closed", "pending_closed")
         and session.get("accepting_jobs") is not False
         and session.get("backend_name") in (None, backend)
-        and (left > least if is_number(left) else True)
+        and (left is None or left > least)
     )

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import attrs
 
-from qrmi_core.settings import HttpSettings, one_of, setting, to_bool, to_count
-from qrmi_ibm_common.settings import LOG_LEVELS, check_url, to_url, to_version, to_word
+from qrmi_core.plugin import HttpSettings, one_of, setting, to_bool, to_count, to_url
+from qrmi_ibm_common.settings import LOG_LEVELS, to_version, to_word
 
 API_VERSION = "2026-04-15"
 """The version of the API that this driver is written for; answers differ between versions."""
@@ -140,7 +140,3 @@ class RuntimeSettings(HttpSettings):
         API_VERSION,
         to_version,
     )
-
-    def __attrs_post_init__(self) -> None:
-        check_url("QRMI_IBM_QCS_ENDPOINT", self.endpoint)
-        check_url("QRMI_IBM_QCS_IAM_ENDPOINT", self.iam_endpoint)

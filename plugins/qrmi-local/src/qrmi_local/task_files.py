@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
+from qrmi_core.files import replace_file
 from qrmi_local.database import Database
 
 CONTENTS = ("payload", "result", "log")
@@ -40,17 +39,7 @@ class TaskFiles:
         """
         with self._db.explained():
             self._db.make_home()
-            descriptor, name = tempfile.mkstemp(dir=self.folder, prefix=f"{task_id}.")
-            try:
-                with os.fdopen(descriptor, "wb") as stream:
-                    stream.write(data)
-                    stream.flush()
-                    os.fsync(descriptor)
-                os.replace(name, self.path(task_id, content))
-            except BaseException:
-                with suppress(FileNotFoundError):
-                    os.unlink(name)
-                raise
+            replace_file(self.path(task_id, content), data)
 
     def discard(self, task_id: str, *contents: str) -> None:
         """Delete files of a task, if they exist."""

@@ -7,9 +7,17 @@ import json
 import time
 from collections.abc import Callable, Mapping
 
-from qrmi_core.credentials import CachedToken, Token, read_token
-from qrmi_core.errors import AuthenticationFailedError, ConfigError, QrmiError, recast
-from qrmi_core.http import HttpClient, Response
+from qrmi_core.plugin import (
+    AuthenticationFailedError,
+    CachedToken,
+    ConfigError,
+    HttpClient,
+    QrmiError,
+    Response,
+    Token,
+    read_token,
+    recast,
+)
 from qrmi_pasqal.errors import describe
 from qrmi_pasqal.settings import IN_THE_FILE, PasqalCloudSettings
 
@@ -31,7 +39,7 @@ class PasqalAuth:
 
     Args:
         settings: The credentials.
-        client: Whose policy and connections to use for asking.
+        client: Its settings and connections are used to request tokens.
         clock: Wall clock in seconds since 1970.
     """
 
@@ -112,7 +120,7 @@ class _Login:
     """Asks for a token.
 
     Args:
-        client: Whose policy and connections to use.
+        client: Its settings and connections are used.
         endpoint: The address.
         form: What to send.
         clock: Wall clock in seconds since 1970.
@@ -121,13 +129,14 @@ class _Login:
     def __init__(
         self, client: HttpClient, endpoint: str, form: Mapping[str, str], clock: WallClock
     ) -> None:
-        self._client = client.sibling(endpoint, error=self._explained)
+        secrets = [form[name] for name in _SECRETS if name in form]
+        self._client = client.sibling(endpoint, error=_explained, secrets=secrets)
         self._endpoint = endpoint
         self._form = form
         self._clock = clock
 
     def fetch(self) -> Token:
-        answer = self._client.request(
+        response = self._client.request(
             "POST",
             self._endpoint,
             data=self._form,
@@ -135,7 +144,7 @@ class _Login:
             idempotent=True,  # another token does no harm
         )
         token = read_token(
-            answer,
+            response,
             "check that QRMI_PASQAL_CLOUD_AUTH_ENDPOINT is the address of tokens, with its path, "
             "and that no login page or proxy answers in its place",
         )
@@ -144,23 +153,18 @@ class _Login:
             return Token(token.value, expires_in_seconds=max(end - self._clock(), 0.0))
         return token
 
-    def _explained(self, response: Response, error: QrmiError) -> QrmiError:
-        describe(response, error)
-        secrets = [self._form[name] for name in _SECRETS if name in self._form]
-        told = " ".join([error.message, *error.details.values()])
-        if any(secret in told for secret in secrets):
-            # The client hides long ones by itself; of a short one too much else would be hidden.
-            error.message = f"{response.call}: {response.status_code}, in words that are not shown"
-            error.details, error.vendor_code = {}, None
-        if response.status_code not in (400, 401, 403, 404, 405):
-            return error
-        error.message = error.message.rstrip(".")
-        return recast(
-            error,
-            AuthenticationFailedError,
-            "no token is given: check the credentials, QRMI_PASQAL_CLOUD_AUTH_ENDPOINT (with its "
-            "path, such as /oauth/token), and the realm, the client and the audience",
-        )
+
+def _explained(response: Response, error: QrmiError) -> QrmiError:
+    describe(response, error)
+    if response.status_code not in (400, 401, 403, 404, 405):
+        return error
+    error.message = error.message.rstrip(".")
+    return recast(
+        error,
+        AuthenticationFailedError,
+        "no token is given: check the credentials, QRMI_PASQAL_CLOUD_AUTH_ENDPOINT (with its "
+        "path, such as /oauth/token), and the realm, the client and the audience",
+    )
 
 
 def _form(settings: PasqalCloudSettings) -> tuple[dict[str, str], str]:

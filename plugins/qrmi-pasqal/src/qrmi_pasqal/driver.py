@@ -25,6 +25,9 @@ from qrmi_core.errors import (
     UnsupportedFunctionError,
 )
 from qrmi_core.payload import PasqalCloud as PasqalPayload, Payload
+from qrmi_core.plugin import (
+    read_time as to_time,
+)
 from qrmi_core.settings import Settings
 from qrmi_core.values import (
     Observation,
@@ -35,7 +38,6 @@ from qrmi_core.values import (
     TaskStatus,
     TaskUsage,
 )
-from qrmi_pasqal.answers import to_time
 from qrmi_pasqal.api import CloudApi
 from qrmi_pasqal.results import result_text
 from qrmi_pasqal.sequence import Sequence, read_sequence

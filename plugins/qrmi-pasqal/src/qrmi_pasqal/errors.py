@@ -6,12 +6,15 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qrmi_core.errors import QrmiError
-from qrmi_core.http import Response
+from qrmi_core.plugin import (
+    QrmiError,
+    Response,
+    read_text,
+)
 
 
 def describe(response: Response, error: QrmiError) -> None:
-    """Put what an error body says into the error: `message`, `vendor_code`, `details`.
+    """Complete an error from an error body: `message`, `vendor_code`, `details`.
 
     A body in none of these forms leaves the error as it is. What a validation error repeats of the
     request (``input``, ``ctx``) is left out::
@@ -21,8 +24,8 @@ def describe(response: Response, error: QrmiError) -> None:
         {"error", "error_description"}                                          authentication
 
     Args:
-        response: The answer.
-        error: The error that it would become.
+        response: The error response.
+        error: The error to complete.
     """
     try:
         body = json.loads(response.content)
@@ -46,7 +49,7 @@ def describe(response: Response, error: QrmiError) -> None:
 
 
 def _told(body: Mapping[str, Any]) -> tuple[str, str]:
-    """What a body says in words, and its code."""
+    """Return the message of a body, and its code."""
     data, detail = body.get("data"), body.get("detail")
     description = _text(data.get("description")) if isinstance(data, Mapping) else _text(data)
     if isinstance(detail, list):
@@ -69,9 +72,4 @@ def _problems(problems: list[Any]) -> Iterator[str]:
 
 
 def _text(value: object) -> str:
-    """Printable text on one line; empty for what is neither a text nor a whole number."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        return ""
-    return "".join(
-        c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(value).split())
-    )
+    return (read_text(value) or "").strip()

@@ -7,8 +7,10 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from qrmi_core.errors import ConfigError
-from qrmi_core.folders import home_folder
+from qrmi_core.plugin import (
+    ConfigError,
+    home_folder,
+)
 
 _log = logging.getLogger(__name__)
 

@@ -7,7 +7,10 @@ import re
 from collections import Counter
 from typing import Any
 
-from qrmi_core.errors import InvalidResponseError, ServiceError
+from qrmi_core.plugin import (
+    InvalidResponseError,
+    ServiceError,
+)
 
 _MEMBERS = frozenset({"counter", "raw", "serialised_results"})
 

@@ -8,8 +8,12 @@ from typing import Any, Self
 
 import attrs
 
-from qrmi_core.errors import ConfigError
-from qrmi_core.settings import HttpSettings, Settings, prefixes, setting
+from qrmi_core.plugin import (
+    HttpSettings,
+    Settings,
+    setting,
+    to_url,
+)
 from qrmi_pasqal import profile
 
 BASE_URL = "https://apis.pasqal.cloud"
@@ -28,15 +32,14 @@ IN_THE_FILE = (
 _KEY = "qrmi_pasqal_key"
 
 
-def to_url(text: str) -> str:
-    """An address, of https where no scheme is written."""
-    url = text.strip()
-    return url if "://" in url else f"https://{url}"
-
-
 def to_base_url(text: str) -> str:
-    """An address in front of paths."""
-    return to_url(text).rstrip("/")
+    """An address in front of paths, of https where no scheme is written."""
+    return to_url(text if "://" in text else f"https://{text.strip()}")
+
+
+def to_address(text: str) -> str:
+    """The same, with a slash at its end as written."""
+    return to_base_url(text) + "/" * text.strip().endswith("/")
 
 
 def _cloud(
@@ -119,7 +122,7 @@ class PasqalCloudSettings(HttpSettings):
         f"Address where tokens are asked for, with its path; `{AUTH_ENDPOINT}` by default. "
         "`https://` is put before an address without it.",
         AUTH_ENDPOINT,
-        to_url,
+        to_address,
     )
     base_url: str = _cloud(
         "base_url", f"Address of the service; `{BASE_URL}` by default.", BASE_URL, to_base_url
@@ -144,15 +147,6 @@ class PasqalCloudSettings(HttpSettings):
         default=None,
         prefixed=False,
     )
-
-    def __attrs_post_init__(self) -> None:
-        # Not by the converter, whose error shows the value: it may have secrets.
-        for name, url in (("AUTH_ENDPOINT", self.auth_endpoint), ("BASE_URL", self.base_url)):
-            if "?" in url or "#" in url:
-                raise ConfigError(
-                    f"QRMI_PASQAL_CLOUD_{name}: the address has a query string or a fragment; "
-                    "leave out what begins with ? or #"
-                )
 
     def are_all_default(self) -> bool:
         """Whether nothing is set that is about Pasqal Cloud."""
@@ -184,7 +178,7 @@ class PasqalCloudSettings(HttpSettings):
         """
         given = os.environ if environment is None else environment
         source = _without_blanks(given)
-        _add_file(cls, source, prefixes(resource_id), given, home=source.get("HOME"))
+        _add_file(cls, source, cls.prefixes(resource_id), given, home=source.get("HOME"))
         return super().from_environment(resource_id, source)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 
 import attrs
@@ -33,6 +34,10 @@ class Job:
     user: str
     cluster: str
     node: str
+
+    def owner(self) -> tuple[int, int] | None:
+        """Return the user and group that files for the job belong to; None where only root may."""
+        return (self.uid, self.gid) if os.geteuid() == 0 else None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Job:

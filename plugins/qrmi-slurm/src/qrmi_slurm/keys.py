@@ -47,6 +47,8 @@ def write(state: str, job: Job, values: Mapping[str, str]) -> None:
     where = folder(state, str(job.id))
     if not values:
         return
+    from qrmi_core.files import replace_file
+
     try:
         os.mkdir(where, 0o711)
     except FileExistsError:
@@ -54,14 +56,7 @@ def write(state: str, job: Job, values: Mapping[str, str]) -> None:
             raise
     os.chmod(where, 0o711)
     for name, value in values.items():
-        fresh = os.path.join(where, f".{name}.{job.node}")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(fresh, flags, 0o600), "w", encoding="utf-8") as stream:
-            stream.write(value)
-            os.fchmod(stream.fileno(), 0o400)
-            if os.geteuid() == 0:
-                os.fchown(stream.fileno(), job.uid, job.gid)
-        os.replace(fresh, os.path.join(where, name))
+        replace_file(os.path.join(where, name), value.encode(), mode=0o400, owner=job.owner())
 
 
 def remove(state: str, job_id: str) -> None:

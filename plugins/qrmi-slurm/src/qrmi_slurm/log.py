@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import sys
 import time
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
+from qrmi_core.redaction import is_secret
 from qrmi_slurm import records
 from qrmi_slurm.site import Site
 
-_SECRET_KEY = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|SESSION_ID", re.IGNORECASE)
 _LEAST_CHARACTERS = 4
 """A shorter value is no secret, and would be found in the midst of words."""
 HIDDEN = "<hidden>"
@@ -35,11 +34,6 @@ class Secrets:
         for value in sorted(self._values, key=len, reverse=True):
             text = text.replace(value, HIDDEN)
         return text
-
-
-def is_secret(key: str) -> bool:
-    """Whether a setting of this name is one that nobody may see."""
-    return bool(_SECRET_KEY.search(key)) and not key.upper().endswith("_FILE")
 
 
 def secret_values(environment: Mapping[str, str]) -> list[str]:

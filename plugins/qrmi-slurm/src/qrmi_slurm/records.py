@@ -18,6 +18,7 @@ from typing import Any
 
 import attrs
 
+from qrmi_core.files import replace_file
 from qrmi_slurm import variables
 from qrmi_slurm.job import Job
 
@@ -140,11 +141,13 @@ class Folder:
 
     def write(self, record: Record) -> None:
         """Replace the record."""
-        _replace(self.path, RECORD, record.to_json(), lasting=True)
+        replace_file(os.path.join(self.path, RECORD), record.to_json())
 
     def show(self, content: bytes, job: Job) -> None:
         """Replace what the job's user gets to see."""
-        _replace(self.path, variables.FILE, content, owner=job)
+        replace_file(
+            os.path.join(self.path, variables.FILE), content, mode=0o400, owner=job.owner()
+        )
 
     def shows(self) -> bool:
         """Whether the user gets to see something: whether a prolog has come to its end."""
@@ -344,44 +347,3 @@ def _delete(folder: str) -> None:
 def _make_folder(path: str) -> None:
     os.mkdir(path, 0o711)
     os.chmod(path, 0o711)  # the umask of the daemon may be stricter
-
-
-def _replace(
-    folder: str, name: str, content: bytes, *, owner: Job | None = None, lasting: bool = False
-) -> None:
-    """Write a file whole.
-
-    Args:
-        folder: Where to.
-        name: Its name.
-        content: What is in it.
-        owner: The job whose user it is for.
-        lasting: Whether it must be there even if the power fails right after.
-    """
-    fresh = os.path.join(folder, f".{name}")
-    with suppress(FileNotFoundError):
-        os.unlink(fresh)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(fresh, flags, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            if owner is not None:
-                os.fchmod(descriptor, 0o400)
-                if os.geteuid() == 0:
-                    os.fchown(descriptor, owner.uid, owner.gid)
-            if lasting:
-                os.fsync(descriptor)
-        os.replace(fresh, os.path.join(folder, name))
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(fresh)
-        raise
-    if not lasting:
-        return
-    directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

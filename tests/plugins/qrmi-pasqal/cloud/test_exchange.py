@@ -442,7 +442,7 @@ def test_a_list_that_does_not_tell_tags_settles_nothing(service: PasqalService, 
 def test_a_service_that_is_still_at_work_is_not_given_the_batch_again(
     service: PasqalService, make: Make
 ) -> None:
-    qpu = make(QRMI_HTTP_STREAM_TIMEOUT_SECONDS="0.2")
+    qpu = make(QRMI_HTTP_TRANSFER_TIMEOUT_SECONDS="0.2")
     service.fail("POST v1/batches", silent_after)
     assert qpu.task_start(pulse()) == next(iter(service.batches))
     assert len(service.batches) == 1

@@ -428,7 +428,7 @@ def test_a_wait_outlives_a_munged_that_is_started_anew() -> None:
 def test_a_submission_without_an_answer_names_the_candidates(
     warden: Warden, inside: Make, fault: Fault
 ) -> None:
-    qpu = inside(QRMI_HTTP_STREAM_TIMEOUT_SECONDS="0.3")
+    qpu = inside(QRMI_HTTP_TRANSFER_TIMEOUT_SECONDS="0.3")
     first = qpu.task_start(sequence())
     warden.jobs[first]["created_at"] = "2001-01-01T12:00:00.544486"
     warden.fail("POST jobs", fault)

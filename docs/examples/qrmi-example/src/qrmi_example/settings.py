@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from qrmi_core import setting
-from qrmi_core.settings import HttpSettings
+from qrmi_core.plugin import HttpSettings, setting, to_url
 
 
 @attrs.frozen(kw_only=True)
@@ -17,5 +16,5 @@ class CoinSettings(HttpSettings):
         token: Key for the service.
     """
 
-    endpoint: str = setting("QRMI_COIN_ENDPOINT", help="Address of the service.")
+    endpoint: str = setting("QRMI_COIN_ENDPOINT", help="Address of the service.", converter=to_url)
     token: str = setting("QRMI_COIN_TOKEN", help="Key for the service.", secret=True)

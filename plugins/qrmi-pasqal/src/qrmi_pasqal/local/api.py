@@ -1,4 +1,4 @@
-"""Warden's exchanges, and what its answers mean."""
+"""Requests to Warden, and the errors of its error responses."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import importlib.metadata
 import json
 import os
 from typing import Any
-from urllib.parse import quote
 
-from qrmi_core.errors import (
+from qrmi_core.plugin import (
     AuthenticationFailedError,
-    InvalidResponseError,
+    HttpClient,
     NotAcquiredError,
     PermissionDeniedError,
     QrmiError,
     ResourceBusyError,
     ResourceNotFoundError,
+    Response,
     ServiceError,
     TaskNotFoundError,
     UnsupportedFunctionError,
+    path_segment,
     recast,
 )
-from qrmi_core.http import HttpClient, Response
 from qrmi_pasqal.errors import describe
 from qrmi_pasqal.local.munge import Munge
 from qrmi_pasqal.local.settings import PasqalLocalSettings
@@ -39,7 +39,7 @@ _ACQUIRE_ANEW = (
     "another job"
 )
 
-# Status, words of the answer, what it is, and what to do. The first that fits counts.
+# Status, words of the response, error, and advice. The first that fits counts.
 _KINDS: tuple[tuple[int, str, type[QrmiError], str], ...] = (
     (
         401,
@@ -92,7 +92,7 @@ _KINDS: tuple[tuple[int, str, type[QrmiError], str], ...] = (
 
 
 class WardenApi:
-    """The requests, one method each. Retries and time-outs are the client's business.
+    """The requests, one method each. The client handles retries and time-outs.
 
     Every attempt carries a MUNGE credential of its own, but for the routes that ask for none.
 
@@ -104,7 +104,7 @@ class WardenApi:
         self._munge = Munge(settings.munge_socket)
         self._http = HttpClient(
             settings.warden_url,
-            policy=settings.http_policy(),
+            settings=settings,
             error=_explained,
             product=_PRODUCT,
         )
@@ -116,18 +116,17 @@ class WardenApi:
     # The QPU
 
     def accessible(self) -> dict[str, Any]:
-        """Whether the administrators let the QPU be used, and their message."""
-        return _object(self._http.request("GET", "/accessible"))
+        """Return whether the administrators let the QPU be used, and their message."""
+        return self._http.request("GET", "/accessible").object()
 
     def slots(self) -> dict[str, Any] | None:
-        """The slots of the QPU; None where they are not counted, or this Warden knows of none."""
-        answer = self._http.request("GET", "/qpu-slots", ok=_NO_ROUTE)
-        return None if answer.status_code in _NO_ROUTE else _object(answer)
+        """Return the slots of the QPU; None if this Warden does not count slots."""
+        response = self._http.request("GET", "/qpu-slots", ok=_NO_ROUTE)
+        return None if response.status_code in _NO_ROUTE else response.object()
 
     def specs(self) -> str:
-        """The device in Pulser's abstract representation."""
-        answer = self._http.request("GET", "/qpu/specs")
-        return _text(answer, "specs")
+        """Return the device in Pulser's abstract representation."""
+        return self._http.request("GET", "/qpu/specs").text("specs")
 
     # Sessions
 
@@ -137,26 +136,25 @@ class WardenApi:
         if slots is not None:
             body["qpu_slots"] = slots
         # A second session for the job does no harm: it is used by none, or is the same one.
-        answer = self._http.request(
+        response = self._http.request(
             "POST", "/sessions", json=body, headers=self._headers, idempotent=True
         )
         # Not Response.json(): its error would show the session's id.
         try:
-            session: Any = json.loads(answer.content)
+            session: Any = json.loads(response.content)
         except (ValueError, RecursionError):
             session = None
         if not isinstance(session, dict) or not isinstance(session.get("id"), str):
-            raise InvalidResponseError(
-                f"{answer.call}: the answer has no session; check that QRMI_WARDEN_URL is the "
-                "address of Warden and that no proxy answers in its place",
-                status_code=answer.status_code,
+            raise response.invalid(
+                "the response has no session; check that QRMI_WARDEN_URL is the address of Warden "
+                "and that no proxy answers in its place"
             )
         return session
 
     def revoke_session(self, session: str) -> None:
         """End a session; one that has ended or is unknown is not an error."""
         # Later Wardens take the id from the header and not from the path.
-        for path in (f"/sessions/{quote(session, safe='')}", "/sessions"):
+        for path in (f"/sessions/{path_segment(session, NotAcquiredError)}", "/sessions"):
             try:
                 self._http.request("DELETE", path, headers=lambda: self._headers(session))
             except NotAcquiredError:
@@ -172,9 +170,9 @@ class WardenApi:
     # Jobs
 
     def start(self, session: str, sequence: str, shots: int) -> str:
-        """Create a job and give its id."""
+        """Create a job, and return its id."""
         try:
-            answer = self._http.request(
+            response = self._http.request(
                 "POST",
                 "/jobs",
                 json={"sequence": sequence, "shots": shots},
@@ -188,23 +186,15 @@ class WardenApi:
             if error.status_code == 422 and _NOT_A_SESSION in error.message.lower():
                 raise recast(error, NotAcquiredError, _ACQUIRE_ANEW) from error
             raise
-        job_id = _object(answer).get("id")
-        if isinstance(job_id, bool) or not isinstance(job_id, int):
-            # It exists, but its id is lost.
-            raise InvalidResponseError(f"{answer.call}: the answer has no id", uncertain=True)
-        return str(job_id)
+        return response.created_id(kind=int)
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """A job: its state, and its result once it has one."""
-        return _object(self._http.request("GET", _job(job_id), headers=self._headers))
+        """Return a job: its state, and its result once it has one."""
+        return self._http.request("GET", _job(job_id), headers=self._headers).object()
 
     def jobs(self) -> list[dict[str, Any]]:
-        """All jobs of this user, in no certain order."""
-        answer = self._http.request("GET", "/jobs", headers=self._headers, transfer=True)
-        found = answer.json()
-        if not isinstance(found, list) or not all(isinstance(job, dict) for job in found):
-            raise InvalidResponseError(f"{answer.call}: the answer is not a list of jobs")
-        return found
+        """Return all jobs of this user, in no certain order."""
+        return self._http.request("GET", "/jobs", headers=self._headers, transfer=True).items()
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job; one that has ended, or is being cancelled, is not an error.
@@ -215,15 +205,15 @@ class WardenApi:
         self._later("POST", f"{_job(job_id)}/cancel", "cancel jobs", ok=(409,))
 
     def logs(self, job_id: str) -> str:
-        """A job's logs.
+        """Return a job's logs.
 
         Raises:
             UnsupportedFunctionError: This Warden keeps no logs.
         """
-        return _text(self._later("GET", f"{_job(job_id)}/logs", "give the logs of jobs"), "logs")
+        return self._later("GET", f"{_job(job_id)}/logs", "give the logs of jobs").text("logs")
 
     def _later(self, method: str, path: str, what: str, ok: tuple[int, ...] = ()) -> Response:
-        """A route that early Wardens do not have."""
+        """Call a route that early Wardens do not have."""
         try:
             return self._http.request(method, path, headers=self._headers, idempotent=True, ok=ok)
         except TaskNotFoundError:
@@ -250,26 +240,8 @@ def _job(job_id: str) -> str:
     return f"/jobs/{job_id}"
 
 
-def _object(answer: Response) -> dict[str, Any]:
-    value = answer.json()
-    if not isinstance(value, dict):
-        raise InvalidResponseError(
-            f"{answer.call}: the answer is not a JSON object", status_code=answer.status_code
-        )
-    return value
-
-
-def _text(answer: Response, name: str) -> str:
-    value = _object(answer).get(name)
-    if not isinstance(value, str) or not value:
-        raise InvalidResponseError(
-            f"{answer.call}: the answer has no {name}", status_code=answer.status_code
-        )
-    return value
-
-
 def _explained(response: Response, error: QrmiError) -> QrmiError:
-    """The error that an error answer is."""
+    """Map an error response of Warden to an error."""
     describe(response, error)
     told = error.message.lower()
     fitting = (

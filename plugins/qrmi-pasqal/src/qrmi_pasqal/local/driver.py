@@ -18,6 +18,9 @@ from qrmi_core.errors import (
     TaskNotReadyError,
 )
 from qrmi_core.payload import PasqalCloud, Payload
+from qrmi_core.plugin import (
+    read_time as to_time,
+)
 from qrmi_core.settings import Settings
 from qrmi_core.values import (
     Observation,
@@ -27,7 +30,6 @@ from qrmi_core.values import (
     TaskInfo,
     TaskStatus,
 )
-from qrmi_pasqal.answers import to_time
 from qrmi_pasqal.local.api import WardenApi
 from qrmi_pasqal.local.settings import PasqalLocalSettings
 from qrmi_pasqal.sequence import read_sequence

@@ -8,8 +8,11 @@ import os
 import shutil
 import subprocess
 
-from qrmi_core.deadline import current
-from qrmi_core.errors import AuthenticationFailedError, ConfigError
+from qrmi_core.plugin import (
+    AuthenticationFailedError,
+    ConfigError,
+    current,
+)
 
 _LIBRARY = "libmunge.so.2"
 _COMMAND = "munge"

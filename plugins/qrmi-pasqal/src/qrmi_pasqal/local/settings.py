@@ -6,8 +6,12 @@ import re
 
 import attrs
 
-from qrmi_core.errors import ConfigError
-from qrmi_core.settings import HttpSettings, setting, to_count
+from qrmi_core.plugin import (
+    HttpSettings,
+    setting,
+    to_count,
+    to_url,
+)
 
 _LARGEST_UID = 2**32 - 2  # the next number means "no user" to the system
 
@@ -35,7 +39,7 @@ class PasqalLocalSettings(HttpSettings):
         "QRMI_WARDEN_URL",
         "QRMI_URL",
         help="Address of Warden, such as `http://warden.example:8006`.",
-        converter=lambda text: text.strip().rstrip("/"),
+        converter=to_url,
     )
     job_uid: int | None = setting(
         "QRMI_JOB_UID",
@@ -67,11 +71,3 @@ class PasqalLocalSettings(HttpSettings):
         "`/run/munge/munge.socket.2` as a rule.",
         default=None,
     )
-
-    def __attrs_post_init__(self) -> None:
-        # Not by the converter, whose error shows the value: it may have secrets.
-        if "?" in self.warden_url or "#" in self.warden_url:
-            raise ConfigError(
-                "QRMI_WARDEN_URL: the address has a query string or a fragment; leave out what "
-                "begins with ? or #"
-            )

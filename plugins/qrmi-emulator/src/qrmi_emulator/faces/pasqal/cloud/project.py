@@ -146,7 +146,7 @@ class CloudProject:
     ) -> None:
         """Open a batch and submit its jobs."""
         if sequence is not None:
-            write_private(self.state.input(batch), sequence)
+            write_private(self.state.input(batch), sequence.encode())
         self.state.open(batch)
         self.submit(request, batch, inputs)
 

@@ -16,7 +16,7 @@ import weakref
 from pathlib import Path
 from typing import Final
 
-from qrmi_emulator.files import write_private
+from qrmi_core.files import replace_file
 from qrmi_local.engines import MissingExtra
 
 SYSTEM_SOCKET: Final = "/run/munge/munge.socket.2"
@@ -106,7 +106,7 @@ class MungeDecoder:
         home.mkdir(mode=0o700, exist_ok=True)
         key = home / "key"
         if not key.exists():
-            write_private(key, secrets.token_hex(64))
+            replace_file(key, secrets.token_hex(64).encode())
         log = home / "log"
         log.touch(0o600)
         with log.open("wb") as stream:

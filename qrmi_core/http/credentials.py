@@ -1,4 +1,4 @@
-"""Credentials that `qrmi_core.http` sends: kept in memory, shared, and renewed in time."""
+"""Credentials: fixed, or kept in memory, shared, and renewed in time."""
 
 from __future__ import annotations
 
@@ -16,22 +16,42 @@ from weakref import WeakSet
 import attrs
 
 from qrmi_core.deadline import Clock, current
-from qrmi_core.errors import CallTimeoutError, InvalidResponseError, QrmiError
+from qrmi_core.errors import CallTimeoutError, QrmiError
+from qrmi_core.readers import read_number
 
 if TYPE_CHECKING:
-    from qrmi_core.http import Response
+    from qrmi_core.http.response import Response
 
 _log = logging.getLogger("qrmi_core.http")
 
 
 class Auth(Protocol):
-    """Gives the credential of a call. Used from many threads at once."""
+    """A provider of the credential of a call. Used from many threads at once."""
 
     def authorization(self) -> str:
-        """The value of the ``Authorization`` header; asked for at every attempt."""
+        """Return the value of the ``Authorization`` header; called for every attempt."""
 
     def refused(self, authorization: str) -> None:
-        """Take note that the vendor answered 401 to this value."""
+        """Note that the vendor responded with 401 to this value."""
+
+
+class StaticToken:
+    """A credential that does not change, such as an API key.
+
+    Args:
+        value: The credential.
+        scheme: The word before it in the header; empty for none.
+    """
+
+    def __init__(self, value: str, scheme: str = "Bearer") -> None:
+        self._authorization = f"{scheme} {value}".strip()
+
+    def authorization(self) -> str:
+        """Return the value of the ``Authorization`` header."""
+        return self._authorization
+
+    def refused(self, authorization: str) -> None:
+        """Do nothing: there is no other credential."""
 
 
 @attrs.frozen
@@ -49,28 +69,25 @@ class Token:
     scheme: str = "Bearer"
 
 
-def read_token(answer: Response, advice: str) -> Token:
-    """The token in an OAuth 2 server's answer; no error shows any part of it.
+def read_token(response: Response, advice: str) -> Token:
+    """Read the token in the response of an OAuth 2 server; no error shows any part of it.
 
     Args:
-        answer: The answer, with `access_token` and perhaps `expires_in`.
-        advice: What to check where there is none.
+        response: The response, with `access_token` and perhaps `expires_in`.
+        advice: What to check if there is no token.
 
     Raises:
-        InvalidResponseError: There is none.
+        InvalidResponseError: There is no token.
     """
     # Not Response.json(): its error would show the beginning of the token.
     try:
-        body = json.loads(answer.content)
+        body = json.loads(response.content)
         value, lifetime = body["access_token"], body.get("expires_in")
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
         value = lifetime = None
     if not isinstance(value, str) or not value:
-        raise InvalidResponseError(
-            f"{answer.call}: the answer has no token; {advice}", status_code=answer.status_code
-        )
-    known = isinstance(lifetime, int | float) and not isinstance(lifetime, bool)
-    return Token(value, expires_in_seconds=float(lifetime) if known else None)
+        raise response.invalid(f"the response has no token; {advice}")
+    return Token(value, expires_in_seconds=read_number(lifetime))
 
 
 @attrs.frozen

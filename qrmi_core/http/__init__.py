@@ -1,0 +1,4 @@
+"""One exchange with a vendor by HTTP: connections, limits, credentials, retries, failures.
+
+Authors of drivers import from `qrmi_core.plugin`.
+"""

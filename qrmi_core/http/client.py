@@ -1,0 +1,445 @@
+"""The client of a vendor's API: sessions, credentials, retries and limits.
+
+::
+
+    client = HttpClient("https://api.example.com", settings=settings, auth=StaticToken(key))
+    task_id = client.request("POST", "/v1/jobs", json=body, submission=True).created_id()
+    for piece in client.stream(f"/v1/jobs/{path_segment(task_id)}/result"):
+        ...
+
+Each call ends in a response or a `QrmiError`, within the time that `HttpSettings` and
+`qrmi_core.deadline.current()` leave. `qrmi_core.http.failures` has the table of what is repeated.
+No credential, query string (presigned URLs carry their signature there) or request body is logged
+or put into an error.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import IO, Any, TypeVar
+
+import requests
+from urllib3.exceptions import HTTPError
+
+from qrmi_core._version import __version__
+from qrmi_core.deadline import Clock, Deadline, Sleep, current, within
+from qrmi_core.errors import CallTimeoutError, QrmiError, ResourceBusyError, ResourceNotFoundError
+from qrmi_core.http import failures
+from qrmi_core.http.call import Attempt, Call, Progress, prepare
+from qrmi_core.http.connections import Exchange, Limits, Sessions, underway
+from qrmi_core.http.credentials import Auth
+from qrmi_core.http.refusals import ErrorHook, describe, explain
+from qrmi_core.http.response import MAX_ERROR_BYTES, Response, status_phrase
+from qrmi_core.http.settings import HttpSettings
+from qrmi_core.http.urls import origin, without_query
+from qrmi_core.redaction import Redactor
+from qrmi_core.retry import RetryPolicy
+
+_log = logging.getLogger("qrmi_core.http")
+_Value = str | int | float | bool | None
+_Params = Mapping[str, _Value] | Callable[[], Mapping[str, _Value]] | None
+_Headers = Mapping[str, str] | Callable[[], Mapping[str, str]] | None
+_Body = bytes | memoryview | IO[bytes] | Iterable[bytes] | Mapping[str, str] | None
+
+_T = TypeVar("_T")
+
+USER_AGENT = f"qrmi-core/{__version__}"
+
+_IDEMPOTENT = frozenset({"GET", "HEAD", "PUT", "DELETE", "OPTIONS"})
+_PIECE_BYTES = 1 << 16
+_LONG_PAUSE_SECONDS = 5.0
+
+
+class HttpClient:
+    """Client of one vendor's API. Used from many threads at once; each has its own connections.
+
+    Values of `params`, `headers`, `data`, `json` and the path may be functions without arguments:
+    they are called for every attempt, so that each has a fresh credential or a fresh presigned URL.
+
+    Args:
+        base_url: Put in front of the paths; slashes at its end make no difference.
+        settings: Time-outs, retries and network settings.
+        auth: Provides the credential.
+        headers: Sent with every call to the host of `base_url`; like the credential, never to
+            another host.
+        error: Makes the vendor's own errors of its error responses; see `ErrorHook`.
+        product: Appended to ``User-Agent``, such as ``qrmi-example/1.0``.
+        secrets: Further secrets to redact, beside the credentials of the call itself, such as the
+            API key used to obtain the token: a response could echo it.
+        clock: Monotonic clock in seconds.
+        sleep: Sleeps for a number of seconds.
+
+    Raises:
+        ConfigError: `base_url` is not a URL, or carries a user or password.
+
+    Attributes:
+        retry: The policy by which calls are repeated.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        settings: HttpSettings | None = None,
+        auth: Auth | None = None,
+        headers: _Headers = None,
+        error: ErrorHook | None = None,
+        product: str | None = None,
+        secrets: Collection[str] = (),
+        clock: Clock = time.monotonic,
+        sleep: Sleep = time.sleep,
+    ) -> None:
+        origin(base_url)  # refuses what is not a URL
+        self._base_url = base_url.rstrip("/")
+        self._settings = settings = settings or HttpSettings()
+        self.retry = RetryPolicy(settings.attempts, settings.first_pause_seconds)
+        self._auth = auth
+        self._headers = headers
+        self._error = error
+        self._secrets = frozenset(secrets)
+        self._clock = clock
+        self._sleep = sleep
+        self._sessions = Sessions(f"{USER_AGENT} {product}" if product else USER_AGENT)
+
+    def __repr__(self) -> str:
+        return f"HttpClient({without_query(self._base_url)!r})"
+
+    def sibling(
+        self,
+        base_url: str,
+        *,
+        auth: Auth | None = None,
+        headers: _Headers = None,
+        error: ErrorHook | None = None,
+        secrets: Collection[str] = (),
+    ) -> HttpClient:
+        """Return a client of another API of the vendor, such as the one that issues tokens.
+
+        It shares this one's settings and connections, so that two APIs of one host need one
+        connection; `close` closes those of both. It shares nothing else.
+
+        Args and errors are those of `HttpClient`.
+        """
+        other = HttpClient(
+            base_url,
+            settings=self._settings,
+            auth=auth,
+            headers=headers,
+            error=error,
+            secrets=secrets,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
+        other._sessions = self._sessions
+        return other
+
+    def request(
+        self,
+        method: str,
+        path: str | Callable[[], str],
+        *,
+        params: _Params = None,
+        headers: _Headers = None,
+        data: _Body | Callable[[], _Body] = None,
+        json: Any = None,
+        idempotent: bool | None = None,
+        submission: bool = False,
+        transfer: bool | None = None,
+        ok: Collection[int] = (),
+        not_found: type[QrmiError] = ResourceNotFoundError,
+    ) -> Response:
+        """Make one call, repeated where that is safe and can help.
+
+        Args:
+            method: HTTP method.
+            path: Path below the base URL, or a complete URL.
+            params: Query parameters; None as a value leaves one out.
+            headers: Further headers; these go to any host.
+            data: The body: bytes, a seekable binary file, the fields of a form, or an iterable of
+                bytes, which is sent in chunks unless it has a length (`len`) in bytes; an iterator
+                must come from a function.
+            json: The body as a value to encode.
+            idempotent: Whether making the call twice does no more than making it once; None
+                decides by the method.
+            submission: Whether the call creates a task: a 503 without ``Retry-After`` and every
+                other failure that leaves the outcome open is then `uncertain`, and for the caller
+                to resolve.
+            transfer: Whether it may take as long as bytes move; None for submissions only.
+            ok: Statuses beside 2xx that are not errors.
+            not_found: The error for a 404.
+
+        Raises:
+            TransportError: No connection, or the response was lost.
+            CallTimeoutError: No response in time.
+            AuthenticationFailedError: 401, also with a renewed credential.
+            InvalidInputError: 400, 413 or 422.
+            PermissionDeniedError: 403.
+            ServiceError: Any other error response.
+            InvalidResponseError: A redirect, or a response that is too large.
+            ConfigError: The URL, a header, a certificate file or the proxy cannot be used.
+        """
+        method = method.upper()
+        call = Call(
+            method,
+            path,
+            params,
+            headers,
+            data,
+            json,
+            idempotent=method in _IDEMPOTENT if idempotent is None else idempotent,
+            submission=submission,
+            transfer=submission if transfer is None else transfer,
+            ok=ok,
+            not_found=not_found,
+        )
+        progress = self._begin(call)
+        with _concluding(progress):
+            return self._repeat(call, progress, self._read)
+
+    def stream(
+        self,
+        path: str | Callable[[], str],
+        *,
+        params: _Params = None,
+        headers: _Headers = None,
+        not_found: type[QrmiError] = ResourceNotFoundError,
+    ) -> Iterator[bytes]:
+        """GET a response of any size in pieces; it is requested at the first step.
+
+        Repeated like `request` until the response begins. After that a failure is raised, since
+        the pieces given out cannot be taken back.
+
+        Args:
+            path: Path below the base URL, or a complete URL.
+            params: Query parameters.
+            headers: Further headers; these go to any host.
+            not_found: The error for a 404.
+
+        Raises:
+            QrmiError: As for `request`, by the first step; later on `TransportError` or
+                `CallTimeoutError`.
+        """
+        call = Call("GET", path, params, headers, transfer=True, not_found=not_found)
+        return self._pieces(call, current())
+
+    def close(self) -> None:
+        """Close this thread's connections; those of other threads are closed when these end.
+
+        The client can be used again afterwards.
+        """
+        self._sessions.close()
+
+    # --- one call: attempts and pauses ---
+
+    def _begin(self, call: Call) -> Progress:
+        budget = Deadline(current().clip(self._settings.call_timeout_seconds), self._clock)
+        bound = current() if call.transfer else budget
+        return Progress(bound, budget, Redactor(self._secrets))
+
+    def _pieces(self, call: Call, deadline: Deadline) -> Iterator[bytes]:
+        with within(deadline):
+            progress = self._begin(call)
+        with _concluding(progress):
+            attempt, live = self._repeat(call, progress, lambda *begun: begun)
+            try:
+                while piece := self._piece(attempt, live):
+                    yield piece
+            finally:
+                live.close()
+
+    def _repeat(
+        self, call: Call, progress: Progress, read: Callable[[Attempt, requests.Response], _T]
+    ) -> _T:
+        def attempt() -> _T:
+            progress.attempts += 1
+            try:
+                return self._attempt(call, progress, read)
+            except QrmiError:
+                if not self._renewed(progress):
+                    raise
+            return self._attempt(call, progress, read)
+
+        def may_help(error: Exception) -> bool:
+            # How long to wait for a busy resource is the caller's decision.
+            return (
+                progress.failure is not None
+                and not isinstance(error, ResourceBusyError)
+                and progress.failure.repeat.applies(
+                    idempotent=call.idempotent, submission=call.submission
+                )
+            )
+
+        return self.retry.run(
+            attempt,
+            may_help=may_help,
+            sleep=self._sleep,
+            deadline=progress.budget,
+            before_pause=partial(_announce, progress),
+        )
+
+    def _renewed(self, progress: Progress) -> bool:
+        """Return True if there is a new credential after a 401, once in a call."""
+        used = progress.authorization
+        if progress.failure is not failures.UNAUTHENTICATED or progress.renewed or used is None:
+            return False
+        assert self._auth
+        progress.renewed = True
+        self._auth.refused(used)
+        with within(progress.bound):
+            return self._auth.authorization() != used
+
+    # --- one attempt ---
+
+    def _attempt(
+        self, call: Call, progress: Progress, read: Callable[[Attempt, requests.Response], _T]
+    ) -> _T:
+        progress.failure = progress.authorization = None
+        with within(progress.bound):
+            attempt = prepare(
+                call,
+                progress,
+                self._exchange(call, progress),
+                base_url=self._base_url,
+                headers=self._headers,
+                auth=self._auth,
+                proxy=self._settings.proxy,
+            )
+        if progress.bound.passed():
+            raise CallTimeoutError(f"{attempt.name}: no time was left for the call")
+        live = self._sent(attempt)
+        if isinstance(live, Exception):
+            raise attempt.lost(live)
+        if not (200 <= live.status_code < 300 or live.status_code in call.ok):
+            raise self._refused(attempt, live)
+        return read(attempt, live)
+
+    def _exchange(self, call: Call, progress: Progress) -> Exchange:
+        settings = self._settings
+        stall = settings.read_timeout_seconds
+        limits = Limits(stall, stall)
+        if call.transfer:
+            limits = Limits(
+                settings.transfer_timeout_seconds,
+                stall,
+                settings.transfer_seconds_per_megabyte,
+                settings.slow_bytes_per_second,
+                settings.slow_seconds,
+            )
+        return Exchange(progress.bound, limits, progress.redact)
+
+    def _sent(self, attempt: Attempt) -> requests.Response | Exception:
+        """Send a request, and return the response with its body unread, or what went wrong."""
+        settings, proxy, start = self._settings, attempt.proxy, self._clock()
+        cert, key = settings.client_cert, settings.client_key
+        token = underway.set(attempt.exchange)
+        try:
+            live = self._sessions.current().request(
+                attempt.call.method,
+                attempt.url,
+                **attempt.parts,
+                # Else requests would take a credential from ~/.netrc.
+                auth=_leave_alone,
+                # An empty one keeps requests from taking that of the environment.
+                proxies=dict.fromkeys(("http", "https"), proxy.url if proxy else ""),
+                verify=settings.ca_bundle,
+                cert=(cert, key) if cert and key else cert,
+                timeout=(
+                    max(attempt.progress.bound.clip(settings.connect_timeout_seconds), 0.001),
+                    attempt.exchange.limits.first_byte_seconds,
+                ),
+                stream=True,
+                allow_redirects=False,
+            )
+        except (ValueError, HTTPError, OSError) as error:  # RequestException is an OSError
+            return error
+        finally:
+            underway.reset(token)
+        status = status_phrase(live.status_code)
+        _log.debug("%s: %s after %.3f s", attempt.name, status, self._clock() - start)
+        if attempt.call.submission:
+            # The response to a submission is small: once there, it is bounded as any other.
+            seconds = attempt.progress.bound.clip(settings.call_timeout_seconds)
+            attempt.exchange.deadline = Deadline(seconds, self._clock)
+        return live
+
+    # --- its response ---
+
+    def _read(self, attempt: Attempt, live: requests.Response) -> Response:
+        """Read a successful response."""
+        content = bytearray()
+        limit = self._settings.max_response_bytes
+        try:
+            while len(content) <= limit and (piece := self._piece(attempt, live)):
+                content += piece
+        finally:
+            live.close()
+        if len(content) > limit:
+            what = f"the response is larger than {limit} bytes"
+            raise attempt.failed(failures.TOO_LARGE, what, status_code=live.status_code)
+        return attempt.response(live, bytes(content))
+
+    def _piece(self, attempt: Attempt, live: requests.Response) -> bytes:
+        try:
+            piece: bytes = live.raw.read1(_PIECE_BYTES, decode_content=True)
+        except (HTTPError, OSError) as error:
+            lost = error
+        else:
+            return piece
+        raise attempt.lost(lost)
+
+    def _refused(self, attempt: Attempt, live: requests.Response) -> QrmiError:
+        """Read an error response, and return its error."""
+        content = bytearray()
+        try:
+            while len(content) <= MAX_ERROR_BYTES and (
+                piece := live.raw.read1(_PIECE_BYTES, decode_content=True)
+            ):
+                content += piece
+        except (HTTPError, OSError):
+            pass  # the status is known, even if its explanation is lost
+        finally:
+            live.close()
+        call, proxy, hook = attempt.call, attempt.proxy, self._error
+        response = attempt.response(live, bytes(content))
+        failure = failures.of_status(response.status_code, response.retry_after)
+        advice = ""
+        if proxy and proxy.answered(response.status_code, attempt.url, response.content):
+            # No driver should explain it.
+            advice, hook = proxy.advice(response.status_code, attempt.url), None
+            failure = failure if failure.retryable else failures.PROXY_REFUSED
+        attempt.note(failure)
+        kind = call.not_found if failure is failures.NOT_FOUND else failure.error
+        error = explain(
+            hook,
+            response,
+            describe(response, failure, kind, attempt.url, advice),
+            attempt.progress.redact,
+        )
+        error.retryable = bool(error.retryable) or failure.retryable
+        return error
+
+
+@contextmanager
+def _concluding(progress: Progress) -> Iterator[None]:
+    """Complete the error of a call: also those of factories and of the token's renewal."""
+    try:
+        yield
+    except QrmiError as error:
+        if progress.failure is not None and progress.attempts > 1:
+            error.message += f" ({progress.attempts} attempts)"
+        error.uncertain = progress.uncertain
+        progress.redact.clean(error)
+        raise
+
+
+def _announce(progress: Progress, error: Exception, seconds: float) -> None:
+    level = logging.WARNING if seconds >= _LONG_PAUSE_SECONDS else logging.INFO
+    _log.log(level, "%s; trying again in %.1f s", progress.redact(str(error)), seconds)
+
+
+def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request

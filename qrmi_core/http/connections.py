@@ -1,0 +1,294 @@
+"""Connections that keep to a deadline.
+
+requests limits the time between two reads, so that a response that comes drop by drop may last for
+ever, and limits sending a body by the time to connect. Here every read and write is limited by
+the time left, and a transfer must keep a least rate. An exchange also notes whether anything was
+sent: a request that was not sent was not carried out.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import logging
+import math
+import os
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from qrmi_core.deadline import Deadline
+
+if TYPE_CHECKING:
+    from urllib3.poolmanager import PoolManager, ProxyManager
+
+_BLOCK_BYTES = 1 << 16
+
+
+@attrs.frozen
+class Limits:
+    """How long an exchange may take between two bytes, and how slow it may be.
+
+    Args:
+        first_byte_seconds: For the first byte of the response, once the request was sent.
+        stall_seconds: For any other read or write.
+        seconds_per_megabyte: Added to the first for each megabyte sent.
+        slow_bytes_per_second: The least rate; 0 for none.
+        slow_seconds: How long a transfer may be slower.
+    """
+
+    first_byte_seconds: float
+    stall_seconds: float
+    seconds_per_megabyte: float = 0.0
+    slow_bytes_per_second: float = 0.0
+    slow_seconds: float = math.inf
+
+
+@attrs.define
+class Exchange:
+    """One request and its response.
+
+    Args:
+        deadline: For all of it.
+        limits: For each read and write, and for the rate.
+        redact: Removes what must not be logged from a text.
+
+    Attributes:
+        sent: Whether the vendor may have received anything.
+        too_slow: Whether it was aborted for its rate.
+        waited_seconds: The limit of the last read or write.
+    """
+
+    deadline: Deadline
+    limits: Limits
+    redact: Callable[[str], str] = str
+    sent: bool = attrs.field(default=False, init=False)
+    too_slow: bool = attrs.field(default=False, init=False)
+    waited_seconds: float = attrs.field(default=0.0, init=False)
+    _sent_bytes: int = attrs.field(default=0, init=False)
+    _received: bool = attrs.field(default=False, init=False)
+    _moved_bytes: int = attrs.field(default=0, init=False)
+    _moved_seconds: float = attrs.field(default=0.0, init=False)
+
+    def connected(self) -> None:
+        """Begin anew: what went to a proxy until now did not go to the vendor."""
+        self.sent = self._received = False
+        self._sent_bytes = self._moved_bytes = 0
+        self._moved_seconds = 0.0
+
+    def read(self, sock: socket.socket, read: Callable[[], int | None]) -> int | None:
+        """Read from a socket once.
+
+        Raises:
+            TimeoutError: Nothing came in time, or the transfer has been too slow for too long.
+        """
+        limits = self.limits
+        seconds = limits.first_byte_seconds + limits.seconds_per_megabyte * self._sent_bytes / 1e6
+        sock.settimeout(self._clipped(limits.stall_seconds if self._received else seconds))
+        start = time.monotonic()
+        size = read()
+        # Neither the wait for the first byte nor the reader's own pauses count for the rate.
+        if size and self._received:
+            self._moved(size, start)
+        elif size:
+            self._received, self._moved_bytes, self._moved_seconds = True, size, 0.0
+        return size
+
+    def write(self, sock: socket.socket, block: memoryview, send: Callable[[Any], None]) -> None:
+        """Write to a socket once; raises as `read`."""
+        sock.settimeout(self._clipped(self.limits.stall_seconds))
+        start = time.monotonic()
+        send(block)
+        self._sent_bytes += len(block)
+        self._moved(len(block), start)
+
+    def _moved(self, size: int, start: float) -> None:
+        self._moved_bytes += size
+        self._moved_seconds += time.monotonic() - start
+        if self._moved_seconds < self.limits.slow_seconds:
+            return
+        if self._moved_bytes < self.limits.slow_bytes_per_second * self._moved_seconds:
+            self.too_slow = True
+            raise TimeoutError("the transfer is too slow")
+        self._moved_bytes, self._moved_seconds = 0, 0.0
+
+    def _clipped(self, seconds: float) -> float:
+        self.waited_seconds = seconds
+        left = self.deadline.clip(seconds)
+        if left <= 0:
+            raise TimeoutError("the deadline has passed")
+        return left
+
+
+underway: ContextVar[Exchange] = ContextVar("qrmi_http_exchange")
+"""The exchange in progress; `Adapter` needs it."""
+
+
+class _Reader(io.RawIOBase):
+    """A reader of a socket within the limits of the exchange."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+        self._exchange = underway.get()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        return self._exchange.read(self._sock, lambda: self._raw.readinto(buffer))
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+@attrs.frozen
+class _Readable:
+    """The part of a socket that `http.client.HTTPResponse` uses."""
+
+    sock: socket.socket
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return io.BufferedReader(_Reader(self.sock), _BLOCK_BYTES)
+
+
+class _Response(http.client.HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(_Readable(sock), *args, **kwargs)  # type: ignore[arg-type]
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+    def connect(self) -> None:
+        try:
+            super().connect()
+        finally:
+            underway.get().connected()
+
+    def send(self, data: Any) -> None:
+        exchange = underway.get()
+        if self.sock is None:
+            self.connect()
+        exchange.sent = True
+        view = memoryview(data).cast("B")
+        for start in range(0, len(view), _BLOCK_BYTES):
+            exchange.write(self.sock, view[start : start + _BLOCK_BYTES], super().send)
+
+
+class _SecureConnection(_Connection, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _SecureConnection
+
+
+_POOLS = {"http": _Pool, "https": _SecurePool}
+
+
+class Adapter(HTTPAdapter):
+    """The transport of a `requests.Session`; needs `underway` to be set."""
+
+    poolmanager: PoolManager
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> ProxyManager:
+        manager: ProxyManager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
+
+
+class Session(requests.Session):
+    """One thread's connections."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for scheme in ("http://", "https://"):
+            self.mount(scheme, Adapter())
+
+    def get_redirect_target(self, resp: object) -> str | None:  # noqa: ARG002
+        # requests would parse it, and read the whole body, though no redirect is followed.
+        return None
+
+
+class Sessions:
+    """The sessions of a client: one for each thread and process, since none may share it.
+
+    Args:
+        user_agent: The header of that name.
+    """
+
+    def __init__(self, user_agent: str) -> None:
+        self._user_agent = user_agent
+        self._local = threading.local()
+
+    def current(self) -> requests.Session:
+        """Return this thread's and process's session."""
+        local = self._local.__dict__
+        if local.get("process") != os.getpid():
+            # A connection shared with the parent process would mix their responses.
+            self.close()
+        session: requests.Session | None = local.get("session")
+        if session is None:
+            session = Session()
+            session.headers["User-Agent"] = self._user_agent
+            local.update(session=session, process=os.getpid(), end=_ClosedAtEnd(session))
+        return session
+
+    def close(self) -> None:
+        """Close this thread's session; the next use makes another."""
+        session = self._local.__dict__.pop("session", None)
+        if session is not None:
+            session.close()
+
+
+class _ClosedAtEnd:
+    """An object that closes a session when it is dropped itself.
+
+    A traceback, for one, may refer to the session for long after its thread has ended.
+    """
+
+    def __init__(self, session: Session) -> None:
+        weakref.finalize(self, _close, session, os.getpid())
+
+
+def _close(session: Session, process: int) -> None:
+    # In a forked child, another thread may have been holding the locks of its connections.
+    if process == os.getpid():
+        session.close()
+
+
+class _WithoutSecrets(logging.Filter):
+    """A filter that removes query strings and known secrets from the log records of urllib3."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        exchange = underway.get(None)
+        if exchange and isinstance(record.args, tuple):
+            record.args = tuple(
+                exchange.redact(arg.partition("?")[0]) if isinstance(arg, str) else arg
+                for arg in record.args
+            )
+        return True
+
+
+for _name in ("urllib3.connection", "urllib3.connectionpool"):
+    logging.getLogger(_name).addFilter(_WithoutSecrets())

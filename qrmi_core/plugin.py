@@ -1,0 +1,174 @@
+"""Everything that the author of a driver imports.
+
+Names are imported when they are first used: a driver pays for what it uses.
+"""
+
+from qrmi_core import _lazy
+
+TYPE_CHECKING = False  # importing typing takes longer than this module
+if TYPE_CHECKING:
+    from qrmi_core.deadline import (
+        Deadline as Deadline,
+        current as current,
+        within as within,
+    )
+    from qrmi_core.discovery import (
+        conditions as conditions,
+    )
+    from qrmi_core.driver import (
+        Driver as Driver,
+    )
+    from qrmi_core.errors import (
+        AuthenticationFailedError as AuthenticationFailedError,
+        CallTimeoutError as CallTimeoutError,
+        ConfigError as ConfigError,
+        DriverDefectError as DriverDefectError,
+        EnvVarNotSetError as EnvVarNotSetError,
+        InvalidArgumentError as InvalidArgumentError,
+        InvalidInputError as InvalidInputError,
+        InvalidResponseError as InvalidResponseError,
+        NotAcquiredError as NotAcquiredError,
+        PermissionDeniedError as PermissionDeniedError,
+        PluginError as PluginError,
+        QrmiError as QrmiError,
+        ResourceBusyError as ResourceBusyError,
+        ResourceNotFoundError as ResourceNotFoundError,
+        ServiceError as ServiceError,
+        SubmissionUncertainError as SubmissionUncertainError,
+        TaskCancelledError as TaskCancelledError,
+        TaskFailedError as TaskFailedError,
+        TaskNotFoundError as TaskNotFoundError,
+        TaskNotReadyError as TaskNotReadyError,
+        TransportError as TransportError,
+        UnsupportedFunctionError as UnsupportedFunctionError,
+        UnsupportedPayloadError as UnsupportedPayloadError,
+        UnsupportedResourceTypeError as UnsupportedResourceTypeError,
+        WaitTimeoutError as WaitTimeoutError,
+        recast as recast,
+    )
+    from qrmi_core.files import (
+        atomic_output as atomic_output,
+        check_writable as check_writable,
+        replace_file as replace_file,
+    )
+    from qrmi_core.folders import (
+        config_folder as config_folder,
+        expand as expand,
+        home_folder as home_folder,
+        state_folder as state_folder,
+    )
+    from qrmi_core.http.client import (
+        HttpClient as HttpClient,
+    )
+    from qrmi_core.http.credentials import (
+        Auth as Auth,
+        CachedToken as CachedToken,
+        StaticToken as StaticToken,
+        Token as Token,
+        read_token as read_token,
+    )
+    from qrmi_core.http.proxies import (
+        is_loopback as is_loopback,
+    )
+    from qrmi_core.http.refusals import (
+        ErrorHook as ErrorHook,
+    )
+    from qrmi_core.http.response import (
+        Response as Response,
+        join_documents as join_documents,
+    )
+    from qrmi_core.http.settings import (
+        HttpSettings as HttpSettings,
+    )
+    from qrmi_core.http.urls import (
+        path_segment as path_segment,
+    )
+    from qrmi_core.outcomes import (
+        missing_result as missing_result,
+    )
+    from qrmi_core.payload import (
+        Content as Content,
+        PasqalCloud as PasqalCloud,
+        Payload as Payload,
+        QiskitPrimitive as QiskitPrimitive,
+        open_content as open_content,
+        read_content as read_content,
+        to_content as to_content,
+    )
+    from qrmi_core.readers import (
+        read_count as read_count,
+        read_number as read_number,
+        read_object as read_object,
+        read_text as read_text,
+        read_time as read_time,
+    )
+    from qrmi_core.redaction import (
+        Redactor as Redactor,
+        is_secret as is_secret,
+        without_queries as without_queries,
+    )
+    from qrmi_core.retry import (
+        RetryPolicy as RetryPolicy,
+    )
+    from qrmi_core.settings import (
+        Settings as Settings,
+        one_of as one_of,
+        setting as setting,
+        to_bool as to_bool,
+        to_count as to_count,
+        to_seconds as to_seconds,
+        to_url as to_url,
+    )
+    from qrmi_core.values import (
+        AcquisitionUsage as AcquisitionUsage,
+        Observation as Observation,
+        ResourceCapacity as ResourceCapacity,
+        ResourceInfo as ResourceInfo,
+        ResourceStatus as ResourceStatus,
+        ResourceStatusCode as ResourceStatusCode,
+        ResourceType as ResourceType,
+        Target as Target,
+        TaskInfo as TaskInfo,
+        TaskResult as TaskResult,
+        TaskStatus as TaskStatus,
+        TaskUsage as TaskUsage,
+    )
+
+_lazy.export(
+    globals(),
+    {
+        "qrmi_core.deadline": "Deadline current within",
+        "qrmi_core.discovery": "conditions",
+        "qrmi_core.driver": "Driver",
+        "qrmi_core.errors": (
+            "AuthenticationFailedError CallTimeoutError ConfigError DriverDefectError "
+            "EnvVarNotSetError InvalidArgumentError InvalidInputError InvalidResponseError "
+            "NotAcquiredError PermissionDeniedError PluginError QrmiError ResourceBusyError "
+            "ResourceNotFoundError ServiceError SubmissionUncertainError TaskCancelledError "
+            "TaskFailedError TaskNotFoundError TaskNotReadyError TransportError "
+            "UnsupportedFunctionError UnsupportedPayloadError UnsupportedResourceTypeError "
+            "WaitTimeoutError recast"
+        ),
+        "qrmi_core.files": "atomic_output check_writable replace_file",
+        "qrmi_core.folders": "config_folder expand home_folder state_folder",
+        "qrmi_core.http.client": "HttpClient",
+        "qrmi_core.http.credentials": "Auth CachedToken StaticToken Token read_token",
+        "qrmi_core.http.refusals": "ErrorHook",
+        "qrmi_core.http.response": "Response join_documents",
+        "qrmi_core.http.proxies": "is_loopback",
+        "qrmi_core.http.settings": "HttpSettings",
+        "qrmi_core.http.urls": "path_segment",
+        "qrmi_core.outcomes": "missing_result",
+        "qrmi_core.payload": (
+            "Content PasqalCloud Payload QiskitPrimitive open_content read_content to_content"
+        ),
+        "qrmi_core.readers": "read_count read_number read_object read_text read_time",
+        "qrmi_core.redaction": "Redactor is_secret without_queries",
+        "qrmi_core.retry": "RetryPolicy",
+        "qrmi_core.settings": "Settings one_of setting to_bool to_count to_seconds to_url",
+        "qrmi_core.values": (
+            "AcquisitionUsage Observation ResourceCapacity ResourceInfo ResourceStatus "
+            "ResourceStatusCode ResourceType Target TaskInfo TaskResult TaskStatus TaskUsage"
+        ),
+    },
+)
