@@ -13,7 +13,12 @@ import attrs
 import requests
 
 from qrmi_core.deadline import Deadline
-from qrmi_core.errors import InvalidInputError, QrmiError, ResourceNotFoundError
+from qrmi_core.errors import (
+    InvalidInputError,
+    QrmiError,
+    ResourceBusyError,
+    ResourceNotFoundError,
+)
 from qrmi_core.http.connections import Exchange
 from qrmi_core.http.credentials import Auth
 from qrmi_core.http.failures import Failure, of_exception
@@ -25,7 +30,7 @@ from qrmi_core.redaction import Redactor, is_secret
 _LEAST_SECRET_CHARACTERS = 8
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Call:
     """A caller's request; see `HttpClient.request`."""
 
@@ -45,11 +50,12 @@ class Call:
     )
 
 
-@attrs.define
+@attrs.define(eq=False, repr=False)
 class Progress:
     """The state of a call between its attempts.
 
     Args:
+        call: The call.
         bound: Deadline of each attempt.
         budget: Deadline of the last pause.
         redact: Redacts the secrets of all attempts.
@@ -60,6 +66,7 @@ class Progress:
         uncertain: Whether any attempt may have been carried out, where that matters.
     """
 
+    call: Call
     bound: Deadline
     budget: Deadline
     redact: Redactor
@@ -69,37 +76,47 @@ class Progress:
     renewed: bool = False
     uncertain: bool = False
 
+    def may_help(self, error: Exception) -> bool:
+        """Return True if another attempt is safe, and may help after this error of the last."""
+        return (
+            self.failure is not None
+            # How long to wait for a busy resource is the caller's decision.
+            and not isinstance(error, ResourceBusyError)
+            and self.failure.repeat.applies(
+                idempotent=self.call.idempotent, submission=self.call.submission
+            )
+        )
 
-@attrs.frozen
+
+@attrs.frozen(eq=False, repr=False)
 class Attempt:
     """One request as it is sent.
 
     Args:
-        call: The call.
+        progress: The state of the call.
         url: The complete URL.
         proxy: The proxy, if one is used.
         exchange: Its time limits.
-        progress: The state of the call.
         parts: Query, headers and body.
     """
 
-    call: Call
+    progress: Progress
     url: str
     proxy: Proxy | None
     exchange: Exchange
-    progress: Progress
     parts: dict[str, Any] = attrs.field(factory=dict, repr=False)
 
     @property
     def name(self) -> str:
         """The method and the URL without its query, for messages."""
         via = f" (via proxy {self.proxy.address})" if self.proxy else ""
-        return self.progress.redact(f"{self.call.method} {without_query(self.url)}{via}")
+        return self.progress.redact(f"{self.progress.call.method} {without_query(self.url)}{via}")
 
     def note(self, failure: Failure) -> bool:
         """Note how the attempt failed; return True if it may have been carried out."""
+        call = self.progress.call
         doubt = self.exchange.sent and failure.leaves_doubt(
-            idempotent=self.call.idempotent, submission=self.call.submission
+            idempotent=call.idempotent, submission=call.submission
         )
         self.progress.failure = failure
         self.progress.uncertain |= doubt
@@ -124,13 +141,12 @@ class Attempt:
 
     def response(self, live: requests.Response, content: bytes) -> Response:
         """Return a response that was read."""
-        once = self.call.submission or not self.call.idempotent
-        redact = self.progress.redact
+        call, redact = self.progress.call, self.progress.redact
+        once = call.submission or not call.idempotent
         return Response(self.name, live.status_code, live.headers, content, once, redact)
 
 
 def prepare(
-    call: Call,
     progress: Progress,
     exchange: Exchange,
     *,
@@ -142,14 +158,14 @@ def prepare(
     """Return the next attempt of a call: call the factories, and note the secrets that it carries.
 
     Args:
-        call: The call.
-        progress: Its state.
+        progress: The state of the call.
         exchange: The time limits of the attempt.
         base_url: Put in front of the path.
         headers: Sent to the host of `base_url` only; a mapping or a function that returns one.
         auth: Provides the credential for that host.
         proxy: URL of the proxy; None takes that of the environment.
     """
+    call = progress.call
     path = _fresh(call.path)
     absolute = re.match(r"https?://", path, re.I)
     url = path if absolute else f"{base_url}/{path.lstrip('/')}"
@@ -172,7 +188,7 @@ def prepare(
     named = (text for name, text in fields if isinstance(text, str) and is_secret(name))
     chosen = proxy_for(url, proxy)
     progress.redact.add((*_long(named), *(chosen.secrets if chosen else ())))
-    attempt = Attempt(call, url, chosen, exchange, progress)
+    attempt = Attempt(progress, url, chosen, exchange)
     if value is not None and not data:
         data = _encoded(attempt, value)
     attempt.parts.update(params=params, headers=sent, data=data)

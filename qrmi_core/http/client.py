@@ -27,10 +27,10 @@ from urllib3.exceptions import HTTPError
 
 from qrmi_core._version import __version__
 from qrmi_core.deadline import Clock, Deadline, Sleep, current, within
-from qrmi_core.errors import CallTimeoutError, QrmiError, ResourceBusyError, ResourceNotFoundError
+from qrmi_core.errors import CallTimeoutError, QrmiError, ResourceNotFoundError
 from qrmi_core.http import failures
 from qrmi_core.http.call import Attempt, Call, Progress, prepare
-from qrmi_core.http.connections import Exchange, Limits, Sessions, underway
+from qrmi_core.http.connections import Exchange, Sessions, underway
 from qrmi_core.http.credentials import Auth
 from qrmi_core.http.refusals import ErrorHook, describe, explain
 from qrmi_core.http.response import MAX_ERROR_BYTES, Response, status_phrase
@@ -198,7 +198,7 @@ class HttpClient:
         )
         progress = self._begin(call)
         with _concluding(progress):
-            return self._repeat(call, progress, self._read)
+            return self._repeat(progress, self._read)
 
     def stream(
         self,
@@ -238,44 +238,32 @@ class HttpClient:
     def _begin(self, call: Call) -> Progress:
         budget = Deadline(current().clip(self._settings.call_timeout_seconds), self._clock)
         bound = current() if call.transfer else budget
-        return Progress(bound, budget, Redactor(self._secrets))
+        return Progress(call, bound, budget, Redactor(self._secrets))
 
     def _pieces(self, call: Call, deadline: Deadline) -> Iterator[bytes]:
         with within(deadline):
             progress = self._begin(call)
         with _concluding(progress):
-            attempt, live = self._repeat(call, progress, lambda *begun: begun)
+            attempt, live = self._repeat(progress, lambda *begun: begun)
             try:
                 while piece := self._piece(attempt, live):
                     yield piece
             finally:
                 live.close()
 
-    def _repeat(
-        self, call: Call, progress: Progress, read: Callable[[Attempt, requests.Response], _T]
-    ) -> _T:
+    def _repeat(self, progress: Progress, read: Callable[[Attempt, requests.Response], _T]) -> _T:
         def attempt() -> _T:
             progress.attempts += 1
             try:
-                return self._attempt(call, progress, read)
+                return self._attempt(progress, read)
             except QrmiError:
                 if not self._renewed(progress):
                     raise
-            return self._attempt(call, progress, read)
-
-        def may_help(error: Exception) -> bool:
-            # How long to wait for a busy resource is the caller's decision.
-            return (
-                progress.failure is not None
-                and not isinstance(error, ResourceBusyError)
-                and progress.failure.repeat.applies(
-                    idempotent=call.idempotent, submission=call.submission
-                )
-            )
+            return self._attempt(progress, read)
 
         return self.retry.run(
             attempt,
-            may_help=may_help,
+            may_help=progress.may_help,
             sleep=self._sleep,
             deadline=progress.budget,
             before_pause=partial(_announce, progress),
@@ -294,21 +282,19 @@ class HttpClient:
 
     # --- one attempt ---
 
-    def _attempt(
-        self, call: Call, progress: Progress, read: Callable[[Attempt, requests.Response], _T]
-    ) -> _T:
+    def _attempt(self, progress: Progress, read: Callable[[Attempt, requests.Response], _T]) -> _T:
         progress.failure = progress.authorization = None
-        with within(progress.bound):
+        call, bound = progress.call, progress.bound
+        with within(bound):
             attempt = prepare(
-                call,
                 progress,
-                self._exchange(call, progress),
+                Exchange(bound, self._settings, call.transfer, progress.redact),
                 base_url=self._base_url,
                 headers=self._headers,
                 auth=self._auth,
                 proxy=self._settings.proxy,
             )
-        if progress.bound.passed():
+        if bound.passed():
             raise CallTimeoutError(f"{attempt.name}: no time was left for the call")
         live = self._sent(attempt)
         if isinstance(live, Exception):
@@ -317,28 +303,15 @@ class HttpClient:
             raise self._refused(attempt, live)
         return read(attempt, live)
 
-    def _exchange(self, call: Call, progress: Progress) -> Exchange:
-        settings = self._settings
-        stall = settings.read_timeout_seconds
-        limits = Limits(stall, stall)
-        if call.transfer:
-            limits = Limits(
-                settings.transfer_timeout_seconds,
-                stall,
-                settings.transfer_seconds_per_megabyte,
-                settings.slow_bytes_per_second,
-                settings.slow_seconds,
-            )
-        return Exchange(progress.bound, limits, progress.redact)
-
     def _sent(self, attempt: Attempt) -> requests.Response | Exception:
         """Send a request, and return the response with its body unread, or what went wrong."""
         settings, proxy, start = self._settings, attempt.proxy, self._clock()
+        call, bound = attempt.progress.call, attempt.progress.bound
         cert, key = settings.client_cert, settings.client_key
         token = underway.set(attempt.exchange)
         try:
             live = self._sessions.current().request(
-                attempt.call.method,
+                call.method,
                 attempt.url,
                 **attempt.parts,
                 # Else requests would take a credential from ~/.netrc.
@@ -348,8 +321,8 @@ class HttpClient:
                 verify=settings.ca_bundle,
                 cert=(cert, key) if cert and key else cert,
                 timeout=(
-                    max(attempt.progress.bound.clip(settings.connect_timeout_seconds), 0.001),
-                    attempt.exchange.limits.first_byte_seconds,
+                    max(bound.clip(settings.connect_timeout_seconds), 0.001),
+                    attempt.exchange.first_byte_seconds,
                 ),
                 stream=True,
                 allow_redirects=False,
@@ -360,9 +333,9 @@ class HttpClient:
             underway.reset(token)
         status = status_phrase(live.status_code)
         _log.debug("%s: %s after %.3f s", attempt.name, status, self._clock() - start)
-        if attempt.call.submission:
+        if call.submission:
             # The response to a submission is small: once there, it is bounded as any other.
-            seconds = attempt.progress.bound.clip(settings.call_timeout_seconds)
+            seconds = bound.clip(settings.call_timeout_seconds)
             attempt.exchange.deadline = Deadline(seconds, self._clock)
         return live
 
@@ -403,7 +376,7 @@ class HttpClient:
             pass  # the status is known, even if its explanation is lost
         finally:
             live.close()
-        call, proxy, hook = attempt.call, attempt.proxy, self._error
+        proxy, hook = attempt.proxy, self._error
         response = attempt.response(live, bytes(content))
         failure = failures.of_status(response.status_code, response.retry_after)
         advice = ""
@@ -412,7 +385,8 @@ class HttpClient:
             advice, hook = proxy.advice(response.status_code, attempt.url), None
             failure = failure if failure.retryable else failures.PROXY_REFUSED
         attempt.note(failure)
-        kind = call.not_found if failure is failures.NOT_FOUND else failure.error
+        not_found = failure is failures.NOT_FOUND
+        kind = attempt.progress.call.not_found if not_found else failure.error
         error = explain(
             hook,
             response,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import http.client
 import io
 import logging
-import math
 import os
 import socket
 import threading
@@ -19,9 +18,9 @@ import time
 import weakref
 from collections.abc import Callable
 from contextvars import ContextVar
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
@@ -32,35 +31,18 @@ from qrmi_core.deadline import Deadline
 if TYPE_CHECKING:
     from urllib3.poolmanager import PoolManager, ProxyManager
 
+    from qrmi_core.http.settings import HttpSettings
+
 _BLOCK_BYTES = 1 << 16
 
 
-@attrs.frozen
-class Limits:
-    """How long an exchange may take between two bytes, and how slow it may be.
-
-    Args:
-        first_byte_seconds: For the first byte of the response, once the request was sent.
-        stall_seconds: For any other read or write.
-        seconds_per_megabyte: Added to the first for each megabyte sent.
-        slow_bytes_per_second: The least rate; 0 for none.
-        slow_seconds: How long a transfer may be slower.
-    """
-
-    first_byte_seconds: float
-    stall_seconds: float
-    seconds_per_megabyte: float = 0.0
-    slow_bytes_per_second: float = 0.0
-    slow_seconds: float = math.inf
-
-
-@attrs.define
 class Exchange:
-    """One request and its response.
+    """One request and its response, within the limits of the settings.
 
     Args:
         deadline: For all of it.
-        limits: For each read and write, and for the rate.
+        settings: The limits.
+        transfer: Whether it may take longer, as long as it moves.
         redact: Removes what must not be logged from a text.
 
     Attributes:
@@ -69,16 +51,28 @@ class Exchange:
         waited_seconds: The limit of the last read or write.
     """
 
-    deadline: Deadline
-    limits: Limits
-    redact: Callable[[str], str] = str
-    sent: bool = attrs.field(default=False, init=False)
-    too_slow: bool = attrs.field(default=False, init=False)
-    waited_seconds: float = attrs.field(default=0.0, init=False)
-    _sent_bytes: int = attrs.field(default=0, init=False)
-    _received: bool = attrs.field(default=False, init=False)
-    _moved_bytes: int = attrs.field(default=0, init=False)
-    _moved_seconds: float = attrs.field(default=0.0, init=False)
+    def __init__(
+        self,
+        deadline: Deadline,
+        settings: HttpSettings,
+        transfer: bool,
+        redact: Callable[[str], str] = str,
+    ) -> None:
+        self.deadline = deadline
+        self.settings = settings
+        self.redact = redact
+        self.too_slow = False
+        self.waited_seconds = 0.0
+        self._transfer = transfer
+        self.connected()
+
+    @property
+    def first_byte_seconds(self) -> float:
+        """The limit for the first byte of the response."""
+        if not self._transfer:
+            return self.settings.read_timeout_seconds
+        extra = self.settings.transfer_seconds_per_megabyte * self._sent_bytes / 1e6
+        return self.settings.transfer_timeout_seconds + extra
 
     def connected(self) -> None:
         """Begin anew: what went to a proxy until now did not go to the vendor."""
@@ -92,9 +86,8 @@ class Exchange:
         Raises:
             TimeoutError: Nothing came in time, or the transfer has been too slow for too long.
         """
-        limits = self.limits
-        seconds = limits.first_byte_seconds + limits.seconds_per_megabyte * self._sent_bytes / 1e6
-        sock.settimeout(self._clipped(limits.stall_seconds if self._received else seconds))
+        stall = self.settings.read_timeout_seconds if self._received else self.first_byte_seconds
+        sock.settimeout(self._clipped(stall))
         start = time.monotonic()
         size = read()
         # Neither the wait for the first byte nor the reader's own pauses count for the rate.
@@ -106,7 +99,7 @@ class Exchange:
 
     def write(self, sock: socket.socket, block: memoryview, send: Callable[[Any], None]) -> None:
         """Write to a socket once; raises as `read`."""
-        sock.settimeout(self._clipped(self.limits.stall_seconds))
+        sock.settimeout(self._clipped(self.settings.read_timeout_seconds))
         start = time.monotonic()
         send(block)
         self._sent_bytes += len(block)
@@ -115,9 +108,9 @@ class Exchange:
     def _moved(self, size: int, start: float) -> None:
         self._moved_bytes += size
         self._moved_seconds += time.monotonic() - start
-        if self._moved_seconds < self.limits.slow_seconds:
+        if not self._transfer or self._moved_seconds < self.settings.slow_seconds:
             return
-        if self._moved_bytes < self.limits.slow_bytes_per_second * self._moved_seconds:
+        if self._moved_bytes < self.settings.slow_bytes_per_second * self._moved_seconds:
             self.too_slow = True
             raise TimeoutError("the transfer is too slow")
         self._moved_bytes, self._moved_seconds = 0, 0.0
@@ -153,19 +146,12 @@ class _Reader(io.RawIOBase):
         super().close()
 
 
-@attrs.frozen
-class _Readable:
-    """The part of a socket that `http.client.HTTPResponse` uses."""
-
-    sock: socket.socket
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_Reader(self.sock), _BLOCK_BYTES)
-
-
 class _Response(http.client.HTTPResponse):
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(_Readable(sock), *args, **kwargs)  # type: ignore[arg-type]
+        reader = SimpleNamespace(
+            makefile=lambda _mode: io.BufferedReader(_Reader(sock), _BLOCK_BYTES)
+        )
+        super().__init__(reader, *args, **kwargs)  # type: ignore[arg-type]
 
 
 class _Connection(HTTPConnection):

@@ -52,7 +52,7 @@ class Repeat(enum.Enum):
         )
 
 
-@attrs.frozen
+@attrs.frozen(eq=False)
 class Failure:
     """One row of the table.
 
@@ -395,7 +395,7 @@ def of_exception(
             row = attrs.evolve(row, advice=proxy_advice(status))
         return row, what, root
     if exchange.too_slow:
-        return TOO_SLOW, f"less than {exchange.limits.slow_bytes_per_second:g} bytes/s", root
+        return TOO_SLOW, f"less than {exchange.settings.slow_bytes_per_second:g} bytes/s", root
     if isinstance(root, TimeoutError):
         return STALLED, f"nothing came for {exchange.waited_seconds:g} s", root
     return LOST, f"the connection was lost before the response was complete ({reason})", root
