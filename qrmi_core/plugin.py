@@ -1,7 +1,4 @@
-"""Everything that the author of a driver imports.
-
-Names are imported when they are first used: a driver pays for what it uses.
-"""
+"""The public names for authors of drivers, each imported when it is first used."""
 
 from qrmi_core import _lazy
 

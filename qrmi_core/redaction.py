@@ -35,7 +35,7 @@ def without_queries(text: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text on one line, with a replacement character for what a terminal would obey."""
+    """Return a text on one line, its control characters replaced."""
     line = " ".join(text.split())
     if line.isprintable():
         return line

@@ -1,4 +1,4 @@
-"""The one retry policy: how often to try, how long to pause, and until when."""
+"""The one retry policy: attempts, pauses and a deadline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 @attrs.frozen
 class RetryPolicy:
-    """How often to try, and how long to pause in between.
+    """The number of attempts, and the pauses between them.
 
     Args:
         attempts: The number of attempts at most; 1 switches retries off.

@@ -21,7 +21,7 @@ SettingsT = TypeVar("SettingsT", bound="Settings")
 
 @attrs.frozen
 class Declaration:
-    """How one setting is found.
+    """The keys and the properties of one setting.
 
     Args:
         names: The key's names without the resource's prefix, newest first; the newest that is
@@ -79,7 +79,7 @@ def declaration_of(field: attrs.Attribute[Any]) -> Declaration:
 
 
 def to_seconds(text: str) -> float:
-    """A positive number of seconds."""
+    """Convert a positive number of seconds."""
     try:
         value = float(text)
     except ValueError:
@@ -90,14 +90,14 @@ def to_seconds(text: str) -> float:
 
 
 def to_count(text: str) -> int:
-    """A whole number of at least 1."""
+    """Convert a whole number of at least 1."""
     if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < 1:
         raise ValueError("a whole number of at least 1")
     return int(text)
 
 
 def to_bool(text: str) -> bool:
-    """One of the usual words for yes and no."""
+    """Convert one of the usual words for yes and no."""
     match text.strip().lower():
         case "1" | "true" | "yes" | "on":
             return True
@@ -107,11 +107,11 @@ def to_bool(text: str) -> bool:
 
 
 def to_url(text: str) -> str:
-    """The address of an API, without the slashes at its end.
+    """Convert the address of an API, and strip the slashes at its end.
 
     Raises:
-        ConfigError: It is not a URL of http or https that paths can be put behind, or carries a
-            user or password.
+        ConfigError: It is not a URL of http or https, or has a query, a fragment, a user or a
+            password.
     """
     from qrmi_core.http.urls import origin
 
@@ -125,7 +125,7 @@ def to_url(text: str) -> str:
 
 
 def one_of(*words: str) -> Callable[[str], str]:
-    """One of the words, in any case."""
+    """Return a converter of one of these words, in upper or lower case."""
 
     def convert(text: str) -> str:
         if text.lower() not in words:
@@ -164,7 +164,7 @@ class Settings:
 
     @classmethod
     def declarations(cls) -> dict[str, Declaration]:
-        """The declared settings by field name."""
+        """Return the declared settings by field name."""
         return {
             field.name: declaration_of(field)
             for field in attrs.fields(cls)
@@ -216,7 +216,7 @@ class Settings:
 
     @classmethod
     def absent(cls, mapping: Mapping[str, str]) -> dict[str, Declaration]:
-        """The settings that a mapping of unprefixed keys does not have, by field."""
+        """Return the settings that a mapping of unprefixed keys lacks, by field."""
         return {
             field: declaration
             for field, declaration in cls.declarations().items()
@@ -227,13 +227,13 @@ class Settings:
 
     @classmethod
     def required(cls) -> frozenset[str]:
-        """The fields without which there is no resource."""
+        """Return the fields of the required settings."""
         fields = attrs.fields_dict(cls)
         return frozenset(name for name, field in fields.items() if field.default is attrs.NOTHING)
 
     @classmethod
     def malformed(cls, mapping: Mapping[str, str]) -> list[str]:
-        """What is wrong with the values of a mapping of unprefixed keys, whatever is missing."""
+        """Return the problems of the values of a mapping of unprefixed keys, missing keys aside."""
         _, _, problems = _collected(cls, mapping, None)
         return problems
 
@@ -245,7 +245,7 @@ class Settings:
 
 
 def prefixes(resource_id: str) -> tuple[str, ...]:
-    """What a resource's environment variables begin with, the literal form first."""
+    """Return the prefixes of a resource's environment variables, the literal form first."""
     escaped = re.sub(r"[^A-Za-z0-9_]", "_", resource_id)
     return tuple(dict.fromkeys((f"{resource_id}_", f"{escaped}_")))
 
@@ -255,7 +255,7 @@ class _Problem(Exception):
 
 
 def _value_of(key: str, source: Mapping[str, str]) -> str | None:
-    """The value of one key, or of the file that ``<key>_FILE`` names; None if neither is set."""
+    """Return the value of a key, or of the file that ``<key>_FILE`` names; None without either."""
     # An empty variable counts as unset, as it does for the shell's ${VAR:-default}.
     value = source.get(key) or None
     file_key = _file_key(key)
@@ -279,7 +279,7 @@ def _file_key(key: str) -> str:
 
 
 def _keys(declaration: Declaration, prefixes: tuple[str, ...] | None) -> list[str]:
-    """The keys to look at, in order; `prefixes` is None for a mapping of unprefixed keys."""
+    """Return the keys of a declaration, preferred first; without prefixes for a mapping."""
     if prefixes is None:
         return [key for name in declaration.names for key in (name, name.lower())]
     used = prefixes if declaration.prefixed else ("",)
@@ -289,7 +289,7 @@ def _keys(declaration: Declaration, prefixes: tuple[str, ...] | None) -> list[st
 def _collected(
     cls: type[Settings], source: Mapping[str, str], prefixes: tuple[str, ...] | None
 ) -> tuple[dict[str, Any], list[str], list[str]]:
-    """The values that are there, by field, the required keys that are not, and what is wrong."""
+    """Return the values by field, the missing required keys, and the problems."""
     values: dict[str, Any] = {}
     missing: list[str] = []
     problems: list[str] = []

@@ -1,4 +1,4 @@
-"""One call and its attempts: an immutable request, and a record of what is known so far."""
+"""One call and its attempts: an immutable request, and a record of its progress."""
 
 from __future__ import annotations
 

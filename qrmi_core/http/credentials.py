@@ -51,7 +51,7 @@ class StaticToken:
         return self._authorization
 
     def refused(self, authorization: str) -> None:
-        """Do nothing: there is no other credential."""
+        """Do nothing: the credential cannot be renewed."""
 
 
 @attrs.frozen
@@ -70,14 +70,14 @@ class Token:
 
 
 def read_token(response: Response, advice: str) -> Token:
-    """Read the token in the response of an OAuth 2 server; no error shows any part of it.
+    """Read the token in the response of an OAuth 2 server; errors never show any part of it.
 
     Args:
         response: The response, with `access_token` and perhaps `expires_in`.
-        advice: What to check if there is no token.
+        advice: Checks to suggest if the token is missing.
 
     Raises:
-        InvalidResponseError: There is no token.
+        InvalidResponseError: The token is missing.
     """
     # Not Response.json(): its error would show the beginning of the token.
     try:
@@ -122,12 +122,12 @@ os.register_at_fork(after_in_child=_after_fork)
 
 
 class CachedToken:
-    """Keeps a token in memory and renews it before it expires, by one thread at a time.
+    """A token that is kept in memory, and renewed before it expires by one thread at a time.
 
     Args:
-        fetch: Gets a new token from the vendor. Mark its request ``idempotent=True`` if another
+        fetch: Returns a new token from the vendor. Mark its request ``idempotent=True`` if another
             token does no harm.
-        shared_as: What the token depends on, such as the endpoint, the user and the secret; all
+        shared_as: The inputs of the token, such as the endpoint, the user and the secret; all
             objects with equal values share one token. Only a hash of it is kept.
         clock: Monotonic clock in seconds.
     """
@@ -152,7 +152,7 @@ class CachedToken:
 
         Raises:
             CallTimeoutError: The time was up while another thread fetched the token.
-            QrmiError: What `fetch` raised, unless the old token can still be used.
+            QrmiError: The error of `fetch`, unless the old token can still be used.
         """
         store = self._store
         held = store.held

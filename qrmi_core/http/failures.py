@@ -57,7 +57,7 @@ class Failure:
     """One row of the table.
 
     Args:
-        what: What happened.
+        what: The event.
         error: The error raised when no further attempt is made.
         repeat: Which requests are repeated.
         maybe_done: Whether the request may have been carried out, once it was sent.

@@ -87,7 +87,7 @@ class Proxy:
         """Return advice about a request that failed at the proxy.
 
         Args:
-            status: Status of the proxy's response; None if there was none.
+            status: Status of the proxy's response; None without a response.
             url: URL of the request.
         """
         host = urlsplit(url).hostname

@@ -107,14 +107,14 @@ class Response:
         return found
 
     def created_id(self, *keys: str, kind: type[str] | type[int] = str) -> str:
-        """Read the id of what the request created.
+        """Read the id of the object that the request created.
 
         Args:
             keys: The keys that lead to the id; ``id`` by default.
             kind: `int` for a service whose ids are numbers.
 
         Raises:
-            InvalidResponseError: There is no id; with `uncertain` set, since the thing exists.
+            InvalidResponseError: The id is missing; `uncertain` is set, since the object exists.
         """
         keys = keys or ("id",)
         try:
@@ -129,7 +129,7 @@ class Response:
     def excerpt(self) -> str:
         """Return the beginning of the body on one line, for messages, without known secrets.
 
-        Of a page only its title is shown: nobody knows what else is in it.
+        Of an HTML page only the title is shown, since the rest may hold anything.
         """
         text = self.content[:MAX_ERROR_BYTES].decode("utf-8", "replace").strip()
         if _PAGE.match(text):
@@ -138,10 +138,10 @@ class Response:
         return self._redact.excerpt(text, _EXCERPT_CHARACTERS)
 
     def invalid(self, problem: str) -> InvalidResponseError:
-        """Return the error for a response that is not what the API promises.
+        """Return the error for a response that breaks the API's contract.
 
         Args:
-            problem: What is wrong, such as ``the response has no ETag``.
+            problem: The problem, such as ``the response has no ETag``.
         """
         return InvalidResponseError(
             f"{self.call}: {problem}", status_code=self.status_code, uncertain=self._uncertain

@@ -33,7 +33,7 @@ def _positive(_settings: object, attribute: attrs.Attribute[Any], value: float) 
 
 def _file(_settings: object, attribute: attrs.Attribute[Any], value: str | None) -> None:
     if value is not None and not os.path.exists(value):
-        raise ConfigError(f"{declaration_of(attribute).names[0]}: there is no file {value}")
+        raise ConfigError(f"{declaration_of(attribute).names[0]}: file {value} does not exist")
 
 
 def _seconds(name: str, help: str, default: float) -> Any:

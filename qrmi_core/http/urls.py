@@ -26,7 +26,7 @@ def origin(url: str) -> tuple[str, str, int]:
         )
     if "@" in parts.netloc:
         raise ConfigError(
-            f"the URL of {host} carries a user or password; put these into settings of their own"
+            f"the URL of {host} carries a user or password; use separate settings for these"
         )
     return scheme, host, port or (443 if scheme == "https" else 80)
 

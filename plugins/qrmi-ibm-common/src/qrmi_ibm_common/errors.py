@@ -64,7 +64,7 @@ def _problems(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:
-    """What one problem says, and what to do about it."""
+    """Return the message of one problem, with its solution."""
     texts = dict.fromkeys(_text(problem.get(name)).rstrip(".") for name in _MESSAGES)
     message = ": ".join(filter(None, texts)) or _text(problem.get("title"))
     if not message:

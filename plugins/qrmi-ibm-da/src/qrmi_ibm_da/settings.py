@@ -40,14 +40,14 @@ _STORE = {
 
 
 def to_lifetime(text: str) -> int:
-    """How long a presigned URL is valid."""
+    """Convert the lifetime of a presigned URL."""
     if (seconds := to_count(text)) > MAX_URL_SECONDS:
         raise ValueError(f"a whole number of seconds up to {MAX_URL_SECONDS}")
     return seconds
 
 
 def to_part_size(text: str) -> int:
-    """The size of a part of an upload."""
+    """Convert the size of a part of an upload."""
     if (size := to_count(text)) < MIN_PART_BYTES:
         raise ValueError(f"a whole number of bytes, at least {MIN_PART_BYTES}")
     return size
@@ -62,7 +62,7 @@ def _ibm(
     needed_by: tuple[str, ...] = (),
     older: str | None = None,
 ) -> Any:
-    """A setting under its names of both generations, the newest first."""
+    """Declare a setting under its names of both generations, the newest first."""
     names = (f"QRMI_IBM_QS_{name}", f"QRMI_IBM_DA_{older or name}")
     return setting(
         *names, help=help, default=default, converter=converter, secret=secret, needed_by=needed_by
@@ -189,14 +189,14 @@ class SystemSettings(HttpSettings):
         return [f"QRMI_IBM_QS_{name}" for field, name in _STORE.items() if not getattr(self, field)]
 
     def task_seconds(self) -> int:
-        """The time limit of a task, in seconds of machine time."""
+        """Return the time limit of a task, in seconds of machine time."""
         return self.job_timeout_seconds or self.default_timeout_seconds
 
     def url_seconds(self) -> int:
-        """How long the URLs of a task are valid, in seconds.
+        """Return the lifetime of a task's URLs in seconds.
 
         Raises:
-            ConfigError: That is less than the task may take.
+            ConfigError: It is shorter than the time limit of a task.
         """
         limit = self.task_seconds()
         if self.url_lifetime_seconds is None:

@@ -158,17 +158,17 @@ class Store:
         return self._services.url(method, key, seconds)
 
     def get(self, key: str) -> Iterator[bytes]:
-        """An object in pieces; it is requested at the first step.
+        """Yield an object in pieces; it is requested at the first step.
 
         Raises:
-            ServiceError: With `NO_OBJECT` as its code where there is none.
+            ServiceError: With `NO_OBJECT` as its code if the object does not exist.
         """
         return self._http.stream(
             lambda: self._own.url("GET", key, _OWN_URL_SECONDS), not_found=ServiceError
         )
 
     def read(self, key: str) -> bytes:
-        """A small object."""
+        """Read a small object."""
         return self._call("GET", key).content
 
     def delete(self, key: str) -> None:
@@ -261,9 +261,9 @@ class Store:
 
 
 def may_be_missing(error: QrmiError) -> bool:
-    """Whether an object that could not be read may not be there.
+    """Return True if an object that could not be read may be missing.
 
-    A store tells that only to who may list the bucket, and denies access to others.
+    A store reports that only to users who may list the bucket, and denies access to others.
     """
     return error.vendor_code == NO_OBJECT or (
         error.vendor_code == _NO_ACCESS and not _is_untimely(error)
@@ -271,7 +271,7 @@ def may_be_missing(error: QrmiError) -> bool:
 
 
 def _is_untimely(error: QrmiError) -> bool:
-    """Whether access is denied since this machine's clock and the store's differ."""
+    """Return True if access is denied because the clocks of this machine and the store differ."""
     return error.vendor_code == _NO_ACCESS and bool(_WRONG_TIME.search(error.message))
 
 

@@ -211,11 +211,11 @@ class RuntimeApi:
         return page.items("jobs"), page.object().get("count")
 
     def result(self, job_id: str) -> Iterator[bytes]:
-        """Yield the result in pieces; nothing where there is no result.
+        """Yield the result in pieces; nothing if it does not exist.
 
         Raises:
-            InvalidResponseError: It is no JSON value from its first byte to its last. Only these
-                are looked at. Where the first is wrong no piece was given out.
+            InvalidResponseError: The first or the last byte is not that of a JSON value; the others
+                are not checked. If the first is wrong, no piece was yielded.
         """
         path = f"{_job(job_id)}/results"
         return _whole(f"GET {path}", self._http.stream(path, not_found=TaskNotFoundError))

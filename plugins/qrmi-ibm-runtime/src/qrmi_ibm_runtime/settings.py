@@ -19,7 +19,7 @@ MAX_COST_SECONDS = 10800
 
 
 def to_api_url(text: str) -> str:
-    """The address of the API, also where only that of the service is given."""
+    """Convert the address of the API; the path may be left out."""
     url = to_url(text)
     return url + {"": "/api/v1", "/api": "/v1"}.get(urlsplit(url).path, "")
 
@@ -48,7 +48,7 @@ def _ibm(
     converter: Callable[[str], Any] | None = None,
     secret: bool = False,
 ) -> Any:
-    """A setting under its names of both generations, the newest first."""
+    """Declare a setting under its names of both generations, the newest first."""
     names = (f"QRMI_IBM_QCS_{name}", f"QRMI_IBM_QRS_{name}")
     return setting(*names, help=help, default=default, converter=converter, secret=secret)
 

@@ -60,7 +60,7 @@ class CloudApi:
         return list(_entries(self._public, "/v1/devices/public-specs"))
 
     def specs(self, device_type: str) -> dict[str, Any]:
-        """Return the same of one device."""
+        """Return ``device_type`` and ``specs`` of one device."""
         segment = path_segment(device_type, ResourceNotFoundError)
         response = self._http.request("GET", f"/v1/devices/specs/{segment}")
         response.text("data", "specs")
@@ -151,7 +151,7 @@ class CloudApi:
     # Results
 
     def full_results(self, batch_id: str) -> Any:
-        """Return the results of a batch by the ids of its jobs; empty while there are none."""
+        """Return the results of a batch by the ids of its jobs; empty while they are missing."""
         path = f"/v1/batches/{path_segment(batch_id)}/full_results"
         response = self._http.request("GET", path, transfer=True, not_found=TaskNotFoundError)
         body = response.object()
@@ -160,7 +160,7 @@ class CloudApi:
         return body["data"]
 
     def result_file(self, job_id: str) -> Any:
-        """Return the content of a job's file of results; None while there is none."""
+        """Return the content of a job's file of results; None while it is missing."""
         link = self._results_link(job_id)
         if link is None:
             return None

@@ -61,10 +61,10 @@ class PasqalAuth:
             )
 
     def authorization(self) -> str:
-        """The header's value.
+        """Return the value of the header.
 
         Raises:
-            ConfigError: There are no credentials, or half of them.
+            ConfigError: The credentials are missing or incomplete.
             AuthenticationFailedError: The token of the settings has expired and there is nothing
                 else, or the credentials were refused.
         """
@@ -88,9 +88,9 @@ class PasqalAuth:
         )
 
     def refused(self, authorization: str) -> None:
-        """Take note that the service answered 401; the token of the settings is given up for good.
+        """Note that the service responded with 401; the token of the settings is not used again.
 
-        It is kept where there is nothing else, so that the service's own words are the error.
+        Without other credentials it is kept: the error is then the service's own.
         """
         if self._login is None:
             return
@@ -117,12 +117,12 @@ def expiry(token: str) -> float | None:
 
 
 class _Login:
-    """Asks for a token.
+    """A request for a token.
 
     Args:
         client: Its settings and connections are used.
         endpoint: The address.
-        form: What to send.
+        form: The fields to send.
         clock: Wall clock in seconds since 1970.
     """
 
@@ -168,7 +168,7 @@ def _explained(response: Response, error: QrmiError) -> QrmiError:
 
 
 def _form(settings: PasqalCloudSettings) -> tuple[dict[str, str], str]:
-    """The form that asks for a token, empty without credentials; and what lacks its other half."""
+    """Return the form that requests a token (empty without credentials), and incomplete pairs."""
     common = {"audience": settings.auth_audience}
     if settings.username and settings.password:
         return common | {

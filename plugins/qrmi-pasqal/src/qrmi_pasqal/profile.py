@@ -21,7 +21,7 @@ _NAME = re.compile(r"[A-Za-z0-9_]+")
 def load(
     roots: Collection[str], environment: Mapping[str, str], known: Collection[str]
 ) -> dict[str, str]:
-    """Read the first file there is; nothing is merged, and none at all is no error.
+    """Read the first file that exists; files are not merged, and may all be missing.
 
     Args:
         roots: The folders that may hold ``.pasqal/config``, in order, not yet expanded.
@@ -56,7 +56,7 @@ def load(
 
 
 def parse(text: str, known: Collection[str]) -> tuple[dict[str, str], list[int]]:
-    """The values of a file by key, and the numbers of the lines with another key.
+    """Return the values of a file by key, and the numbers of the lines with another key.
 
     ``key = value`` in each line, split at the first ``=``; keys in any case. A line without one,
     and one that begins with ``#`` or ``;``, says nothing. The last value of a key counts, and an

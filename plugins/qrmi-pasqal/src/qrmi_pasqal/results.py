@@ -16,7 +16,7 @@ _MEMBERS = frozenset({"counter", "raw", "serialised_results"})
 
 
 def result_text(found: Any) -> bytes | None:
-    """A job's result as JSON, ``{"counter": {"00": 5, ...}, ...}``; None where there is none.
+    """Return a job's result as JSON, ``{"counter": {"00": 5, ...}, ...}``; None without one.
 
     The counter is sorted, and made of what else there is where the service leaves it out. Further
     members are kept as they came.
@@ -38,7 +38,7 @@ def result_text(found: Any) -> bytes | None:
         return _of_members(found)
     parts = list(found.values()) if isinstance(found, dict) else found
     if not isinstance(parts, list) or not all(isinstance(part, dict | None) for part in parts):
-        raise InvalidResponseError("what the service gives as the result is none")
+        raise InvalidResponseError("the service returned something else than a result")
     if len(parts) > 1:
         raise ServiceError(
             f"the batch has {len(parts)} jobs, not one as a task has; `batch_tasks` tells the task "
@@ -72,12 +72,12 @@ def _counted(shots: object) -> dict[str, int] | None:
     if not shots:
         return None
     if not isinstance(shots, list) or not all(isinstance(shot, str) for shot in shots):
-        raise InvalidResponseError("the raw result is no list of bit strings")
+        raise InvalidResponseError("the raw result is not a list of bit strings")
     return Counter(shots)
 
 
 def _serialised(members: dict[str, Any]) -> Any:
-    """The counts at the end, in the string form of Pulser's results."""
+    """Return the counts at the end, in the string form of Pulser's results."""
     text = members.get("serialised_results")
     if not text:
         return None

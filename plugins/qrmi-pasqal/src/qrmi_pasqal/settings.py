@@ -33,12 +33,12 @@ _KEY = "qrmi_pasqal_key"
 
 
 def to_base_url(text: str) -> str:
-    """An address in front of paths, of https where no scheme is written."""
+    """Convert an address in front of paths; without a scheme it is one of https."""
     return to_url(text if "://" in text else f"https://{text.strip()}")
 
 
 def to_address(text: str) -> str:
-    """The same, with a slash at its end as written."""
+    """Convert the same, and keep a slash at its end."""
     return to_base_url(text) + "/" * text.strip().endswith("/")
 
 
@@ -149,7 +149,7 @@ class PasqalCloudSettings(HttpSettings):
     )
 
     def are_all_default(self) -> bool:
-        """Whether nothing is set that is about Pasqal Cloud."""
+        """Return True if no setting of Pasqal Cloud is set."""
         return all(
             getattr(self, field.name) == field.default
             for field in attrs.fields(type(self))
@@ -189,7 +189,7 @@ def _add_file(
     environment: Mapping[str, str],
     home: str | None,
 ) -> None:
-    """Add what the source does not set from the file, under the keys that the source would use."""
+    """Add the settings of the file that the source lacks, under the keys of the source."""
 
     def spellings(name: str, prefixed: bool) -> list[str]:
         if prefixes is None:
@@ -211,7 +211,7 @@ def _add_file(
 
 
 def _without_blanks(source: Mapping[str, str]) -> dict[str, str]:
-    """The same without values of blanks alone, which count as not set."""
+    """Return the same without blank values, which count as not set."""
     return {
         key: value for key, value in source.items() if not isinstance(value, str) or value.strip()
     }

@@ -42,7 +42,7 @@ class Munge:
         """Make a credential for the effective user of this process; it is valid once.
 
         Raises:
-            ConfigError: There is neither the library nor the command.
+            ConfigError: The library and the command are both missing.
             AuthenticationFailedError: munged does not run, does not answer, or refuses.
         """
         try:
