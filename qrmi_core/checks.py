@@ -1,4 +1,4 @@
-"""What is wrong with the settings of resources, found without contacting a vendor."""
+"""Checks of the settings of resources that contact no vendor."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _OF_THE_SCHEDULER = {"acquire", "release"}
 
 @attrs.frozen
 class Finding:
-    """Something wrong.
+    """A problem.
 
     Args:
         source: The file, the environment, or the installation.
         resource: The resource concerned, None for the file as a whole.
-        severity: ``error``, ``warning``, or ``note`` for what may well be as it should.
-        message: What is wrong.
+        severity: ``error``, ``warning``, or ``note`` for something that is often intended.
+        message: The problem in words.
     """
 
     source: str
@@ -39,7 +39,7 @@ class Finding:
 
 
 def of_file(report: FileReport) -> Iterator[Finding]:
-    """What is wrong with a configuration file as such."""
+    """Yield the problems of a configuration file as such."""
     for problem in report.problems:
         yield Finding(str(report.path), None, "error", problem)
     for warning in report.warnings:
@@ -49,7 +49,7 @@ def of_file(report: FileReport) -> Iterator[Finding]:
 def of_entry(
     entry: ResourceDef, source: str, added: Mapping[str, str] | None = None
 ) -> Iterator[Finding]:
-    """What is wrong with the settings of a configuration file's entry, and for whom.
+    """Yield the problems of an entry's settings, and whom they concern.
 
     Args:
         entry: The entry.
@@ -76,7 +76,7 @@ def of_entry(
 def _left_to_users(
     entry: ResourceDef, settings_class: type[Settings], source: str
 ) -> Iterator[Finding]:
-    """The settings that a job needs and the scheduler does not give it."""
+    """Yield a finding for the settings that a job needs and the scheduler does not set."""
     required = settings_class.required()
     there = settings_class.absent(entry.scheduler_environment)
     left = [
@@ -98,12 +98,12 @@ def _left_to_users(
 
 
 def of_environment(name: str, kind: str, all_names: Iterable[str]) -> Iterator[Finding]:
-    """What is wrong with a resource's settings in the environment.
+    """Yield the problems of a resource's settings in the environment.
 
     Args:
-        name: Its id.
-        kind: Its type.
-        all_names: The ids of all resources whose settings may be there.
+        name: The id of the resource.
+        kind: The type of the resource.
+        all_names: The ids of all resources whose settings may be in the environment.
     """
     source = "environment"
     settings_class = yield from _settings_class(name, kind, source)
@@ -136,7 +136,7 @@ def _settings_class(
 
 
 def _unusable(name: str, source: str, read: Callable[[], Settings]) -> Iterator[Finding]:
-    """What is wrong with the values, or missing."""
+    """Yield the malformed and the missing values."""
     try:
         settings = read()
     except ConfigError as error:
@@ -152,13 +152,13 @@ def _unusable(name: str, source: str, read: Callable[[], Settings]) -> Iterator[
 def _unknown(
     name: str, settings_class: type[Settings], source: str, keys: Mapping[str, str]
 ) -> Iterator[Finding]:
-    """The keys that the driver does not know.
+    """Yield a finding for each key that is not one of the driver's.
 
     Args:
-        name: The resource's id.
-        settings_class: What it knows.
-        source: Where the keys are.
-        keys: Every key that is set, as it is written and without the prefix.
+        name: The id of the resource.
+        settings_class: The settings of the driver.
+        source: The place of the keys.
+        keys: Every key that is set, as it is written, and without the prefix.
     """
     known = settings_class.known_keys()
     for key, bare in keys.items():

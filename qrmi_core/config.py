@@ -1,4 +1,4 @@
-"""Configuration files, the job's environment, and finding a resource by its name."""
+"""Configuration files, the environment of a job, and resources by their names."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Config:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Config:
-        """Read a file and check it as a whole; the settings are checked when they are used.
+        """Read a file and check it as a whole; settings are checked when they are used.
 
         Raises:
             ConfigError: Names the file and every problem in it, with entry and key.
@@ -59,15 +59,15 @@ class Config:
 
     @property
     def resource_map(self) -> dict[str, ResourceDef]:
-        """The entries by name; a new dictionary each time, whose changes do not stick."""
+        """A new dictionary of the entries by name."""
         return {entry.name: attrs.evolve(entry) for entry in self.resources}
 
     def resource(self, name: str, **how: Any) -> QuantumResource:
-        """Make the resource of an entry; of a dynamic one the least busy that is online.
+        """Return the resource of an entry, for a dynamic entry the least busy online one.
 
         Args:
             name: The entry's name, or ``entry:id`` for a certain resource of a dynamic entry.
-            how: What else `QuantumResource` takes.
+            how: Further arguments of `QuantumResource`.
 
         Raises:
             ConfigError: There is no such entry, or no resource of a dynamic one is online.
@@ -95,13 +95,13 @@ class Config:
 
 @attrs.frozen
 class FileReport:
-    """What a configuration file holds and what is wrong with it.
+    """The entries of a configuration file and its problems.
 
     Args:
         path: The file.
-        resources: The entries that are right.
-        problems: What makes the file unusable.
-        warnings: What should be changed all the same.
+        resources: The correct entries.
+        problems: Reasons why the file cannot be used.
+        warnings: Things to change in a file that can be used.
     """
 
     path: Path
@@ -111,7 +111,7 @@ class FileReport:
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that remembers which of its keys were there twice."""
+    """A JSON object that remembers its duplicate keys."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -119,7 +119,7 @@ class _Object(dict[str, Any]):
 
 
 def inspect(path: str | os.PathLike[str]) -> FileReport:
-    """Read a configuration file and tell everything that is wrong with it."""
+    """Read a configuration file and collect all its problems."""
     path = Path(path)
     try:
         # The mode is that of the file which was read, whatever the name points to later.
@@ -227,7 +227,7 @@ def _unknown(where: str, item: _Object, known: set[str]) -> list[str]:
 
 
 def first_secret(entries: Iterable[ResourceDef]) -> str | None:
-    """A setting whose name is that of a secret, in words; None if there is none."""
+    """Return the words for the first setting that is secret by its name, or None."""
     return next(
         (
             f"{key} of {entry.name}"
@@ -248,13 +248,13 @@ def first_secret(entries: Iterable[ResourceDef]) -> str | None:
 def get_job_qpu_resources_and_types(
     environment: Mapping[str, str] | None = None,
 ) -> tuple[list[str], list[str]]:
-    """The names and the types of the resources that the scheduler gave to this job, as written.
+    """Return names and types of the resources of this job, as the scheduler wrote them.
 
     Args:
-        environment: Where to look; by default the process environment.
+        environment: The variables; by default the process environment.
 
     Raises:
-        EnvVarNotSetError: This is no job with quantum resources.
+        EnvVarNotSetError: The process does not run in a job with quantum resources.
         ConfigError: The lists do not match, or the delimiter is empty.
     """
     source = os.environ if environment is None else environment
@@ -277,16 +277,17 @@ def _job_list(source: Mapping[str, str], word: str, delimiter: str) -> list[str]
     text = source.get(f"QRMI_{word}", source.get(f"SLURM_{word}"))
     if text is None:
         raise EnvVarNotSetError(
-            f"QRMI_{word} is not set (nor SLURM_{word}): this is no job with quantum resources"
+            f"QRMI_{word} is not set (nor SLURM_{word}): not running in a job with quantum "
+            "resources"
         )
     return text.split(delimiter) if text else []
 
 
 def job_resources(environment: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Name -> type of the resources of this job, without surrounding spaces.
+    """Return the type of each resource of this job by its name, without surrounding spaces.
 
     Raises:
-        EnvVarNotSetError: This is no job with quantum resources.
+        EnvVarNotSetError: The process does not run in a job with quantum resources.
         ConfigError: The lists do not match, or hold an empty name or one with two types.
     """
     found: dict[str, str] = {}
@@ -300,14 +301,14 @@ def job_resources(environment: Mapping[str, str] | None = None) -> dict[str, str
 
 
 def resources_from_job(environment: Mapping[str, str] | None = None) -> list[QuantumResource]:
-    """The resources that the scheduler gave to this job.
+    """Return the resources that the scheduler gave to this job.
 
     Args:
-        environment: Where the job's variables and the settings are; by default the process
-            environment.
+        environment: The variables of the job and the settings; by default the process environment.
 
     Raises:
-        EnvVarNotSetError: This is no job with quantum resources, or settings are missing.
+        EnvVarNotSetError: The process does not run in a job with quantum resources, or settings
+            are missing.
         ConfigError: The variables contradict each other, or settings are malformed.
         PluginError: The driver of a type cannot be used.
     """
@@ -321,14 +322,16 @@ def resources_from_job(environment: Mapping[str, str] | None = None) -> list[Qua
 
 
 def config_files(config_path: str | os.PathLike[str] | None = None) -> list[Path]:
-    """The configuration files that count, in order: the one given, else $QRMI_CONFIG, else the
-    user's and the site's where they can be read. Never one of the working directory.
+    """Return the configuration files in use, in order.
+
+    These are the one given, else $QRMI_CONFIG, else the user's and the site's where they can be
+    read; never one of the working directory.
     """
     return _found_files(config_path)[0]
 
 
 def _found_files(config_path: str | os.PathLike[str] | None) -> tuple[list[Path], list[Path]]:
-    """The configuration files that count, and those that are there but cannot be read."""
+    """Return the configuration files in use, and those that exist but cannot be read."""
     explicit = config_path or os.environ.get("QRMI_CONFIG")
     if explicit:
         return [expand(explicit)], []
@@ -349,23 +352,23 @@ def _found_files(config_path: str | os.PathLike[str] | None) -> tuple[list[Path]
 def open_resource(
     name: str, config_path: str | os.PathLike[str] | None = None, **how: Any
 ) -> QuantumResource:
-    """Make a resource of the name by which people and scripts call it.
+    """Return a resource by the name that people and scripts use.
 
     Args:
         name: ``type:id``, with settings from the environment; else a resource of this job; else
             an entry of a configuration file (see `config_files`), or ``entry:id`` for a certain
             resource of a dynamic entry.
         config_path: The configuration file to use in place of the usual ones.
-        how: What else `QuantumResource` takes.
+        how: Further arguments of `QuantumResource`.
 
     Raises:
-        ConfigError: The name is unknown; the message lists the known ones and where they were
-            looked for. Or settings are missing or malformed.
+        ConfigError: The name is unknown; the message lists the known names and the places that
+            were searched. Or settings are missing or malformed.
         PluginError: The driver cannot be used.
     """
     head, colon, tail = name.partition(":")
     if not head or (colon and not tail):
-        raise InvalidInputError(f"{name!r} names no resource; write a name or type:id")
+        raise InvalidInputError(f"{name!r} is not a name of a resource; write a name or type:id")
     if colon and any(info.name == head for info in installed()):
         return QuantumResource(tail, head, **how)
     known: dict[str, str] = {}  # name -> where
@@ -398,8 +401,8 @@ def open_resource(
     if not files and not closed:
         looked.append("no configuration file (--config, QRMI_CONFIG, ~/.config/qrmi, /etc/qrmi)")
     raise ConfigError(
-        f"there is no resource {name} (known: {_listed(known)}; looked in: {', '.join(looked)}); "
-        "write type:id for one that takes its settings from the environment"
+        f"there is no resource {name} (known: {_listed(known)}; searched: {', '.join(looked)}); "
+        "write type:id for a resource with its settings in the environment"
     )
 
 

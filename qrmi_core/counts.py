@@ -25,8 +25,8 @@ results belong to.
 def counts_of(task: Task, text: str) -> list[dict[str, int]]:
     """Return how often each bit string was measured, in one mapping for each circuit.
 
-    The readers of the resource's payloads are tried until one can read the text, the one that
-    comes with the resource's driver first. The order of the bits is that of the vendor.
+    The readers for the resource's payloads are tried in turn, beginning with the one that comes
+    with the resource's driver. The order of the bits is that of the vendor.
 
     Args:
         task: The task.

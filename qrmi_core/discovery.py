@@ -1,4 +1,4 @@
-"""Discovery: which resources an account reaches, and which is least busy."""
+"""Discovery of the resources that an account reaches, the least busy first."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from qrmi_core.values import ResourceInfo, ResourceStatusCode
 _log = logging.getLogger(__name__)
 
 Condition = Callable[[ResourceInfo], bool]
-"""Whether a resource passes one filter. What the vendor does not tell does not pass."""
+"""Returns True if a resource matches a filter. Unknown values never match."""
 
 
 def parse_filters(text: str | None) -> dict[str, str]:
-    """Split ``key=value`` segments joined by ``&``; spaces around keys and values do not count.
+    """Split ``key=value`` segments joined by ``&``; spaces around keys and values are ignored.
 
     Raises:
-        InvalidInputError: A segment has no ``=``, or a key is there twice.
+        InvalidInputError: A segment has no ``=``, or a key is given twice.
     """
     filters: dict[str, str] = {}
     for segment in (text or "").split("&"):
@@ -91,10 +91,10 @@ FILTERS: Mapping[str, Callable[[str], Condition]] = {
 
 
 def conditions(filters: Mapping[str, str]) -> list[Condition]:
-    """The conditions of the common filters among `filters`.
+    """Return the conditions of the common filters among `filters`.
 
     Raises:
-        InvalidInputError: A value is not what its key takes.
+        InvalidInputError: A value does not fit its key.
     """
     found = []
     for key, value in filters.items():
@@ -112,7 +112,7 @@ def _pending(info: ResourceInfo) -> tuple[bool, int]:
 
 
 def can_discover(driver_class: type[Driver]) -> bool:
-    """Whether a driver implements `Driver.discover`."""
+    """Return True if a driver implements `Driver.discover`."""
     return next(cls for cls in driver_class.__mro__ if "discover" in vars(cls)) is not Driver
 
 
@@ -129,7 +129,7 @@ class ResourceProvider:
         ConfigError: Settings are missing or malformed; all are named.
 
     Attributes:
-        resource_class: What the resources found are made of.
+        resource_class: The class of the resources found.
     """
 
     resource_class: ClassVar[type[QuantumResource]] = QuantumResource
@@ -146,7 +146,7 @@ class ResourceProvider:
         self._settings = self._driver_class.settings_class.from_mapping(self._environment)
 
     def infos(self, filters: str | None = None) -> list[ResourceInfo]:
-        """What the vendor tells about each resource, the least busy first.
+        """Return the vendor's facts about each resource, the least busy first.
 
         Args:
             filters: ``key=value`` joined by ``&``: ``num_qubits`` and ``max_shots`` (at least),
@@ -168,27 +168,27 @@ class ResourceProvider:
         except Exception as error:
             raise DriverDefectError(
                 f"the driver of {self._type} raised {type(error).__name__}: {error}; "
-                "tell the authors of the plugin"
+                "please report this to the authors of the plugin"
             ) from error
         return sorted((info for info in found if all(ok(info) for ok in wanted)), key=_pending)
 
     def resources(self, filters: str | None = None) -> list[QuantumResource]:
-        """The resources that pass the filters (see `infos`), the least busy first.
+        """Return the resources that match the filters (see `infos`), the least busy first.
 
-        Where the vendor does not tell how many tasks are waiting, a resource comes last.
+        Resources with an unknown number of waiting tasks come last.
         """
         return [self.resource(info.resource_id) for info in self.infos(filters)]
 
     def least_busy(self, filters: str | None = None) -> QuantumResource | None:
-        """The first of `resources`, None if there is none."""
+        """Return the first of `resources`, or None."""
         return next((self.resource(info.resource_id) for info in self.infos(filters)), None)
 
     def resource(self, resource_id: str, **how: Any) -> QuantumResource:
-        """One resource with these settings.
+        """Return one resource with these settings.
 
         Args:
-            resource_id: Its id.
-            how: What else `QuantumResource` takes.
+            resource_id: The id of the resource.
+            how: Further arguments of `QuantumResource`.
         """
         return self.resource_class(
             resource_id, self._type, self._environment, driver_class=self._driver_class, **how

@@ -1,4 +1,4 @@
-"""Payloads: what a task runs. Their contents are passed on as they are and never parsed."""
+"""Payloads, the programs of tasks. Their contents are passed on as they are, never parsed."""
 
 from __future__ import annotations
 

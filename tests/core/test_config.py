@@ -471,7 +471,7 @@ def test_an_entry_that_is_taken_for_a_type_is_told_as_such(fake: Path, tmp_path:
 
 @pytest.mark.parametrize("name", ["", ":", ":x", "fake:"])
 def test_half_a_name_is_refused(fake: Path, name: str) -> None:
-    with pytest.raises(InvalidInputError, match="names no resource"):
+    with pytest.raises(InvalidInputError, match="not a name of a resource"):
         open_resource(name)
 
 
