@@ -231,7 +231,7 @@ class TestCheck:
             (b"{", "not JSON"),
             (b"\xff", "not JSON"),
             (b"[" * 100_000, "not JSON"),
-            (b"[]", r"not what Sequence\.to_abstract_repr\(\) returns: it needs version"),
+            (b"[]", r"not what Sequence\.to_abstract_repr\(\) gives: it needs version"),
             (b'{"setup": {}, "hamiltonian": {}}', "it needs version, register"),
             (WHOLE | {"variables": {"a": {}, "b": {}}}, r"without values \(a, b\)"),
             (WHOLE | {"variables": [1]}, "without values"),

@@ -65,14 +65,14 @@ def check(job_runs: str, sequence: bytes) -> None:
     members = ("version", "register", "channels", "operations", "device")
     if not isinstance(document, dict) or not document.keys() >= set(members):
         raise EngineError(
-            "the sequence is not what Sequence.to_abstract_repr() returns: "
+            "the sequence is not what Sequence.to_abstract_repr() gives: "
             f"it needs {', '.join(members)}"
         )
     if variables := document.get("variables"):
         names = ", ".join(variables) if isinstance(variables, dict) else "some"
         raise EngineError(
             f"the sequence has variables without values ({names}): "
-            "send what sequence.build(...) returns"
+            "send what sequence.build(...) gives"
         )
     register = document["register"]
     if not isinstance(register, list) or not all(
