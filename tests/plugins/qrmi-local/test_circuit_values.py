@@ -17,7 +17,7 @@ from qiskit.circuit import (
     Parameter,
     PowerModifier,
 )
-from qiskit.circuit.library import HamiltonianGate, RVGate, RXGate, RYGate, UGate, n_local
+from qiskit.circuit.library import AndGate, HamiltonianGate, RVGate, RXGate, RYGate, UGate, n_local
 from qiskit.primitives import StatevectorSampler
 from qiskit.quantum_info import SparsePauliOp, Statevector
 from qiskit_ibm_runtime import fake_provider
@@ -431,3 +431,12 @@ def test_a_wide_circuit_in_pieces_has_conditions_on_registers() -> None:
     circuit.measure(range(40), rest)
     [result] = sample([circuit, None, 5])
     assert result.data.rest.get_counts() == {"111".rjust(40, "0"): 5}
+
+
+def test_a_gate_that_qpy_cannot_carry_is_refused_with_a_remedy() -> None:
+    circuit = QuantumCircuit(3, 1)
+    circuit.append(AndGate(2), [0, 1, 2])
+    circuit.measure(2, 0)
+    with pytest.raises(EngineError, match="^pub 0: its circuit cannot be decoded: .* decomposed"):
+        sample([circuit])
+    assert sample([circuit.decompose(), None, 10])[0].data.c.get_counts() == {"0": 10}

@@ -14,7 +14,7 @@ from qiskit_ibm_runtime import fake_provider
 
 from qrmi_local.engines import EngineError, _wide, qiskit as engine
 from qrmi_local.engines._circuits import CircuitProgram, check_isa, compact, load, widen
-from qrmi_local.engines._flat import flatten, translate
+from qrmi_local.engines._flat import flatten, translate, with_errors
 from qrmi_local.engines._runs import memory_mb
 from qrmi_local.engines._simulator_options import Compiled, Place, TaskNoise
 
@@ -64,7 +64,7 @@ class Device:
         noisy = self.noise.operations if self.noise else ()
         flat = flatten(small, ideal=self.backend is None, noisy=noisy)
         if self.backend is None:
-            flat = translate(flat, engine.AER_GATES, noisy)
+            flat = translate(flat, engine.AER_GATES, with_errors(flat, noisy))
             simulator = AerSimulator(max_memory_mb=memory_mb())
         else:
             part = part_of(self, qubits, places_of(small))

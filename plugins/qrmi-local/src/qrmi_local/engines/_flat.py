@@ -66,7 +66,7 @@ def flatten(circuit: Any, *, ideal: bool, noisy: Collection[str] = ()) -> Any:
     return _Flattener(circuit, ideal, noisy).made
 
 
-def translate(circuit: Any, gates: Iterable[str], noisy: Collection[str] = ()) -> Any:
+def translate(circuit: Any, gates: Iterable[str], kept: Collection[str] = ()) -> Any:
     """Return a flat circuit in some of the gates of Qiskit's library.
 
     Some gates have no definition until their parameters have values. A circuit with such a gate is
@@ -75,26 +75,40 @@ def translate(circuit: Any, gates: Iterable[str], noisy: Collection[str] = ()) -
     Args:
         circuit: A flat circuit.
         gates: The names of the gates.
-        noisy: The names and labels of instructions with errors, which must stay as they are.
+        kept: The names of the other instructions that stay.
 
     Raises:
-        EngineError: Aer cannot execute a noisy instruction as it is.
         QiskitError: A gate without parameters has no definition.
     """
-    kept = {}
-    for instruction in circuit.data:
-        operation = instruction.operation
-        if _is_one_of(noisy, operation):
-            if operation.name not in native() - _WITHOUT_ERRORS:
-                _refuse_errors(operation)
-            kept[operation.name] = type(operation)
-    target = _target(tuple(gates), frozenset(kept.items()))
+    operations = [instruction.operation for instruction in circuit.data]
+    others = {each.name: type(each) for each in operations if each.name in kept}
     try:
+        target = _target(tuple(gates), frozenset(others.items()))
         return transpile(circuit, target=target, optimization_level=0)
     except QiskitError:
         if circuit.num_parameters:
             return circuit
         raise
+
+
+def with_errors(circuit: Any, noisy: Collection[str]) -> set[str]:
+    """Return the names of the instructions of a flat circuit that have errors.
+
+    Args:
+        circuit: A flat circuit.
+        noisy: Names and labels.
+
+    Raises:
+        EngineError: Aer cannot execute one of the instructions with its errors.
+    """
+    names = set()
+    for instruction in circuit.data:
+        operation = instruction.operation
+        if _is_one_of(noisy, operation):
+            if operation.name not in native() - _WITHOUT_ERRORS:
+                _refuse_errors(operation)
+            names.add(operation.name)
+    return names
 
 
 @functools.cache

@@ -53,9 +53,9 @@ def _circuit_of(form: object) -> Any:
     try:
         return decode("circuit", form)
     except EngineError as error:
-        # Of some classes in its library, for example.
         raise EngineError(
-            f"{error}. Qiskit cannot write every gate as QPY: decompose or transpile it first"
+            f"{str(error).rstrip('.')}. QPY lacks some gates of Qiskit's library, which must be "
+            "decomposed, and units of delays: give them as whole numbers of dt"
         ) from error
 
 
