@@ -10,9 +10,15 @@ import time
 import pytest
 
 from qrmi_core import AuthenticationFailedError, ConfigError, InvalidResponseError, QrmiError
-from qrmi_pasqal.api import CloudApi
-from qrmi_pasqal.auth import expiry
-from qrmi_pasqal.settings import AUDIENCE, GRANT_TYPE, PUBLIC_CLIENT_ID, REALM, PasqalCloudSettings
+from qrmi_pasqal.cloud.api import CloudApi
+from qrmi_pasqal.cloud.auth import expiry
+from qrmi_pasqal.cloud.settings import (
+    AUDIENCE,
+    GRANT_TYPE,
+    PUBLIC_CLIENT_ID,
+    REALM,
+    PasqalCloudSettings,
+)
 from support.faulty_server import cut_before, status
 from support.pasqal_service import PASSWORD, PasqalService
 

@@ -22,7 +22,7 @@ from qrmi_core import (
     UnsupportedFunctionError,
 )
 from qrmi_emulator import Emulator
-from qrmi_pasqal.api import CloudApi
+from qrmi_pasqal.cloud.api import CloudApi
 from support.pulses import program, sequence
 
 Connect = Callable[[], QuantumResource]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from qrmi_core import ConfigError
-from qrmi_pasqal import profile
+from qrmi_pasqal.cloud import profile
 
 KEYS = ("username", "password", "token", "project_id")
 _blanks = st.text(" \t", max_size=3)

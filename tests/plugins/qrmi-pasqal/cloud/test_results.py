@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from qrmi_core import InvalidResponseError, QrmiError, ServiceError
-from qrmi_pasqal.results import result_text
+from qrmi_pasqal.cloud.results import result_text
 
 COUNTER = {"10": 64, "00": 36}
 TEXT = b'{"counter":{"00":36,"10":64}}'

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qrmi_core import ConfigError, QrmiError, QuantumResource, ResourceProvider
-from qrmi_pasqal.settings import (
+from qrmi_pasqal.cloud.settings import (
     AUDIENCE,
     AUTH_ENDPOINT,
     BASE_URL,

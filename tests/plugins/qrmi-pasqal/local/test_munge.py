@@ -13,7 +13,7 @@ import pytest
 
 from qrmi_core import AuthenticationFailedError, ConfigError
 from qrmi_core.deadline import Deadline, within
-from qrmi_pasqal.local.munge import Munge
+from qrmi_pasqal.warden.munge import Munge
 from support.munged import decoded, munged
 
 NO_LIBRARY = "libmunge-that-is-not-there.so.2"
@@ -109,7 +109,7 @@ def test_nothing_is_loaded_before_a_credential_is_needed() -> None:
     script = (
         "import sys; from qrmi_core import QuantumResource; "
         "QuantumResource('a', 'pasqal-local', {'QRMI_WARDEN_URL': 'http://127.0.0.1:1'}); "
-        "from qrmi_pasqal.local import munge; print(munge._loaded.cache_info().currsize)"
+        "from qrmi_pasqal.warden import munge; print(munge._loaded.cache_info().currsize)"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.strip() == "0", done.stderr

@@ -15,7 +15,7 @@ from qrmi_core import (
     QuantumResource,
     ResourceStatusCode,
 )
-from qrmi_pasqal.local.settings import PasqalLocalSettings, to_uid
+from qrmi_pasqal.warden.settings import PasqalLocalSettings, to_uid
 from support.settings_table import settings_table
 from support.socket_server import SocketServer, answer
 

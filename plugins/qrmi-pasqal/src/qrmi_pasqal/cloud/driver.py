@@ -38,10 +38,10 @@ from qrmi_core.values import (
     TaskStatus,
     TaskUsage,
 )
-from qrmi_pasqal.api import CloudApi
-from qrmi_pasqal.results import result_text
+from qrmi_pasqal.cloud.api import CloudApi
+from qrmi_pasqal.cloud.results import result_text
+from qrmi_pasqal.cloud.settings import IN_THE_FILE, PasqalCloudSettings
 from qrmi_pasqal.sequence import Sequence, read_sequence
-from qrmi_pasqal.settings import IN_THE_FILE, PasqalCloudSettings
 
 DEVICE_TYPES = (
     *("FRESNEL", "FRESNEL_CAN1", "FRESNEL_SA1", "FRESNEL8", "FRESNEL_RD"),
@@ -65,7 +65,7 @@ _OPEN_BATCH = "qrmi-open-batch"
 _FINAL = (TaskStatus.Completed, TaskStatus.Failed, TaskStatus.Cancelled)
 
 
-class PasqalCloud(Driver):
+class PasqalCloudDriver(Driver):
     """A device of Pasqal Cloud.
 
     A task is a batch of one job, or a job of CUDA-Q. A batch carries a tag, by which an unanswered

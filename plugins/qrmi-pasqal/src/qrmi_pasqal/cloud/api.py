@@ -15,9 +15,9 @@ from qrmi_core.plugin import (
     TaskNotFoundError,
     path_segment,
 )
-from qrmi_pasqal.auth import PasqalAuth
+from qrmi_pasqal.cloud.auth import PasqalAuth
+from qrmi_pasqal.cloud.settings import PasqalCloudSettings
 from qrmi_pasqal.errors import describe
-from qrmi_pasqal.settings import PasqalCloudSettings
 
 PAGE = 100
 """Entries in one page of a list, at most."""

@@ -23,8 +23,8 @@ from qrmi_core.plugin import (
     recast,
 )
 from qrmi_pasqal.errors import describe
-from qrmi_pasqal.local.munge import Munge
-from qrmi_pasqal.local.settings import PasqalLocalSettings
+from qrmi_pasqal.warden.munge import Munge
+from qrmi_pasqal.warden.settings import PasqalLocalSettings
 
 _PRODUCT = f"qrmi-pasqal/{importlib.metadata.version('qrmi-pasqal')}"
 _NO_ROUTE = (404, 405)

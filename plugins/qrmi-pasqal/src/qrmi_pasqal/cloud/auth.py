@@ -18,8 +18,8 @@ from qrmi_core.plugin import (
     read_token,
     recast,
 )
+from qrmi_pasqal.cloud.settings import IN_THE_FILE, PasqalCloudSettings
 from qrmi_pasqal.errors import describe
-from qrmi_pasqal.settings import IN_THE_FILE, PasqalCloudSettings
 
 WallClock = Callable[[], float]
 

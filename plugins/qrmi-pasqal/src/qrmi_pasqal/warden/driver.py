@@ -30,9 +30,9 @@ from qrmi_core.values import (
     TaskInfo,
     TaskStatus,
 )
-from qrmi_pasqal.local.api import WardenApi
-from qrmi_pasqal.local.settings import PasqalLocalSettings
 from qrmi_pasqal.sequence import read_sequence
+from qrmi_pasqal.warden.api import WardenApi
+from qrmi_pasqal.warden.settings import PasqalLocalSettings
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ _STATES = {
 _LOGS_SHOWN_CHARACTERS = 500
 
 
-class PasqalLocal(Driver):
+class PasqalLocalDriver(Driver):
     """A QPU on premises, reached through Warden.
 
     An acquisition is a session of Warden, opened by root for the user of a scheduler's job; a task

@@ -14,7 +14,7 @@ from qrmi_core.plugin import (
     setting,
     to_url,
 )
-from qrmi_pasqal import profile
+from qrmi_pasqal.cloud import profile
 
 BASE_URL = "https://apis.pasqal.cloud"
 AUTH_ENDPOINT = "https://authenticate.pasqal.cloud/oauth/token"

@@ -1,0 +1,1 @@
+"""Pasqal Cloud."""
