@@ -8,13 +8,9 @@ from __future__ import annotations
 import random
 import statistics
 from collections.abc import Sequence
-from typing import cast
 
-from qrmi_core.errors import QrmiError
-from qrmi_core.polling import PollingPolicy, wait_for
-from qrmi_core.resource import QuantumResource
-from qrmi_core.task import Task
-from qrmi_core.testing import FakeClock
+from qrmi_core import Payload, QuantumResource
+from qrmi_core.testing import FakeClock, FakeVendor
 from qrmi_core.values import Observation, TaskStatus
 
 DURATIONS_SECONDS = (0.5, 3.3, 60.0, 3600.0)
@@ -24,36 +20,34 @@ RUNS = 200
 """Simulated tasks a duration; the jitter differs."""
 
 
-class SimulatedResource:
-    """As much of a resource as a wait uses: a vendor whose task ends at a given time."""
+class SimulatedVendor(FakeVendor):
+    """A vendor whose task ends at a given time."""
 
     def __init__(self, duration: float) -> None:
+        super().__init__()
         self.duration = duration
-        self.polling = PollingPolicy()
         self.clock = FakeClock()
-        self.sleep = self.clock.sleep
-        self.calls = 0
-        self.on_transition = None
 
-    def resource_id(self) -> str:
-        """The id."""
-        return "simulated"
-
-    def look(self, tasks: Sequence[Task]) -> dict[Task, QrmiError | None]:
-        """One status request for each task."""
-        for task in tasks:
-            self.calls += 1
-            ended = self.clock() >= self.duration
-            self.clock.advance(REQUEST_SECONDS)
-            task.observe(Observation(TaskStatus.Completed if ended else TaskStatus.Running))
-        return dict.fromkeys(tasks)
+    def look(self, task_id: str) -> Observation:  # noqa: ARG002
+        """One status request."""
+        ended = self.clock() >= self.duration
+        self.clock.advance(REQUEST_SECONDS)
+        return Observation(TaskStatus.Completed if ended else TaskStatus.Running)
 
 
 def ours(duration: float) -> tuple[int, float]:
     """Requests and lateness in seconds of one wait of the library's."""
-    resource = SimulatedResource(duration)
-    wait_for(Task(cast(QuantumResource, resource), "task"))
-    return resource.calls, resource.clock() - duration
+    vendor = SimulatedVendor(duration)
+    qpu = QuantumResource(
+        "simulated",
+        "fake",
+        {},
+        driver_class=vendor.driver(),
+        clock=vendor.clock,
+        sleep=vendor.clock.sleep,
+    )
+    qpu.run(Payload.QiskitPrimitive("{}", "sampler")).wait()
+    return vendor.calls["task_status"], vendor.clock() - duration
 
 
 def every_second(duration: float) -> tuple[int, float]:

@@ -46,24 +46,24 @@ if TYPE_CHECKING:
         WaitTimeoutError as WaitTimeoutError,
     )
     from qrmi_core.payload import Payload as Payload
-    from qrmi_core.polling import (
-        PollingPolicy as PollingPolicy,
-        as_completed as as_completed,
-        wait as wait,
-    )
+    from qrmi_core.polling import as_completed as as_completed, poll as poll, wait as wait
     from qrmi_core.resource import QuantumResource as QuantumResource
+    from qrmi_core.retrying import PollingPolicy as PollingPolicy
     from qrmi_core.settings import Settings as Settings, setting as setting
-    from qrmi_core.task import Task as Task, Transition as Transition
+    from qrmi_core.states import Transition as Transition
+    from qrmi_core.task import Task as Task
     from qrmi_core.values import (
         AcquisitionUsage as AcquisitionUsage,
         Observation as Observation,
         ResourceCapacity as ResourceCapacity,
         ResourceDef as ResourceDef,
+        ResourceDescription as ResourceDescription,
         ResourceInfo as ResourceInfo,
         ResourceStatus as ResourceStatus,
         ResourceStatusCode as ResourceStatusCode,
         ResourceType as ResourceType,
         Target as Target,
+        TaskEstimate as TaskEstimate,
         TaskInfo as TaskInfo,
         TaskResult as TaskResult,
         TaskStatus as TaskStatus,
@@ -84,14 +84,17 @@ _HOMES = {
         " WaitTimeoutError"
     ),
     "payload": "Payload",
-    "polling": "PollingPolicy as_completed wait",
+    "polling": "as_completed poll wait",
     "counts": "counts_of",
     "resource": "QuantumResource",
+    "retrying": "PollingPolicy",
     "settings": "Settings setting",
-    "task": "Task Transition",
+    "states": "Transition",
+    "task": "Task",
     "values": (
-        "AcquisitionUsage Observation ResourceCapacity ResourceDef ResourceInfo ResourceStatus"
-        " ResourceStatusCode ResourceType Target TaskInfo TaskResult TaskStatus TaskUsage"
+        "AcquisitionUsage Observation ResourceCapacity ResourceDef ResourceDescription"
+        " ResourceInfo ResourceStatus ResourceStatusCode ResourceType Target TaskEstimate"
+        " TaskInfo TaskResult TaskStatus TaskUsage"
     ),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from qrmi_core.errors import InvalidResponseError, PluginError, UnsupportedFunctionError
 from qrmi_core.registry import READERS, import_function, installed
 
 if TYPE_CHECKING:
-    from qrmi_core.resource import QuantumResource
+    from qrmi_core.driver import Driver
     from qrmi_core.task import Task
 
 Reader = Callable[[str], Iterable[Mapping[str, int]]]
@@ -37,10 +37,10 @@ def counts_of(task: Task, text: str) -> list[dict[str, int]]:
         InvalidResponseError: The result has no counts.
         PluginError: The only reader that might read it cannot be used.
     """
-    resource = task.resource
-    if resource not in _readers:
-        _readers[resource] = _find_readers(resource)
-    readers, broken = _readers[resource]
+    driver = task.channel.driver
+    if driver not in _readers:
+        _readers[driver] = _find_readers(driver)
+    readers, broken = _readers[driver]
     failures: list[Exception] = []
     for reader in readers:
         try:
@@ -52,27 +52,27 @@ def counts_of(task: Task, text: str) -> list[dict[str, int]]:
     reasons = dict.fromkeys(map(_reason, failures))
     raise InvalidResponseError(
         f"the result of task {task.id} cannot be read as counts: {'; '.join(reasons)}",
-        resource_id=resource.resource_id(),
+        resource_id=task.resource_id,
         task_id=task.id,
     ) from failures[0]
 
 
 _Found = tuple[list[Reader], PluginError | None]
 # Looking through all installed distributions takes longer than reading a result.
-_readers: WeakKeyDictionary[QuantumResource, _Found] = WeakKeyDictionary()
+_readers: WeakKeyDictionary[Driver[Any, Any], _Found] = WeakKeyDictionary()
 
 
-def _find_readers(resource: QuantumResource) -> _Found:
+def _find_readers(driver: Driver[Any, Any]) -> _Found:
     """Import the readers of a resource's payloads; return them, and the error of a broken one."""
-    kinds = [kind.kind for kind in resource.payloads()]
+    kinds = [kind.kind for kind in driver.payloads]
     infos = [info for info in installed(READERS) if info.name in kinds]
     if not infos:
         raise UnsupportedFunctionError(
             f"no plugin is installed that reads results of {' or '.join(kinds) or 'this resource'} "
             "as counts",
-            resource_id=resource.resource_id(),
+            resource_id=driver.resource_id,
         )
-    own = {info.distribution for info in installed() if info.name == resource.resource_type()}
+    own = {info.distribution for info in installed() if info.name == driver.resource_type}
     readers: list[Reader] = []
     broken: PluginError | None = None
     for info in sorted(infos, key=lambda info: info.distribution not in own):

@@ -8,13 +8,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from qrmi_core.driver import Driver
-from qrmi_core.errors import (
-    DriverDefectError,
-    InvalidInputError,
-    QrmiError,
-    UnsupportedResourceTypeError,
-)
+from qrmi_core.channel import defects_named
+from qrmi_core.driver import Discovers, Driver
+from qrmi_core.errors import InvalidInputError, UnsupportedResourceTypeError
 from qrmi_core.registry import find_driver
 from qrmi_core.resource import QuantumResource
 from qrmi_core.values import ResourceInfo, ResourceStatusCode
@@ -87,7 +83,7 @@ FILTERS: Mapping[str, Callable[[str], Condition]] = {
     "is_simulator": _is_simulator,
     "status": _status,
 }
-"""The common filters; a driver may bring further ones (`Driver.own_filters`)."""
+"""The common filters."""
 
 
 def conditions(filters: Mapping[str, str]) -> list[Condition]:
@@ -111,11 +107,6 @@ def _pending(info: ResourceInfo) -> tuple[bool, int]:
     return info.pending_job_count is None, info.pending_job_count or 0
 
 
-def can_discover(driver_class: type[Driver]) -> bool:
-    """Return True if a driver implements `Driver.discover`."""
-    return next(cls for cls in driver_class.__mro__ if "discover" in vars(cls)) is not Driver
-
-
 class ResourceProvider:
     """The resources that one account reaches. Nothing is written to the environment.
 
@@ -136,12 +127,14 @@ class ResourceProvider:
 
     def __init__(self, resource_type: str, environment: Mapping[str, str]) -> None:
         self._type = resource_type
-        self._driver_class = find_driver(resource_type)
-        if not can_discover(self._driver_class):
+        driver_class = find_driver(resource_type)
+        if not issubclass(driver_class, Discovers):
             raise UnsupportedResourceTypeError(
                 f"resources of type {resource_type} cannot be discovered; name one: "
                 f"{resource_type}:ID"
             )
+        self._driver_class: type[Driver[Any, Any]] = driver_class
+        self._discover = driver_class.discover
         self._environment = dict(environment)
         self._settings = self._driver_class.settings_class.from_mapping(self._environment)
 
@@ -151,25 +144,18 @@ class ResourceProvider:
         Args:
             filters: ``key=value`` joined by ``&``: ``num_qubits`` and ``max_shots`` (at least),
                 ``name`` (a pattern of ``*``, ``?``, ``[...]``), ``is_simulator`` (``true``,
-                ``false``), ``status`` (``online``), and those of the driver. Nothing is filtered
-                by default, and an unknown key warns.
+                ``false``), ``status`` (``online``). Nothing is filtered by default, and an unknown
+                key warns.
 
         Raises:
             InvalidInputError: A filter is malformed; found before any request.
         """
         given = parse_filters(filters)
         wanted = conditions(given)
-        for key in given.keys() - FILTERS.keys() - self._driver_class.own_filters:
+        for key in given.keys() - FILTERS.keys():
             _log.warning("filter %s is unknown to resources of type %s", key, self._type)
-        try:
-            found = list(self._driver_class.discover(self._settings, given))
-        except QrmiError:
-            raise
-        except Exception as error:
-            raise DriverDefectError(
-                f"the driver of {self._type} raised {type(error).__name__}: {error}; "
-                "please report this to the authors of the plugin"
-            ) from error
+        with defects_named():
+            found = list(self._discover(self._settings, given))
         return sorted((info for info in found if all(ok(info) for ok in wanted)), key=_pending)
 
     def resources(self, filters: str | None = None) -> list[QuantumResource]:

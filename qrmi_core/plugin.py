@@ -13,7 +13,13 @@ if TYPE_CHECKING:
         conditions as conditions,
     )
     from qrmi_core.driver import (
+        CONTRACT_VERSION as CONTRACT_VERSION,
+        Acquires as Acquires,
+        ChoosesIds as ChoosesIds,
+        Discovers as Discovers,
         Driver as Driver,
+        OpenBatches as OpenBatches,
+        Prepares as Prepares,
     )
     from qrmi_core.errors import (
         AuthenticationFailedError as AuthenticationFailedError,
@@ -80,6 +86,12 @@ if TYPE_CHECKING:
     from qrmi_core.http.urls import (
         path_segment as path_segment,
     )
+    from qrmi_core.notes import (
+        TaskNotes as TaskNotes,
+    )
+    from qrmi_core.options import (
+        TaskOptions as TaskOptions,
+    )
     from qrmi_core.outcomes import (
         missing_result as missing_result,
     )
@@ -120,11 +132,13 @@ if TYPE_CHECKING:
         AcquisitionUsage as AcquisitionUsage,
         Observation as Observation,
         ResourceCapacity as ResourceCapacity,
+        ResourceDescription as ResourceDescription,
         ResourceInfo as ResourceInfo,
         ResourceStatus as ResourceStatus,
         ResourceStatusCode as ResourceStatusCode,
         ResourceType as ResourceType,
         Target as Target,
+        TaskEstimate as TaskEstimate,
         TaskInfo as TaskInfo,
         TaskResult as TaskResult,
         TaskStatus as TaskStatus,
@@ -136,7 +150,9 @@ _lazy.export(
     {
         "qrmi_core.deadline": "Deadline current within",
         "qrmi_core.discovery": "conditions",
-        "qrmi_core.driver": "Driver",
+        "qrmi_core.driver": (
+            "CONTRACT_VERSION Acquires ChoosesIds Discovers Driver OpenBatches Prepares"
+        ),
         "qrmi_core.errors": (
             "AuthenticationFailedError CallTimeoutError ConfigError DriverDefectError "
             "EnvVarNotSetError InvalidArgumentError InvalidInputError InvalidResponseError "
@@ -155,6 +171,8 @@ _lazy.export(
         "qrmi_core.http.proxies": "is_loopback",
         "qrmi_core.http.settings": "HttpSettings",
         "qrmi_core.http.urls": "path_segment",
+        "qrmi_core.notes": "TaskNotes",
+        "qrmi_core.options": "TaskOptions",
         "qrmi_core.outcomes": "missing_result",
         "qrmi_core.payload": (
             "Content PasqalCloud Payload QiskitPrimitive open_content read_content to_content"
@@ -164,8 +182,9 @@ _lazy.export(
         "qrmi_core.retry": "RetryPolicy",
         "qrmi_core.settings": "Settings one_of setting to_bool to_count to_seconds to_url",
         "qrmi_core.values": (
-            "AcquisitionUsage Observation ResourceCapacity ResourceInfo ResourceStatus "
-            "ResourceStatusCode ResourceType Target TaskInfo TaskResult TaskStatus TaskUsage"
+            "AcquisitionUsage Observation ResourceCapacity ResourceDescription ResourceInfo "
+            "ResourceStatus ResourceStatusCode ResourceType Target TaskEstimate TaskInfo "
+            "TaskResult TaskStatus TaskUsage"
         ),
     },
 )

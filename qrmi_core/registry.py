@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from types import FunctionType
 from typing import Any
 
 import attrs
 
 from qrmi_core._imports import broken_dependency
-from qrmi_core.driver import Driver
+from qrmi_core.driver import CONTRACT, CONTRACT_VERSION, Driver
 from qrmi_core.errors import PluginError, QrmiError, UnsupportedResourceTypeError
+from qrmi_core.options import TaskOptions
+from qrmi_core.payload import Payload
+from qrmi_core.settings import Settings
 
 DRIVERS = "qrmi.drivers"
 COMMANDS = "qrmi.commands"
@@ -177,8 +182,8 @@ def import_plugin(info: PluginInfo, group: str) -> Any:
     return manager[info.name].plugin
 
 
-def find_driver(resource_type: str) -> type[Driver]:
-    """The driver class of a resource type.
+def find_driver(resource_type: str) -> type[Driver[Any, Any]]:
+    """Return the driver class of a resource type.
 
     Raises:
         UnsupportedResourceTypeError: No installed driver has this type.
@@ -186,12 +191,19 @@ def find_driver(resource_type: str) -> type[Driver]:
     """
     driver = load(resource_type)
     if not (isinstance(driver, type) and issubclass(driver, Driver)):
-        (info,) = (info for info in installed() if info.name == resource_type)
-        raise PluginError(
-            f"{_title(info)} is not a Driver class but {_kind(driver)}; "
+        problem = (
+            f"is not a Driver class but {_kind(driver)}; "
             "please report this to the authors of the plugin"
         )
-    return driver
+    elif getattr(driver, "contract_version", None) != CONTRACT_VERSION:
+        version = getattr(driver, "contract_version", None)
+        problem = (
+            f"declares version {version} of the driver contract (contract_version), and this "
+            f"qrmi-core has version {CONTRACT_VERSION}; install releases of both that fit"
+        )
+    else:
+        return driver
+    raise PluginError(f"{_title(_only(resource_type))} {problem}")
 
 
 def import_function(info: PluginInfo, group: str) -> Callable[..., Any]:
@@ -212,17 +224,60 @@ def import_function(info: PluginInfo, group: str) -> Callable[..., Any]:
 def check(info: PluginInfo, group: str = DRIVERS) -> QrmiError | None:
     """Import one plugin and return what is wrong with it, or None."""
     try:
-        if group == DRIVERS:
-            find_driver(info.name)
-        else:
+        if group != DRIVERS:
             import_function(info, group)
+            return None
+        problems = list(defects(find_driver(info.name)))
     except QrmiError as error:
         return error
-    return None
+    return PluginError(f"{_title(info)}: {'; '.join(problems)}") if problems else None
+
+
+def defects(driver: type[Driver[Any, Any]]) -> Iterator[str]:
+    """Yield what is wrong with a driver class, as far as that shows without a vendor."""
+    if missing := sorted(getattr(driver, "__abstractmethods__", ())):
+        yield f"it does not implement {', '.join(missing)}"
+    settings: object = driver.settings_class
+    if not (isinstance(settings, type) and issubclass(settings, Settings)):
+        yield f"settings_class is not a subclass of Settings but {settings!r}"
+    payloads: object = driver.payloads
+    if not isinstance(payloads, tuple) or not all(
+        isinstance(kind, type) and issubclass(kind, Payload) for kind in payloads
+    ):
+        yield f"payloads is not a tuple of Payload classes but {payloads!r}"
+    options = {field.name for field in attrs.fields(TaskOptions)}
+    if not isinstance(driver.task_options, frozenset) or driver.task_options - options:
+        yield f"task_options is not a frozenset of {', '.join(sorted(options))}"
+    for home in CONTRACT:
+        if issubclass(driver, home):
+            yield from _wrong_signatures(driver, home)
+
+
+def _wrong_signatures(driver: type, home: type) -> Iterator[str]:
+    for name, declared in vars(home).items():
+        if name.startswith("__") or not isinstance(declared, FunctionType | classmethod):
+            continue
+        method = inspect.getattr_static(driver, name)
+        if not callable(getattr(driver, name)) or (
+            isinstance(declared, classmethod) and not isinstance(method, classmethod)
+        ):
+            yield f"{name} is not a {'class ' * isinstance(declared, classmethod)}method"
+            continue
+        expected = inspect.signature(getattr(home, name)).parameters.values()
+        by_name = {one.name: None for one in expected if one.kind is one.KEYWORD_ONLY}
+        by_place = [None for one in expected if one.kind is not one.KEYWORD_ONLY]
+        try:
+            inspect.signature(getattr(driver, name)).bind(*by_place, **by_name)
+        except TypeError as error:
+            yield f"{name} cannot be called as the contract says: {error}"
 
 
 def _kind(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _only(name: str) -> PluginInfo:
+    return next(info for info in installed() if info.name == name)
 
 
 def _title(info: PluginInfo) -> str:

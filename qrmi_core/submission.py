@@ -1,42 +1,43 @@
-"""Submitting exactly once."""
+"""Submitting a task exactly once: waiting for a slot, trying again or finding again, giving up."""
 
 from __future__ import annotations
 
 import datetime
 import itertools
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+import operator
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
-from qrmi_core._imports import broken_dependency
-from qrmi_core.deadline import Deadline, Sleep, current, within
-from qrmi_core.driver import Driver
+from qrmi_core.channel import PASSING, Channel
+from qrmi_core.deadline import Deadline, current, within
+from qrmi_core.driver import ChoosesIds, Prepares, offers
 from qrmi_core.errors import (
     CallTimeoutError,
     DriverDefectError,
     InvalidResponseError,
-    PluginError,
     QrmiError,
     ResourceBusyError,
     SubmissionUncertainError,
 )
+from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
+from qrmi_core.retrying import checked_timeout, few_attempts, last_attempt
 from qrmi_core.values import TaskInfo
 
-_log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
 
-ATTEMPTS = 4
-"""How often a submission, or the search for one, is repeated at most."""
-PAUSES_SECONDS = (0.5, 1.0, 2.0)
-"""The pauses before the second and each further attempt."""
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
 SEARCH_SECONDS = 30.0
-"""What a search may take in all where the caller's time is spent: losing a task is worse."""
+"""The time that a search may take beyond the caller's: losing a task is worse."""
 GIVE_UP_SECONDS = 5.0
-"""What a driver may take to remove what a submission without a task has left behind."""
+"""The time that a driver may take to clean up after a submission without a task."""
 CLOCK_SKEW = datetime.timedelta(minutes=5)
-"""How far the vendor's clock may be from ours when tasks are named as candidates."""
-PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit)
-"""What ends a program, and is nobody's defect."""
+"""The largest difference to the vendor's clock for which tasks are found as candidates."""
 
 _STILL_AT_WORK = frozenset({408, 504, 524})
 
@@ -44,145 +45,190 @@ _STILL_AT_WORK = frozenset({408, 504, 524})
 class Submission:
     """One task on its way to the vendor, so that it is neither lost nor doubled.
 
-    When the answer is lost, the vendor is told the same task again if the id is of our making;
-    else the task is looked for by its tag, and submitted again only if the vendor does not have
-    it and cannot still be at work on it; else the uncertainty is the caller's to resolve.
+    When the response is lost, the same task is submitted again if its id is chosen here; else it is
+    looked for by its tag, and submitted again only if the vendor does not have it and cannot still
+    be at work on it; else the caller must resolve the uncertainty.
 
     Args:
-        driver: The driver of the resource.
-        payload: What to run.
-        tag: The unique tag that the submission carries.
-        acquisition: The acquisition token, if there is one.
-        sleep: Sleeps for a number of seconds.
+        channel: The channel to the driver.
+        payload: The task's program.
+        options: Options of the task.
+        acquisition: The token of the acquisition to run under, None without one.
     """
 
     def __init__(
-        self, driver: Driver, payload: Payload, tag: str, acquisition: str | None, sleep: Sleep
+        self, channel: Channel, payload: Payload, options: TaskOptions, acquisition: str | None
     ) -> None:
-        self._driver = driver
+        self._channel = channel
         self._payload = payload
-        self._tag = tag
+        self._options = options
         self._acquisition = acquisition
-        self._sleep = sleep
+        self._tag = uuid.uuid4().hex
         self._started = datetime.datetime.now(datetime.UTC)
         self._lost: QrmiError | None = None
+        self._search = Deadline(None)
 
-    def send(self) -> str:
-        """Submit and give the task's id; may be called again after a `ResourceBusyError`.
+    def run(self, timeout: float | None) -> str:
+        """Submit the task and return its id.
+
+        Args:
+            timeout: Seconds to wait for a free slot; None for ever, 0 tries once.
 
         Raises:
-            ResourceBusyError: No place is free.
-            SubmissionUncertainError: Whether the task exists could not be found out.
-            QrmiError: Any other; no task was created.
+            ResourceBusyError: No slot was free until the time was up.
+            SubmissionUncertainError: The task may or may not exist.
+            QrmiError: Any other error; no task was created.
         """
         try:
-            return self._send()
+            return until_free(self._channel, self._submit, timeout)
+        except BaseException as error:
+            self._give_up()
+            if isinstance(error, ResourceBusyError) and self._lost:
+                raise self._uncertain(error) from error.__cause__
+            raise
+
+    def _submit(self) -> str:
+        from tenacity import retry_if_result
+
+        def given_up(_state: object) -> str:
+            assert self._lost is not None
+            raise self._uncertain(self._lost) from self._lost
+
+        submitting = few_attempts(
+            self._channel.sleep, retry=retry_if_result(operator.not_), retry_error_callback=given_up
+        )
+        try:
+            task_id = submitting(self._attempt)
         except PASSING as interrupt:
             interrupt.add_note(f"the task may have been submitted; its tag is {self._tag}")
             raise
+        assert task_id is not None  # None is repeated, at last in vain
+        return task_id
 
-    def busy(self, busy: ResourceBusyError) -> QrmiError:
-        """The error for a vendor that stayed busy: after a lost answer that settles nothing."""
-        return self._uncertain(busy) if self._lost else busy
+    def _attempt(self, *, has_room: bool = False) -> str | None:
+        """Submit once and return the task's id, None if it must be submitted again."""
+        try:
+            return self._start()
+        except ResourceBusyError as busy:
+            if has_room or not self._make_room(busy):
+                raise
+            return self._attempt(has_room=True)
+        except QrmiError as error:
+            if not error.uncertain:
+                if self._lost:
+                    # An earlier attempt may have succeeded, so this refusal settles nothing.
+                    raise self._uncertain(error) from error
+                raise
+            if self._lost is None:
+                left = current().remaining()
+                self._search = Deadline(
+                    None if left is None else left + SEARCH_SECONDS, self._channel.clock
+                )
+            self._lost = error
+        _log.warning("the response to submission %s was lost: %s", self._tag, self._lost)
+        return self._find()
 
-    def give_up(self) -> None:
-        """Tell the driver that there will be no task, and no further attempt."""
+    def _start(self) -> str:
+        # A defect after the request is as uncertain as a lost response.
+        with self._channel.calling(uncertain=True) as driver:
+            task_id = driver.task_start(
+                self._payload,
+                submission=self._tag,
+                acquisition=self._acquisition,
+                options=self._options,
+            )
+            if not isinstance(task_id, str) or not task_id:
+                raise TypeError(f"task_start must return an id, not {task_id!r}")
+            return task_id
+
+    def _make_room(self, busy: ResourceBusyError) -> bool:
+        preparing = self._channel.capability(Prepares)
+        with self._channel.calling():
+            return preparing is not None and preparing.make_room(busy)
+
+    def _find(self) -> str | None:
+        """Return the id of the task whose response was lost, None if it may be submitted again.
+
+        Raises:
+            SubmissionUncertainError: It is not known whether the task exists.
+        """
+        lost = self._lost
+        assert lost is not None
+        if self._channel.capability(ChoosesIds) and not isinstance(lost, DriverDefectError):
+            return None
+        if not offers(self._channel.driver, "find_submission"):
+            raise self._uncertain(lost) from lost
+        try:
+            found = self._search_by_tag()
+        except QrmiError as failure:
+            raise self._uncertain(failure) from failure
+        if found is not None:
+            _log.warning("submission %s was found again as task %s", self._tag, found)
+        elif isinstance(lost, CallTimeoutError) or lost.status_code in _STILL_AT_WORK:
+            raise self._uncertain(lost) from lost  # the vendor may create it after our search
+        return found
+
+    def _search_by_tag(self) -> str | None:
+        """Search a few times, since a vendor's lists may lag behind."""
+
+        def find() -> str | None:
+            with self._channel.calling(uncertain=True) as driver:
+                return driver.find_submission(self._tag)
+
+        def again(state: RetryCallState) -> bool:
+            assert state.outcome is not None
+            error = state.outcome.exception()
+            if error is None:
+                return state.outcome.result() is None
+            # A garbled response says nothing; the next one may.
+            if isinstance(error, QrmiError) and (
+                error.retryable or isinstance(error, InvalidResponseError)
+            ):
+                _log.warning("the search for submission %s failed: %s", self._tag, error)
+                return True
+            return False
+
+        def last(state: RetryCallState) -> str | None:
+            assert state.outcome is not None
+            found: str | None = state.outcome.result()
+            return found
+
+        with within(self._search):
+            found: str | None = few_attempts(
+                self._channel.sleep, retry=again, retry_error_callback=last
+            )(find)
+        return found
+
+    def _give_up(self) -> None:
+        preparing = self._channel.capability(Prepares)
+        if preparing is None:
+            return
         try:
             with within(Deadline(GIVE_UP_SECONDS)):
-                self._driver.give_up(self._tag)
+                preparing.give_up(self._tag)
         except PASSING:
             raise
         except BaseException:
-            _log.exception("the driver could not give up submission %s", self._tag)
-
-    def _send(self) -> str:
-        for attempt in range(ATTEMPTS):
-            if attempt:
-                pause = PAUSES_SECONDS[attempt - 1]
-                if current().clip(pause) < pause:
-                    break
-                self._sleep(pause)
-            try:
-                return self._start()
-            except ResourceBusyError:
-                raise
-            except QrmiError as error:
-                if not error.uncertain:
-                    if self._lost:
-                        # An earlier attempt may have succeeded, so this refusal settles nothing.
-                        raise self._uncertain(error) from error
-                    raise
-                self._lost = error
-            _log.warning("the answer to submission %s was lost: %s", self._tag, self._lost)
-            if self._driver.client_chooses_id:
-                if isinstance(self._lost, DriverDefectError):
-                    break  # it would be the same the next time
-                continue
-            if not self._driver.supports("find_submission"):
-                break
-            found = self._find()
-            if found is not None:
-                _log.warning("submission %s was found again as task %s", self._tag, found)
-                return found
-            if _still_at_work(self._lost):
-                break
-        assert self._lost is not None  # else an id was returned
-        raise self._uncertain(self._lost) from self._lost
-
-    def _start(self) -> str:
-        # A defect after the request is as uncertain as a lost answer.
-        with defects_named(uncertain=True):
-            task_id = self._driver.task_start(
-                self._payload, submission=self._tag, acquisition=self._acquisition
-            )
-            if not isinstance(task_id, str) or not task_id:
-                raise TypeError(f"task_start must give an id, not {task_id!r}")
-            return task_id
-
-    def _find(self) -> str | None:
-        """Look for the task a few times, since a vendor's lists may lag behind.
-
-        Raises:
-            SubmissionUncertainError: The last look failed, so it is not known what there is now.
-        """
-        failure: QrmiError | None = None
-        for pause in (0.0, *PAUSES_SECONDS):
-            if pause:
-                self._sleep(pause)
-            try:
-                with _time_to_search(), defects_named(uncertain=True):
-                    found = self._driver.find_submission(self._tag)
-            except QrmiError as error:
-                failure = error
-                # A garbled answer says nothing; the next one may.
-                if not error.retryable and not isinstance(error, InvalidResponseError):
-                    break
-                _log.warning("looking for submission %s failed: %s", self._tag, error)
-            else:
-                failure = None
-                if found is not None:
-                    return found
-        if failure is not None:
-            raise self._uncertain(failure) from failure
-        return None
+            _log.exception("the driver could not clean up after submission %s", self._tag)
 
     def _uncertain(self, error: QrmiError) -> SubmissionUncertainError:
         candidates: tuple[str, ...] = ()
-        if self._driver.supports("task_list"):
+        if offers(self._channel.driver, "task_list"):
             try:
-                with _time_to_search(), defects_named(uncertain=True):
+                with within(self._search), self._channel.calling() as driver:
                     # Newest first, and each page of the list may be a request.
-                    recent = itertools.takewhile(self._may_be_ours, self._driver.task_list())
+                    recent = itertools.takewhile(self._may_be_ours, driver.task_list())
                     candidates = tuple(info.id for info in recent)
             except QrmiError as failure:
                 _log.warning("the tasks could not be listed: %s", failure)
         hint = f"; tasks created about then: {', '.join(candidates)}" if candidates else ""
         later = f"; then {error}" if error is not self._lost else ""
         return SubmissionUncertainError(
-            f"the answer to submission {self._tag} was lost ({self._lost}{later}), and the task "
+            f"the response to submission {self._tag} was lost ({self._lost}{later}), and the task "
             f"may exist{hint}; look at the vendor's list of tasks before submitting again",
             submission=self._tag,
             candidates=candidates,
+            resource_id=self._channel.resource_id,
         )
 
     def _may_be_ours(self, info: TaskInfo) -> bool:
@@ -192,33 +238,44 @@ class Submission:
         return created is None or created >= self._started - CLOCK_SKEW
 
 
-def _still_at_work(error: QrmiError) -> bool:
-    """Whether the vendor may create the task after we have looked for it."""
-    return isinstance(error, CallTimeoutError) or error.status_code in _STILL_AT_WORK
-
-
-@contextmanager
-def _time_to_search() -> Iterator[None]:
-    left = current().remaining()
-    with within(Deadline(None if left is None else max(left, SEARCH_SECONDS))):
-        yield
-
-
-@contextmanager
-def defects_named(*, uncertain: bool = False) -> Iterator[None]:
-    """Turn what a driver must not raise into an error of the tree.
+def until_free(channel: Channel, attempt: Callable[[], _T], timeout: float | None) -> _T:
+    """Repeat a call while it raises `ResourceBusyError` and the time is not up.
 
     Args:
-        uncertain: Whether the vendor may have done what it was asked.
+        channel: The channel, whose pauses apply.
+        attempt: The call; it holds no lock while the next attempt is waited for.
+        timeout: Seconds; None for ever, 0 tries once.
+
+    Raises:
+        ResourceBusyError: The last one, when the time is up.
     """
-    try:
-        yield
-    except (QrmiError, *PASSING):
-        raise
-    except BaseException as error:  # vendors' libraries have errors that are no Exception
-        if cause := broken_dependency(error):
-            raise PluginError(f"the driver cannot be used: {cause}", uncertain=uncertain) from error
-        raise DriverDefectError(
-            f"the driver raised {type(error).__name__}: {error}; tell the authors of the plugin",
-            uncertain=uncertain,
-        ) from error
+    from tenacity import Retrying, retry_if_exception_type
+
+    start = channel.clock()
+    # A timeout of 0 tries once, and that request may take its usual time.
+    deadline = Deadline(checked_timeout(timeout) or None, channel.clock)
+    last = last_attempt(timeout, channel.clock)
+
+    def pause(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, QrmiError) else None
+        return last.clip(channel.polling.pause(channel.clock() - start, asked))
+
+    def waiting(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        # Without a callback the user would see a program that stands still.
+        first = channel.on_wait is None and state.attempt_number == 1
+        level = logging.WARNING if first else logging.INFO
+        _log.log(level, "%s; trying again in %.1f s", error, state.upcoming_sleep)
+        if channel.on_wait:
+            channel.on_wait(str(error), state.upcoming_sleep)
+
+    with within(deadline):
+        return Retrying(
+            retry=retry_if_exception_type(ResourceBusyError),
+            wait=pause,
+            stop=lambda _state: last.passed(),
+            before_sleep=waiting,
+            sleep=channel.sleep,
+            reraise=True,
+        )(attempt)

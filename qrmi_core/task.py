@@ -1,211 +1,143 @@
-"""The state machine of a task, and the handle that users hold."""
+"""`Task`, the handle of one task: its state, waiting for its end, and its result."""
 
 from __future__ import annotations
 
 import datetime
 import logging
-import threading
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-import attrs
-
+from qrmi_core.channel import Channel
+from qrmi_core.errors import (
+    InvalidResponseError,
+    QrmiError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotReadyError,
+)
+from qrmi_core.polling import as_completed, poll
+from qrmi_core.retrying import few_attempts
+from qrmi_core.states import TaskState, Transition
 from qrmi_core.values import Observation, TaskResult, TaskStatus, TaskUsage
 
 if TYPE_CHECKING:
     import os
 
-    from qrmi_core.resource import QuantumResource
-
 _log = logging.getLogger(__name__)
-
-_Q, _R = TaskStatus.Queued, TaskStatus.Running
-_ENDS = frozenset({TaskStatus.Completed, TaskStatus.Failed, TaskStatus.Cancelled})
-
-TRANSITIONS: Mapping[TaskStatus | None, frozenset[TaskStatus]] = MappingProxyType(
-    {
-        None: frozenset(TaskStatus),
-        _Q: _ENDS | {_R},
-        # Vendors put a task back into the queue, for instance after a calibration.
-        _R: _ENDS | {_Q},
-        TaskStatus.Completed: frozenset(),
-        TaskStatus.Failed: frozenset(),
-        TaskStatus.Cancelled: frozenset(),
-    }
-)
-"""The legal moves; None is a task that was not looked at yet."""
-
-FINAL = frozenset(
-    status for status, moves in TRANSITIONS.items() if status is not None and not moves
-)
-"""The states that a task does not leave."""
-
-
-@attrs.frozen
-class Transition:
-    """One move of a task.
-
-    Args:
-        status: The state entered.
-        at: When it was seen (UTC), which is later than when it happened at the vendor's.
-    """
-
-    status: TaskStatus
-    at: datetime.datetime
-
 
 OnTransition = Callable[["Task", TaskStatus | None, TaskStatus, datetime.datetime], object]
 """Called with the task, the old state (None at first), the new one and the time (UTC)."""
 
 
-def _utcnow() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
-
-
-class TaskState:
-    """What is known of one task, changed only by `observe`.
-
-    Args:
-        label: How log records name the task.
-        now: Gives the time in UTC.
-    """
-
-    def __init__(self, label: str, now: Callable[[], datetime.datetime] = _utcnow) -> None:
-        self._label = label
-        self._now = now
-        self._lock = threading.Lock()
-        self._warned: set[str | None] = set()
-        self._history: tuple[Transition, ...] = ()
-        self._observation: Observation | None = None
-
-    @property
-    def observation(self) -> Observation | None:
-        """The last report that was believed, its unknown word replaced by Running."""
-        return self._observation
-
-    @property
-    def status(self) -> TaskStatus | None:
-        """The present state, None before the first look."""
-        return self._history[-1].status if self._history else None
-
-    @property
-    def final(self) -> bool:
-        """Whether the task has ended."""
-        return self.status in FINAL
-
-    @property
-    def history(self) -> tuple[Transition, ...]:
-        """Every state the task was seen in, in order."""
-        return self._history
-
-    def observe(self, report: Observation) -> tuple[TaskStatus | None, Transition] | None:
-        """Take a vendor's report into account.
-
-        Returns:
-            The state left and the move made; None where the report changes nothing.
-        """
-        with self._lock:
-            new = self._known(report)
-            old = self.status
-            if old in FINAL:
-                if new != old:
-                    _log.warning(
-                        "%s: ignored the report %s after it had ended as %s", self._label, new, old
-                    )
-                return None
-            self._observation = attrs.evolve(report, status=new)
-            if new == old or new not in TRANSITIONS[old]:
-                return None
-            move = Transition(new, self._now())
-            self._history += (move,)
-            return old, move
-
-    def _known(self, report: Observation) -> TaskStatus:
-        if report.status is not None:
-            return report.status
-        if report.raw not in self._warned:
-            self._warned.add(report.raw)
-            _log.warning(
-                "%s: unknown state %r reported by the vendor, taken as Running",
-                self._label,
-                report.raw,
-            )
-        return TaskStatus.Running
-
-
 class Task:
-    """A task on a resource; `QuantumResource.run` and `QuantumResource.task` give it.
+    """A task on a resource; `QuantumResource.run` and `QuantumResource.task` return it.
 
     Attributes:
-        id: The vendor's id of the task, which finds it again in another process.
-        resource: The resource it runs on.
+        id: The vendor's id of the task, by which another process finds it again.
+        resource_id: The id of the resource it runs on.
     """
 
-    def __init__(self, resource: QuantumResource, task_id: str) -> None:
+    def __init__(
+        self, channel: Channel, task_id: str, on_transition: OnTransition | None = None
+    ) -> None:
+        self.channel = channel
         self.id = task_id
-        self.resource = resource
-        self.state = TaskState(f"task {task_id} on {resource.resource_id()}")
+        self.resource_id = channel.resource_id
+        self._state = TaskState(f"task {task_id} on {self.resource_id}")
+        self._default_hook = on_transition
         self._hooks: list[OnTransition] = []
 
     def __repr__(self) -> str:
-        return f"<Task {self.id} on {self.resource.resource_id()}: {self.state.status}>"
+        return f"<Task {self.id} on {self.resource_id}: {self._state.status}>"
 
-    def tell(self, on_transition: OnTransition) -> None:
-        """Have a function called with every move from now on, in place of the resource's."""
-        if on_transition not in self._hooks:
-            self._hooks.append(on_transition)
+    @property
+    def done(self) -> bool:
+        """True if the task has ended, as far as it has been polled; costs no request."""
+        return self._state.final
+
+    @property
+    def last_report(self) -> Observation | None:
+        """The vendor's last report, an unknown status replaced by Running; None before a poll."""
+        return self._state.observation
 
     @property
     def history(self) -> tuple[Transition, ...]:
-        """Every state the task was seen in with the time, in order."""
-        return self.state.history
+        """Every transition observed, with its time, in order."""
+        return self._state.history
+
+    def add_hook(self, on_transition: OnTransition) -> None:
+        """Have a function called with every transition from now on, not the resource's."""
+        if on_transition not in self._hooks:
+            self._hooks.append(on_transition)
+
+    def observe(self, report: Observation) -> None:
+        """Apply a report of the driver and call the hooks; for the core."""
+        moved = self._state.observe(report)
+        if moved is None:
+            return
+        old, move = moved
+        default = [self._default_hook] if self._default_hook else []
+        for hook in self._hooks or default:
+            try:
+                hook(self, old, move.status, move.at)
+            except Exception:
+                _log.exception("on_transition of task %s failed", self.id)
 
     def status(self) -> TaskStatus:
-        """Look at the task; costs no request once it has ended.
+        """Poll the task and return its state; costs no request once it has ended.
 
         Raises:
             TaskNotFoundError: The vendor has no such task.
         """
-        if not self.state.final:
-            error = self.resource.look([self])[self]
-            if error:
-                raise error
-        status = self.state.status
-        assert status is not None  # a look leaves a state or an error
+        error = poll([self]).get(self)
+        if error:
+            raise error
+        status = self._state.status
+        assert status is not None  # a poll leaves a state or an error
         return status
 
     def wait(self, timeout: float | None = None) -> TaskStatus:
-        """Wait until the task has ended, whichever way.
+        """Wait until the task has ended, whichever way, and return its final state.
 
         Args:
-            timeout: Seconds; None for ever, 0 looks once.
-
-        Returns:
-            The final state.
+            timeout: Seconds; None for ever, 0 polls once.
 
         Raises:
             WaitTimeoutError: The time is up; the task goes on.
         """
-        from qrmi_core.polling import wait_for
-
-        return wait_for(self, timeout)
+        for _ in as_completed([self], timeout):
+            pass
+        assert self._state.status is not None
+        return self._state.status
 
     def result(self, timeout: float | None = None) -> TaskResult:
-        """Wait for the task and fetch its result.
+        """Wait for the task and return its result.
 
         Args:
-            timeout: Seconds to wait for the end; None for ever, 0 looks once.
+            timeout: Seconds to wait for the end; None for ever, 0 polls once.
 
         Raises:
             WaitTimeoutError: The time is up; the task goes on.
-            TaskFailedError: It failed.
-            TaskCancelledError: It was cancelled.
+            TaskFailedError: The task failed.
+            TaskCancelledError: The task was cancelled.
+            InvalidResponseError: The result is not text.
         """
-        from qrmi_core.results import read_text, wait_for_result
+        content = bytearray()
 
-        wait_for_result(self, timeout)
-        return TaskResult(read_text(self))
+        def collect(pieces: Iterator[bytes]) -> None:
+            content.clear()
+            for piece in pieces:
+                content.extend(piece)
+
+        self._read(collect, timeout)
+        try:
+            return TaskResult(content.decode())
+        except UnicodeDecodeError as error:
+            raise InvalidResponseError(
+                f"the result of task {self.id} is not text; save it with save_result",
+                resource_id=self.resource_id,
+                task_id=self.id,
+            ) from error
 
     def counts(self, timeout: float | None = None) -> list[dict[str, int]]:
         """Wait for the task and return how often each bit string was measured, by circuit.
@@ -231,20 +163,19 @@ class Task:
 
         Args:
             path: The file to write; its folder must be writable.
-            timeout: Seconds to wait for the end; None for ever, 0 looks once.
+            timeout: Seconds to wait for the end; None for ever, 0 polls once.
 
         Raises:
             OSError: The file cannot be written.
             WaitTimeoutError: The time is up; the task goes on.
-            TaskFailedError: It failed.
-            TaskCancelledError: It was cancelled.
+            TaskFailedError: The task failed.
+            TaskCancelledError: The task was cancelled.
         """
         from qrmi_core.files import atomic_output
-        from qrmi_core.results import wait_for_result, write
 
-        wait_for_result(self, timeout)
+        self._wait_for_result(timeout)
         with atomic_output(path) as stream:
-            write(self, stream)
+            self.write_result(stream)
 
     def write_result(self, stream: BinaryIO, timeout: float | None = None) -> None:
         """Wait for the task and stream its result into an open binary file.
@@ -252,34 +183,100 @@ class Task:
         Args:
             stream: Where to write; emptied and written again when a read breaks off, which a
                 stream that cannot seek makes an `OSError`.
-            timeout: Seconds to wait for the end; None for ever, 0 looks once.
+            timeout: Seconds to wait for the end; None for ever, 0 polls once.
         """
-        from qrmi_core.results import wait_for_result, write
+        written = False
 
-        wait_for_result(self, timeout)
-        write(self, stream)
+        def copy(pieces: Iterator[bytes]) -> None:
+            nonlocal written
+            if written:
+                stream.seek(0)
+                stream.truncate()
+            for piece in pieces:
+                written = True
+                stream.write(piece)
+
+        self._read(copy, timeout)
 
     def stop(self) -> None:
         """Ask to stop the task; see `QuantumResource.task_stop`."""
-        self.resource.task_stop(self.id)
+        from tenacity import retry_if_exception_type
+
+        def stop() -> None:
+            with self.channel.calling(self.id) as driver:
+                driver.task_stop(self.id)
+
+        few_attempts(self.channel.sleep, retry=retry_if_exception_type(TaskNotReadyError))(stop)
 
     def logs(self) -> str:
-        """Fetch the task's logs; see `QuantumResource.task_logs`."""
-        return self.resource.task_logs(self.id)
+        """Return the task's logs; see `QuantumResource.task_logs`."""
+        with self.channel.calling(self.id) as driver:
+            return driver.task_logs(self.id)
 
     def usage(self) -> TaskUsage:
-        """Ask what the task consumed; see `QuantumResource.task_usage`."""
-        return self.resource.task_usage(self.id)
+        """Return what the task consumed; see `QuantumResource.task_usage`."""
+        with self.channel.calling(self.id) as driver:
+            return driver.task_usage(self.id)
 
-    def observe(self, report: Observation) -> None:
-        """Take a report of the driver into account and tell those who asked for it."""
-        moved = self.state.observe(report)
-        if moved is None:
+    def input(self) -> str:
+        """Return the task's program as the vendor keeps it; see `QuantumResource.task_input`."""
+        with self.channel.calling(self.id) as driver:
+            return driver.task_input(self.id).decode()
+
+    def _wait_for_result(self, timeout: float | None) -> None:
+        """Wait until the task has a result.
+
+        Raises:
+            WaitTimeoutError: The time is up; the task goes on.
+            TaskFailedError: The task failed, and the vendor has given the reason.
+            TaskCancelledError: The task was cancelled, likewise.
+        """
+        status = self.wait(timeout)
+        report = self.last_report
+        # Without the reason at hand the driver is asked for the result, and raises the error.
+        if report is None or report.reason is None or status is TaskStatus.Completed:
             return
-        old, move = moved
-        default = self.resource.on_transition
-        for hook in self._hooks or ([default] if default else []):
-            try:
-                hook(self, old, move.status, move.at)
-            except Exception:
-                _log.exception("on_transition of task %s failed", self.id)
+        kind = TaskFailedError if status is TaskStatus.Failed else TaskCancelledError
+        raise kind(
+            f"task {self.id} {status.name.lower()}: {report.reason}",
+            resource_id=self.resource_id,
+            task_id=self.id,
+            vendor_code=report.code,
+        )
+
+    def _read(self, consume: Callable[[Iterator[bytes]], None], timeout: float | None) -> None:
+        from tenacity import retry_if_exception
+
+        self._wait_for_result(timeout)
+        begun = False
+
+        def pieces() -> Iterator[bytes]:
+            nonlocal begun
+            for piece in self._pieces():
+                begun = True
+                yield piece
+
+        def can_help(error: BaseException) -> bool:
+            # A result may appear later than the state. What else fails before the first byte was
+            # repeated in the call, as far as that helps, unless it was a response: a page in place
+            # of a result.
+            if isinstance(error, TaskNotReadyError):
+                return True
+            return (
+                isinstance(error, QrmiError)
+                and error.retryable
+                and (begun or isinstance(error, InvalidResponseError))
+            )
+
+        try:
+            few_attempts(self.channel.sleep, retry=retry_if_exception(can_help))(
+                lambda: consume(pieces())
+            )
+        except (TaskFailedError, TaskCancelledError) as error:
+            report = self.last_report
+            error.vendor_code = error.vendor_code or (report.code if report else None)
+            raise
+
+    def _pieces(self) -> Iterator[bytes]:
+        with self.channel.calling(self.id) as driver:
+            yield from driver.task_result(self.id)

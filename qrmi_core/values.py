@@ -169,6 +169,25 @@ class TaskUsage:
 
 
 @attrs.frozen
+class TaskEstimate:
+    """The expected consumption of a task; None where the vendor gives no figure.
+
+    Args:
+        quantum_seconds: Seconds of the quantum processor (of the simulator).
+        cost: The price, in `currency`.
+        currency: The currency's ISO 4217 code, such as ``EUR``, or the vendor's own unit.
+    """
+
+    quantum_seconds: float | None = None
+    cost: float | None = None
+    currency: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the three fields ready for JSON."""
+        return attrs.asdict(self)
+
+
+@attrs.frozen
 class AcquisitionUsage:
     """What was done under an acquisition until now; None where the vendor does not tell.
 
@@ -240,6 +259,31 @@ class ResourceInfo:
     is_simulator: bool | None = None
     status: ResourceStatusCode | None = None
     pending_job_count: int | None = None
+
+
+@attrs.frozen
+class ResourceDescription:
+    """Facts about a device that rarely change; None where the vendor does not report one.
+
+    Args:
+        num_qubits: The number of qubits (atoms).
+        max_shots: The largest number of shots of one task.
+        is_simulator: True for a simulator.
+        technology: The kind of qubits, such as ``superconducting`` or ``neutral atoms``.
+        operations: The native operations, by the vendor's names.
+        details: Further facts under the vendor's own names.
+    """
+
+    num_qubits: int | None = None
+    max_shots: int | None = None
+    is_simulator: bool | None = None
+    technology: str | None = None
+    operations: tuple[str, ...] | None = None
+    details: dict[str, str] = attrs.field(factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the six fields ready for JSON."""
+        return attrs.asdict(self)
 
 
 @attrs.frozen

@@ -65,8 +65,8 @@ class StatusLine:
         self.start = time.monotonic()
 
     def __rich__(self) -> Text:
-        status, report = self.task.state.status, self.task.state.observation
-        words = "Submitted" if status is None else status.name
+        report = self.task.last_report
+        words = self.task.history[-1].status.name if self.task.history else "Submitted"
         if report is not None and report.queue_position is not None:
             words += f", {report.queue_position} before it"
         return Text(f"  {words}, {time.monotonic() - self.start:.1f} s", style="cyan")

@@ -224,7 +224,9 @@ def load_command(name: str) -> click.Command:
 
     command = load(name, COMMANDS)
     if not isinstance(command, click.Command):
-        raise PluginError(f"plugin command {name} is no click command; tell its authors")
+        raise PluginError(
+            f"plugin command {name} is no click command; please report this to its authors"
+        )
     return command
 
 

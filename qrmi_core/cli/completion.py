@@ -51,7 +51,7 @@ def _names(options: Options, incomplete: str) -> Iterator[str]:
         # Importing a driver takes time, so only the one whose type is begun is asked.
         if incomplete and f"{info.name}:".startswith(incomplete[: len(info.name) + 1]):
             with suppress(QrmiError):
-                if find_driver(info.name).discovers_offline:
+                if getattr(find_driver(info.name), "discovers_offline", False):
                     provider = ResourceProvider(info.name, os.environ)
                     found = [f"{info.name}:{each.resource_id}" for each in provider.infos()]
         yield from found or [f"{info.name}:"]

@@ -75,12 +75,12 @@ class Progress:
         from rich.text import Text
 
         words = self._words
-        if self._task is not None and self._task.state.status is not None:
-            words = self._task.state.status.name
+        if self._task is not None and self._task.history:
+            words = self._task.history[-1].status.name
         return Text(f"{words}{self._place()}, {self._seconds():.0f} s", style="cyan")
 
     def _place(self) -> str:
-        report = self._task.state.observation if self._task else None
+        report = self._task.last_report if self._task else None
         if report is None or report.queue_position is None:
             return ""
         return f", {report.queue_position} before it"

@@ -76,7 +76,8 @@ def _discovered(
     configs: Sequence[Config], wanted: str | None, filters: str | None
 ) -> Iterator[dict[str, Any]]:
     """What the dynamic entries reach, and what each driver reaches with the environment."""
-    from qrmi_core.discovery import ResourceProvider, can_discover
+    from qrmi_core.discovery import ResourceProvider
+    from qrmi_core.driver import Discovers
     from qrmi_core.registry import find_driver, installed
 
     def rows(head: str, kind: str, source: str, environment: Mapping[str, str]) -> list[Any]:
@@ -93,7 +94,7 @@ def _discovered(
                     say(f"warning: {entry.name}: {describe(error)}")
     for kind in [wanted] if wanted else sorted({info.name for info in installed()}):
         try:
-            if wanted or can_discover(find_driver(kind)):
+            if wanted or issubclass(find_driver(kind), Discovers):
                 yield from rows(kind, kind, "discovery", os.environ)
         except ConfigError as error:
             # Not to have settings in the environment is no fault unless it was asked for.
@@ -159,7 +160,7 @@ def acquire_command(options: Options, name: str) -> None:
             if token is not None:
                 resource.release(token)
             raise
-    held = resource.holds_acquisition()
+    held = resource.supports("acquire")
     if not held:
         say(f"warning: {name} cannot be reserved; the token stands for nothing")
     options.show({"resource": name, "token": token, "held": held}, token)

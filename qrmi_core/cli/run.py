@@ -145,7 +145,7 @@ class _Run:
             say(f"task {self._task.id} is kept: {self._command('task result', self._task.id)}")
 
     def _acquire(self) -> None:
-        if self._resource.holds_acquisition():
+        if self._resource.supports("acquire"):
             self._progress.doing("acquiring")
             with self._options.signals.fragile():
                 self._token = self._resource.acquire(self._left())
@@ -186,7 +186,7 @@ class _Run:
             with within(Deadline(_CLEANUP_SECONDS)):
                 if task is not None and not isinstance(error, TaskFailedError | TaskCancelledError):
                     # One that has completed meanwhile keeps its result.
-                    if stop and not task.state.final:
+                    if stop and not task.done:
                         self._stop(task)
                     else:
                         self.say_where()
@@ -225,7 +225,7 @@ class _Run:
         summary = {
             "task": task.id,
             "resource": self._name,
-            "status": task.state.status.name if task.state.status is not None else None,
+            "status": task.history[-1].status.name if task.history else None,
             "history": [
                 {"status": move.status.name, "at": move.at.isoformat()} for move in task.history
             ],
@@ -235,7 +235,7 @@ class _Run:
         click.echo(json.dumps(summary, ensure_ascii=False), err=output is None)
 
     def _usage(self, task: Task) -> dict[str, Any] | None:
-        if not task.state.final or not self._resource.supports("task_usage"):
+        if not task.done or not self._resource.supports("task_usage"):
             return None
         with suppress(QrmiError), within(Deadline(_CLEANUP_SECONDS)):
             return task.usage().to_dict()

@@ -57,7 +57,7 @@ def status(options: Options, name: str, task_id: str) -> None:
     task = options.open(name).task(task_id)
     with options.bounded():
         word = task.status().name
-    report = task.state.observation
+    report = task.last_report
     assert report is not None  # the look has left one
     data = {
         "task": task_id,

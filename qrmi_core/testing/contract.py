@@ -8,12 +8,12 @@ import pickle
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 import pytest
 
-from qrmi_core.driver import Driver
+from qrmi_core.driver import CONTRACT_VERSION, ChoosesIds, Driver, offers
 from qrmi_core.errors import (
     TaskCancelledError,
     TaskFailedError,
@@ -21,9 +21,10 @@ from qrmi_core.errors import (
     UnsupportedFunctionError,
     UnsupportedPayloadError,
 )
+from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
 from qrmi_core.polling import as_completed
-from qrmi_core.registry import find_driver
+from qrmi_core.registry import defects, find_driver
 from qrmi_core.resource import QuantumResource
 from qrmi_core.values import ResourceStatus, TaskStatus
 
@@ -32,8 +33,11 @@ _OPTIONAL: dict[str, Callable[[QuantumResource, str], object]] = {
     "task_usage": lambda resource, task_id: resource.task_usage(task_id),
     "task_list": lambda resource, _task_id: resource.task_list(),
     "target": lambda resource, _task_id: resource.target(),
+    "describe": lambda resource, _task_id: resource.describe().to_dict(),
     "acquisition_usage": lambda resource, _task_id: resource.acquisition_usage("unknown-token"),
 }
+
+_OPTIONS: dict[str, Any] = {"name": "contract", "tags": ("contract",), "max_seconds": 60.0}
 
 
 @attrs.frozen
@@ -83,13 +87,17 @@ class DriverContract:
         return self.resource()
 
     @pytest.fixture
-    def driver(self, qpu: QuantumResource) -> Driver:
+    def driver(self, qpu: QuantumResource) -> Driver[Any, Any]:
         """Its driver."""
         return qpu._driver
 
-    def test_the_entry_points_lead_to_the_driver(self, driver: Driver) -> None:
+    def test_the_entry_points_lead_to_the_driver(self, driver: Driver[Any, Any]) -> None:
         for name in self.type_strings:
             assert isinstance(driver, find_driver(name))
+
+    def test_the_class_fulfils_the_contract(self, driver: Driver[Any, Any]) -> None:
+        assert list(defects(type(driver))) == []
+        assert driver.contract_version == CONTRACT_VERSION
 
     def test_a_task_runs_to_its_result(self, qpu: QuantumResource) -> None:
         task = qpu.run(self.payload(), timeout=self.timeout_seconds)
@@ -218,38 +226,53 @@ class DriverContract:
         assert metadata["backend_name"] == qpu.resource_id()
         assert all(isinstance(value, str) for value in metadata.values())
 
-    def test_a_batch_of_looks_sees_what_single_looks_see(self, driver: Driver) -> None:
-        if not driver.supports("task_statuses"):
-            with pytest.raises(UnsupportedFunctionError):
-                driver.task_statuses([self.unknown_task_id])
-            return
+    def test_polls_together_report_what_single_polls_report(self, driver: Driver[Any, Any]) -> None:
         task = self.resource().run(self.payload())
         task.wait(self.timeout_seconds)
         reports = driver.task_statuses([task.id, self.unknown_task_id])
-        assert set(reports) == {task.id}
-        assert reports[task.id].status is TaskStatus.Completed
+        assert set(reports) <= {task.id}
+        if offers(driver, "task_statuses"):
+            assert reports[task.id].status is TaskStatus.Completed
 
     def test_a_submission_is_found_again_by_its_tag(
-        self, qpu: QuantumResource, driver: Driver
+        self, qpu: QuantumResource, driver: Driver[Any, Any]
     ) -> None:
         tag = uuid.uuid4().hex
-        if not driver.supports("find_submission"):
+        if not offers(driver, "find_submission"):
             with pytest.raises(UnsupportedFunctionError):
                 driver.find_submission(tag)
             return
         assert driver.find_submission(tag) is None
-        held = qpu._acquisition()
-        task_id = driver.task_start(self.payload(), submission=tag, acquisition=held)
+        task_id = self._start(qpu, driver, tag)
         assert driver.find_submission(tag) == task_id
 
-    def test_a_repeated_submission_is_one_task_where_the_driver_says_so(
-        self, qpu: QuantumResource, driver: Driver
+    def test_a_repeated_submission_is_one_task_where_the_driver_chooses_ids(
+        self, qpu: QuantumResource, driver: Driver[Any, Any]
     ) -> None:
-        tag, other, held = uuid.uuid4().hex, uuid.uuid4().hex, qpu._acquisition()
-        first = driver.task_start(self.payload(), submission=tag, acquisition=held)
-        if driver.client_chooses_id:
-            assert driver.task_start(self.payload(), submission=tag, acquisition=held) == first
-        assert driver.task_start(self.payload(), submission=other, acquisition=held) != first
+        tag, other = uuid.uuid4().hex, uuid.uuid4().hex
+        first = self._start(qpu, driver, tag)
+        if driver.supports(ChoosesIds):
+            assert self._start(qpu, driver, tag) == first
+        assert self._start(qpu, driver, other) != first
+
+    def test_options_are_honoured_or_refused(
+        self, qpu: QuantumResource, driver: Driver[Any, Any]
+    ) -> None:
+        for name, value in _OPTIONS.items():
+            how: dict[str, Any] = {name: value}
+            if name in driver.task_options:
+                qpu.run(self.payload(), self.timeout_seconds, **how).wait(self.timeout_seconds)
+            else:
+                with pytest.raises(UnsupportedFunctionError, match=name):
+                    qpu.run(self.payload(), **how)
+
+    def _start(self, qpu: QuantumResource, driver: Driver[Any, Any], tag: str) -> str:
+        return driver.task_start(
+            self.payload(),
+            submission=tag,
+            acquisition=qpu._acquisitions.current(),
+            options=TaskOptions(),
+        )
 
     def test_no_secret_is_shown(
         self, qpu: QuantumResource, caplog: pytest.LogCaptureFixture

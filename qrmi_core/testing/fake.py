@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import attrs
 
-from qrmi_core.driver import Driver
+from qrmi_core.driver import Acquires, ChoosesIds, Discovers, Driver
 from qrmi_core.errors import (
     QrmiError,
     ResourceBusyError,
@@ -21,15 +21,18 @@ from qrmi_core.errors import (
     TaskNotReadyError,
     TransportError,
 )
+from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload, QiskitPrimitive
 from qrmi_core.settings import Settings
-from qrmi_core.task import FINAL
+from qrmi_core.states import FINAL
 from qrmi_core.values import (
     AcquisitionUsage,
     Observation,
+    ResourceDescription,
     ResourceInfo,
     ResourceStatus,
     ResourceStatusCode,
+    TaskEstimate,
     TaskInfo,
     TaskStatus,
     TaskUsage,
@@ -50,6 +53,7 @@ class FakeTask:
         result: What a completed task gives.
         created_at: When it was submitted.
         acquisition: The acquisition it was submitted under.
+        options: The options it was submitted with.
     """
 
     id: str
@@ -59,6 +63,7 @@ class FakeTask:
     result: bytes
     created_at: datetime.datetime
     acquisition: str | None
+    options: TaskOptions
 
 
 @attrs.define(slots=False)
@@ -95,23 +100,24 @@ class FakeVendor:
     def driver(
         self,
         *,
-        client_chooses_id: bool = False,
+        chooses_ids: bool = False,
         findable: bool = False,
         batched: bool = False,
     ) -> type[FakeDriver]:
         """Make a driver class for this vendor.
 
         Args:
-            client_chooses_id: Whether a task's id is made of the submission's tag.
-            findable: Whether a task can be found by the submission's tag.
-            batched: Whether many tasks can be looked at in one call.
+            chooses_ids: True if a task's id is made of the submission's tag.
+            findable: True if a task can be found by the submission's tag.
+            batched: True if many tasks can be polled in one call.
         """
-        members: dict[str, Any] = {"vendor": self, "client_chooses_id": client_chooses_id}
+        members: dict[str, Any] = {"vendor": self}
         if findable:
             members["find_submission"] = FakeDriver._find_submission
         if batched:
             members["task_statuses"] = FakeDriver._task_statuses
-        return type("FakeDriver", (FakeDriver,), members)
+        bases = (FakeDriver, ChoosesIds) if chooses_ids else (FakeDriver,)
+        return type("FakeDriver", bases, members)
 
     def called(self, function: str) -> None:
         """Count a call and raise the fault that is due."""
@@ -130,8 +136,15 @@ class FakeVendor:
         if lost:
             raise lost
 
-    def start(self, payload: Payload, submission: str, acquisition: str | None, id: str) -> str:
-        """Create a task, or give the one that has this id."""
+    def start(
+        self,
+        payload: Payload,
+        submission: str,
+        acquisition: str | None,
+        options: TaskOptions,
+        id: str,
+    ) -> str:
+        """Create a task, or return the id of the one that has this id."""
         with self._lock:
             task_id = id or f"task-{next(self._numbers)}"
             self.tasks.setdefault(
@@ -144,6 +157,7 @@ class FakeVendor:
                     self.result,
                     datetime.datetime.now(datetime.UTC),
                     acquisition,
+                    options,
                 ),
             )
         return task_id
@@ -178,17 +192,26 @@ class FakeVendor:
             return self.tokens[-1]
 
 
-class FakeDriver(Driver):
+class FakeDriver(Driver[Settings, QiskitPrimitive], Acquires, Discovers):
     """A driver of a `FakeVendor`; `FakeVendor.driver` makes one with the vendor in it."""
 
+    contract_version = 1
     payloads = (QiskitPrimitive,)
-    holds_acquisition = True
+    task_options = frozenset({"name", "tags", "max_seconds"})
+    counts_slots = True
     vendor: ClassVar[FakeVendor]
 
-    def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:
+    def task_start(
+        self,
+        payload: QiskitPrimitive,
+        *,
+        submission: str,
+        acquisition: str | None,
+        options: TaskOptions,
+    ) -> str:
         self.vendor.called("task_start")
-        chosen = submission if self.client_chooses_id else ""
-        task_id = self.vendor.start(payload, submission, acquisition, chosen)
+        chosen = submission if self.supports(ChoosesIds) else ""
+        task_id = self.vendor.start(payload, submission, acquisition, options, chosen)
         self.vendor.answered("task_start")
         return task_id
 
@@ -245,11 +268,19 @@ class FakeDriver(Driver):
         self.vendor.called("target")
         return b'{"num_qubits": 2}'
 
-    def acquire(self, *, timeout: float | None, detached: bool) -> str:  # noqa: ARG002
+    def describe(self) -> ResourceDescription:
+        self.vendor.called("describe")
+        return ResourceDescription(num_qubits=2, max_shots=1000, is_simulator=False)
+
+    def estimate(self, payload: QiskitPrimitive) -> TaskEstimate:
+        self.vendor.called("estimate")
+        return TaskEstimate(_QUANTUM_SECONDS, cost=0.75, currency="EUR")
+
+    def acquire(self, *, detached: bool, slots: int | None) -> str:
         self.vendor.called("acquire")
         return self.vendor.take()
 
-    def release(self, token: str, *, cancel_pending: bool) -> None:  # noqa: ARG002
+    def release(self, token: str, *, cancel_pending: bool) -> None:
         self.vendor.called("release")
         if token in self.vendor.tokens:
             self.vendor.tokens.remove(token)
@@ -260,11 +291,7 @@ class FakeDriver(Driver):
         return AcquisitionUsage(tasks, tasks * _QUANTUM_SECONDS)
 
     @classmethod
-    def discover(
-        cls,
-        settings: Settings,  # noqa: ARG003
-        filters: Mapping[str, str],  # noqa: ARG003
-    ) -> Iterable[ResourceInfo]:
+    def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
         cls.vendor.called("discover")
         return [
             ResourceInfo("fake_busy", 5, 1000, False, ResourceStatusCode.Online, 7),

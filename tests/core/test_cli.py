@@ -240,7 +240,7 @@ def test_a_defect_shows_its_traceback_to_those_who_ask(vendor: FakeVendor, qrmi:
         vendor.faults["status"] = [KeyError("backends")]
         ended = qrmi("status", "fake:qpu", *arguments)
         assert ended.status == 70
-        assert "KeyError: 'backends'; tell the authors of the plugin" in ended.error
+        assert "KeyError: 'backends'; please report this to the authors" in ended.error
         assert "-vv shows where" in ended.error
         assert ("Traceback" in ended.err) is shown
 
@@ -670,7 +670,7 @@ def test_further_commands_are_plugins_and_a_broken_one_is_named_when_it_is_calle
     assert ended.status == 2
     assert "plugin bad (qrmi_test_bad:hello of bad 1.0)" in ended.error
     assert "a_module_nobody_has is not installed" in ended.error
-    assert "plugin command odd is no click command" in qrmi("odd").error
+    assert "plugin command odd is not a click command" in qrmi("odd").error
     assert qrmi("run").error.startswith("Missing argument")
     rows = {row["name"]: row for row in qrmi("plugins", "--check", "--json").data}
     assert "a command run of its own" in rows["run"]["error"]

@@ -8,7 +8,7 @@ import os
 import string
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given, strategies as st
@@ -23,7 +23,8 @@ from qrmi_core import (
     Settings,
     UnsupportedResourceTypeError,
 )
-from qrmi_core.discovery import FILTERS, can_discover, conditions, parse_filters
+from qrmi_core.discovery import FILTERS, conditions, parse_filters
+from qrmi_core.driver import Discovers
 from qrmi_core.testing import FakeDriver, FakeVendor
 from support.sites import add_distribution
 
@@ -52,7 +53,6 @@ def provider(site: Path) -> ResourceProvider:
 
 class Found(FakeDriver):
     vendor = FakeVendor()
-    own_filters = frozenset({"colour"})
     seen: ClassVar[list[dict[str, str]]] = []
     error: ClassVar[Exception | None] = None
 
@@ -65,8 +65,10 @@ class Found(FakeDriver):
         return INFOS
 
 
-class Hidden(Driver):
+class Hidden(Driver[Any, Any]):
     """A driver without `discover`."""
+
+    contract_version = 1
 
 
 def test_the_least_busy_comes_first_and_the_unknown_last(provider: ResourceProvider) -> None:
@@ -119,11 +121,11 @@ def test_a_bad_filter_is_refused_before_any_request(
     assert Found.seen == []
 
 
-def test_the_driver_sees_the_filters_and_its_own_are_not_unknown(
+def test_the_driver_sees_the_filters(
     provider: ResourceProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
-    provider.infos("colour=red&num_qubits=3")
-    assert Found.seen == [{"colour": "red", "num_qubits": "3"}]
+    provider.infos("name=idle*&num_qubits=3")
+    assert Found.seen == [{"name": "idle*", "num_qubits": "3"}]
     assert not caplog.records
 
 
@@ -152,8 +154,8 @@ def test_the_least_busy_is_the_first_or_none(provider: ResourceProvider) -> None
 
 
 def test_a_driver_that_cannot_discover_says_so(provider: ResourceProvider) -> None:
-    assert can_discover(Found)
-    assert not can_discover(Hidden)
+    assert issubclass(Found, Discovers)
+    assert not issubclass(Hidden, Discovers)
     with pytest.raises(UnsupportedResourceTypeError, match="hidden:ID"):
         ResourceProvider("hidden", {})
 
@@ -162,7 +164,7 @@ def test_a_defect_of_the_driver_is_named_as_one(
     provider: ResourceProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Found, "error", KeyError("backends"))
-    with pytest.raises(DriverDefectError, match="found raised KeyError"):
+    with pytest.raises(DriverDefectError, match="driver raised KeyError"):
         provider.infos()
 
 

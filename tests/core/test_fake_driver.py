@@ -36,7 +36,7 @@ class TestPlain(FakeContract):
 
 
 class TestClientChoosesId(FakeContract):
-    kind = {"client_chooses_id": True}  # noqa: RUF012
+    kind = {"chooses_ids": True}  # noqa: RUF012
 
 
 class TestFindableAndBatched(FakeContract):

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from qrmi_core._imports import broken_dependency
+from qrmi_core.channel import defects_named
 from qrmi_core.errors import DriverDefectError, PluginError
 from qrmi_core.registry import find_driver
-from qrmi_core.submission import defects_named
 from support.sites import add_distribution
 
 QRMI = Path(sys.executable).with_name("qrmi")

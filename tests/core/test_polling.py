@@ -24,6 +24,7 @@ from qrmi_core import (
     QuantumResource,
     ResourceBusyError,
     ServiceError,
+    Settings,
     Task,
     TaskNotFoundError,
     TaskNotReadyError,
@@ -33,11 +34,18 @@ from qrmi_core import (
     as_completed,
     wait,
 )
+from qrmi_core.channel import Channel
 from qrmi_core.deadline import current
-from qrmi_core.polling import until_free
+from qrmi_core.retrying import OnWait
+from qrmi_core.submission import until_free
 from qrmi_core.testing import FakeClock, FakeVendor
 
 PAYLOAD = Payload.QiskitPrimitive(input="{}", program_id="sampler")
+
+
+def fake_channel(clock: FakeClock, on_wait: OnWait | None = None) -> Channel:
+    driver = FakeVendor().driver()("fake", "fake", Settings())
+    return Channel(driver, clock=clock, sleep=clock.sleep, on_wait=on_wait)
 
 
 class TimedVendor(FakeVendor):
@@ -304,14 +312,8 @@ def test_a_busy_resource_is_asked_again_until_it_is_free() -> None:
             raise answer
         return answer
 
-    found = until_free(
-        lambda _left: attempt(),
-        60,
-        policy=PollingPolicy(),
-        clock=clock,
-        sleep=clock.sleep,
-        on_wait=lambda reason, seconds: told.append((reason, seconds)),
-    )
+    channel = fake_channel(clock, lambda reason, seconds: told.append((reason, seconds)))
+    found = until_free(channel, attempt, 60)
     assert found == "id"
     assert told == [("all lanes taken", 3)] * 3
 
@@ -328,9 +330,7 @@ def test_a_resource_that_stays_busy_is_an_error_in_time(timeout: float, attempts
         raise ResourceBusyError("taken")
 
     with pytest.raises(ResourceBusyError, match="taken"):
-        until_free(
-            lambda _left: attempt(), timeout, policy=PollingPolicy(), clock=clock, sleep=clock.sleep
-        )
+        until_free(fake_channel(clock), attempt, timeout)
     assert clock() <= timeout
     assert attempts - 1 <= count <= attempts
 

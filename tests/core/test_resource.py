@@ -9,11 +9,13 @@ import pickle
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from qrmi_core import (
     DriverDefectError,
+    InvalidArgumentError,
     InvalidInputError,
     InvalidResponseError,
     Observation,
@@ -32,7 +34,8 @@ from qrmi_core import (
     UnsupportedPayloadError,
     WaitTimeoutError,
 )
-from qrmi_core.driver import Driver
+from qrmi_core.driver import Acquires, OpenBatches
+from qrmi_core.options import TaskOptions
 from qrmi_core.testing import FakeClock, FakeVendor
 from support.fakes import PAYLOAD, fake_resource
 
@@ -136,10 +139,12 @@ def test_a_busy_resource_is_waited_for_until_the_time_is_up(
     assert 6.5 < clock() <= 7
     # Once, unless somebody asked to be told.
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-    other.on_wait = lambda _why, _seconds: None
+    told: list[str] = []
+    other = fake_resource(vendor, clock, on_wait=lambda why, _seconds: told.append(why))
     with pytest.raises(ResourceBusyError):
         other.acquire(timeout=7)
     assert len(caplog.records) == 1
+    assert told
     holder.release(token)
     assert other.acquire(timeout=0)
 
@@ -178,19 +183,23 @@ def test_a_failed_release_does_not_hide_the_error_under_way(
 
 
 def test_what_cannot_be_held_is_said_and_given_a_token_that_stands_for_nothing() -> None:
-    from qrmi_core.driver import Driver
-
     vendor = FakeVendor()
-    members = {"acquire": Driver.acquire, "release": Driver.release, "holds_acquisition": False}
-    plain = type("Plain", (vendor.driver(),), members)
-    qpu = QuantumResource("x", "fake", {}, driver_class=plain)
-    assert not qpu.holds_acquisition()
+
+    class Plain(vendor.driver()):  # type: ignore[misc]
+        def supports(self, capability: type[Any]) -> bool:
+            return capability is not Acquires and bool(super().supports(capability))
+
+    qpu = QuantumResource("x", "fake", {}, driver_class=Plain)
     assert not qpu.supports("acquire")
+    assert not qpu.supports("acquisition_usage")
     token = qpu.acquire()
     task = qpu.run(PAYLOAD)
     qpu.release(token)
     assert vendor.tasks[task.id].acquisition is None
-    assert fake_resource(vendor).holds_acquisition()
+    with pytest.raises(UnsupportedFunctionError, match="acquisition_usage"):
+        qpu.acquisition_usage(token)
+    assert not {"acquire", "release", "acquisition_usage"} & set(vendor.calls)
+    assert fake_resource(vendor).supports("acquire")
 
 
 @pytest.mark.parametrize(
@@ -307,7 +316,6 @@ def test_an_exception_that_is_not_of_the_tree_is_the_drivers_defect() -> None:
 def test_tasks_of_an_open_batch_are_added_all_or_none() -> None:
     vendor = FakeVendor()
     qpu = fake_resource(vendor)
-    driver = type(qpu._driver)
     for call in (
         qpu.batch_open,
         lambda: qpu.batch_add("b", [PAYLOAD]),
@@ -317,11 +325,28 @@ def test_tasks_of_an_open_batch_are_added_all_or_none() -> None:
             call()
     assert not qpu.supports("batch_open")
 
-    def add(_self: Driver, _batch_id: str, payloads: Sequence[Payload]) -> list[str]:
-        vendor.called("batch_add")
-        return [f"b:{number}" for number in range(len(payloads))]
+    class Batching(vendor.driver(), OpenBatches):  # type: ignore[misc]
+        def batch_add(self, batch_id: str, payloads: Sequence[Payload]) -> list[str]:
+            vendor.called("batch_add")
+            return [f"{batch_id}:{number}" for number in range(len(payloads))]
 
-    driver.batch_add = add  # type: ignore[method-assign]
+        def batch_open(self) -> str:
+            return "b"
+
+        def batch_close(self, batch_id: str) -> None:
+            vendor.called("batch_close")
+
+        def batch_tasks(self, batch_id: str) -> list[str]:
+            return [f"{batch_id}:0"]
+
+        def task_input(self, task_id: str) -> bytes:
+            return task_id.encode()
+
+    qpu = QuantumResource("fake", "fake", {}, driver_class=Batching)
+    assert qpu.supports("batch_open")
+    assert qpu.batch_open() == "b"
+    assert qpu.batch_tasks("b") == ["b:0"]
+    assert qpu.task_input("b:0") == qpu.task("b:0").input() == "b:0"
     assert qpu.batch_add("b", [PAYLOAD, PAYLOAD]) == ["b:0", "b:1"]
     foreign = Payload.PasqalCloud(sequence="{}", job_runs=1)
     with pytest.raises(UnsupportedPayloadError):
@@ -413,20 +438,83 @@ def test_a_block_releases_its_own_acquisition_and_not_one_made_in_it() -> None:
     assert vendor.tokens == []
 
 
-def test_the_driver_is_told_how_long_an_acquisition_may_wait() -> None:
-    vendor = FakeVendor()
-    told: list[float | None] = []
+def test_slots_reach_a_driver_that_counts_them_and_are_refused_by_others() -> None:
+    vendor = FakeVendor(holders=9)
+    told: list[int | None] = []
 
     class Watching(vendor.driver()):  # type: ignore[misc]
-        def acquire(self, *, timeout: float | None, detached: bool) -> str:
-            told.append(timeout)
-            return "token"
+        def acquire(self, *, detached: bool, slots: int | None) -> str:
+            told.append(slots)
+            return str(super().acquire(detached=detached, slots=slots))
 
-    clock = FakeClock()
-    qpu = QuantumResource("x", "fake", {}, driver_class=Watching, clock=clock, sleep=clock.sleep)
-    for timeout in (0, 5, None):
-        qpu.acquire(timeout)
-    assert told == [0, 5, None]
+    class Single(Watching):
+        counts_slots = False
+
+    counting = QuantumResource("x", "fake", {}, driver_class=Watching)
+    counting.acquire()
+    counting.acquire(slots=3)
+    single = QuantumResource("x", "fake", {}, driver_class=Single)
+    single.acquire()
+    with pytest.raises(UnsupportedFunctionError, match="slots"):
+        single.acquire(slots=3)
+    assert told == [None, 3, None]
+
+
+OPTIONS: dict[str, Any] = {"name": "bell", "tags": ["a", "b"], "max_seconds": 5}
+
+
+def test_options_of_a_task_reach_the_driver() -> None:
+    vendor = FakeVendor()
+    task = fake_resource(vendor).run(PAYLOAD, **OPTIONS)
+    given = TaskOptions(name="bell", tags=("a", "b"), max_seconds=5)
+    assert vendor.tasks[task.id].options == given
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_option_that_the_driver_does_not_honour_is_refused(option: str) -> None:
+    vendor = FakeVendor()
+
+    class Less(vendor.driver()):  # type: ignore[misc]
+        task_options = frozenset(OPTIONS) - {option}
+
+    qpu = QuantumResource("x", "fake", {}, driver_class=Less)
+    with pytest.raises(UnsupportedFunctionError, match=f"task option {option} ") as caught:
+        qpu.task_start(PAYLOAD, **{option: OPTIONS[option]})
+    assert caught.value.resource_id == "x"
+    assert not vendor.calls
+    assert qpu.task_start(PAYLOAD, **{key: OPTIONS[key] for key in Less.task_options})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"name": " "},
+        {"tags": [""]},
+        {"tags": [5]},
+        {"max_seconds": 0},
+        {"max_seconds": float("nan")},
+        {"max_seconds": float("inf")},
+        {"max_seconds": True},
+        {"max_seconds": "5"},
+    ],
+    ids=str,
+)
+def test_a_malformed_option_is_refused_before_submission(options: dict[str, Any]) -> None:
+    vendor = FakeVendor()
+    with pytest.raises(InvalidArgumentError, match=next(iter(options))):
+        fake_resource(vendor).run(PAYLOAD, **options)
+    assert not vendor.calls
+
+
+def test_a_description_and_an_estimate_come_from_the_driver() -> None:
+    qpu = fake_resource(FakeVendor())
+    assert qpu.describe().num_qubits == 2
+    assert qpu.describe().to_dict()["is_simulator"] is False
+    assert qpu.estimate(PAYLOAD).to_dict() == {
+        "quantum_seconds": 1.5,
+        "cost": 0.75,
+        "currency": "EUR",
+    }
 
 
 class VendorsOwnError(BaseException):
@@ -465,8 +553,7 @@ def test_mistakes_of_the_caller_are_not_blamed_on_the_driver() -> None:
     def broken(_reason: str, _seconds: float) -> None:
         raise ValueError("mine")
 
-    qpu = fake_resource(vendor)
-    qpu.on_wait = broken
+    qpu = fake_resource(vendor, on_wait=broken)
     with pytest.raises(ValueError, match="mine"):
         qpu.acquire(5)
     with pytest.raises(TypeError):

@@ -22,10 +22,11 @@ from qrmi_core import (
     TransportError,
 )
 from qrmi_core.deadline import current
+from qrmi_core.driver import Prepares
 from qrmi_core.testing import FakeClock, FakeVendor
 from support.fakes import PAYLOAD, fake_resource
 
-CLIENT = {"client_chooses_id": True}
+CLIENT = {"chooses_ids": True}
 FINDABLE = {"findable": True}
 NEITHER: dict[str, bool] = {}
 
@@ -281,7 +282,7 @@ def test_an_answer_that_is_no_id_is_an_uncertain_submission(answer: object) -> N
     members = {"task_start": lambda _self, _payload, **_how: answer}
     driver = type("D", (vendor.driver(),), members)
     qpu = QuantumResource("x", "fake", {}, driver_class=driver)
-    with pytest.raises(SubmissionUncertainError, match="must give an id"):
+    with pytest.raises(SubmissionUncertainError, match="must return an id"):
         qpu.run(PAYLOAD)
 
 
@@ -334,11 +335,14 @@ class _Uploading:
         self.given_up: list[str] = []
         outer = self
 
-        class Uploading(vendor.driver()):  # type: ignore[misc]
+        class Uploading(vendor.driver(), Prepares):  # type: ignore[misc]
             def give_up(self, submission: str) -> None:
                 outer.given_up.append(submission)
 
-        self.resource = QuantumResource("fake", "fake", {}, driver_class=Uploading)
+        clock = FakeClock()
+        self.resource = QuantumResource(
+            "fake", "fake", {}, driver_class=Uploading, clock=clock, sleep=clock.sleep
+        )
 
 
 @pytest.mark.parametrize(
@@ -359,7 +363,6 @@ def test_a_driver_is_not_told_of_attempts_that_are_repeated() -> None:
     vendor = FakeVendor()
     vendor.faults["task_start"] = [ResourceBusyError("taken")]
     uploading = _Uploading(vendor)
-    uploading.resource.sleep = lambda _seconds: None
     assert uploading.resource.task_start(PAYLOAD) in vendor.tasks
     assert not uploading.given_up
 
@@ -368,10 +371,74 @@ def test_a_driver_that_cannot_give_up_hides_no_error(caplog: pytest.LogCaptureFi
     vendor = FakeVendor()
     vendor.faults["task_start"] = [InvalidInputError("wrong")]
 
-    class Broken(vendor.driver()):  # type: ignore[misc]
+    class Broken(vendor.driver(), Prepares):  # type: ignore[misc]
         def give_up(self, submission: str) -> None:
             raise ValueError(submission)
 
     with pytest.raises(InvalidInputError, match="wrong"):
         QuantumResource("fake", "fake", {}, driver_class=Broken).task_start(PAYLOAD)
-    assert "could not give up submission" in caplog.text
+    assert "could not clean up after submission" in caplog.text
+
+
+@pytest.mark.parametrize(("slots", "starts"), [(0, 1), (1, 2), (9, 2)])
+def test_a_driver_that_can_make_room_does_so_once_and_the_task_is_submitted_again(
+    slots: int, starts: int
+) -> None:
+    vendor = FakeVendor()
+    vendor.faults["task_start"] = [ResourceBusyError("taken")] * (1 if slots else 9)
+    left = slots
+
+    class Tidy(vendor.driver(), Prepares):  # type: ignore[misc]
+        def give_up(self, submission: str) -> None:
+            pass
+
+        def make_room(self, busy: ResourceBusyError) -> bool:
+            nonlocal left
+            assert busy.message == "taken"
+            left -= 1
+            return left >= 0
+
+    clock = FakeClock()
+    qpu = QuantumResource("x", "fake", {}, driver_class=Tidy, clock=clock, sleep=clock.sleep)
+    if slots:
+        assert qpu.task_start(PAYLOAD, timeout=0) in vendor.tasks
+    else:
+        with pytest.raises(ResourceBusyError, match="taken"):
+            qpu.task_start(PAYLOAD, timeout=0)
+    assert vendor.calls["task_start"] == starts
+    assert not clock.pauses
+
+
+def test_a_driver_that_makes_room_in_vain_is_asked_once_for_each_attempt() -> None:
+    vendor = FakeVendor()
+    vendor.faults["task_start"] = [ResourceBusyError("taken")] * 99
+    asked = 0
+
+    class Hopeful(vendor.driver(), Prepares):  # type: ignore[misc]
+        def give_up(self, submission: str) -> None:
+            pass
+
+        def make_room(self, busy: ResourceBusyError) -> bool:
+            nonlocal asked
+            asked += 1
+            return True
+
+    with pytest.raises(ResourceBusyError):
+        QuantumResource("x", "fake", {}, driver_class=Hopeful).task_start(PAYLOAD, timeout=0)
+    assert (asked, vendor.calls["task_start"]) == (1, 2)
+
+
+def test_the_whole_search_has_one_bound_beyond_the_callers_time() -> None:
+    vendor = FakeVendor()
+    vendor.lost_answers["task_start"] = [reset()]
+    vendor.faults["find_submission"] = [TransportError("down")] * 99
+    clock = FakeClock()
+
+    def hang(function: str) -> None:
+        clock.advance({"find_submission": 20, "task_list": 20}.get(function, 0))
+
+    vendor.on_call = hang
+    with pytest.raises(SubmissionUncertainError):
+        fake_resource(vendor, clock, **FINDABLE).task_start(PAYLOAD, timeout=5)
+    assert clock() <= 5 + 30 + 2 * 20, "only a call that ignores its deadline takes longer"
+    assert vendor.calls["find_submission"] == 2

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from qrmi_core import Observation, QuantumResource, TaskStatus
-from qrmi_core.task import FINAL, TRANSITIONS, TaskState
+from qrmi_core.states import FINAL, TRANSITIONS, TaskState
 from qrmi_core.testing import FakeClock, FakeVendor
 
 reports = st.builds(
@@ -141,10 +141,10 @@ def test_an_exception_of_on_transition_is_logged_and_harms_nothing(
 @pytest.mark.parametrize(
     "finish",
     [
-        lambda task: task.result(),
-        lambda task: task.wait(),
-        lambda task: [task.status() for _ in range(3)],
-        lambda task: task.resource.task_result(task.id),
+        lambda task, _qpu: task.result(),
+        lambda task, _qpu: task.wait(),
+        lambda task, _qpu: [task.status() for _ in range(3)],
+        lambda task, qpu: qpu.task_result(task.id),
     ],
     ids=["result", "wait", "status", "by id"],
 )
@@ -152,7 +152,7 @@ def test_on_transition_is_told_whichever_way_the_task_is_looked_at(finish: objec
     told: list[str] = []
     qpu = make_resource(FakeVendor())
     task = qpu.run(payload(), on_transition=lambda _task, _old, new, _at: told.append(new.name))
-    finish(task)  # type: ignore[operator]
+    finish(task, qpu)  # type: ignore[operator]
     assert told == ["Queued", "Running", "Completed"]
     assert qpu.task(task.id) is task
 

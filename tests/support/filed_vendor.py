@@ -13,14 +13,15 @@ from typing import ClassVar
 
 import attrs
 
-from qrmi_core.driver import Driver
+from qrmi_core.driver import Acquires, Discovers, Driver
 from qrmi_core.errors import (
     AuthenticationFailedError,
     ResourceBusyError,
     ServiceError,
     TransportError,
 )
-from qrmi_core.payload import Payload, QiskitPrimitive
+from qrmi_core.options import TaskOptions
+from qrmi_core.payload import QiskitPrimitive
 from qrmi_core.settings import Settings, setting
 from qrmi_core.values import (
     AcquisitionUsage,
@@ -90,17 +91,16 @@ class FiledVendor:
         (self.folder / call).write_text("\n".join(how))
 
 
-class FiledDriver(Driver):
+class FiledDriver(Driver[FiledSettings, QiskitPrimitive], Acquires, Discovers):
     """A driver of it."""
 
+    contract_version = 1
     settings_class = FiledSettings
     payloads = (QiskitPrimitive,)
-    holds_acquisition = True
-    settings: FiledSettings
     silence_seconds: ClassVar[float] = 60.0
     slow_seconds: ClassVar[float] = 2.2
 
-    def acquire(self, *, timeout: float | None, detached: bool) -> str:
+    def acquire(self, *, detached: bool, slots: int | None) -> str:
         with self._call("acquire") as write:
             token = f"token-{uuid.uuid4().hex}"
             vendor = FiledVendor(Path(self.settings.folder))
@@ -183,7 +183,14 @@ class FiledDriver(Driver):
             raise ZeroDivisionError(f"with {self.settings.key}")
         time.sleep(self.silence_seconds)
 
-    def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:
+    def task_start(
+        self,
+        payload: QiskitPrimitive,
+        *,
+        submission: str,
+        acquisition: str | None,
+        options: TaskOptions,
+    ) -> str:
         raise NotImplementedError
 
     def task_status(self, task_id: str) -> Observation:

@@ -10,6 +10,7 @@ from typing import Any
 
 from qrmi_core import QuantumResource
 from qrmi_core.registry import find_driver
+from qrmi_core.retrying import OnWait
 
 Make = Callable[..., QuantumResource]
 """Makes resources: the name by position, settings by keyword."""
@@ -48,7 +49,8 @@ def resources_of(name: str, kind: str, settings: Callable[..., dict[str, str]]) 
     """
     with ExitStack() as made:
 
-        def make(name: str = name, **more: str) -> QuantumResource:
-            return made.enter_context(closing(quick(name, kind, settings(**more))))
+        def make(name: str = name, on_wait: OnWait | None = None, **more: str) -> QuantumResource:
+            qpu = quick(name, kind, settings(**more), on_wait=on_wait)
+            return made.enter_context(closing(qpu))
 
         yield make

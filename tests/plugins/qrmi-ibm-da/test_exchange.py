@@ -40,6 +40,7 @@ from qrmi_core import (
     TaskStatus,
     TransportError,
     as_completed,
+    poll,
 )
 from qrmi_ibm_da.storage import Store
 from support.attempts import attempt, no_secret
@@ -113,8 +114,8 @@ def test_many_tasks_are_looked_at_in_one_request(service: SystemService, make: M
     tasks = [qpu.run(sampler()) for _ in range(4)]
     service.finish_all()
     tasks[0].stop()
-    assert service.cost(lambda: qpu.look(tasks[1:])) == {"GET jobs": 1}
-    assert {task.state.status for task in tasks[1:]} == {TaskStatus.Completed}
+    assert service.cost(lambda: poll(tasks[1:])) == {"GET jobs": 1}
+    assert {task.history[-1].status for task in tasks[1:]} == {TaskStatus.Completed}
     assert len(list(as_completed(tasks[1:], 5))) == 3
 
 
@@ -196,6 +197,13 @@ def test_what_failed_gives_its_lane_up_when_none_is_free(
 
 
 # --- what is sent ---
+
+
+def test_the_time_limit_of_a_task_wins_over_that_of_the_scheduler(
+    service: SystemService, make: Make
+) -> None:
+    make(QRMI_JOB_TIMEOUT_SECONDS="900").task_start(sampler(), max_seconds=29.5)
+    assert json.loads(service.bodies[0])["timeout_secs"] == 30
 
 
 def test_the_job_and_its_urls(service: SystemService, make: Make) -> None:
@@ -328,7 +336,7 @@ def test_a_failed_task_tells_code_message_and_solution(service: SystemService, m
     qpu = make()
     task_id = qpu.task_start(sampler("fail"))
     service.finish_all()
-    for read in (lambda: qpu.task_result(task_id), lambda: list(qpu.result_pieces(task_id))):
+    for read in (lambda: qpu.task_result(task_id), lambda: list(qpu._driver.task_result(task_id))):
         with pytest.raises(TaskFailedError) as caught:
             read()
         assert caught.value.vendor_code == "1517"
@@ -348,7 +356,7 @@ def test_the_reason_of_a_failed_task_shows_no_presigned_url(
     told["reason_solution"] = f"look at {url}"
     with pytest.raises(TaskFailedError) as caught:
         task.result(5)
-    said = f"{caught.value} {task.state!r} {qpu._driver.task_status(task.id)!r}"
+    said = f"{caught.value} {task!r} {qpu._driver.task_status(task.id)!r}"
     assert "X-Amz-" not in said
     assert "/tasks/input_1.json?***' failed; look at" in str(caught.value)
 
@@ -357,7 +365,7 @@ def test_a_running_task_has_neither_result_nor_logs(make: Make) -> None:
     qpu = make()
     task_id = qpu.task_start(sampler("endless"))
     with pytest.raises(TaskNotReadyError):
-        list(qpu.result_pieces(task_id))
+        list(qpu._driver.task_result(task_id))
     with pytest.raises(TaskNotReadyError):
         qpu.task_logs(task_id)
 
@@ -377,7 +385,7 @@ def test_a_store_that_hides_what_is_not_there(service: SystemService, make: Make
     service.finish_all()
     service.fail("S3 GET results", s3_error(403, "AccessDenied"))
     with pytest.raises(TaskFailedError):
-        list(qpu.result_pieces(task_id))
+        list(qpu._driver.task_result(task_id))
 
 
 def test_usage_and_the_list_of_tasks(service: SystemService, make: Make) -> None:
@@ -574,8 +582,7 @@ def test_a_lane_is_waited_for_and_told(
         lambda: datetime.now(UTC) + timedelta(seconds=next(seconds)),
     )
     waits: list[str] = []
-    qpu = make()
-    qpu.on_wait = lambda why, _seconds: waits.append(why)
+    qpu = make(on_wait=lambda why, _seconds: waits.append(why))
     service.fail("POST jobs", *[fault] * 3)
     task_id = qpu.task_start(sampler(), timeout=60)
     assert list(service.jobs) == [task_id]
@@ -615,8 +622,12 @@ _WAITER = """
 import sys, logging
 from qrmi_core import Payload, QuantumResource
 import json
-qpu = QuantumResource("ibm_rensselaer", "ibm-quantum-system", json.loads(sys.argv[1]))
-qpu.on_wait = lambda *_: print("waiting", flush=True)
+qpu = QuantumResource(
+    "ibm_rensselaer",
+    "ibm-quantum-system",
+    json.loads(sys.argv[1]),
+    on_wait=lambda *_: print("waiting", flush=True),
+)
 qpu.task_start(Payload.QiskitPrimitive('{"pubs": []}', "sampler"))
 """
 
@@ -748,9 +759,10 @@ def test_a_task_that_has_ended_and_cannot_be_deleted_was_not_cancelled(
     task = make().run(sampler())
     service.finish_all()
     service.settle = 10
-    with pytest.raises(ServiceError, match="until task_stop is called again") as caught:
+    with pytest.raises(TaskNotReadyError, match="until task_stop is called again") as caught:
         task.stop()
     assert "cancelled" not in str(caught.value)
+    assert (caught.value.status_code, caught.value.retryable) == (409, True)
 
 
 @pytest.mark.parametrize("odd", ["a/b", "..", "x/../../other/y", "a..b", ""])
@@ -773,7 +785,7 @@ def test_a_deletion_is_repeated_until_the_task_has_ended(
     assert not service.jobs
     service.settle = 10
     task = make().run(sampler("endless"))
-    with pytest.raises(ServiceError, match="until task_stop is called again"):
+    with pytest.raises(TaskNotReadyError, match="was cancelled.*until task_stop is called again"):
         task.stop()
     service.settle = 0
     task.stop()
@@ -927,7 +939,7 @@ def test_a_wrong_clock_is_neither_a_wrong_key_nor_a_missing_object(
     service.finish_all()
     fault = s3_error(403, "AccessDenied", message)
     for what, call in (
-        ("S3 GET results", lambda: list(qpu.result_pieces(task_id))),
+        ("S3 GET results", lambda: list(qpu._driver.task_result(task_id))),
         ("S3 GET logs", lambda: qpu.task_logs(task_id)),
         ("S3 PUT input", lambda: qpu.task_start(sampler())),
     ):

@@ -145,12 +145,12 @@ def test_how_long_a_task_may_take_and_its_urls_are_valid(
     more: dict[str, str], limit: int, urls: int
 ) -> None:
     read = settings(**more)
-    assert (read.task_seconds(), read.url_seconds()) == (limit, urls)
+    assert (read.task_seconds(), read.url_seconds(limit)) == (limit, urls)
 
 
 def test_urls_that_end_before_the_task_are_refused() -> None:
     with pytest.raises(ConfigError, match="S3_URL_LIFETIME_SECONDS: 3600 is less than the 86400"):
-        settings(S3_URL_LIFETIME_SECONDS="3600").url_seconds()
+        settings(S3_URL_LIFETIME_SECONDS="3600").url_seconds(86400)
 
 
 def test_secrets_are_not_shown() -> None:

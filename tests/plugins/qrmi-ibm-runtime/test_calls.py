@@ -29,8 +29,9 @@ from qrmi_core import (
     TaskNotFoundError,
     TaskNotReadyError,
     TaskStatus,
-    UnsupportedFunctionError,
 )
+from qrmi_core.driver import Acquires, offers
+from qrmi_core.options import TaskOptions
 from qrmi_ibm_runtime.driver import RuntimeDriver, _groups
 from qrmi_ibm_runtime.settings import RuntimeSettings
 
@@ -95,8 +96,16 @@ SAMPLER = Payload.QiskitPrimitive('{"pubs": [["OPENQASM 3.0;"]], "version": 2}',
 # --- tasks ---
 
 
-def start(it: RuntimeDriver, payload: Payload = SAMPLER, acquisition: str | None = None) -> str:
-    return it.task_start(payload, submission=TAG, acquisition=acquisition)
+def start(
+    it: RuntimeDriver,
+    payload: Payload = SAMPLER,
+    acquisition: str | None = None,
+    options: TaskOptions | None = None,
+) -> str:
+    assert isinstance(payload, Payload.QiskitPrimitive)
+    return it.task_start(
+        payload, submission=TAG, acquisition=acquisition, options=options or TaskOptions()
+    )
 
 
 def test_task_start_in_job_mode(web: responses.RequestsMock) -> None:
@@ -133,6 +142,24 @@ def test_task_start_with_everything_set(web: responses.RequestsMock) -> None:
         "calibration_id": "c-1",
     }
     assert (body["log_level"], body["private"]) == ("warning", True)
+
+
+@pytest.mark.parametrize(("seconds", "cost"), [(0.2, 1), (90, 90), (99999.5, 10800)])
+def test_options_of_a_task_win_over_settings_and_tags_are_added(
+    web: responses.RequestsMock, seconds: float, cost: int
+) -> None:
+    on(web, "POST", "/jobs", json={"id": "d1"})
+    it = driver(TIMEOUT_SECONDS="500", TAGS="night")
+    start(it, options=TaskOptions(tags=("a, b",), max_seconds=seconds))
+    body = body_of(web)
+    assert body["tags"][2:] == ["night", "a, b"]
+    assert body["cost"] == cost
+
+
+@pytest.mark.parametrize("tags", [("x" * 87,), tuple("abcdef")], ids=["long", "many"])
+def test_tags_that_the_service_refuses_are_not_sent(tags: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInputError, match="at most 6 tags of at most 86"):
+        start(driver(TAGS="night"), options=TaskOptions(tags=tags))
 
 
 @pytest.mark.parametrize(
@@ -485,10 +512,8 @@ def test_the_usage_of_a_large_session_costs_a_request_for_each_page(
 
 
 def test_without_sessions_there_is_no_usage_of_one() -> None:
-    it = driver(SESSION_MODE="job")
-    assert not it.supports("acquisition_usage")
-    with pytest.raises(UnsupportedFunctionError):
-        it.acquisition_usage("s-1")
+    assert not offers(driver(SESSION_MODE="job"), "acquisition_usage")
+    assert offers(driver(SESSION_MODE="batch"), "acquisition_usage")
 
 
 def test_task_list_reads_page_after_page(web: responses.RequestsMock) -> None:
@@ -663,7 +688,7 @@ SESSION = {"id": "s-9", "backend_name": "ibm_fez", "mode": "dedicated", "state":
 
 
 def acquire(it: RuntimeDriver) -> str:
-    return it.acquire(timeout=None, detached=False)
+    return it.acquire(detached=False, slots=None)
 
 
 @pytest.mark.parametrize("mode", ["dedicated", "batch"])
@@ -678,14 +703,13 @@ def test_acquire_opens_a_session(web: responses.RequestsMock, mode: str) -> None
     it = driver(SESSION_MODE=mode.upper(), SESSION_MAX_TTL="600")
     assert acquire(it) == "s-9"
     assert it.metadata() == {"session_id": "s-9"}
-    assert it.holds_acquisition
+    assert it.supports(Acquires)
 
 
 def test_in_job_mode_nothing_can_be_held() -> None:
     it = driver(SESSION_MODE="none")
-    assert not it.supports("acquire")
-    assert it.supports("release")
-    assert not it.holds_acquisition
+    assert not it.supports(Acquires)
+    assert not offers(it, "acquire")
 
 
 @pytest.mark.parametrize(

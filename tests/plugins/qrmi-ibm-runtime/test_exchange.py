@@ -122,7 +122,7 @@ def test_in_job_mode_nothing_is_acquired_and_no_session_used(
     service: IbmService, make: Make
 ) -> None:
     with make(SESSION_MODE="job") as qpu:
-        assert not qpu.holds_acquisition()
+        assert not qpu.supports("acquire")
         qpu.task_start(sampler())
     assert service.counted() == {**TOKEN, "POST jobs": 1}
     assert b"session_id" not in service.bodies[0]
@@ -136,7 +136,7 @@ def test_tasks_of_one_process_are_looked_at_200_in_a_request(
     tasks = [qpu.run(sampler("endless")) for _ in range(number)]
     service.forget_requests()
     wait(tasks, timeout=0)
-    assert {task.state.status for task in tasks} == {TaskStatus.Queued}
+    assert {task.history[-1].status for task in tasks} == {TaskStatus.Queued}
     assert service.counted() == {"GET jobs": -(-number // 200)}
 
 
@@ -176,7 +176,7 @@ def test_some_of_many_tasks_cost_no_more_than_their_own_number(
     tasks = [qpu.run(sampler("endless")) for _ in range(450)][waited_for]
     service.forget_requests()
     wait(tasks, timeout=0)
-    assert {task.state.status for task in tasks} == {TaskStatus.Queued}
+    assert {task.history[-1].status for task in tasks} == {TaskStatus.Queued}
     assert service.counted() == {"GET jobs": requests}
 
 
@@ -190,7 +190,7 @@ def test_tasks_between_that_have_ended_cost_nothing(
     service.finish_all()
     service.forget_requests()
     wait(waited_for, timeout=0)
-    assert {task.state.status for task in waited_for} == {TaskStatus.Running}
+    assert {task.history[-1].status for task in waited_for} == {TaskStatus.Running}
     assert service.counted() == {"GET jobs": requests}
 
 
@@ -198,7 +198,7 @@ def test_tasks_far_apart_are_found_whatever_is_between(service: IbmService, make
     qpu = make(SESSION_MODE="job")
     tasks = [qpu.run(sampler("endless")) for _ in range(450)]
     wait([tasks[0], tasks[-1]], timeout=0)
-    assert tasks[0].state.status == tasks[-1].state.status == TaskStatus.Queued
+    assert {task.history[-1].status for task in (tasks[0], tasks[-1])} == {TaskStatus.Queued}
 
 
 def test_tasks_started_on_two_backends_in_turn_are_two_groups(
@@ -224,7 +224,7 @@ def test_deleted_jobs_and_lost_answers_move_no_task_out_of_sight(
         service.start(lost)
     service.forget_requests()
     wait(tasks[:150], timeout=0)
-    assert {task.state.status for task in tasks[:150]} == {TaskStatus.Queued}
+    assert {task.history[-1].status for task in tasks[:150]} == {TaskStatus.Queued}
     assert service.counted() == {"GET jobs": 2}
 
 

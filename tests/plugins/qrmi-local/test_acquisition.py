@@ -55,7 +55,7 @@ def is_free(resource: QuantumResource) -> bool:
 
 def test_an_exclusive_acquisition_keeps_others_out(make_resource) -> None:
     aer = make_resource()
-    assert aer.holds_acquisition()
+    assert aer.supports("acquire")
     token = aer.acquire()
     assert not is_free(make_resource())
     assert is_free(make_resource("fake_lagos")), "another resource is not held"

@@ -47,7 +47,7 @@ def test_a_result_can_be_read_from_another_process(warm, bell) -> None:
         "r = QuantumResource('aer', 'local', {'QRMI_LOCAL_HOME': sys.argv[1]})\n"
         "sys.stdout.write(r.task_result(sys.argv[2], timeout=60).value)"
     )
-    home = str(driver_of(aer)._settings.home)
+    home = str(driver_of(aer).settings.home)
     told = said(sys.executable, "-c", script, home, task.id)
     assert told == task.result(0).value
     assert "PrimitiveResult" in told

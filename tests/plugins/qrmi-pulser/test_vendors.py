@@ -175,7 +175,7 @@ def test_another_process_reads_the_batch(local: QuantumResource, pulse: MakePuls
         "print(results.get_batch_status().name, len(results), results[1].atom_order,\n"
         "      sum(results[1].final_bitstrings.values()))"
     )
-    home = str(local._driver._settings.home)  # type: ignore[attr-defined]
+    home = str(local._driver.settings.home)  # type: ignore[attr-defined]
     done = subprocess.run(
         [sys.executable, "-c", script, batch_id],
         env={**os.environ, "EMU_FREE_QRMI_LOCAL_HOME": home, "QRMI_LOCAL_HOME": home},

@@ -1,20 +1,19 @@
-"""The driver: what the core asks, in the service's words."""
+"""Driver for IBM Direct Access: maps `Driver` calls to requests of a system on premises."""
 
 from __future__ import annotations
 
 import datetime
-import itertools
 import logging
-import time
+import math
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import attrs
 
-from qrmi_core.deadline import Deadline, current, within
+from qrmi_core.deadline import Deadline, within
 from qrmi_core.discovery import conditions
-from qrmi_core.driver import Driver
+from qrmi_core.driver import ChoosesIds, Discovers, Driver, Prepares
 from qrmi_core.errors import (
     AuthenticationFailedError,
     ConfigError,
@@ -27,7 +26,9 @@ from qrmi_core.errors import (
     TaskNotFoundError,
     TaskNotReadyError,
 )
-from qrmi_core.payload import Payload, QiskitPrimitive
+from qrmi_core.notes import TaskNotes
+from qrmi_core.options import TaskOptions
+from qrmi_core.payload import QiskitPrimitive
 from qrmi_core.plugin import (
     join_documents,
     read_count as to_count,
@@ -38,7 +39,6 @@ from qrmi_core.plugin import (
     recast,
     without_queries,
 )
-from qrmi_core.settings import Settings
 from qrmi_core.values import (
     Observation,
     ResourceCapacity,
@@ -69,7 +69,7 @@ _CLEANUP_SECONDS = 5.0
 _LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 
-class SystemDriver(Driver):
+class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discovers, Prepares):
     """A backend of a quantum computer on premises.
 
     A task is a job whose id is made of the submission's tag, and three objects in a bucket, named
@@ -77,30 +77,30 @@ class SystemDriver(Driver):
     refused.
     """
 
+    contract_version = 1
     settings_class = SystemSettings
     payloads = (QiskitPrimitive,)
-    client_chooses_id = True
+    task_options = frozenset({"max_seconds"})
 
-    def __init__(self, resource_id: str, resource_type: str, settings: Settings) -> None:
+    def __init__(self, resource_id: str, resource_type: str, settings: SystemSettings) -> None:
         super().__init__(resource_id, resource_type, settings)
-        assert isinstance(settings, SystemSettings)
-        self._settings = settings
         self._api = SystemApi(settings)
         stored = not settings.missing_for_store()
         self._bucket = Store(settings, self._api.http) if stored else None
         # Submissions whose input is in the bucket, and whether the job may be there too.
-        self._unsettled: dict[str, bool] = {}
-        # What was cancelled here and is gone from the service.
-        self._cancelled: set[str] = set()
-        # What was submitted here, and whether its end was told in full: it then only holds a lane.
-        self._told: dict[str, bool] = {}
+        self._unsettled: TaskNotes[bool] = TaskNotes()
+        # Tasks that were cancelled here and are gone from the service.
+        self._cancelled: TaskNotes[None] = TaskNotes()
+        # Tasks submitted here, and whether their end was reported in full: they then only hold a
+        # lane.
+        self._told: TaskNotes[bool] = TaskNotes()
 
     @property
     def _store(self) -> Store:
         if self._bucket is None:
             raise ConfigError(
                 "inputs, results and logs travel through an S3 store, which is not set: missing "
-                + ", ".join(self._settings.missing_for_store())
+                + ", ".join(self.settings.missing_for_store())
             )
         return self._bucket
 
@@ -128,8 +128,9 @@ class SystemDriver(Driver):
         )
 
     @classmethod
-    def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
-        assert isinstance(settings, SystemSettings)
+    def discover(
+        cls, settings: SystemSettings, filters: Mapping[str, str]
+    ) -> Iterable[ResourceInfo]:
         # The list of backends tells only these, the configurations the rest, a request each.
         first = conditions({key: filters[key] for key in ("name", "status") if key in filters})
         api = SystemApi(settings)
@@ -147,14 +148,16 @@ class SystemDriver(Driver):
 
     def task_start(
         self,
-        payload: Payload,
+        payload: QiskitPrimitive,
         *,
         submission: str,
-        acquisition: str | None,  # noqa: ARG002
+        acquisition: str | None,
+        options: TaskOptions,
     ) -> str:
-        assert isinstance(payload, QiskitPrimitive)
         task_id = str(uuid.UUID(submission))
-        url_seconds = self._settings.url_seconds()
+        asked = options.max_seconds
+        limit = self.settings.task_seconds() if asked is None else math.ceil(asked)
+        url_seconds = self.settings.url_seconds(limit)
         program_id, content = read_input(
             payload, resource_id=self.resource_id, submission=task_id, programs=_PROGRAMS
         )
@@ -171,10 +174,10 @@ class SystemDriver(Driver):
         self._unsettled[submission] = True  # until the answer is there
 
         def document() -> dict[str, Any]:
-            return self._document(task_id, program_id, url_seconds)
+            return self._document(task_id, program_id, limit, url_seconds)
 
         try:
-            self._start(document)
+            self._api.start(document)
         except QrmiError as error:
             if error.uncertain:
                 raise
@@ -191,29 +194,23 @@ class SystemDriver(Driver):
                 if not isinstance(error, ResourceBusyError):
                     self.give_up(submission)
                 raise
-        self._unsettled.pop(submission, None)
+        self._unsettled.pop(submission)
         self._told[task_id] = False
         return task_id
 
-    def _start(self, document: Callable[[], dict[str, Any]]) -> None:
-        try:
-            self._api.start(document)
-        except ResourceBusyError as busy:
-            if busy.status_code != 429 or not self._make_room():
-                raise
-            self._api.start(document)
-
-    def _make_room(self) -> bool:
-        """Delete one task of this object that has ended and was told, so that its lane is free."""
+    def make_room(self, busy: ResourceBusyError) -> bool:
+        # Delete one task that has ended and was reported, so that its lane is free.
+        if busy.status_code != 429:
+            return False
         for task_id in [known for known, told in self._told.items() if told]:
-            if self._told.pop(task_id, False) and self._free_lane(task_id):
+            if self._told.pop(task_id) and self._free_lane(task_id):
                 _log.info("task %s was deleted, since every lane was taken", task_id)
                 return True
         return False
 
     def give_up(self, submission: str) -> None:
         # Where a job may be there after all, it needs its input.
-        if self._unsettled.pop(submission, True):
+        if self._unsettled.pop(submission) is not False:
             return
         key = _input(str(uuid.UUID(submission)))
         try:
@@ -222,7 +219,9 @@ class SystemDriver(Driver):
         except QrmiError as error:
             _log.warning("%s, which has no task, may still be in the bucket: %s", key, error)
 
-    def _document(self, task_id: str, program_id: str, url_seconds: int) -> dict[str, Any]:
+    def _document(
+        self, task_id: str, program_id: str, limit: int, url_seconds: int
+    ) -> dict[str, Any]:
         """The description of a job, with URLs signed now."""
 
         def shared(method: str, key: str) -> dict[str, str]:
@@ -233,8 +232,8 @@ class SystemDriver(Driver):
             "id": task_id,
             "backend": self.resource_id,
             "program_id": program_id,
-            "log_level": self._settings.log_level,
-            "timeout_secs": self._settings.task_seconds(),
+            "log_level": self.settings.log_level,
+            "timeout_secs": limit,
             "storage": {
                 "input": shared("GET", _input(task_id)),
                 "results": shared("PUT", _results(task_id)),
@@ -268,7 +267,7 @@ class SystemDriver(Driver):
 
     def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
         wanted = set(task_ids)
-        found = dict.fromkeys(wanted & self._cancelled, _CANCELLED)
+        found = dict.fromkeys(wanted.intersection(self._cancelled), _CANCELLED)
         for job in self._api.jobs():
             if job.get("id") in wanted:
                 found[job["id"]] = self._noted(job["id"], _observation(job))
@@ -296,7 +295,7 @@ class SystemDriver(Driver):
                 "write it: see the task's logs"
             )
             raise
-        if self._settings.delete_finished:
+        if self.settings.delete_finished:
             self._free_lane(task_id)
         elif task_id in self._told:
             self._told[task_id] = True
@@ -327,13 +326,13 @@ class SystemDriver(Driver):
 
     def task_stop(self, task_id: str) -> None:
         keys: tuple[str, ...] = ()
-        if self._settings.delete_objects:
+        if self.settings.delete_objects:
             keys = (_input(task_id), _results(task_id), _logs(task_id))
         try:
             self._cancel_and_delete(task_id)
         except TaskNotFoundError:
             _log.info("there is no task %s (any more), so there is nothing to stop", task_id)
-        self._told.pop(task_id, None)
+        self._told.pop(task_id)
         for key in keys:
             self._store.delete(key)
 
@@ -350,9 +349,9 @@ class SystemDriver(Driver):
                 raise
             refusal = error  # which does not matter if it can be deleted
         if cancelled or (cancelled is None and self._is_cancelled(task_id)):
-            self._cancelled.add(task_id)
+            self._cancelled[task_id] = None
         try:
-            if self._delete(task_id):
+            if self._api.delete(task_id):
                 return
         except TaskNotFoundError:
             raise
@@ -364,25 +363,13 @@ class SystemDriver(Driver):
             held = recast(refusal, ServiceError)
             held.message = f"{_HELD}: {refusal.message}"
             raise held from refusal
-        what = "was cancelled, but runs on for now" if cancelled else "has not quite ended yet"
-        raise ServiceError(
+        known = task_id in self._cancelled
+        what = "was cancelled, but runs on for now" if known else "has not quite ended yet"
+        raise TaskNotReadyError(
             f"task {task_id} {what} and so cannot be deleted: "
             "it holds its lane until task_stop is called again",
             status_code=409,
-            retryable=True,
         )
-
-    def _delete(self, task_id: str) -> bool:
-        """Delete a job, which may need a moment to end, and tell whether it did."""
-        policy = self._api.http.retry
-        for attempt in itertools.count(1):
-            if self._api.delete(task_id):
-                return True
-            pause = policy.pause(attempt)
-            if attempt >= policy.attempts or current().clip(pause) < pause:
-                break
-            time.sleep(pause)
-        return False
 
     def _is_cancelled(self, task_id: str) -> bool:
         """Whether a job that has ended was cancelled, as far as that can be found out."""

@@ -192,13 +192,15 @@ class SystemSettings(HttpSettings):
         """Return the time limit of a task, in seconds of machine time."""
         return self.job_timeout_seconds or self.default_timeout_seconds
 
-    def url_seconds(self) -> int:
+    def url_seconds(self, limit: int) -> int:
         """Return the lifetime of a task's URLs in seconds.
+
+        Args:
+            limit: The time limit of the task, in seconds.
 
         Raises:
             ConfigError: It is shorter than the time limit of a task.
         """
-        limit = self.task_seconds()
         if self.url_lifetime_seconds is None:
             return min(limit + URL_MARGIN_SECONDS, MAX_URL_SECONDS)
         if self.url_lifetime_seconds < min(limit, MAX_URL_SECONDS):

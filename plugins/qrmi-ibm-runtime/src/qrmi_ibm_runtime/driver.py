@@ -1,12 +1,12 @@
-"""The driver: what the core asks, in the service's words."""
+"""Driver for IBM Quantum: maps `Driver` calls to Runtime API requests."""
 
 from __future__ import annotations
 
 import contextlib
 import itertools
 import logging
+import math
 import os
-import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 import attrs
 
 from qrmi_core.discovery import conditions
-from qrmi_core.driver import Driver
+from qrmi_core.driver import Acquires, Discovers, Driver
 from qrmi_core.errors import (
+    InvalidInputError,
     InvalidResponseError,
     NotAcquiredError,
     PermissionDeniedError,
@@ -27,7 +28,9 @@ from qrmi_core.errors import (
     TaskNotFoundError,
     TaskNotReadyError,
 )
-from qrmi_core.payload import Payload, QiskitPrimitive
+from qrmi_core.notes import TaskNotes
+from qrmi_core.options import TaskOptions
+from qrmi_core.payload import QiskitPrimitive
 from qrmi_core.plugin import (
     join_documents,
     read_count as to_count,
@@ -37,7 +40,6 @@ from qrmi_core.plugin import (
     read_time as to_time,
     recast,
 )
-from qrmi_core.settings import Settings
 from qrmi_core.values import (
     AcquisitionUsage,
     Observation,
@@ -50,7 +52,7 @@ from qrmi_core.values import (
 )
 from qrmi_ibm_runtime.api import NO_SESSIONS, PAGE, RuntimeApi
 from qrmi_ibm_runtime.primitives import prepare
-from qrmi_ibm_runtime.settings import MAX_COST_SECONDS, RuntimeSettings
+from qrmi_ibm_runtime.settings import MAX_COST_SECONDS, RuntimeSettings, checked_tags
 
 _log = logging.getLogger(__name__)
 
@@ -76,28 +78,21 @@ _LEAST_SESSION_SECONDS = 60.0
 
 
 class _Group:
-    """The tasks on one backend that this process has started: they share a tag."""
+    """The tasks on one backend that this process has started, which share a tag."""
 
     def __init__(self) -> None:
         self.tag = f"qrmi-group-{uuid.uuid4().hex}"
-        self._places: dict[str, int] = {}
-        self._lock = threading.Lock()
-
-    def add(self, task_id: str) -> None:
-        """Take note of a task that was started."""
-        with self._lock:
-            self._places.setdefault(task_id, len(self._places))
+        self.started: TaskNotes[None] = TaskNotes()
 
     def offsets(self, task_ids: Iterable[str]) -> dict[str, int]:
-        """Where in the list of the group these tasks are, newest first; others are left out."""
-        with self._lock:
-            places, last = self._places, len(self._places) - 1
-            found = {task_id: last - places[task_id] for task_id in task_ids if task_id in places}
-        return dict(sorted(found.items(), key=lambda item: item[1]))
+        """Return the offsets of these tasks in the group's list, newest first; others left out."""
+        wanted = set(task_ids)
+        newest_first = [*self.started][::-1]
+        return {id: offset for offset, id in enumerate(newest_first) if id in wanted}
 
 
 def _stretches(offsets: Iterable[int]) -> int:
-    """How many pages hold all of these places, in rising order."""
+    """Return the number of pages that hold all of these offsets, which rise."""
     number, end = 0, -1
     for offset in offsets:
         if offset >= end:
@@ -109,28 +104,26 @@ _groups: dict[tuple[str, str, str], _Group] = {}
 os.register_at_fork(after_in_child=_groups.clear)
 
 
-class RuntimeDriver(Driver):
+class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discovers):
     """A backend of IBM Quantum.
 
     A task is a job with two tags: one of its own, by which an unanswered submission is found
-    again, and one for all that this process has started here, so that they are looked at together.
+    again, and one for all that this process has started here, so that they are polled together.
     """
 
+    contract_version = 1
     settings_class = RuntimeSettings
     payloads = (QiskitPrimitive,)
+    task_options = frozenset({"tags", "max_seconds"})
 
-    def __init__(self, resource_id: str, resource_type: str, settings: Settings) -> None:
+    def __init__(self, resource_id: str, resource_type: str, settings: RuntimeSettings) -> None:
         super().__init__(resource_id, resource_type, settings)
-        assert isinstance(settings, RuntimeSettings)
-        self._settings = settings
         self._api = RuntimeApi(settings)
-        self.holds_acquisition = settings.session_mode != "job"
-        self._session = settings.session_id if self.holds_acquisition else None
+        self._has_sessions = settings.session_mode != "job"
+        self._session = settings.session_id if self._has_sessions else None
 
-    def supports(self, function: str) -> bool:
-        # Without sessions there is nothing to acquire.
-        needs_sessions = function in ("acquire", "acquisition_usage")
-        return super().supports(function) and (self.holds_acquisition or not needs_sessions)
+    def supports(self, capability: type[Any]) -> bool:
+        return super().supports(capability) and (self._has_sessions or capability is not Acquires)
 
     def close(self) -> None:
         self._api.close()
@@ -138,7 +131,7 @@ class RuntimeDriver(Driver):
     # The resource
 
     def metadata(self) -> Mapping[str, str]:
-        scheduler = self._settings.acquisition_token if self.holds_acquisition else None
+        scheduler = self.settings.acquisition_token if self._has_sessions else None
         session = self._session or scheduler
         return {"session_id": session} if session else {}
 
@@ -163,8 +156,9 @@ class RuntimeDriver(Driver):
         return join_documents(configuration=configuration, properties=properties)
 
     @classmethod
-    def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
-        assert isinstance(settings, RuntimeSettings)
+    def discover(
+        cls, settings: RuntimeSettings, filters: Mapping[str, str]
+    ) -> Iterable[ResourceInfo]:
         api = RuntimeApi(settings)
         try:
             found = [_info(device) for device in api.backends() if to_text(device.get("name"))]
@@ -179,7 +173,7 @@ class RuntimeDriver(Driver):
 
     # Acquisition
 
-    def acquire(self, *, timeout: float | None, detached: bool) -> str:  # noqa: ARG002
+    def acquire(self, *, detached: bool, slots: int | None) -> str:
         known = self._session
         if known is not None:
             if _usable(self._api.session(known), self.resource_id):
@@ -194,8 +188,6 @@ class RuntimeDriver(Driver):
             self._session = None
 
     def acquisition_usage(self, token: str) -> AcquisitionUsage:
-        if not self.holds_acquisition:
-            raise self._unsupported("acquisition_usage")
         used = [
             _quantum_seconds(member(job, "usage"))
             for job in self._api.jobs(self.resource_id, session=token)
@@ -205,7 +197,7 @@ class RuntimeDriver(Driver):
         return AcquisitionUsage(len(used), sum(told, 0.0) if len(told) == len(used) else None)
 
     def _opened(self) -> str:
-        mode = self._settings.session_mode
+        mode = self.settings.session_mode
         try:
             return self._open("dedicated" if mode == "auto" else mode)
         except PermissionDeniedError as error:
@@ -217,7 +209,7 @@ class RuntimeDriver(Driver):
     def _open(self, mode: str) -> str:
         try:
             return self._api.open_session(
-                self.resource_id, mode, self._settings.session_max_ttl_seconds
+                self.resource_id, mode, self.settings.session_max_ttl_seconds
             )
         except PermissionDeniedError as error:
             if error.vendor_code == NO_SESSIONS:
@@ -230,10 +222,18 @@ class RuntimeDriver(Driver):
 
     # Tasks
 
-    def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:
-        assert isinstance(payload, QiskitPrimitive)
-        settings = self._settings
+    def task_start(
+        self,
+        payload: QiskitPrimitive,
+        *,
+        submission: str,
+        acquisition: str | None,
+        options: TaskOptions,
+    ) -> str:
+        settings = self.settings
         limit = settings.timeout_seconds or settings.job_timeout_seconds
+        if options.max_seconds is not None:
+            limit = math.ceil(options.max_seconds)
         session = self._session_for(acquisition)
         optional = {
             "cost": min(limit, MAX_COST_SECONDS) if limit else None,
@@ -243,7 +243,7 @@ class RuntimeDriver(Driver):
         }
         fields = {
             "backend": self.resource_id,
-            "tags": [_tag(submission), self._group().tag, *settings.tags],
+            "tags": [_tag(submission), self._group().tag, *self._tags(options)],
             "log_level": settings.log_level,
             **{name: value for name, value in optional.items() if value is not None},
         }
@@ -261,12 +261,23 @@ class RuntimeDriver(Driver):
                 raise
             advice = f"the service does not know session {session}; acquire again"
             raise recast(error, NotAcquiredError, advice) from error
-        self._group().add(task_id)
+        self._group().started[task_id] = None
         return task_id
+
+    def _tags(self, options: TaskOptions) -> tuple[str, ...]:
+        """Return the user's tags of a task.
+
+        Raises:
+            InvalidInputError: The service would refuse them.
+        """
+        try:
+            return checked_tags((*self.settings.tags, *options.tags))
+        except ValueError as error:
+            raise InvalidInputError(f"the tags of a task are {error}") from None
 
     def _group(self) -> _Group:
         """The group of this process's tasks: all objects for the same backend have the same."""
-        where = (self._settings.endpoint, self._settings.service_crn, self.resource_id)
+        where = (self.settings.endpoint, self.settings.service_crn, self.resource_id)
         return _groups.setdefault(where, _Group())
 
     def _session_for(self, acquisition: str | None) -> str | None:
@@ -274,18 +285,18 @@ class RuntimeDriver(Driver):
 
         None in job mode.
         """
-        if not self.holds_acquisition:
+        if not self._has_sessions:
             return None
-        if acquisition is not None and acquisition != self._settings.acquisition_token:
+        if acquisition is not None and acquisition != self.settings.acquisition_token:
             return acquisition
-        return self._settings.session_id or acquisition
+        return self.settings.session_id or acquisition
 
     def find_submission(self, submission: str) -> str | None:
         tag = _tag(submission)
         for job in itertools.islice(self._api.jobs(self.resource_id, tag), PAGE):
             task_id = to_text(job.get("id"))
             if task_id and tag in (job.get("tags") or ()):
-                self._group().add(task_id)
+                self._group().started[task_id] = None
                 return task_id
         return None
 
@@ -293,15 +304,15 @@ class RuntimeDriver(Driver):
         return _observation(self._api.job(task_id))
 
     def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
-        found = self._look_at_group(task_ids)
+        found = self._poll_group(task_ids)
         for task_id in task_ids:
             if task_id not in found:
                 with contextlib.suppress(TaskNotFoundError):
                     found[task_id] = self.task_status(task_id)
         return found
 
-    def _look_at_group(self, task_ids: Iterable[str]) -> dict[str, Observation]:
-        """Look at those that are in the group, in as few pages of its list as hold them."""
+    def _poll_group(self, task_ids: Iterable[str]) -> dict[str, Observation]:
+        """Poll those that are in the group, in as few pages of its list as hold them."""
         found: dict[str, Observation] = {}
         group = self._group()
         waiting = group.offsets(task_ids)
@@ -324,7 +335,7 @@ class RuntimeDriver(Driver):
                     found[task_id] = _observation(job)
                     shift = place - waiting.pop(task_id)
             if shift == known_shift:
-                waiting.pop(first, None)  # not in the list: it is looked at alone
+                waiting.pop(first, None)  # not in the list: it is polled alone
         return found
 
     def task_list(self) -> Iterator[TaskInfo]:
@@ -342,7 +353,7 @@ class RuntimeDriver(Driver):
             pass  # or there is no result: the job tells
         except QrmiError as error:
             # The service has deleted it after this read.
-            error.retryable &= not self._settings.private
+            error.retryable &= not self.settings.private
             raise
         if empty:
             raise self._no_result(task_id)
@@ -375,7 +386,7 @@ class RuntimeDriver(Driver):
                 return TaskCancelledError(
                     f"task {task_id} was cancelled: {reason}", vendor_code=report.code
                 )
-            case TaskStatus.Completed if job.get("private", self._settings.private) is True:
+            case TaskStatus.Completed if job.get("private", self.settings.private) is True:
                 return ServiceError(
                     f"task {task_id} is private: its result was deleted after it was read",
                     retryable=False,

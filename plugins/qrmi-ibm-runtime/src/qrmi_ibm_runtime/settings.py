@@ -32,7 +32,11 @@ def to_mode(text: str) -> str:
 
 def to_tags(text: str) -> tuple[str, ...]:
     """Tags separated by commas."""
-    tags = tuple(tag.strip() for tag in text.split(",") if tag.strip())
+    return checked_tags(tuple(tag.strip() for tag in text.split(",") if tag.strip()))
+
+
+def checked_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
+    """Return tags; raise `ValueError` if the service would refuse them."""
     if len(tags) > MAX_TAGS or any(len(tag) > MAX_TAG_CHARACTERS for tag in tags):
         raise ValueError(
             f"a list of at most {MAX_TAGS} tags of at most {MAX_TAG_CHARACTERS} characters, "

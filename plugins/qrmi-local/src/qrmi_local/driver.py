@@ -1,4 +1,4 @@
-"""The driver of type `local`."""
+"""Driver for simulators on this machine, type `local`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from qrmi_core.driver import Driver
+from qrmi_core.driver import Acquires, ChoosesIds, Discovers, Driver
 from qrmi_core.errors import (
     ConfigError,
     InvalidInputError,
@@ -21,8 +21,8 @@ from qrmi_core.errors import (
     TaskNotFoundError,
     TaskNotReadyError,
 )
-from qrmi_core.payload import PasqalCloud, Payload, QiskitPrimitive, read_content
-from qrmi_core.settings import Settings
+from qrmi_core.options import TaskOptions
+from qrmi_core.payload import PasqalCloud, QiskitPrimitive, read_content
 from qrmi_core.values import (
     AcquisitionUsage,
     Observation,
@@ -53,22 +53,21 @@ _PIECE_BYTES = 2**20
 _DEFAULT_LEASE_SECONDS = 86400.0
 
 
-class LocalDriver(Driver):
+class LocalDriver(
+    Driver[LocalSettings, QiskitPrimitive | PasqalCloud], Acquires, ChoosesIds, Discovers
+):
     """A simulator on this machine.
 
     Tasks are kept in a store on disk and executed by worker processes, which start when a task
     needs one; see `qrmi_local.store` and `qrmi_local.worker`.
     """
 
+    contract_version = 1
     settings_class = LocalSettings
-    holds_acquisition = True
-    client_chooses_id = True
     discovers_offline = True
 
-    def __init__(self, resource_id: str, resource_type: str, settings: Settings) -> None:
+    def __init__(self, resource_id: str, resource_type: str, settings: LocalSettings) -> None:
         super().__init__(resource_id, resource_type, settings)
-        assert isinstance(settings, LocalSettings)
-        self._settings = settings
         self._store = open_store(settings)
         # The resource's one name in the store. Pulser's may be written in any case.
         self._name = resource_id
@@ -92,12 +91,12 @@ class LocalDriver(Driver):
         except ConfigError as error:  # no simulator is installed
             return _offline(error)
         try:
-            start_workers(self._store, self._settings)
+            start_workers(self._store, self.settings)
         except ServiceError as error:
             return _offline(error)
         running = self._store.counts()[TaskStatus.Running]
         pending = self._store.counts(self._name)[TaskStatus.Queued]
-        free = max(0, self._settings.slots - running)
+        free = max(0, self.settings.slots - running)
         held = self._store.held_exclusively(self._name)
         reasons = ["held by an exclusive acquisition"] * held
         if not free:
@@ -107,15 +106,15 @@ class LocalDriver(Driver):
             status_reason="; ".join(reasons) or None,
             healthy=True,
             busy=held or not free,
-            capacity=ResourceCapacity(0 if held else free, self._settings.slots),
+            capacity=ResourceCapacity(0 if held else free, self.settings.slots),
             pending_job_count=pending,
         )
 
     def metadata(self) -> Mapping[str, str]:
         return {
             "payloads": ", ".join(kind.kind for kind in self.payloads),
-            "acquisition": self._settings.acquisition,
-            "store": str(self._settings.home),
+            "acquisition": self.settings.acquisition,
+            "store": str(self.settings.home),
         }
 
     def target(self) -> bytes:
@@ -124,8 +123,9 @@ class LocalDriver(Driver):
             return engine.target(self.resource_id)
 
     @classmethod
-    def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:  # noqa: ARG003
-        assert isinstance(settings, LocalSettings)
+    def discover(
+        cls, settings: LocalSettings, filters: Mapping[str, str]
+    ) -> Iterable[ResourceInfo]:
         store = open_store(settings)
         try:
             pending = store.pending()
@@ -146,9 +146,9 @@ class LocalDriver(Driver):
 
     # Acquisition
 
-    def acquire(self, *, timeout: float | None, detached: bool) -> str:  # noqa: ARG002
+    def acquire(self, *, detached: bool, slots: int | None) -> str:
         self._check_resource()
-        settings = self._settings
+        settings = self.settings
         lease = settings.lease_seconds or settings.job_timeout_seconds or _DEFAULT_LEASE_SECONDS
         return self._store.acquire(
             self._name,
@@ -167,7 +167,14 @@ class LocalDriver(Driver):
 
     # Tasks
 
-    def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:
+    def task_start(
+        self,
+        payload: QiskitPrimitive | PasqalCloud,
+        *,
+        submission: str,
+        acquisition: str | None,
+        options: TaskOptions,
+    ) -> str:
         engine = self._check_resource()
         task_id = str(uuid.UUID(submission))
         with _translated():
@@ -182,18 +189,16 @@ class LocalDriver(Driver):
                     content = read_content(payload.sequence)
                     argument = str(payload.job_runs)
                     engine.check(argument, content)
-                case _:
-                    raise TypeError(type(payload).__name__)
         self._store.submit(
             task_id,
             self._name,
             argument,
             content,
-            seed=self._settings.seed,
+            seed=self.settings.seed,
             acquisition=acquisition,
         )
         try:
-            start_workers(self._store, self._settings)
+            start_workers(self._store, self.settings)
         except QrmiError as error:
             # The task is there; the next look at it tries again and tells.
             _log.warning("task %s waits for a worker: %s", task_id, error)
@@ -278,7 +283,7 @@ class LocalDriver(Driver):
         if TaskStatus.Running in statuses:
             self._store.settle()
         if TaskStatus.Queued in statuses:
-            start_workers(self._store, self._settings)
+            start_workers(self._store, self.settings)
         return self._mine(task_ids) if TaskStatus.Running in statuses else tasks
 
     def _mine(self, task_ids: Sequence[str]) -> list[StoredTask]:

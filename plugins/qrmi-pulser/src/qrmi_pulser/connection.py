@@ -20,7 +20,7 @@ from qrmi_core.errors import (
     WaitTimeoutError,
 )
 from qrmi_core.payload import PasqalCloud
-from qrmi_core.polling import wait as wait_for_tasks
+from qrmi_core.polling import poll, wait as wait_for_tasks
 from qrmi_core.values import TaskStatus
 from qrmi_pulser.devices import read_devices
 from qrmi_pulser.errors import MissingResultsError, UnsupportedError
@@ -253,7 +253,7 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
             raise WaitTimeoutError(
                 f"{len(pending)} of {len(tasks)} jobs of batch {batch_id} have not ended after "
                 f"{self._timeout} s; they go on: read them by RemoteResults(batch_id, connection)",
-                status=pending[0].state.status,
+                status=pending[0].last_report.status if pending[0].last_report else None,
                 resource_id=self._resource.resource_id(),
                 task_id=pending[0].id,
             )
@@ -281,8 +281,8 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
             QrmiError: A job could not be stopped; the others were asked all the same.
         """
         failure: QrmiError | None = None
-        for task in self._looked_at(self._tasks(self._last(batch_id))):
-            if task.state.final:
+        for task in self._polled(self._tasks(self._last(batch_id))):
+            if task.done:
                 continue
             try:
                 task.stop()
@@ -309,11 +309,11 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         return self._job_ids[batch_id]
 
     def _get_batch_status(self, batch_id: str) -> BatchStatus:
-        return batch_status([_status(task) for task in self._looked_at(self._tasks(batch_id))])
+        return batch_status([_status(task) for task in self._polled(self._tasks(batch_id))])
 
     def _query_job_progress(self, batch_id: str) -> dict[str, tuple[JobStatus, Results | None]]:
         progress: dict[str, tuple[JobStatus, Results | None]] = {}
-        for task in self._looked_at(self._tasks(batch_id)):
+        for task in self._polled(self._tasks(batch_id)):
             status, results = _status(task), None
             if status is JobStatus.DONE:
                 # It may appear a little later than the state tells.
@@ -328,8 +328,8 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         if unknown := [job_id for job_id in wanted if job_id not in known]:
             raise InvalidArgumentError(f"batch {batch_id} has no job {', '.join(unknown)}")
         tasks = [self._resource.task(job_id) for job_id in wanted]
-        for task in self._looked_at(tasks):
-            if not task.state.final:
+        for task in self._polled(tasks):
+            if not task.done:
                 raise MissingResultsError(
                     f"job {task.id} has no results yet; its state is {_status(task).name}",
                     resource_id=self._resource.resource_id(),
@@ -350,10 +350,9 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
     def _tasks(self, batch_id: str) -> list[Task]:
         return [self._resource.task(job_id) for job_id in self._get_job_ids(batch_id)]
 
-    def _looked_at(self, tasks: list[Task]) -> list[Task]:
-        """The tasks, each looked at once; in one request where the vendor can."""
-        outcomes = self._resource.look([task for task in tasks if not task.state.final])
-        for error in outcomes.values():
+    def _polled(self, tasks: list[Task]) -> list[Task]:
+        """Poll the tasks once, in one request where the vendor can, and return them."""
+        for error in poll(tasks).values():
             if error:
                 raise error
         return tasks
@@ -392,9 +391,7 @@ def batch_status(jobs: Ordered[JobStatus]) -> BatchStatus:
 
 
 def _status(task: Task) -> JobStatus:
-    status = task.state.status
-    assert status is not None  # it was looked at
-    return _STATES[status]
+    return _STATES[task.history[-1].status]
 
 
 def _only_resource() -> QuantumResource:

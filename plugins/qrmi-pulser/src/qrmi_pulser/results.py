@@ -59,7 +59,7 @@ def to_results(task: Task, text: str, program_of: Callable[[Task], Program | Non
     except Exception as error:
         raise InvalidResponseError(
             f"the result of task {task.id} cannot be read: {in_short(error)}",
-            resource_id=task.resource.resource_id(),
+            resource_id=task.resource_id,
             task_id=task.id,
         ) from error
 

@@ -49,7 +49,7 @@ class TaskJob(BasePrimitiveJob, abc.ABC):  # type: ignore[misc]
         self._result: Any = None
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.job_id()!r} on {self.task.resource.resource_id()}>"
+        return f"<{type(self).__name__} {self.job_id()!r} on {self.task.resource_id}>"
 
     @property
     def task(self) -> Task:
@@ -125,7 +125,7 @@ class TaskJob(BasePrimitiveJob, abc.ABC):  # type: ignore[misc]
                 raise InvalidResponseError(
                     f"the result of task {self.job_id()} cannot be read: "
                     f"{type(error).__name__}: {error}",
-                    resource_id=self._task.resource.resource_id(),
+                    resource_id=self._task.resource_id,
                     task_id=self.job_id(),
                 ) from error
         return self._result
@@ -165,7 +165,7 @@ class PrimitiveJob(TaskJob):
         if self._pubs is None:
             raise UnsupportedFunctionError(
                 f"the pubs of job {self.job_id()} are known only to the object that `run` returned",
-                resource_id=self._task.resource.resource_id(),
+                resource_id=self._task.resource_id,
                 task_id=self.job_id(),
             )
         return {"pubs": [(pub.circuit, pub.parameter_values) for pub in self._pubs]}

@@ -64,7 +64,7 @@ class QRMIPasqalJob(TaskJob):
             counts=Counter(counts), meas=BitArray.from_counts(reversed_counts, num_bits=width)
         )
         metadata = {
-            "backend_name": self.task.resource.resource_id(),
+            "backend_name": self.task.resource_id,
             "job_id": self.job_id(),
             "shots": sum(counts.values()),
         }

@@ -51,3 +51,7 @@ class TestCudaq(_Contract):
     @pytest.mark.skip("jobs of CUDA-Q carry no tag")
     def test_a_submission_is_found_again_by_its_tag(self) -> None:  # type: ignore[override]
         """What is done instead is in test_exchange."""
+
+    @pytest.mark.skip("jobs of CUDA-Q carry no tag")
+    def test_options_are_honoured_or_refused(self) -> None:  # type: ignore[override]
+        """That the driver refuses them is in test_exchange."""

@@ -26,6 +26,7 @@ from qrmi_core import (
     TaskStatus,
     UnsupportedFunctionError,
 )
+from qrmi_core.driver import Discovers
 from support import faulty_server
 from support.attempts import attempt, no_secret
 from support.faulty_server import (
@@ -153,6 +154,14 @@ def test_a_sequence_is_sent_once_in_its_string_form(
         "project_id": PROJECT,
         "tags": service.batches[task_id]["tags"],
     }
+
+
+def test_tags_are_put_on_a_batch_and_refused_for_cudaq(service: PasqalService, make: Make) -> None:
+    task_id = make().task_start(pulse(), tags=["night", "bell"])
+    assert service.batches[task_id]["tags"][1:] == ["night", "bell"]
+    with pytest.raises(UnsupportedFunctionError, match="CUDA-Q carry no tags"):
+        make("emu_mps").task_start(program(), tags=["night"])
+    assert not service.cudaq
 
 
 def test_a_program_of_cudaq_is_sent_as_an_object(service: PasqalService, make: Make) -> None:
@@ -510,7 +519,8 @@ CARRIED_OUT = {"reset after", "502 after", "half", "silent"}
 def discovered(qpu: QuantumResource) -> None:
     """Discovery, with the settings of a resource."""
     driver = qpu._driver
-    list(type(driver).discover(driver._settings, {}))
+    assert isinstance(driver, Discovers)
+    list(type(driver).discover(driver.settings, {}))
 
 
 # what to call, and a request that it makes

@@ -289,6 +289,8 @@ def test_slots_are_told_taken_and_waited_for(warden: Warden, make: Make) -> None
         make(QRMI_WARDEN_QPU_SLOTS="2").acquire(timeout=0)
     qpu.release(token)
     make(QRMI_WARDEN_QPU_SLOTS="2").acquire(timeout=0)
+    make(QRMI_WARDEN_QPU_SLOTS="2").acquire(timeout=0, slots=1)
+    assert warden.bodies[-1]["qpu_slots"] == 1
 
 
 def test_slots_that_are_not_counted_are_said_to_have_no_effect(
@@ -464,7 +466,7 @@ OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
     "status": ("GET accessible", lambda qpu, _: qpu.status()),
     "slots": ("GET qpu-slots", lambda qpu, _: qpu.status()),
     "target": ("GET qpu", lambda qpu, _: qpu.target()),
-    "acquire": ("POST sessions", lambda qpu, _: qpu._driver.acquire(timeout=0, detached=True)),
+    "acquire": ("POST sessions", lambda qpu, _: qpu.acquire(0, detached=True)),
     "release": ("DELETE sessions", lambda qpu, _: qpu.release(OTHER)),
     "task_start": ("POST jobs", lambda qpu, _: qpu.task_start(sequence(), timeout=1)),
     "task_status": ("GET jobs", lambda qpu, id: qpu._driver.task_status(id)),

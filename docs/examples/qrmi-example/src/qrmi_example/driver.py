@@ -2,40 +2,39 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
-from qrmi_core import (
+from qrmi_core.plugin import (
+    Acquires,
     AcquisitionUsage,
+    Discovers,
     Driver,
     InvalidInputError,
     Observation,
-    Payload,
     ResourceInfo,
     ResourceStatus,
     ResourceStatusCode,
-    Settings,
     TaskInfo,
+    TaskOptions,
     TaskUsage,
+    read_time,
 )
 from qrmi_example.api import CoinApi, observation
 from qrmi_example.payload import Coin
 from qrmi_example.settings import CoinSettings
 
 
-class CoinDriver(Driver):
+class CoinDriver(Driver[CoinSettings, Coin], Acquires, Discovers):
     """A coin, which users may reserve; a task is found again by the tag of its submission."""
 
+    contract_version = 1
     settings_class = CoinSettings
     payloads = (Coin,)
-    holds_acquisition = True
 
-    def __init__(self, resource_id: str, resource_type: str, settings: Settings) -> None:
+    def __init__(self, resource_id: str, resource_type: str, settings: CoinSettings) -> None:
         super().__init__(resource_id, resource_type, settings)
-        assert isinstance(settings, CoinSettings)
-        self._endpoint = settings.endpoint
         self._api = CoinApi(settings)
 
     def close(self) -> None:
@@ -44,7 +43,7 @@ class CoinDriver(Driver):
     # The resource
 
     def metadata(self) -> Mapping[str, str]:
-        return {"endpoint": self._endpoint}
+        return {"endpoint": self.settings.endpoint}
 
     def status(self) -> ResourceStatus:
         coin = self._api.coin(self.resource_id)
@@ -54,8 +53,11 @@ class CoinDriver(Driver):
         return self._api.target(self.resource_id)
 
     @classmethod
-    def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:  # noqa: ARG003
-        assert isinstance(settings, CoinSettings)
+    def discover(
+        cls,
+        settings: CoinSettings,
+        filters: Mapping[str, str],
+    ) -> Iterable[ResourceInfo]:
         with closing(CoinApi(settings)) as api:
             return [
                 ResourceInfo(
@@ -71,7 +73,7 @@ class CoinDriver(Driver):
 
     # Reservations
 
-    def acquire(self, *, timeout: float | None, detached: bool) -> str:  # noqa: ARG002
+    def acquire(self, *, detached: bool, slots: int | None) -> str:
         return self._api.reserve(self.resource_id)
 
     def release(self, token: str, *, cancel_pending: bool) -> None:
@@ -83,8 +85,14 @@ class CoinDriver(Driver):
 
     # Tasks
 
-    def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:
-        assert isinstance(payload, Coin)
+    def task_start(
+        self,
+        payload: Coin,
+        *,
+        submission: str,
+        acquisition: str | None,
+        options: TaskOptions,
+    ) -> str:
         if not payload.program.strip():
             raise InvalidInputError("the program is empty; write for instance: flip 2")
         return self._api.start(
@@ -114,19 +122,15 @@ class CoinDriver(Driver):
 
     def task_usage(self, task_id: str) -> TaskUsage:
         task = self._api.task(task_id)
-        times = [_time(task.get(key)) for key in ("created", "started", "ended")]
+        times = [read_time(task.get(key)) for key in ("created", "started", "ended")]
         return TaskUsage(task.get("seconds"), *times)
 
     def task_list(self) -> Iterable[TaskInfo]:
         return [
-            TaskInfo(str(task["id"]), observation(task).status, _time(task.get("created")))
+            TaskInfo(str(task["id"]), observation(task).status, read_time(task.get("created")))
             for task in self._api.tasks(coin=self.resource_id)
         ]
 
 
 def _status(coin: Mapping[str, Any]) -> ResourceStatusCode:
     return ResourceStatusCode.Online if coin.get("online") is True else ResourceStatusCode.Offline
-
-
-def _time(text: str | None) -> datetime.datetime | None:
-    return datetime.datetime.fromisoformat(text) if text else None

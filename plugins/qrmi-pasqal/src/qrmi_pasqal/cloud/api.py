@@ -69,7 +69,7 @@ class CloudApi:
     # Batches
 
     def create_batch(
-        self, sequence: str, runs: int, device_type: str, project_id: str, tag: str
+        self, sequence: str, runs: int, device_type: str, project_id: str, tags: list[str]
     ) -> str:
         """Create a batch of one job, and return its id."""
         return self._created(
@@ -79,7 +79,7 @@ class CloudApi:
                 "jobs": [{"runs": runs}],
                 "device_type": device_type,
                 "project_id": project_id,
-                "tags": [tag],
+                "tags": tags,
             },
         )
 

@@ -1,16 +1,15 @@
-"""The driver of Pasqal Cloud: what the core asks, in the service's words."""
+"""Driver for Pasqal Cloud: maps `Driver` calls to requests of its API."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence as Ordered
 from typing import Any, NoReturn
 
 import attrs
 
-from qrmi_core.driver import Driver
+from qrmi_core.driver import Discovers, Driver, OpenBatches
 from qrmi_core.errors import (
     ConfigError,
     InvalidInputError,
@@ -24,11 +23,12 @@ from qrmi_core.errors import (
     TaskNotReadyError,
     UnsupportedFunctionError,
 )
-from qrmi_core.payload import PasqalCloud as PasqalPayload, Payload
-from qrmi_core.plugin import (
-    read_time as to_time,
-)
-from qrmi_core.settings import Settings
+from qrmi_core.locks import Lock
+from qrmi_core.notes import TaskNotes
+from qrmi_core.options import TaskOptions
+from qrmi_core.payload import PasqalCloud
+from qrmi_core.plugin import read_time as to_time
+from qrmi_core.states import FINAL
 from qrmi_core.values import (
     Observation,
     ResourceInfo,
@@ -62,31 +62,30 @@ _STATES = {
 """The service's words for the states of batches and jobs."""
 _OPEN_BATCH = "qrmi-open-batch"
 """The tag of a batch that was left open: its one job, too, is a task of its own."""
-_FINAL = (TaskStatus.Completed, TaskStatus.Failed, TaskStatus.Cancelled)
 
 
-class PasqalCloudDriver(Driver):
+class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, OpenBatches):
     """A device of Pasqal Cloud.
 
     A task is a batch of one job, or a job of CUDA-Q. A batch carries a tag, by which an unanswered
-    submission is found again. Ids do not tell which of the two a task is: the first look asks for a
-    batch and, if there is none, for a job of CUDA-Q; the answer is remembered to save a request.
+    submission is found again. Ids do not show which of the two a task is: the first poll asks for a
+    batch and, if there is none, for a job of CUDA-Q, which is remembered to save a request.
 
     A task in a batch that was left open is one of its jobs, ``<batch>:<job>``.
     """
 
+    contract_version = 1
     settings_class = PasqalCloudSettings
-    payloads = (PasqalPayload,)
+    payloads = (PasqalCloud,)
+    task_options = frozenset({"tags"})
 
-    def __init__(self, resource_id: str, resource_type: str, settings: Settings) -> None:
+    def __init__(self, resource_id: str, resource_type: str, settings: PasqalCloudSettings) -> None:
         super().__init__(resource_id, resource_type, settings)
-        assert isinstance(settings, PasqalCloudSettings)
-        self._settings = settings
         self._api = CloudApi(settings)
         self._device_type = resource_id.upper()
-        self._cudaq: set[str] = set()
-        self._untagged: set[str] = set()
-        self._adding = threading.Lock()
+        self._cudaq: TaskNotes[None] = TaskNotes()
+        self._untagged: TaskNotes[None] = TaskNotes()
+        self._adding = Lock()
 
     def close(self) -> None:
         self._api.close()
@@ -113,8 +112,9 @@ class PasqalCloudDriver(Driver):
         return json.dumps(found, separators=(",", ":")).encode()
 
     @classmethod
-    def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
-        assert isinstance(settings, PasqalCloudSettings)
+    def discover(
+        cls, settings: PasqalCloudSettings, filters: Mapping[str, str]
+    ) -> Iterable[ResourceInfo]:
         if settings.are_all_default():
             # Who has nothing to do with Pasqal does not want its service to be asked.
             raise ConfigError(
@@ -142,26 +142,35 @@ class PasqalCloudDriver(Driver):
 
     # Tasks
 
-    def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:  # noqa: ARG002
+    def task_start(
+        self,
+        payload: PasqalCloud,
+        *,
+        submission: str,
+        acquisition: str | None,
+        options: TaskOptions,
+    ) -> str:
         project_id = self._project_id("task_start")
         sequence, runs = self._checked(payload)
+        if sequence.is_cudaq and options.tags:
+            raise UnsupportedFunctionError("jobs of CUDA-Q carry no tags")
         try:
             if not sequence.is_cudaq:
+                tags = [_tag(submission), *options.tags]
                 return self._api.create_batch(
-                    sequence.text, runs, self._device_type, project_id, _tag(submission)
+                    sequence.text, runs, self._device_type, project_id, tags
                 )
             task_id = self._api.create_cudaq(sequence.content, runs, self._device_type, project_id)
         except QrmiError as error:
             if isinstance(error, InvalidInputError | ResourceNotFoundError):
                 error.message += self._hint()
             if error.uncertain and sequence.is_cudaq:
-                self._untagged.add(submission)
+                self._untagged[submission] = None
             raise
-        self._cudaq.add(task_id)
+        self._cudaq[task_id] = None
         return task_id
 
-    def _checked(self, payload: Payload) -> tuple[Sequence, int]:
-        assert isinstance(payload, PasqalPayload)
+    def _checked(self, payload: PasqalCloud) -> tuple[Sequence, int]:
         sequence, runs = read_sequence(payload), payload.job_runs
         if not self._device_type.startswith("EMU_"):  # they take what no device would
             sequence.check_runs(runs)
@@ -182,7 +191,7 @@ class PasqalCloudDriver(Driver):
         return None
 
     def task_status(self, task_id: str) -> Observation:
-        return _observation(self._look(task_id))
+        return _observation(self._found(task_id))
 
     def task_list(self) -> Iterable[TaskInfo]:
         batches = self._api.batches(self._project_id("task_list"), device_type=self._device_type)
@@ -211,8 +220,8 @@ class PasqalCloudDriver(Driver):
         except QrmiError as error:
             if error.status_code not in (400, 404, 409, 422):
                 raise
-            found = self._look(task_id)
-            if _observation(found).status in _FINAL:
+            found = self._found(task_id)
+            if _observation(found).status in FINAL:
                 return
             if task_id not in self._cudaq:
                 raise
@@ -224,11 +233,11 @@ class PasqalCloudDriver(Driver):
             self._api.cancel_batch(batch_id)
 
     def task_logs(self, task_id: str) -> str:
-        job = self._job_of(task_id, self._look(task_id))
+        job = self._job_of(task_id, self._found(task_id))
         return "".join(f"{line}\n" for line in _errors(job))
 
     def task_usage(self, task_id: str) -> TaskUsage:
-        found = self._look(task_id)
+        found = self._found(task_id)
         job = self._job_of(task_id, found)
         return TaskUsage(
             created_at=to_time(job.get("created_at", found.get("created_at"))),
@@ -237,7 +246,7 @@ class PasqalCloudDriver(Driver):
         )
 
     def task_input(self, task_id: str) -> bytes:
-        found = self._look(task_id)
+        found = self._found(task_id)
         _, job_id = _parts(task_id)
         text = _text(found.get("sequence" if job_id else "sequence_builder"))
         if text is None:
@@ -252,7 +261,7 @@ class PasqalCloudDriver(Driver):
         project_id = self._project_id("batch_open")
         return self._api.open_batch(self._device_type, project_id, _OPEN_BATCH)
 
-    def batch_add(self, batch_id: str, payloads: Ordered[Payload]) -> list[str]:
+    def batch_add(self, batch_id: str, payloads: Ordered[PasqalCloud]) -> list[str]:
         jobs = [self._checked(payload) for payload in payloads]
         if any(sequence.is_cudaq for sequence, _ in jobs):
             raise UnsupportedFunctionError("programs of CUDA-Q cannot share a batch")
@@ -282,14 +291,14 @@ class PasqalCloudDriver(Driver):
         return [f"{batch_id}:{job_id}" for job_id in self._api.job_ids(batch_id)]
 
     def _project_id(self, operation: str) -> str:
-        if self._settings.project_id is None:
+        if self.settings.project_id is None:
             raise ConfigError(
                 f"{operation} needs the project: set QRMI_PASQAL_CLOUD_PROJECT_ID, or project_id "
                 f"in {IN_THE_FILE}"
             )
-        return self._settings.project_id
+        return self.settings.project_id
 
-    def _look(self, task_id: str) -> dict[str, Any]:
+    def _found(self, task_id: str) -> dict[str, Any]:
         """The batch or the job that a task is, or the job of CUDA-Q."""
         _, job_id = _parts(task_id)
         if job_id:
@@ -300,7 +309,7 @@ class PasqalCloudDriver(Driver):
             except TaskNotFoundError:
                 pass  # or it is no batch
         job = self._api.cudaq_job(task_id)
-        self._cudaq.add(task_id)
+        self._cudaq[task_id] = None
         return job
 
     def _job_of(self, task_id: str, found: dict[str, Any]) -> dict[str, Any]:
@@ -320,7 +329,7 @@ class PasqalCloudDriver(Driver):
             with contextlib.suppress(TaskNotFoundError):
                 text = result_text(self._api.full_results(task_id))
         if text is None:
-            found = self._look(task_id)
+            found = self._found(task_id)
             if _observation(found).status is TaskStatus.Completed and not job_id:
                 text = self._second_source(task_id, found)
             if text is None:

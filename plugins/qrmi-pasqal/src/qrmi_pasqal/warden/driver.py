@@ -1,4 +1,4 @@
-"""The driver of a QPU behind Warden: what the core asks, in Warden's words."""
+"""Driver for a QPU behind Warden: maps `Driver` calls to Warden's requests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from qrmi_core.driver import Driver
+from qrmi_core.driver import Acquires, Driver
 from qrmi_core.errors import (
     EnvVarNotSetError,
     InvalidResponseError,
@@ -17,11 +17,9 @@ from qrmi_core.errors import (
     TaskFailedError,
     TaskNotReadyError,
 )
-from qrmi_core.payload import PasqalCloud, Payload
-from qrmi_core.plugin import (
-    read_time as to_time,
-)
-from qrmi_core.settings import Settings
+from qrmi_core.options import TaskOptions
+from qrmi_core.payload import PasqalCloud
+from qrmi_core.plugin import read_time as to_time
 from qrmi_core.values import (
     Observation,
     ResourceCapacity,
@@ -46,21 +44,20 @@ _STATES = {
 _LOGS_SHOWN_CHARACTERS = 500
 
 
-class PasqalLocalDriver(Driver):
+class PasqalLocalDriver(Driver[PasqalLocalSettings, PasqalCloud], Acquires):
     """A QPU on premises, reached through Warden.
 
     An acquisition is a session of Warden, opened by root for the user of a scheduler's job; a task
     is a job of that user, and its id Warden's number of it.
     """
 
+    contract_version = 1
     settings_class = PasqalLocalSettings
     payloads = (PasqalCloud,)
-    holds_acquisition = True
+    counts_slots = True
 
-    def __init__(self, resource_id: str, resource_type: str, settings: Settings) -> None:
+    def __init__(self, resource_id: str, resource_type: str, settings: PasqalLocalSettings) -> None:
         super().__init__(resource_id, resource_type, settings)
-        assert isinstance(settings, PasqalLocalSettings)
-        self._settings = settings
         self._api = WardenApi(settings)
         self._counts_slots = True
 
@@ -101,12 +98,9 @@ class PasqalLocalDriver(Driver):
 
     # Acquisition
 
-    def acquire(self, *, timeout: float | None, detached: bool) -> str:  # noqa: ARG002
-        uid, job_id, slots = (
-            self._settings.job_uid,
-            self._settings.job_id,
-            self._settings.qpu_slots,
-        )
+    def acquire(self, *, detached: bool, slots: int | None) -> str:
+        uid, job_id = self.settings.job_uid, self.settings.job_id
+        slots = slots or self.settings.qpu_slots
         if uid is None or job_id is None:
             needed = {"QRMI_JOB_UID": uid, "QRMI_JOB_ID": job_id}
             missing = " and ".join(name for name, value in needed.items() if value is None)
@@ -124,15 +118,21 @@ class PasqalLocalDriver(Driver):
         assert isinstance(session_id, str)
         return session_id
 
-    def release(self, token: str, *, cancel_pending: bool) -> None:  # noqa: ARG002
+    def release(self, token: str, *, cancel_pending: bool) -> None:
         # Whether what is queued is cancelled is Warden's decision: early ones leave it, later ones
         # cancel it.
         self._api.revoke_session(token)
 
     # Tasks
 
-    def task_start(self, payload: Payload, *, submission: str, acquisition: str | None) -> str:  # noqa: ARG002
-        assert isinstance(payload, PasqalCloud)
+    def task_start(
+        self,
+        payload: PasqalCloud,
+        *,
+        submission: str,
+        acquisition: str | None,
+        options: TaskOptions,
+    ) -> str:
         if acquisition is None:
             raise NotAcquiredError(
                 "a task needs a session of Warden: run inside a job for which the scheduler has "

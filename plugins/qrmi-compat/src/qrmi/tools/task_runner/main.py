@@ -81,7 +81,7 @@ class App:
     @property
     def is_running(self) -> bool:
         """Whether the task is submitted and has not been seen to end."""
-        return self._task is not None and not self._task.state.final
+        return self._task is not None and not self._task.done
 
     def run(self) -> None:
         """Submit the task, wait for it and write its result; stop it when a signal asks to end.

@@ -1,0 +1,178 @@
+"""The core's way to one resource's driver."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+import attrs
+
+from qrmi_core._imports import broken_dependency
+from qrmi_core.deadline import Clock, Sleep
+from qrmi_core.driver import Driver, unsupported
+from qrmi_core.errors import (
+    DriverDefectError,
+    InvalidInputError,
+    PluginError,
+    QrmiError,
+    TransportError,
+    UnsupportedPayloadError,
+)
+from qrmi_core.payload import Payload
+from qrmi_core.retrying import OnWait, PollingPolicy
+from qrmi_core.values import Observation
+
+_CapabilityT = TypeVar("_CapabilityT")
+
+PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""Exceptions that end a program, and are not a defect of a driver."""
+
+
+@attrs.define(eq=False)
+class Channel:
+    """One resource's driver, and how to wait for it: shared by the resource and its tasks.
+
+    Args:
+        driver: The driver.
+        polling: The pauses of waits.
+        clock: Monotonic clock in seconds.
+        sleep: Sleeps for a number of seconds.
+        on_wait: Called before each pause in which a busy resource is waited for.
+    """
+
+    driver: Driver[Any, Any]
+    polling: PollingPolicy = attrs.field(factory=PollingPolicy)
+    clock: Clock = time.monotonic
+    sleep: Sleep = time.sleep
+    on_wait: OnWait | None = None
+
+    @property
+    def resource_id(self) -> str:
+        """The resource's id."""
+        return self.driver.resource_id
+
+    def capability(self, kind: type[_CapabilityT]) -> _CapabilityT | None:
+        """Return the driver as one that has a capability, None if the resource lacks it."""
+        return cast(_CapabilityT, self.driver) if self.driver.supports(kind) else None
+
+    def needed(self, kind: type[_CapabilityT], function: str) -> _CapabilityT:
+        """Return the driver as one that has a capability.
+
+        Raises:
+            UnsupportedFunctionError: The resource lacks it, and so the function.
+        """
+        found = self.capability(kind)
+        if found is None:
+            raise unsupported(function)
+        return found
+
+    def check_payload(self, payload: Payload) -> None:
+        """Check the kind of a payload.
+
+        Raises:
+            TypeError: It is not a payload.
+            UnsupportedPayloadError: The resource does not accept this kind.
+        """
+        if not isinstance(payload, Payload):
+            raise TypeError(f"the payload must be a Payload, not {type(payload).__name__}")
+        if not isinstance(payload, self.driver.payloads):
+            takes = ", ".join(kind.kind for kind in self.driver.payloads)
+            raise UnsupportedPayloadError(
+                f"{self.resource_id} ({self.driver.resource_type}) does not take a {payload.kind} "
+                f"payload, but {takes}",
+                resource_id=self.resource_id,
+            )
+
+    @contextmanager
+    def calling(
+        self, task_id: str | None = None, *, uncertain: bool = False
+    ) -> Iterator[Driver[Any, Any]]:
+        """Yield the driver; name the resource and the task in the errors of the block.
+
+        Exceptions that are not a `QrmiError` become a `DriverDefectError`.
+
+        Args:
+            task_id: The task concerned.
+            uncertain: True if the vendor may have carried out a call that ended in a defect.
+        """
+        try:
+            with defects_named(uncertain=uncertain):
+                yield self.driver
+        except QrmiError as error:
+            error.resource_id = error.resource_id or self.resource_id
+            error.task_id = error.task_id or task_id
+            raise
+
+    def poll(self, task_ids: Iterable[str]) -> dict[str, Observation | QrmiError]:
+        """Poll tasks once, together where the driver can.
+
+        Returns:
+            Each task's report or error. Tasks that are missing were not polled, since the vendor
+            could not be reached.
+        """
+        ids = list(dict.fromkeys(task_ids))
+        outcomes: dict[str, Observation | QrmiError] = {}
+        if len(ids) > 1:
+            try:
+                with self.calling() as driver:
+                    outcomes.update(driver.task_statuses(ids))
+            except QrmiError as error:
+                return dict.fromkeys(ids, error)
+        for task_id in ids:
+            if task_id in outcomes:
+                continue
+            try:
+                with self.calling(task_id) as driver:
+                    report = driver.task_status(task_id)
+                    if not isinstance(report, Observation):
+                        raise TypeError(f"task_status must return an Observation, not {report!r}")
+            except QrmiError as error:
+                outcomes[task_id] = error
+                if isinstance(error, TransportError):
+                    break
+            else:
+                outcomes[task_id] = report
+        return outcomes
+
+
+@contextmanager
+def defects_named(*, uncertain: bool = False) -> Iterator[None]:
+    """Turn exceptions that a driver must not raise into errors of the tree.
+
+    Args:
+        uncertain: True if the vendor may have carried out the call.
+    """
+    try:
+        yield
+    except (QrmiError, *PASSING):
+        raise
+    except BaseException as error:  # vendors' libraries have errors that are no Exception
+        if cause := broken_dependency(error):
+            raise PluginError(f"the driver cannot be used: {cause}", uncertain=uncertain) from error
+        raise DriverDefectError(
+            f"the driver raised {type(error).__name__}: {error}; "
+            "please report this to the authors of the plugin",
+            uncertain=uncertain,
+        ) from error
+
+
+def checked_id(value: object, what: str, resource_id: str | None = None) -> str:
+    """Return an id that a caller gave.
+
+    Raises:
+        TypeError: It is not a string.
+        InvalidInputError: It is empty, or cannot be encoded.
+    """
+    if not isinstance(value, str):
+        raise TypeError(f"the {what} must be a string, not {type(value).__name__}")
+    if not value:
+        raise InvalidInputError(f"the {what} is empty", resource_id=resource_id)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidInputError(
+            f"the {what} {value!r} is not text", resource_id=resource_id
+        ) from None
+    return value

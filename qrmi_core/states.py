@@ -1,0 +1,124 @@
+"""The state machine of a task: legal transitions, and the history of one task."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import attrs
+
+from qrmi_core.locks import Lock
+from qrmi_core.values import Observation, TaskStatus
+
+_log = logging.getLogger(__name__)
+
+_Q, _R = TaskStatus.Queued, TaskStatus.Running
+_ENDS = frozenset({TaskStatus.Completed, TaskStatus.Failed, TaskStatus.Cancelled})
+
+TRANSITIONS: Mapping[TaskStatus | None, frozenset[TaskStatus]] = MappingProxyType(
+    {
+        None: frozenset(TaskStatus),
+        _Q: _ENDS | {_R},
+        # Vendors put a task back into the queue, for instance after a calibration.
+        _R: _ENDS | {_Q},
+        TaskStatus.Completed: frozenset(),
+        TaskStatus.Failed: frozenset(),
+        TaskStatus.Cancelled: frozenset(),
+    }
+)
+"""The legal transitions; None is a task that has not been polled yet."""
+
+FINAL = frozenset(
+    status for status, moves in TRANSITIONS.items() if status is not None and not moves
+)
+"""The states that a task does not leave."""
+
+
+@attrs.frozen
+class Transition:
+    """One transition of a task.
+
+    Args:
+        status: The state entered.
+        at: The time (UTC) at which it was observed, which is later than when it happened.
+    """
+
+    status: TaskStatus
+    at: datetime.datetime
+
+
+def _utcnow() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+class TaskState:
+    """The observed state of one task, changed by `observe` alone.
+
+    Args:
+        label: The task's name in log records.
+        now: Returns the time in UTC.
+    """
+
+    def __init__(self, label: str, now: Callable[[], datetime.datetime] = _utcnow) -> None:
+        self._label = label
+        self._now = now
+        self._lock = Lock()
+        self._warned: set[str | None] = set()
+        self._history: tuple[Transition, ...] = ()
+        self._observation: Observation | None = None
+
+    @property
+    def observation(self) -> Observation | None:
+        """The last accepted report, an unknown status replaced by Running."""
+        return self._observation
+
+    @property
+    def status(self) -> TaskStatus | None:
+        """The present state, None before the first report."""
+        return self._history[-1].status if self._history else None
+
+    @property
+    def final(self) -> bool:
+        """True if the task has ended."""
+        return self.status in FINAL
+
+    @property
+    def history(self) -> tuple[Transition, ...]:
+        """Every transition observed, in order."""
+        return self._history
+
+    def observe(self, report: Observation) -> tuple[TaskStatus | None, Transition] | None:
+        """Apply a vendor's report.
+
+        Returns:
+            The state left and the transition made; None if the report changes nothing.
+        """
+        with self._lock:
+            new = self._known(report)
+            old = self.status
+            if old in FINAL:
+                if new != old:
+                    _log.warning(
+                        "%s: ignored the report %s after it had ended as %s", self._label, new, old
+                    )
+                return None
+            self._observation = attrs.evolve(report, status=new)
+            if new == old or new not in TRANSITIONS[old]:
+                return None
+            move = Transition(new, self._now())
+            self._history += (move,)
+            return old, move
+
+    def _known(self, report: Observation) -> TaskStatus:
+        if report.status is not None:
+            return report.status
+        if report.raw not in self._warned:
+            self._warned.add(report.raw)
+            _log.warning(
+                "%s: unknown state %r reported by the vendor, taken as Running",
+                self._label,
+                report.raw,
+            )
+        return TaskStatus.Running
