@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -21,28 +21,27 @@ OnWait = Callable[[str, float], object]
 """Called with the reason and the seconds of a pause before a busy resource is tried again."""
 
 
-def few_attempts(sleep: Sleep, **conditions: Any) -> Retrying:
+def few_attempts(again: Callable[[BaseException], bool], sleep: Sleep) -> Retrying:
     """Return the policy for a call that may be repeated at once, or not at all.
 
     It makes at most `ATTEMPTS` attempts, and no pause that the deadline in force would cut short.
 
     Args:
+        again: Returns True for an error after which the call may be repeated.
         sleep: Sleeps for a number of seconds.
-        conditions: When to repeat, and what to do after the last attempt: `retry` and
-            `retry_error_callback` of ``tenacity.Retrying``.
     """
-    from tenacity import RetryCallState, Retrying, wait_exponential
+    from tenacity import RetryCallState, Retrying, retry_if_exception, wait_exponential
 
     def stop(state: RetryCallState) -> bool:
         pause = state.upcoming_sleep
         return state.attempt_number >= ATTEMPTS or current().clip(pause) < pause
 
     return Retrying(
+        retry=retry_if_exception(again),
         stop=stop,
         wait=wait_exponential(multiplier=0.5),
         sleep=sleep,
         reraise=True,
-        **conditions,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import itertools
 import logging
-import operator
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
@@ -40,6 +39,12 @@ CLOCK_SKEW = datetime.timedelta(minutes=5)
 """The largest difference to the vendor's clock for which tasks are found as candidates."""
 
 _STILL_AT_WORK = frozenset({408, 504, 524})
+
+
+class _NotFound(QrmiError):
+    """The vendor's list has no task with the submission's tag, which may come a little later."""
+
+    retryable = True
 
 
 class Submission:
@@ -88,25 +93,19 @@ class Submission:
             raise
 
     def _submit(self) -> str:
-        from tenacity import retry_if_result
-
-        def given_up(_state: object) -> str:
-            assert self._lost is not None
-            raise self._uncertain(self._lost) from self._lost
-
-        submitting = few_attempts(
-            self._channel.sleep, retry=retry_if_result(operator.not_), retry_error_callback=given_up
-        )
+        submitting = few_attempts(lambda error: error is self._lost, self._channel.sleep)
         try:
-            task_id = submitting(self._attempt)
+            return submitting(self._attempt)
         except PASSING as interrupt:
             interrupt.add_note(f"the task may have been submitted; its tag is {self._tag}")
             raise
-        assert task_id is not None  # None is repeated, at last in vain
-        return task_id
+        except QrmiError as error:
+            if error is self._lost:
+                raise self._uncertain(error) from error
+            raise
 
-    def _attempt(self, *, has_room: bool = False) -> str | None:
-        """Submit once and return the task's id, None if it must be submitted again."""
+    def _attempt(self, *, has_room: bool = False) -> str:
+        """Submit once and return the task's id; raise `_lost` if it may be submitted again."""
         try:
             return self._start()
         except ResourceBusyError as busy:
@@ -121,12 +120,11 @@ class Submission:
                 raise
             if self._lost is None:
                 left = current().remaining()
-                self._search = Deadline(
-                    None if left is None else left + SEARCH_SECONDS, self._channel.clock
-                )
+                end = None if left is None else left + SEARCH_SECONDS
+                self._search = Deadline(end, self._channel.clock)
             self._lost = error
-        _log.warning("the response to submission %s was lost: %s", self._tag, self._lost)
-        return self._find()
+            _log.warning("the response to submission %s was lost: %s", self._tag, error)
+            return self._find(error)
 
     def _start(self) -> str:
         # A defect after the request is as uncertain as a lost response.
@@ -146,57 +144,34 @@ class Submission:
         with self._channel.calling():
             return preparing is not None and preparing.make_room(busy)
 
-    def _find(self) -> str | None:
-        """Return the id of the task whose response was lost, None if it may be submitted again.
+    def _find(self, lost: QrmiError) -> str:
+        """Return the id of the task whose response was lost; raise `lost` if there is no task.
 
         Raises:
             SubmissionUncertainError: It is not known whether the task exists.
         """
-        lost = self._lost
-        assert lost is not None
         if self._channel.capability(ChoosesIds) and not isinstance(lost, DriverDefectError):
-            return None
+            raise lost
         if not offers(self._channel.driver, "find_submission"):
             raise self._uncertain(lost) from lost
         try:
-            found = self._search_by_tag()
+            with within(self._search):
+                found = few_attempts(_may_be_found_later, self._channel.sleep)(self._search_once)
+        except _NotFound:
+            if isinstance(lost, CallTimeoutError) or lost.status_code in _STILL_AT_WORK:
+                # The vendor may create the task after the search.
+                raise self._uncertain(lost) from lost
+            raise lost from None
         except QrmiError as failure:
             raise self._uncertain(failure) from failure
-        if found is not None:
-            _log.warning("submission %s was found again as task %s", self._tag, found)
-        elif isinstance(lost, CallTimeoutError) or lost.status_code in _STILL_AT_WORK:
-            raise self._uncertain(lost) from lost  # the vendor may create it after our search
+        _log.warning("submission %s was found again as task %s", self._tag, found)
         return found
 
-    def _search_by_tag(self) -> str | None:
-        """Search a few times, since a vendor's lists may lag behind."""
-
-        def find() -> str | None:
-            with self._channel.calling(uncertain=True) as driver:
-                return driver.find_submission(self._tag)
-
-        def again(state: RetryCallState) -> bool:
-            assert state.outcome is not None
-            error = state.outcome.exception()
-            if error is None:
-                return state.outcome.result() is None
-            # A garbled response says nothing; the next one may.
-            if isinstance(error, QrmiError) and (
-                error.retryable or isinstance(error, InvalidResponseError)
-            ):
-                _log.warning("the search for submission %s failed: %s", self._tag, error)
-                return True
-            return False
-
-        def last(state: RetryCallState) -> str | None:
-            assert state.outcome is not None
-            found: str | None = state.outcome.result()
-            return found
-
-        with within(self._search):
-            found: str | None = few_attempts(
-                self._channel.sleep, retry=again, retry_error_callback=last
-            )(find)
+    def _search_once(self) -> str:
+        with self._channel.calling(uncertain=True) as driver:
+            found = driver.find_submission(self._tag)
+        if found is None:
+            raise _NotFound
         return found
 
     def _give_up(self) -> None:
@@ -236,6 +211,13 @@ class Submission:
         if created is not None and created.tzinfo is None:
             created = created.replace(tzinfo=datetime.UTC)
         return created is None or created >= self._started - CLOCK_SKEW
+
+
+def _may_be_found_later(error: BaseException) -> bool:
+    # A garbled response says nothing; the next one may.
+    return isinstance(error, QrmiError) and (
+        error.retryable or isinstance(error, InvalidResponseError)
+    )
 
 
 def until_free(channel: Channel, attempt: Callable[[], _T], timeout: float | None) -> _T:

@@ -200,13 +200,12 @@ class Task:
 
     def stop(self) -> None:
         """Ask to stop the task; see `QuantumResource.task_stop`."""
-        from tenacity import retry_if_exception_type
 
         def stop() -> None:
             with self.channel.calling(self.id) as driver:
                 driver.task_stop(self.id)
 
-        few_attempts(self.channel.sleep, retry=retry_if_exception_type(TaskNotReadyError))(stop)
+        few_attempts(lambda error: isinstance(error, TaskNotReadyError), self.channel.sleep)(stop)
 
     def logs(self) -> str:
         """Return the task's logs; see `QuantumResource.task_logs`."""
@@ -245,8 +244,6 @@ class Task:
         )
 
     def _read(self, consume: Callable[[Iterator[bytes]], None], timeout: float | None) -> None:
-        from tenacity import retry_if_exception
-
         self._wait_for_result(timeout)
         begun = False
 
@@ -269,9 +266,7 @@ class Task:
             )
 
         try:
-            few_attempts(self.channel.sleep, retry=retry_if_exception(can_help))(
-                lambda: consume(pieces())
-            )
+            few_attempts(can_help, self.channel.sleep)(lambda: consume(pieces()))
         except (TaskFailedError, TaskCancelledError) as error:
             report = self.last_report
             error.vendor_code = error.vendor_code or (report.code if report else None)
