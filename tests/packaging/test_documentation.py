@@ -65,6 +65,7 @@ def test_make_help_and_the_contributors_guide_name_the_same_targets() -> None:
     assert set(re.findall(r"`make ([a-z-]+)`", guide)) == targets
 
 
+@pytest.mark.slow
 def test_the_documentation_builds_without_a_warning(tmp_path: Path) -> None:
     sphinx = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "dummy"]
     said(*sphinx, "-d", tmp_path / "trees", "docs", tmp_path / "out", cwd=ROOT)

@@ -128,6 +128,7 @@ def system() -> Iterator[Emulator]:
         yield running
 
 
+@pytest.mark.slow
 def test_a_job_of_a_system_gives_its_lane_up_when_it_has_told_its_end(
     system: Emulator, bell: QuantumCircuit
 ) -> None:
@@ -210,6 +211,7 @@ def test_dropping_a_job_stops_nothing_and_it_is_found_again(
     assert vendor.calls["task_stop"] == 0
 
 
+@pytest.mark.slow
 def test_primitives_backend_and_target_work_on_a_simulator(
     home: Path, bell: QuantumCircuit
 ) -> None:
@@ -306,6 +308,7 @@ def analog() -> QuantumCircuit:
     return circuit
 
 
+@pytest.mark.slow
 def test_pasqals_sampler_has_the_published_options(home: Path, analog: QuantumCircuit) -> None:
     qpu = local(home, "EMU_FREE")
     options = {

@@ -15,6 +15,8 @@ from qrmi_emulator import Emulator
 from support.local_store import end_store
 from support.processes import said
 
+pytestmark = pytest.mark.slow
+
 HEAD = "from qrmi import QuantumResource, ResourceType, Payload, TaskStatus\n"
 SEED = (
     HEAD

@@ -107,6 +107,7 @@ def test_a_task_without_a_result_is_a_status_of_its_own_and_kept_if_it_has_one(
     assert ("task_stop" not in calls.read_text().split()) == kept
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(bool(MISSING), reason=MISSING)
 def test_a_qpu_on_premises_is_acquired_where_the_scheduler_has_not(
     enter_job: Any, tmp_path: Path

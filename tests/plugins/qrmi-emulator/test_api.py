@@ -93,6 +93,7 @@ def test_a_backend_has_its_documents(client: Client) -> None:
     assert client("GET", "/backends/fake_lagos/defaults").json() is None
 
 
+@pytest.mark.slow
 def test_a_job_goes_its_way(client: Client) -> None:
     job = client.submit(shots=200, seed=5, tags=["a", "b"], cost=100)
     assert client.wait(job)["status"] == "Completed"
@@ -127,6 +128,7 @@ WIDE += "".join(f"rx(0.{n}) q[{n}]; cx q[{n}], q[{(n + 1) % 26}];\n" for n in ra
 WIDE += "c = measure q;"
 
 
+@pytest.mark.slow
 def test_a_job_ends_at_its_cost_which_does_not_count_the_start_of_a_worker(client: Client) -> None:
     long = client.submit(params={"pubs": [[WIDE, None, 1]], "version": 2}, cost=1)
     # The worker was stopped with the job, so the next one's loads the simulator again.

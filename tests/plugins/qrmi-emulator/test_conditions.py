@@ -51,6 +51,7 @@ def test_a_condition_is_told_with_its_reason(
     assert emulator.info()["resources"]["aer"]["status"] == status
 
 
+@pytest.mark.slow
 def test_a_queue_of_others_is_added_to_ones_own(emulator: Emulator, client: Client) -> None:
     emulator.set_resource("aer", queue_length=41)
     assert seen(client)[-1] == 41

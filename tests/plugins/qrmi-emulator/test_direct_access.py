@@ -119,6 +119,7 @@ def test_a_backend_that_is_not_online_takes_no_jobs(
 # Jobs
 
 
+@pytest.mark.slow
 def test_a_job_goes_its_way_through_s3(system: Emulator, client: DirectAccessClient) -> None:
     job_id = client.submit(shots=200, log_level="debug")
     assert client.show(job_id)["status"] in ("Running", "Completed")
@@ -241,6 +242,7 @@ def test_a_submission_is_refused_in_the_order_of_the_service(
     assert len(client("GET", "/v1/jobs").json()["jobs"]) == 1
 
 
+@pytest.mark.slow
 def test_only_deletion_frees_a_lane(system: Emulator, client: DirectAccessClient) -> None:
     system.change(lanes=1)
     job_id = client.submit()
@@ -563,6 +565,7 @@ def test_no_signature_is_noted_or_logged(
     assert not [secret for secret in secrets if secret in said]
 
 
+@pytest.mark.slow
 def test_jobs_and_objects_outlive_the_emulator(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     with Emulator(["ibm-da"], state=folder) as emulator:

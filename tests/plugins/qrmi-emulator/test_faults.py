@@ -70,6 +70,7 @@ def test_a_reset_before_the_effect_makes_no_job_and_one_after_it_does(
         assert jobs_tagged(client, f"tag-{kind}") == made
 
 
+@pytest.mark.slow
 def test_a_truncated_answer_ends_in_its_middle(emulator: Emulator, client: Client) -> None:
     emulator.fault("truncated", path="*/backends")
     with pytest.raises((requests.ConnectionError, requests.exceptions.ChunkedEncodingError)):

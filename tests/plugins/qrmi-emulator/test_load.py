@@ -14,6 +14,8 @@ import pytest
 from qrmi_emulator import Emulator
 from support.runtime_client import TYPE, Client, job_body
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = 200
 JOBS = 10_000
 

@@ -143,6 +143,7 @@ def test_a_double_slash_is_tolerated(client: CloudClient) -> None:
     assert answer.status_code == 200
 
 
+@pytest.mark.slow
 def test_a_batch_goes_its_way(client: CloudClient) -> None:
     batch = client.submit(200, device="FRESNEL", tags=["mine"])
     assert batch["status"] == "PENDING"
@@ -476,6 +477,7 @@ def test_faults_speak_the_services_language(emulator: Emulator, client: CloudCli
     refused(client("GET", "/v2/jobs"), 401)
 
 
+@pytest.mark.slow
 def test_an_emulator_that_is_started_again_knows_its_batches(tmp_path: Any) -> None:
     with Emulator(["pasqal-cloud"], state=tmp_path / "state") as first:
         before = CloudClient(first)

@@ -62,6 +62,7 @@ def test_the_qpu_is_described_to_everybody(client: WardenClient) -> None:
     assert refused(client("PUT", "/jobs"), 405) == "Method Not Allowed"
 
 
+@pytest.mark.slow
 def test_a_job_goes_its_way(client: WardenClient) -> None:
     session = client.session()
     created = client("POST", "/jobs", {"sequence": pulses.sequence(), "shots": 100}, session).json()
@@ -265,6 +266,7 @@ def test_faults_speak_wardens_language(emulator: Emulator, client: WardenClient)
     assert refused(client("GET", "/jobs"), 500) == "Internal Server Error"
 
 
+@pytest.mark.slow
 def test_numbers_go_on_after_a_restart(tmp_path: Path) -> None:
     state = tmp_path / "state"
     admin = {"warden_admin": os.geteuid()}

@@ -18,6 +18,8 @@ from support.munged import MISSING, munged
 from support.pasqal_client import CloudClient
 from support.peers import run
 
+pytestmark = pytest.mark.slow
+
 NAMES = {"pasqal-cloud": "FRESNEL", "pasqal-local": "PASQAL_LOCAL"}
 
 

@@ -14,6 +14,8 @@ from qrmi_core.errors import TaskFailedError
 from qrmi_emulator import Emulator
 from support.peers import run
 
+pytestmark = pytest.mark.slow
+
 BELL_ON_DEVICE = """OPENQASM 3.0;
 include "stdgates.inc";
 bit[2] c;

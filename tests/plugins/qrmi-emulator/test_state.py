@@ -153,6 +153,7 @@ def test_a_folder_has_one_emulator_and_no_other_reader(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 def test_a_killed_emulator_knows_its_jobs_when_started_again(tmp_path: Path) -> None:
     folder = tmp_path / "state"
     url, keys = "", set()
@@ -276,6 +277,7 @@ def test_a_wrong_setting_changes_nothing(values: dict[str, Any]) -> None:
     assert settings == EmulatorSettings()
 
 
+@pytest.mark.slow
 def test_jobs_without_a_seed_get_that_of_the_settings() -> None:
     with Emulator(seed=3) as emulator:
         client = Client(emulator)

@@ -12,6 +12,8 @@ import pytest
 from qrmi_core import QuantumResource, TaskStatus
 from qrmi_core.errors import NotAcquiredError, ResourceBusyError
 
+pytestmark = pytest.mark.slow
+
 ACQUIRE = """
 import os, sys
 from qrmi_core import QuantumResource

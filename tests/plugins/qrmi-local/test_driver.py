@@ -39,6 +39,7 @@ def driver_of(resource: QuantumResource) -> LocalDriver:
     return driver
 
 
+@pytest.mark.slow
 def test_a_result_can_be_read_from_another_process(warm, bell) -> None:
     aer = warm()
     task = aer.run(bell)
@@ -179,6 +180,7 @@ def test_discovery_lists_what_is_installed_with_what_waits(home, make_resource, 
     assert all(info.is_simulator for info in found.values()), "snapshots run on a simulator too"
 
 
+@pytest.mark.slow
 def test_a_pulse_sequence_runs(warm) -> None:
     from pulser import Pulse, Register, Sequence
     from pulser.devices import MockDevice

@@ -177,6 +177,7 @@ def test_rounds_with_equal_indices_are_rounds_of_their_own() -> None:
     assert counts(circuit) == {"11": 20}
 
 
+@pytest.mark.slow
 def test_a_loop_with_too_many_rounds_is_refused() -> None:
     circuit = QuantumCircuit(1, 1)
     with circuit.for_loop(range(10**9)):

@@ -627,6 +627,7 @@ SUPPRESSED = {"dynamical_decoupling": {"enable": True}, "twirling": {"strategy":
 
 
 class TestTask:
+    @pytest.mark.slow
     def test_a_warning_is_seen_once_by_the_user_and_once_in_the_log(
         self, warm: MakeResource, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -22,6 +22,8 @@ from qrmi_local.settings import LocalSettings
 from qrmi_local.store import StoredTask, TaskStore
 from support.processes import said
 
+pytestmark = pytest.mark.slow
+
 
 def stored(home: Path, task_id: str) -> StoredTask:
     store = TaskStore(home)

@@ -25,6 +25,8 @@ from support.munged import MISSING, munged
 from support.resources import quick
 from support.warden import Warden
 
+pytestmark = pytest.mark.slow
+
 MakePulse = Callable[..., Sequence]
 RUNS = 100
 

@@ -171,6 +171,7 @@ def test_circuits_are_transpiled_for_it_with_and_without_fractional_gates(
     assert len(described.vendor.tasks) == 4
 
 
+@pytest.mark.slow
 def test_loops_that_are_left_are_transpiled_for_an_ideal_simulator(aer: QuantumResource) -> None:
     circuit = QuantumCircuit(1, 1)
     with circuit.for_loop(range(3)):

@@ -49,6 +49,7 @@ def ansatz() -> QuantumCircuit:
     return circuit
 
 
+@pytest.mark.slow
 def test_both_primitives_run_transpiled_circuits_in_one_session(
     emulator: Emulator, qpu: QuantumResource
 ) -> None:

@@ -13,6 +13,8 @@ import pytest
 from support.filed_vendor import FiledDriver
 from support.slurm_site import SlurmSite
 
+pytestmark = pytest.mark.slow
+
 
 def until(condition: Callable[[], object]) -> None:
     """Wait for it, for 20 s at most."""

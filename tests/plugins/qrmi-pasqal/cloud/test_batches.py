@@ -85,6 +85,7 @@ def calls(emulator: Emulator, method: str, path: str) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.slow
 def test_tasks_of_an_open_batch_share_it(
     emulator: Emulator, qpu: QuantumResource, connect: Connect
 ) -> None:

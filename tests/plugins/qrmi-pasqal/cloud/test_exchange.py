@@ -348,6 +348,7 @@ def elsewhere(service: PasqalService, task_id: str, operation: str) -> str:
     return said(sys.executable, "-c", _ELSEWHERE, task_id, operation, settings).strip()
 
 
+@pytest.mark.slow
 def test_a_batch_is_known_in_another_process(service: PasqalService, make: Make) -> None:
     running, done = (make().task_start(pulse(name)) for name in ("endless", "short"))
     service.forget_requests()
@@ -358,6 +359,7 @@ def test_a_batch_is_known_in_another_process(service: PasqalService, make: Make)
     assert service.batches[running]["status"] == "CANCELED"
 
 
+@pytest.mark.slow
 def test_a_job_of_cudaq_is_known_in_another_process_by_asking_once(
     service: PasqalService, make: Make
 ) -> None:

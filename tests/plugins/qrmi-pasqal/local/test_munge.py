@@ -95,6 +95,7 @@ def test_the_command_keeps_to_the_deadline(tmp_path: Path) -> None:
         maker.credential()
 
 
+@pytest.mark.slow
 def test_the_library_gives_up_a_munged_that_does_not_answer(
     munge_socket: Path, tmp_path: Path
 ) -> None:
