@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -14,6 +15,7 @@ def main(uid: int, what: str, *arguments: str) -> None:
     qpu = QuantumResource("PASQAL_LOCAL", "pasqal-local")
     # All that is imported where it is first used, since another user may not read these folders.
     qpu.is_accessible()
+    importlib.import_module("tenacity")
     if uid != os.geteuid():
         os.setgroups([])
         os.setgid(uid)
