@@ -15,8 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from qrmi_core import deadline
-from qrmi_core.errors import ConfigError, QrmiError, ServiceError, TransportError
+from qrmi_core import ConfigError, QrmiError, ServiceError, TransportError, deadline
 
 _T = TypeVar("_T")
 

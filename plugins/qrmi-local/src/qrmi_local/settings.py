@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 
-from qrmi_core.errors import ConfigError
+from qrmi_core import ConfigError
 from qrmi_core.folders import expand, state_folder
 from qrmi_core.settings import Settings, one_of, setting, to_count, to_seconds
 
