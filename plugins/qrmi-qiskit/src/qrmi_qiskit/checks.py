@@ -1,4 +1,4 @@
-"""What a value must be: how a message says it, and the value to send."""
+"""Checks of option values, with the wording of their error messages."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from qrmi_core.errors import InvalidArgumentError
 
 @attrs.frozen
 class Check:
-    """What a value must be.
+    """A check of a value.
 
     Args:
-        form: How a message and the README say it.
-        read: Gives the value to send; raises ValueError or TypeError for a wrong one.
+        form: The requirement, as messages and the README word it.
+        read: Return the value to send; raise ValueError or TypeError for a wrong one.
     """
 
     form: str
     read: Callable[[Any], Any]
 
     def __call__(self, what: str, value: object) -> Any:
-        """The value to send.
+        """Return the value to send.
 
         Raises:
-            InvalidArgumentError: It is wrong.
+            InvalidArgumentError: The value is wrong.
         """
         try:
             return self.read(value)
@@ -37,13 +37,13 @@ class Check:
 
 
 def require(good: bool) -> None:
-    """Refuse a value, in `Check.read`."""
+    """Raise ValueError, in `Check.read`, if a value is wrong."""
     if not good:
         raise ValueError
 
 
 def values_of(value: Any) -> list[Any]:
-    """The values of a list or of something like it, text not being one."""
+    """Return the values of a list or of something like it, which text is not."""
     require(not isinstance(value, str | bytes | Mapping))
     return list(value)
 
@@ -64,7 +64,7 @@ TEXT = Check("text", _read_text)
 
 
 def whole(least: int, most: int | None = None) -> Check:
-    """A whole number; numpy's are taken too, booleans are not."""
+    """Return a check for whole numbers, those of numpy too, without booleans."""
 
     def read(value: Any) -> int:
         require(not isinstance(value, bool))
@@ -78,7 +78,7 @@ def whole(least: int, most: int | None = None) -> Check:
 
 
 def real(least: float, *, above: bool = False) -> Check:
-    """A finite number of at least this, or above it."""
+    """Return a check for finite numbers of at least `least`, or above it."""
 
     def read(value: Any) -> float:
         require(not isinstance(value, bool | str | bytes))
@@ -90,7 +90,7 @@ def real(least: float, *, above: bool = False) -> Check:
 
 
 def word(*words: str) -> Check:
-    """One of some words."""
+    """Return a check for one of some words."""
 
     def read(value: Any) -> str:
         require(isinstance(value, str) and value in words)
@@ -100,7 +100,7 @@ def word(*words: str) -> Check:
 
 
 def either(*checks: Check) -> Check:
-    """Whatever the first of some checks takes."""
+    """Return a check that accepts a value if one of some checks does."""
 
     def read(value: Any) -> Any:
         for check in checks:
@@ -114,7 +114,7 @@ def either(*checks: Check) -> Check:
 
 
 def several(item: Check, form: str) -> Check:
-    """A list of at least one such value."""
+    """Return a check for lists of at least one value, each checked."""
 
     def read(value: Any) -> list[Any]:
         values = [item.read(each) for each in values_of(value)]

@@ -1,9 +1,9 @@
 """The options of the primitives, named as in qiskit-ibm-runtime and checked as they are set.
 
-Only what is set is sent: the defaults are the resource's own. The classes are ours, since those of
-qiskit-ibm-runtime move and change between its releases, and accept values that the service refuses.
-An option that these classes lack is sent as it is, unless it is a near miss of one that they have:
-the resource decides.
+Options that are not set are not sent: the defaults are the resource's own. The classes are ours,
+since those of qiskit-ibm-runtime move and change between its releases, and accept values that the
+service refuses. An option that these classes lack is sent as it is, unless it is a near miss of one
+that they have: the resource decides.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from qrmi_qiskit.checks import (
 
 
 class _Unset:
-    """That an option is not set."""
+    """The value of an option that is not set."""
 
     def __repr__(self) -> str:
         return "Unset"
@@ -95,10 +95,10 @@ _GROUP = "qrmi_group"
 
 
 def _option(check: Check, *, null: bool = False) -> Any:
-    """One option.
+    """Return the attribute of an option.
 
     Args:
-        check: What its value must be.
+        check: The check of its value.
         null: Whether None is a value to send; else it is as if the option were not set.
     """
     if null:
@@ -119,7 +119,7 @@ def _option(check: Check, *, null: bool = False) -> Any:
 
 
 def _section(kind: type[_Section]) -> Any:
-    """A group of options, set by an instance or by a mapping."""
+    """Return the attribute of a group of options, set by an instance or by a mapping."""
 
     def convert(value: Any, section: Any, field: Any) -> Any:
         if isinstance(value, kind):
@@ -177,7 +177,7 @@ class _Section:
                 yield cls.name_of(name), field.metadata[_FORM]
 
     def update(self, **values: Any) -> None:
-        """Set some options; what a group already has beside them stays.
+        """Set some options; the others of a group stay.
 
         Raises:
             InvalidArgumentError: A name is a near miss of a known one, or a value is wrong; then
@@ -204,7 +204,7 @@ class _Section:
             setattr(self, name, getattr(checked, name))
 
     def to_dict(self) -> dict[str, Any]:
-        """What is set, nested as the payload has it.
+        """Return the options that are set, nested as in the payload.
 
         Raises:
             InvalidArgumentError: Options contradict one another.
@@ -267,7 +267,7 @@ class DynamicalDecouplingOptions(_Section):
 
 @attrs.define(kw_only=True)
 class ExecutionOptions(_Section):
-    """How the circuits are repeated; `rep_delay` is in seconds."""
+    """Options of the repetition of circuits; `rep_delay` is in seconds."""
 
     _path: ClassVar[str] = "execution"
 
@@ -277,7 +277,7 @@ class ExecutionOptions(_Section):
 
 @attrs.define(kw_only=True)
 class SamplerExecutionOptions(ExecutionOptions):
-    """The same for the sampler, and what a measurement gives."""
+    """The same for the sampler, and the type of measurement results."""
 
     meas_type: str | _Unset = _option(word("classified", "kerneled", "avg_kerneled"))
 
@@ -320,7 +320,7 @@ class SimulatorOptions(_Section):
 
 @attrs.define(kw_only=True)
 class MeasureNoiseLearningOptions(_Section):
-    """How the errors of measurements are learned."""
+    """Options of learning the errors of measurements."""
 
     _path: ClassVar[str] = "resilience.measure_noise_learning"
 
@@ -368,7 +368,7 @@ class ZneOptions(_Section):
 
 @attrs.define(kw_only=True)
 class PecOptions(_Section):
-    """Probabilistic error cancellation; `max_overhead` None is no limit."""
+    """Probabilistic error cancellation; without limit if `max_overhead` is None."""
 
     _path: ClassVar[str] = "resilience.pec"
 
@@ -378,7 +378,7 @@ class PecOptions(_Section):
 
 @attrs.define(kw_only=True)
 class LayerNoiseLearningOptions(_Section):
-    """How the errors of layers of gates are learned; `max_layers_to_learn` None is no limit."""
+    """Options of learning the errors of layers; all if `max_layers_to_learn` is None."""
 
     _path: ClassVar[str] = "resilience.layer_noise_learning"
 

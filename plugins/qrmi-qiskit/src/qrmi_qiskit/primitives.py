@@ -62,7 +62,7 @@ _NOT_EXACT: Final = {
 
 
 class _Primitive:
-    """What the two primitives share.
+    """The base of the two primitives.
 
     Args:
         resource: A resource that takes `Payload.QiskitPrimitive`.
@@ -103,14 +103,14 @@ class _Primitive:
 
     @functools.cached_property
     def _backend(self) -> QRMIBackend:
-        """The resource as a backend, under the name by which qiskit-experiments asks for it."""
+        """The resource as a backend, under the attribute that qiskit-experiments reads."""
         return QRMIBackend(self._resource)
 
     def job(self, job_id: str) -> PrimitiveJob:
-        """The job of an id, also one that another process started; costs no request.
+        """Return the job of an id, also one that another process started; sends no request.
 
         Args:
-            job_id: What `job_id` of the job gave, which is the task's id.
+            job_id: The return value of the job's `job_id`, which is the task's id.
         """
         return PrimitiveJob(self._resource, job_id)
 
@@ -131,7 +131,7 @@ class _Primitive:
 
     def _check(self, where: str, pub: _Pub, target: Target | None) -> None:
         if pub.size == 0:
-            raise InvalidArgumentError(f"{where}: its arrays are empty, so there is nothing to run")
+            raise InvalidArgumentError(f"{where}: its arrays are empty")
         circuit, values = pub.circuit, pub.parameter_values
         if not _are_finite(values):
             raise InvalidArgumentError(f"{where}: its parameter values are not all finite")
@@ -327,7 +327,7 @@ def _check_simulated(where: str, circuit: QuantumCircuit) -> None:
 
 
 def _strange_type(node: object) -> types.Type | None:
-    """Return the first type in an expression that is neither Bool nor Uint."""
+    """Return the first type in an expression besides Bool and Uint."""
     if not isinstance(node, expr.Expr):
         return None
     if not isinstance(node.type, (types.Bool, types.Uint)):
@@ -341,14 +341,14 @@ def _are_finite(values: BindingsArray) -> bool:
 
 
 def _listed(pubs: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Every pub with what to call it in messages."""
+    """Yield every pub with its name in messages."""
     if isinstance(pubs, QuantumCircuit | SamplerPub | EstimatorPub | str | Mapping):
         raise InvalidArgumentError(
             f"pubs must be a list of pubs, not {type(pubs).__name__}: put it into a list"
         )
     found = list(pubs)
     if not found:
-        raise InvalidArgumentError("there is no pub, so there is nothing to run")
+        raise InvalidArgumentError("pubs is empty: give at least one")
     for index, pub in enumerate(found):
         yield f"pub {index}", pub
 
@@ -364,8 +364,7 @@ def _coerce(where: str, kind: type[_Pub], like: Any, default: float | None) -> _
 def _check_registers(where: str, circuit: QuantumCircuit) -> None:
     if not circuit.cregs:
         raise InvalidArgumentError(
-            f"{where}: the circuit has no classical register, so there is nothing to sample: "
-            "measure into one"
+            f"{where}: the circuit has no classical register to sample: measure into one"
         )
     for register in circuit.cregs:
         name = register.name
