@@ -348,7 +348,7 @@ def _listed(pubs: Iterable[Any]) -> Iterator[tuple[str, Any]]:
         )
     found = list(pubs)
     if not found:
-        raise InvalidArgumentError("pubs is empty: give at least one")
+        raise InvalidArgumentError("there is no pub: give at least one")
     for index, pub in enumerate(found):
         yield f"pub {index}", pub
 
