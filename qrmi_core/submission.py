@@ -41,10 +41,8 @@ CLOCK_SKEW = datetime.timedelta(minutes=5)
 _STILL_AT_WORK = frozenset({408, 504, 524})
 
 
-class _NotFound(QrmiError):
+class _NotFound(Exception):
     """The vendor's list has no task with the submission's tag, which may come a little later."""
-
-    retryable = True
 
 
 class Submission:
@@ -215,8 +213,8 @@ class Submission:
 
 def _may_be_found_later(error: BaseException) -> bool:
     # A garbled response says nothing; the next one may.
-    return isinstance(error, QrmiError) and (
-        error.retryable or isinstance(error, InvalidResponseError)
+    return isinstance(error, _NotFound | InvalidResponseError) or (
+        isinstance(error, QrmiError) and error.retryable
     )
 
 

@@ -225,7 +225,7 @@ def load_command(name: str) -> click.Command:
     command = load(name, COMMANDS)
     if not isinstance(command, click.Command):
         raise PluginError(
-            f"plugin command {name} is no click command; please report this to its authors"
+            f"plugin command {name} is not a click command; please report this to its authors"
         )
     return command
 

@@ -89,7 +89,7 @@ def test_a_user_does_not_get_the_settings_of_the_scheduler(fake: Path, tmp_path:
     config = Config.load(write(tmp_path / "c.json", {"resources": [entry, dynamic]}))
     for name in ("qpu", "any", "any:fake_busy"):
         with config.resource(name) as qpu:
-            assert qpu._acquisition() not in (None, "the scheduler's")
+            assert qpu._acquisitions.current() not in (None, "the scheduler's")
 
 
 def test_the_path_may_be_a_string(tmp_path: Path) -> None:
