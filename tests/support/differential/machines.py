@@ -10,7 +10,7 @@ import attrs
 import numpy as np
 from hypothesis import note, reject
 from qiskit import QuantumCircuit, qasm3, transpile
-from qiskit.circuit import ForLoopOp
+from qiskit.circuit import ControlledGate, ForLoopOp, Gate
 from qiskit.circuit.classical import expr
 from qiskit.circuit.exceptions import CircuitError
 from qiskit.exceptions import QiskitError
@@ -53,8 +53,9 @@ class Machine:
         target = self.noise.backend.target
         return Features(
             control=CONTROL & set(target.operation_names),
-            # The transpiler converts other units outside of blocks only.
-            delays=("dt",) if target.dt else ("ns", "us"),
+            # The transpiler converts other units outside of blocks only. Without a time step,
+            # delays are refused.
+            delays=("dt",) if target.dt else (),
             resets="reset" in target.operation_names,
         )
 
@@ -68,6 +69,8 @@ class Machine:
             if not isinstance(error, QiskitError) and not is_panic(error):
                 raise
             reject()  # cannot be compiled, so nothing would be sent
+        if _has_own_gates(isa):  # taken for the device's of that name, so refused
+            reject()
         names = tuple(parameter.name for parameter in circuit.parameters)
         left = tuple(parameter.name for parameter in isa.parameters)
         if not set(left) <= set(names):  # it sometimes leaves the parameter of a loop
@@ -238,6 +241,15 @@ def _has_expressions(circuit: QuantumCircuit) -> bool:
     return any(
         isinstance(getattr(each, "condition", getattr(each, "target", None)), expr.Expr)
         for each in _control(circuit)
+    )
+
+
+def _has_own_gates(circuit: QuantumCircuit) -> bool:
+    blocks = [block for each in _control(circuit) for block in each.blocks]
+    return any(
+        type(instruction.operation) in (Gate, ControlledGate)
+        for block in (circuit, *blocks)
+        for instruction in block.data
     )
 
 
