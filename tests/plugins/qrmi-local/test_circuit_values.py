@@ -440,3 +440,11 @@ def test_a_gate_that_qpy_cannot_carry_is_refused_with_a_remedy() -> None:
     with pytest.raises(EngineError, match="^pub 0: its circuit cannot be decoded: .* decomposed"):
         sample([circuit])
     assert sample([circuit.decompose(), None, 10])[0].data.c.get_counts() == {"0": 10}
+
+
+def test_delays_of_a_device_without_a_time_step() -> None:
+    text = HEADER + "bit[1] c;\nu3(pi, 0, pi) $0;\ndelay[{}] $0;\nc[0] = measure $0;\n"
+    [result] = sample([text.format("10s"), None, 1000], on="fake_essex")
+    assert result.data.c.get_counts()["0"] > 900
+    with pytest.raises(EngineError, match="^pub 0: fake_essex has no time step for delays in dt"):
+        sample([text.format("10dt")], on="fake_essex")

@@ -67,6 +67,14 @@ class Device:
             flat = translate(flat, engine.AER_GATES, with_errors(flat, noisy))
             simulator = AerSimulator(max_memory_mb=memory_mb())
         else:
+            if self.backend.target.dt is None and any(
+                instruction.operation.name == "delay" and instruction.operation.unit == "dt"
+                for instruction in flat.data
+            ):
+                raise EngineError(
+                    f"{self.resource.resource_id} has no time step for delays in dt: leave them "
+                    "out, or give them in seconds, as OpenQASM 3 text"
+                )
             part = part_of(self, qubits, places_of(small))
             simulator = AerSimulator.from_backend(part, max_memory_mb=memory_mb())
         return flat, self.with_noise(simulator, qubits)
