@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -104,7 +105,7 @@ def test_only_the_command_imports_the_command() -> None:
 
 def test_the_core_outside_its_tables_names_no_vendor() -> None:
     """Names of types, payloads and what to install are published; behaviour by vendor is not."""
-    published = {"values.py", "payload.py", "registry.py", "discovery.py", "config.py"}
+    published = {"values.py", "payload.py", "plugin.py", "registry.py", "discovery.py", "config.py"}
     for path in sources(CORE):
         if path.name in published or in_cli(path) or path.is_relative_to(CORE / "testing"):
             continue
@@ -142,11 +143,14 @@ def test_a_plugin_has_the_shape_of_all(package: str) -> None:
     assert folder.name.replace("-", "_") == ("qrmi_compat" if package == "qrmi" else package)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         assert (folder / name).is_file(), name
-    modules = ["__init__.py", "py.typed"]
-    if '"qrmi.drivers"' in (folder / "pyproject.toml").read_text(encoding="utf-8"):
-        modules += ["driver.py", "settings.py"]
-    for name in modules:
+    for name in ("__init__.py", "py.typed"):
         assert (PLUGINS[package] / package / name).is_file(), name
+    project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    # Each of several services of one vendor is a subpackage.
+    for entry in project.get("entry-points", {}).get("qrmi.drivers", {}).values():
+        home = PLUGINS[package].joinpath(*entry.partition(":")[0].split(".")[:-1])
+        for name in ("__init__.py", "driver.py", "settings.py"):
+            assert (home / name).is_file(), home / name
 
 
 def test_the_page_about_helpers_names_every_helper() -> None:

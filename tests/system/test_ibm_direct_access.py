@@ -309,7 +309,7 @@ def test_a_submission_waits_for_its_lane(
 
 
 def test_an_outage_does_not_end_a_wait(emulator: Emulator, bench: Bench) -> None:
-    bench.qpu.polling = PollingPolicy()
+    bench.qpu._channel.polling = PollingPolicy()
     task = bench.qpu.task(bench.running)
     emulator.fault("outage", seconds=0.5)
     emulator.act(bench.running, "release")

@@ -104,7 +104,7 @@ def test_a_fault_that_stays_is_one_typed_error_within_the_deadline(
 
 
 def test_an_outage_does_not_end_a_wait(emulator: Emulator, bench: Bench) -> None:
-    bench.qpu.polling = PollingPolicy()
+    bench.qpu._channel.polling = PollingPolicy()
     task = bench.qpu.task(bench.running)
     emulator.fault("outage", seconds=0.5)
     emulator.act(bench.running, "release")

@@ -202,7 +202,7 @@ def test_a_fault_of_the_store_of_results_is_overcome_or_is_one_typed_error(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_outage_does_not_end_a_wait(emulator: Emulator, bench: Bench, kind: str) -> None:
-    bench.qpu.polling = PollingPolicy()
+    bench.qpu._channel.polling = PollingPolicy()
     task = bench.qpu.task(bench.running)
     job = job_of(emulator, kind, bench.running)
     emulator.fault("outage", seconds=0.5, path=aim(kind))

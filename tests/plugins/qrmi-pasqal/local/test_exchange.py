@@ -466,7 +466,7 @@ OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
     "status": ("GET accessible", lambda qpu, _: qpu.status()),
     "slots": ("GET qpu-slots", lambda qpu, _: qpu.status()),
     "target": ("GET qpu", lambda qpu, _: qpu.target()),
-    "acquire": ("POST sessions", lambda qpu, _: qpu.acquire(0, detached=True)),
+    "acquire": ("POST sessions", lambda qpu, _: qpu._driver.acquire(detached=True, slots=None)),
     "release": ("DELETE sessions", lambda qpu, _: qpu.release(OTHER)),
     "task_start": ("POST jobs", lambda qpu, _: qpu.task_start(sequence(), timeout=1)),
     "task_status": ("GET jobs", lambda qpu, id: qpu._driver.task_status(id)),
