@@ -83,9 +83,6 @@ if TYPE_CHECKING:
     from qrmi_core.http.settings import (
         HttpSettings as HttpSettings,
     )
-    from qrmi_core.http.urls import (
-        path_segment as path_segment,
-    )
     from qrmi_core.notes import (
         TaskNotes as TaskNotes,
     )
@@ -127,6 +124,9 @@ if TYPE_CHECKING:
         to_count as to_count,
         to_seconds as to_seconds,
         to_url as to_url,
+    )
+    from qrmi_core.urls import (
+        path_segment as path_segment,
     )
     from qrmi_core.values import (
         AcquisitionUsage as AcquisitionUsage,
@@ -170,7 +170,7 @@ _lazy.export(
         "qrmi_core.http.response": "Response join_documents",
         "qrmi_core.http.proxies": "is_loopback",
         "qrmi_core.http.settings": "HttpSettings",
-        "qrmi_core.http.urls": "path_segment",
+        "qrmi_core.urls": "path_segment",
         "qrmi_core.notes": "TaskNotes",
         "qrmi_core.options": "TaskOptions",
         "qrmi_core.outcomes": "missing_result",

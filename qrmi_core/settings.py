@@ -12,6 +12,7 @@ import attrs
 
 from qrmi_core.errors import ConfigError, EnvVarNotSetError
 from qrmi_core.folders import expand
+from qrmi_core.urls import origin
 
 _log = logging.getLogger(__name__)
 
@@ -113,8 +114,6 @@ def to_url(text: str) -> str:
         ConfigError: It is not a URL of http or https, or has a query, a fragment, a user or a
             password.
     """
-    from qrmi_core.http.urls import origin
-
     url = text.strip()
     origin(url)
     if "?" in url or "#" in url:

@@ -24,8 +24,8 @@ from qrmi_core.http.credentials import Auth
 from qrmi_core.http.failures import Failure, of_exception
 from qrmi_core.http.proxies import Proxy, proxy_for
 from qrmi_core.http.response import Response
-from qrmi_core.http.urls import origin, without_query
 from qrmi_core.redaction import Redactor, is_secret
+from qrmi_core.urls import origin, without_query
 
 _LEAST_SECRET_CHARACTERS = 8
 

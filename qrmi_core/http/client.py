@@ -35,9 +35,9 @@ from qrmi_core.http.credentials import Auth
 from qrmi_core.http.refusals import ErrorHook, describe, explain
 from qrmi_core.http.response import MAX_ERROR_BYTES, Response, status_phrase
 from qrmi_core.http.settings import HttpSettings
-from qrmi_core.http.urls import origin, without_query
 from qrmi_core.redaction import Redactor
 from qrmi_core.retry import RetryPolicy
+from qrmi_core.urls import origin, without_query
 
 _log = logging.getLogger("qrmi_core.http")
 _Value = str | int | float | bool | None

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from qrmi_core.errors import InvalidResponseError, QrmiError
 from qrmi_core.http.failures import REDIRECTED, SEE_OTHER, Failure
 from qrmi_core.http.response import Response, status_phrase
-from qrmi_core.http.urls import redirect_target
 from qrmi_core.readers import read_number, read_text
 from qrmi_core.redaction import Redactor
+from qrmi_core.urls import redirect_target
 
 _log = logging.getLogger("qrmi_core.http")
 

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 from qrmi_core import ConfigError, EnvVarNotSetError, Settings, setting
 from qrmi_core.http.settings import HttpSettings
-from qrmi_core.settings import one_of, to_bool, to_count, to_seconds
+from qrmi_core.settings import one_of, to_bool, to_count, to_seconds, to_url
 
 
 @attrs.frozen(kw_only=True)
@@ -56,6 +56,30 @@ def test_odd_characters_of_an_id_may_be_written_as_underscores_and_the_literal_f
     assert Example.from_environment("a:b", environment).endpoint == "https://x"
     environment["a:b_QRMI_ACME_NEW_ENDPOINT"] = "literal"
     assert Example.from_environment("a:b", environment).endpoint == "literal"
+
+
+def test_a_class_may_have_prefixes_of_its_own() -> None:
+    class Regional(Example):
+        @classmethod
+        def prefixes(cls, resource_id: str) -> tuple[str, ...]:
+            return super().prefixes(resource_id.partition(":")[0])
+
+    environment = {f"site_{key}": value for key, value in GOOD.items()}
+    assert Regional.from_environment("site:qpu-1", environment).endpoint == "https://x"
+    with pytest.raises(EnvVarNotSetError, match="site_QRMI_ACME_NEW_ENDPOINT"):
+        Regional.from_environment("site:qpu-1", {})
+
+
+def test_an_error_of_a_converter_may_be_a_sentence_that_does_not_show_the_value() -> None:
+    @attrs.frozen(kw_only=True)
+    class Located(Settings):
+        endpoint: str = setting("QRMI_ACME_URL", help="Where.", converter=to_url)
+
+    assert Located.from_mapping({"QRMI_ACME_URL": "https://h/v1/ "}).endpoint == "https://h/v1"
+    for wrong in ("https://h?key=s3cret", "https://me:s3cret@h", "ftp://h"):
+        with pytest.raises(ConfigError, match="settings: QRMI_ACME_URL: ") as caught:
+            Located.from_mapping({"QRMI_ACME_URL": wrong})
+        assert "s3cret" not in str(caught.value)
 
 
 def test_every_missing_variable_is_named() -> None:
