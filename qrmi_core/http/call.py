@@ -200,7 +200,7 @@ def _fresh(value: Any) -> Any:
 
 
 def _long(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the texts long enough for a secret, and so for no word of any response."""
+    """Yield the texts that are too long to be ordinary words of a response."""
     return (text for text in texts if len(text) >= _LEAST_SECRET_CHARACTERS)
 
 
