@@ -16,6 +16,7 @@ from qrmi_core import PluginError
 from qrmi_emulator import Emulator
 from qrmi_emulator.discovery import GROUP, face_class, vendors
 from qrmi_emulator.face import Face
+from qrmi_local.engines import MissingExtra
 from support.processes import run_tests
 from support.sites import add_distribution
 
@@ -25,6 +26,7 @@ FACE = """
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from qrmi_emulator.face import Face
+from qrmi_local.engines import MissingExtra
 
 class BellFace(Face):
     name = "bell"
@@ -131,6 +133,19 @@ def test_the_command_warns_of_a_broken_face(site: Path, tmp_path: Path) -> None:
     assert process.returncode == 0
     assert errors.count("warning: vendor raises is not served: ") == 1
     assert "no bell" in errors
+
+
+def test_without_any_simulator_all_that_is_missing_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("qrmi_local.engines.qiskit._installed", lambda: False)
+    monkeypatch.setattr("qrmi_local.engines.pulser._installed", lambda _name: False)
+    with (
+        pytest.raises(MissingExtra, match=r"\[ibm-da\].*\[ibm\].*\[pasqal\]") as raised,
+        Emulator(),
+    ):
+        pass
+    assert "\n" not in str(raised.value)
 
 
 def test_an_unknown_vendor_is_told_those_there_are() -> None:

@@ -262,8 +262,9 @@ class Emulator(Control):
                 self.unavailable[str(vendor)] = error
                 if not isinstance(error, MissingExtra):
                     _log.warning("vendor %s is not served: %s", vendor, error)
-        if self.unavailable and not faces:
-            raise next(iter(self.unavailable.values()))
+        if not faces:
+            causes = "; ".join(str(error) for error in self.unavailable.values())
+            raise MissingExtra(f"no vendor can be served: {causes}")
         return sorted(faces, key=lambda face: face.matches_any_path)
 
     def _former(self, name: str, default: Any) -> Any:
