@@ -262,8 +262,8 @@ class Driver(abc.ABC, Generic[SettingsT, PayloadT]):
 class Acquires(abc.ABC):
     """Capability: the resource can be reserved.
 
-    The core calls `acquire` once for an object, whatever number of users it has, and `release` at
-    the end of the last one's use. Tasks of all threads run under the one token.
+    A reservation is known by its token, also in another process. The core keeps the tokens, and
+    passes the one that a task runs under to `Driver.task_start`.
 
     Attributes:
         counts_slots: True if `acquire` honours `slots`; else the core refuses a number of slots.

@@ -43,17 +43,17 @@ DISTRIBUTIONS = {
     "pasqal-cloud": "qrmi-pasqal",
     "pasqal-local": "qrmi-pasqal",
 }
-"""What to install for a resource type, for the message when it is not."""
+"""The distribution to install for a resource type, for the message when it is missing."""
 
 
 @attrs.frozen
 class PluginInfo:
-    """One entry point, as the installed metadata tell it.
+    """One entry point of the installed metadata.
 
     Args:
         name: The name: for a driver, the resource type.
         target: ``module:attribute``.
-        distribution: The distribution that brings it.
+        distribution: The distribution that contains it.
         version: That distribution's version.
     """
 
@@ -234,7 +234,7 @@ def check(info: PluginInfo, group: str = DRIVERS) -> QrmiError | None:
 
 
 def defects(driver: type[Driver[Any, Any]]) -> Iterator[str]:
-    """Yield what is wrong with a driver class, as far as that shows without a vendor."""
+    """Yield the differences of a driver class to the contract, without contacting a vendor."""
     if missing := sorted(getattr(driver, "__abstractmethods__", ())):
         yield f"it does not implement {', '.join(missing)}"
     settings: object = driver.settings_class

@@ -19,6 +19,7 @@ from qrmi_core.errors import (
     QrmiError,
     ResourceBusyError,
     SubmissionUncertainError,
+    TaskNotFoundError,
 )
 from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
@@ -39,10 +40,6 @@ CLOCK_SKEW = datetime.timedelta(minutes=5)
 """The largest difference to the vendor's clock for which tasks are found as candidates."""
 
 _STILL_AT_WORK = frozenset({408, 504, 524})
-
-
-class _NotFound(Exception):
-    """The vendor's list has no task with the submission's tag, which may come a little later."""
 
 
 class Submission:
@@ -105,7 +102,17 @@ class Submission:
     def _attempt(self, *, has_room: bool = False) -> str:
         """Submit once and return the task's id; raise `_lost` if it may be submitted again."""
         try:
-            return self._start()
+            # A defect after the request is as uncertain as a lost response.
+            with self._channel.calling(uncertain=True) as driver:
+                task_id = driver.task_start(
+                    self._payload,
+                    submission=self._tag,
+                    acquisition=self._acquisition,
+                    options=self._options,
+                )
+                if not isinstance(task_id, str) or not task_id:
+                    raise TypeError(f"task_start must return an id, not {task_id!r}")
+                return task_id
         except ResourceBusyError as busy:
             if has_room or not self._make_room(busy):
                 raise
@@ -124,19 +131,6 @@ class Submission:
             _log.warning("the response to submission %s was lost: %s", self._tag, error)
             return self._find(error)
 
-    def _start(self) -> str:
-        # A defect after the request is as uncertain as a lost response.
-        with self._channel.calling(uncertain=True) as driver:
-            task_id = driver.task_start(
-                self._payload,
-                submission=self._tag,
-                acquisition=self._acquisition,
-                options=self._options,
-            )
-            if not isinstance(task_id, str) or not task_id:
-                raise TypeError(f"task_start must return an id, not {task_id!r}")
-            return task_id
-
     def _make_room(self, busy: ResourceBusyError) -> bool:
         preparing = self._channel.capability(Prepares)
         with self._channel.calling():
@@ -152,24 +146,27 @@ class Submission:
             raise lost
         if not offers(self._channel.driver, "find_submission"):
             raise self._uncertain(lost) from lost
+        # Lists may lag behind, so that an absent task is looked for again.
+        absent = TaskNotFoundError("the vendor lists no task with this tag", retryable=True)
+
+        def search() -> str:
+            with self._channel.calling(uncertain=True) as driver:
+                found = driver.find_submission(self._tag)
+            if found is None:
+                raise absent
+            return found
+
         try:
             with within(self._search):
-                found = few_attempts(_may_be_found_later, self._channel.sleep)(self._search_once)
-        except _NotFound:
+                found = few_attempts(_may_pass, self._channel.sleep)(search)
+        except QrmiError as failure:
+            if failure is not absent:
+                raise self._uncertain(failure) from failure
             if isinstance(lost, CallTimeoutError) or lost.status_code in _STILL_AT_WORK:
                 # The vendor may create the task after the search.
                 raise self._uncertain(lost) from lost
             raise lost from None
-        except QrmiError as failure:
-            raise self._uncertain(failure) from failure
         _log.warning("submission %s was found again as task %s", self._tag, found)
-        return found
-
-    def _search_once(self) -> str:
-        with self._channel.calling(uncertain=True) as driver:
-            found = driver.find_submission(self._tag)
-        if found is None:
-            raise _NotFound
         return found
 
     def _give_up(self) -> None:
@@ -211,10 +208,10 @@ class Submission:
         return created is None or created >= self._started - CLOCK_SKEW
 
 
-def _may_be_found_later(error: BaseException) -> bool:
+def _may_pass(error: BaseException) -> bool:
     # A garbled response says nothing; the next one may.
-    return isinstance(error, _NotFound | InvalidResponseError) or (
-        isinstance(error, QrmiError) and error.retryable
+    return isinstance(error, QrmiError) and (
+        error.retryable or isinstance(error, InvalidResponseError)
     )
 
 

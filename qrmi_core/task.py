@@ -15,7 +15,7 @@ from qrmi_core.errors import (
     TaskFailedError,
     TaskNotReadyError,
 )
-from qrmi_core.polling import as_completed, poll
+from qrmi_core.polling import as_completed
 from qrmi_core.retrying import few_attempts
 from qrmi_core.states import TaskState, Transition
 from qrmi_core.values import Observation, TaskResult, TaskStatus, TaskUsage
@@ -89,12 +89,12 @@ class Task:
         Raises:
             TaskNotFoundError: The vendor has no such task.
         """
-        error = poll([self]).get(self)
-        if error:
-            raise error
-        status = self._state.status
-        assert status is not None  # a poll leaves a state or an error
-        return status
+        if not self.done:
+            report = self.channel.poll([self.id])[self.id]
+            if isinstance(report, QrmiError):
+                raise report
+            self.observe(report)
+        return self.history[-1].status
 
     def wait(self, timeout: float | None = None) -> TaskStatus:
         """Wait until the task has ended, whichever way, and return its final state.
@@ -107,8 +107,7 @@ class Task:
         """
         for _ in as_completed([self], timeout):
             pass
-        assert self._state.status is not None
-        return self._state.status
+        return self.history[-1].status
 
     def result(self, timeout: float | None = None) -> TaskResult:
         """Wait for the task and return its result.
@@ -213,7 +212,7 @@ class Task:
             return driver.task_logs(self.id)
 
     def usage(self) -> TaskUsage:
-        """Return what the task consumed; see `QuantumResource.task_usage`."""
+        """Return the task's consumption; see `QuantumResource.task_usage`."""
         with self.channel.calling(self.id) as driver:
             return driver.task_usage(self.id)
 

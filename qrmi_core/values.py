@@ -1,4 +1,4 @@
-"""The values that the interface takes and gives: comparable, printable, picklable."""
+"""The values of the interface: comparable, printable, picklable."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class TaskStatus(PublishedEnum):
     Queued = 0
     """Accepted by the vendor, waiting for its turn."""
     Running = 1
-    """Being prepared or executed; also any state word that the driver does not know."""
+    """Being prepared or executed; also any status that the driver does not know."""
     Completed = 2
     """Ended with a result. Final."""
     Failed = 3
@@ -40,7 +40,7 @@ class TaskStatus(PublishedEnum):
 
 
 class ResourceStatusCode(PublishedEnum):
-    """Whether a resource takes work."""
+    """The availability of a resource."""
 
     Online = 0
     """Reachable, runs tasks."""
@@ -86,7 +86,7 @@ ResourceType.OQTOPUS = ResourceType("oqtopus")
 
 @attrs.frozen
 class ResourceCapacity:
-    """Places for tasks.
+    """Slots for tasks.
 
     Args:
         available_slots: Tasks that could start now; an upper bound where others share the resource.
@@ -99,14 +99,14 @@ class ResourceCapacity:
 
 @attrs.frozen
 class ResourceStatus:
-    """What the vendor tells about a resource; None where it does not tell.
+    """The state of a resource; None where the vendor does not report it.
 
     Args:
-        status: Whether it takes work.
+        status: The availability.
         status_reason: The vendor's reason, such as an announced maintenance.
-        healthy: Whether the vendor considers the device to be in good condition.
-        busy: Whether it is online but taken by others, so that a task will not start at once.
-        capacity: Places for tasks.
+        healthy: True if the vendor considers the device to be in good condition.
+        busy: True if it is online but used by others, so that a task will not start at once.
+        capacity: Slots for tasks.
         pending_job_count: Tasks waiting for the resource, of all users.
     """
 
@@ -118,13 +118,13 @@ class ResourceStatus:
     pending_job_count: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The six fields ready for JSON, `status` as ``online``, ``offline`` or ``paused``."""
+        """Return the six fields ready for JSON; `status` is online, offline or paused."""
         return {**attrs.asdict(self), "status": self.status.name.lower()}
 
 
 @attrs.frozen
 class Target:
-    """What the vendor publishes about the device, for compilers.
+    """The description of a device for compilers.
 
     Args:
         value: The vendor's text, most often JSON, as it came.
@@ -146,13 +146,13 @@ class TaskResult:
 
 @attrs.frozen
 class TaskUsage:
-    """What a task consumed and when; None where the vendor does not tell.
+    """The consumption and the times of a task; None where the vendor does not report them.
 
     Args:
         quantum_seconds: Seconds of the quantum processor (of the simulator) used.
-        created_at: When the vendor accepted the task.
-        started_at: When its execution began.
-        finished_at: When it ended.
+        created_at: The time at which the vendor accepted the task.
+        started_at: The time at which its execution began.
+        finished_at: The time at which it ended.
     """
 
     quantum_seconds: float | None = None
@@ -161,7 +161,7 @@ class TaskUsage:
     finished_at: datetime.datetime | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The four fields ready for JSON, times in ISO 8601."""
+        """Return the four fields ready for JSON, times in ISO 8601."""
         return {
             name: value.isoformat() if isinstance(value, datetime.datetime) else value
             for name, value in attrs.asdict(self).items()
@@ -189,10 +189,10 @@ class TaskEstimate:
 
 @attrs.frozen
 class AcquisitionUsage:
-    """What was done under an acquisition until now; None where the vendor does not tell.
+    """The consumption under an acquisition; None where the vendor does not report it.
 
     Args:
-        tasks: How many tasks were submitted under it.
+        tasks: The number of tasks submitted under it.
         quantum_seconds: Seconds of the quantum processor (of the simulator) that they used.
     """
 
@@ -200,19 +200,19 @@ class AcquisitionUsage:
     quantum_seconds: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """The two fields ready for JSON."""
+        """Return the two fields ready for JSON."""
         return attrs.asdict(self)
 
 
 @attrs.frozen
 class Observation:
-    """One look at a task, as a driver reports it.
+    """A driver's report of the state of a task.
 
     Args:
-        status: The state, None for a word of the vendor's that the driver does not know.
+        status: The state, None for a status of the vendor that the driver does not know.
         reason: The vendor's explanation in words, for failed and cancelled tasks above all.
         code: The vendor's code for the reason.
-        raw: The vendor's own word for the state.
+        raw: The vendor's own status.
         queue_position: Tasks before this one in the queue, 0 for the next to run.
     """
 
@@ -231,8 +231,8 @@ class TaskInfo:
 
     Args:
         id: The task's id.
-        status: Its state, None for a word that the driver does not know.
-        created_at: When the vendor accepted it, None if it does not tell.
+        status: Its state, None for a status that the driver does not know.
+        created_at: The time at which the vendor accepted it, None if not reported.
     """
 
     id: str
@@ -242,14 +242,14 @@ class TaskInfo:
 
 @attrs.frozen
 class ResourceInfo:
-    """One resource found by discovery; None where the vendor does not tell.
+    """One resource found by discovery; None where the vendor does not report it.
 
     Args:
-        resource_id: What to give to `QuantumResource`.
+        resource_id: The id for `QuantumResource`.
         num_qubits: Its number of qubits (atoms).
         max_shots: The largest number of shots of one task.
-        is_simulator: Whether it is a simulator.
-        status: Whether it takes work.
+        is_simulator: True for a simulator.
+        status: The availability.
         pending_job_count: Tasks waiting for it, of all users; discovery sorts by it.
     """
 
@@ -293,14 +293,14 @@ class ResourceDef:
     Args:
         name: The resource's id.
         resource_type: Its type.
-        is_dynamic: Whether the entry is not a resource but the settings for discovery.
+        is_dynamic: True if the entry is not a resource but the settings for discovery.
         environment: Its settings, unprefixed; not printed, since they hold secrets.
         scheduler_environment: Further settings, which a scheduler alone uses, to acquire and to
             release; they win over those of `environment`, and are not printed either.
-        user_credentials: Whether a scheduler only counts and names the resource, which each job
+        user_credentials: True if a scheduler only counts and names the resource, which each job
             acquires with credentials of its user.
-        cancel_pending: Whether a scheduler that releases the resource at a job's end cancels what
-            the job has left in the queue.
+        cancel_pending: True if a scheduler that releases the resource at a job's end cancels the
+            tasks that the job has left in the queue.
     """
 
     name: str
@@ -312,7 +312,7 @@ class ResourceDef:
     cancel_pending: bool = True
 
     def scheduler_settings(self) -> dict[str, str]:
-        """The settings with which a scheduler acquires and releases the resource, unprefixed.
+        """Return the unprefixed settings with which a scheduler acquires and releases.
 
         A key of `scheduler_environment` replaces the same key of `environment`, also where one of
         them is written in lower case or as ``<KEY>_FILE``.

@@ -1,6 +1,6 @@
 """The `qrmi` command.
 
-Only this package imports click and rich, and each command imports what it needs when it runs.
+Only this package and `qrmi_core.commands` import click and rich, when a command runs.
 """
 
 from __future__ import annotations

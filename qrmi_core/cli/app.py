@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from qrmi_core._version import __version__
-from qrmi_core.cli.exits import BROKEN_PIPE, describe, one_line, status_of
-from qrmi_core.cli.output import say
-from qrmi_core.cli.signals import Signals
+from qrmi_core.commands.exits import BROKEN_PIPE, describe, one_line, status_of
+from qrmi_core.commands.output import say
+from qrmi_core.commands.signals import Signals
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -33,7 +33,7 @@ _LEVELS = {
 
 
 class Options:
-    """What the common options say, before and after the command's name."""
+    """The values of the common options, before and after the command's name."""
 
     def __init__(self, signals: Signals | None = None) -> None:
         self.signals = signals or Signals()
@@ -43,14 +43,14 @@ class Options:
         self.verbosity = 0
 
     def open(self, name: str, **how: Any) -> QuantumResource:
-        """The resource of this name."""
+        """Open the resource of this name."""
         from qrmi_core.config import open_resource
 
         with self.bounded():  # for discovery, where the name is a dynamic entry
             return open_resource(name, self.config, sleep=self.signals.sleep, **how)
 
     def bounded(self) -> AbstractContextManager[None]:
-        """Bounds the requests made in the block by the time-out."""
+        """Bound the requests made in the block by the time-out."""
         from qrmi_core.deadline import Deadline, within
 
         return within(Deadline(self.timeout or None))
@@ -149,7 +149,7 @@ class Group(_Common, click.Group):
             formatter.write_dl([*self.described_commands(ctx)])
 
     def described_commands(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
-        """Each command and its first sentence, uncut."""
+        """Yield each command and its first sentence, uncut."""
         for name in self.list_commands(ctx):
             if command := self.get_command(ctx, name):
                 yield name, command.get_short_help_str(limit=200)
@@ -225,7 +225,8 @@ def load_command(name: str) -> click.Command:
     command = load(name, COMMANDS)
     if not isinstance(command, click.Command):
         raise PluginError(
-            f"plugin command {name} is not a click command; please report this to its authors"
+            f"plugin command {name} is not a click command; "
+            "please report this to the authors of the plugin"
         )
     return command
 

@@ -10,7 +10,7 @@ import click
 from qrmi_core.checks import Finding, of_entry, of_environment, of_file
 from qrmi_core.cli.app import Group, Options, pass_options
 from qrmi_core.cli.completion import names
-from qrmi_core.cli.exits import USAGE
+from qrmi_core.commands.exits import USAGE
 from qrmi_core.config import FileReport, config_files, inspect, job_resources
 from qrmi_core.errors import ConfigError, EnvVarNotSetError
 from qrmi_core.registry import conflicts, installed

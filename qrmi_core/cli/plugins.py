@@ -7,8 +7,8 @@ from typing import Any
 import click
 
 from qrmi_core.cli.app import COMMAND_NAMES, Command, Options, load_command, pass_options
-from qrmi_core.cli.exits import USAGE, describe
-from qrmi_core.cli.output import say, table
+from qrmi_core.commands.exits import USAGE, describe
+from qrmi_core.commands.output import say, table
 from qrmi_core.errors import PluginError, QrmiError
 from qrmi_core.registry import COMMANDS, GROUPS, PluginInfo, check, conflicts, installed
 

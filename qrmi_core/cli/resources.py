@@ -12,9 +12,9 @@ import click
 
 from qrmi_core.cli.app import Command, Options, pass_options
 from qrmi_core.cli.completion import names
-from qrmi_core.cli.exits import describe
-from qrmi_core.cli.output import say, table
 from qrmi_core.cli.progress import Progress
+from qrmi_core.commands.exits import describe
+from qrmi_core.commands.output import say, table
 from qrmi_core.errors import ConfigError, EnvVarNotSetError, QrmiError
 from qrmi_core.values import ResourceInfo
 
@@ -75,7 +75,7 @@ def _named(configs: Sequence[Config], wanted: str | None) -> Iterator[dict[str, 
 def _discovered(
     configs: Sequence[Config], wanted: str | None, filters: str | None
 ) -> Iterator[dict[str, Any]]:
-    """What the dynamic entries reach, and what each driver reaches with the environment."""
+    """Yield the resources that dynamic entries reach, and drivers with the environment."""
     from qrmi_core.discovery import ResourceProvider
     from qrmi_core.driver import Discovers
     from qrmi_core.registry import find_driver, installed

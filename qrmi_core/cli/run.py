@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import shlex
-import shutil
-import sys
 import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -15,10 +12,11 @@ import click
 
 from qrmi_core.cli.app import Command, Options, pass_options
 from qrmi_core.cli.completion import names
-from qrmi_core.cli.exits import describe
-from qrmi_core.cli.inputs import choose_payload, read_input
-from qrmi_core.cli.output import say
 from qrmi_core.cli.progress import Progress
+from qrmi_core.commands.exits import describe
+from qrmi_core.commands.inputs import choose_payload, read_input
+from qrmi_core.commands.output import say
+from qrmi_core.commands.results import SPOOL_BYTES, print_result, save_result
 from qrmi_core.deadline import Deadline, within
 from qrmi_core.errors import (
     QrmiError,
@@ -35,7 +33,6 @@ if TYPE_CHECKING:
 
 _CLEANUP_SECONDS = 20.0
 """How long stopping and releasing may take; a scheduler kills 30 s after it asked to end."""
-SPOOL_BYTES = 2**23
 
 
 @click.command("run", cls=Command)
@@ -77,33 +74,10 @@ def run_command(
 
 
 def address(name: str, resource: QuantumResource) -> str:
-    """What to type to reach this resource again, also where `name` is a dynamic entry."""
+    """Return the NAME of this resource for further commands, also for a dynamic entry."""
     resource_id = resource.resource_id()
     known = name == resource_id or name.partition(":")[2] == resource_id
     return name if known else f"{name}:{resource_id}"
-
-
-def print_result(spool: BinaryIO) -> None:
-    """Copy a result to standard output, unchanged."""
-    spool.seek(0)
-    if sys.stdout is None:
-        raise OSError(errno.EBADF, "standard output is closed")
-    sys.stdout.flush()
-    shutil.copyfileobj(spool, sys.stdout.buffer)
-    if sys.stdout.isatty():
-        sys.stdout.buffer.write(b"\n")
-    sys.stdout.buffer.flush()
-
-
-def save_result(task: Task, output: str) -> None:
-    """Write the result of a task that has completed to a file."""
-    try:
-        task.save_result(output)
-    except OSError as error:
-        if not isinstance(error, QrmiError):
-            # A write that fails names no file, and another names the temporary one.
-            error.filename = output
-        raise
 
 
 class _Run:

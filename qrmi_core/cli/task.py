@@ -9,10 +9,11 @@ import click
 
 from qrmi_core.cli.app import Group, Options, pass_options
 from qrmi_core.cli.completion import names
-from qrmi_core.cli.inputs import choose_payload, read_input
-from qrmi_core.cli.output import say, table
 from qrmi_core.cli.progress import Progress
-from qrmi_core.cli.run import SPOOL_BYTES, address, print_result, save_result
+from qrmi_core.cli.run import address
+from qrmi_core.commands.inputs import choose_payload, read_input
+from qrmi_core.commands.output import say, table
+from qrmi_core.commands.results import SPOOL_BYTES, print_result, save_result
 from qrmi_core.files import check_writable
 
 _name = click.argument("name", shell_complete=names)

@@ -1,4 +1,4 @@
-"""Time that passes only when somebody sleeps."""
+"""A clock that moves only when somebody sleeps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class FakeClock:
 
     Attributes:
         now: Seconds since the beginning.
-        pauses: Every sleep asked for, in seconds.
+        pauses: Every sleep, in seconds.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What every driver must do: tests to subclass."""
+"""Tests that every driver must pass, to subclass."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ class _ForeignPayload(Payload):
 
 
 class DriverContract:
-    """The behaviour that users rely on, whoever the vendor is.
+    """The behaviour that users rely on, whoever the vendor is, as tests.
 
     Subclass it as ``class TestMyDriver(DriverContract)`` in a ``test_*.py`` and give it a
     `resource` and a `payload`. Tests of what the driver does not do are skipped with the reason.
 
     Attributes:
         unknown_task_id: A well-formed id of a task that does not exist.
-        timeout_seconds: How long a small task may take.
+        timeout_seconds: The time that a small task may take, in seconds.
         secrets: Credentials of the resource, which must not appear in any log or repr.
         type_strings: The resource types whose entry points must lead to this driver.
-        stop_deletes: Whether stopping deletes a task, so that an unknown one was stopped before.
+        stop_deletes: True if stopping deletes a task, so that an unknown one was stopped before.
     """
 
     unknown_task_id: ClassVar[str] = "00000000-0000-0000-0000-000000000000"
@@ -66,29 +66,29 @@ class DriverContract:
     stop_deletes: ClassVar[bool] = False
 
     def resource(self) -> QuantumResource:
-        """A new object for the resource under test; each call gives one for the same vendor."""
+        """Make a new object for the resource under test, each time for the same vendor."""
         raise NotImplementedError("give the contract a resource")
 
     def payload(self) -> Payload:
-        """A small task that completes."""
+        """Make a small task that completes."""
         raise NotImplementedError("give the contract a payload")
 
     def failing_payload(self) -> Payload | None:
-        """A task that the vendor accepts and that fails; None if there is no such thing."""
+        """Make a task that the vendor accepts and that fails; None if that is impossible."""
         return None
 
     def slow_payload(self) -> Payload | None:
-        """A task that runs until it is stopped; None if there is no such thing."""
+        """Make a task that runs until it is stopped; None if that is impossible."""
         return None
 
     @pytest.fixture
     def qpu(self) -> QuantumResource:
-        """The resource under test."""
+        """Return the resource under test."""
         return self.resource()
 
     @pytest.fixture
     def driver(self, qpu: QuantumResource) -> Driver[Any, Any]:
-        """Its driver."""
+        """Return its driver."""
         return qpu._driver
 
     def test_the_entry_points_lead_to_the_driver(self, driver: Driver[Any, Any]) -> None:

@@ -1,4 +1,4 @@
-"""A vendor in memory, with a driver of every kind and faults on demand."""
+"""A vendor in memory, with drivers of several kinds and faults on demand."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ class FakeTask:
     Args:
         id: Its id.
         submission: The tag that the submission carried.
-        payload: What was submitted.
-        reports: What the following looks see; the last one stays.
-        result: What a completed task gives.
+        payload: The payload.
+        reports: The reports of the following polls; the last one stays.
+        result: The result.
         created_at: When it was submitted.
         acquisition: The acquisition it was submitted under.
         options: The options it was submitted with.
@@ -71,13 +71,14 @@ class FakeVendor:
     """A vendor in memory.
 
     Args:
-        reports: What successive looks at a new task see; the last one stays. By default a task is
-            queued, runs, and completes.
-        result: What a completed task gives.
-        holders: How many acquisitions may be held at once.
-        calls: How often each function of the driver was called.
+        reports: The reports of successive polls of a new task; the last one stays. By default a
+            task is queued, runs, and completes.
+        result: The result of a completed task.
+        holders: The number of acquisitions that may be held at once.
+        calls: The number of calls of each function of the driver.
         faults: Errors to raise, by function, one a call, before anything happens.
-        lost_answers: Errors to raise, by function, one a call, after the effect.
+        lost_answers: Errors to raise, by function, one a call, after the effect, as for a response
+            that was lost.
         on_call: Called with the function's name at each call, for instance to let time pass.
     """
 
@@ -130,7 +131,7 @@ class FakeVendor:
             raise fault
 
     def answered(self, function: str) -> None:
-        """Raise the error that stands for a lost answer, if one is due."""
+        """Raise the error that stands for a lost response, if one is due."""
         with self._lock:
             lost = self.lost_answers[function].pop(0) if self.lost_answers[function] else None
         if lost:
@@ -163,18 +164,18 @@ class FakeVendor:
         return task_id
 
     def task(self, task_id: str) -> FakeTask:
-        """A task by its id.
+        """Return a task by its id.
 
         Raises:
-            TaskNotFoundError: There is none.
+            TaskNotFoundError: The vendor has no such task.
         """
         try:
             return self.tasks[task_id]
         except KeyError:
-            raise TaskNotFoundError(f"there is no task {task_id}") from None
+            raise TaskNotFoundError(f"the fake vendor has no task {task_id}") from None
 
     def look(self, task_id: str) -> Observation:
-        """What one look at a task sees."""
+        """Return the report of one poll."""
         with self._lock:
             reports = self.task(task_id).reports
             return reports.popleft() if len(reports) > 1 else reports[0]
@@ -313,5 +314,5 @@ class FakeDriver(Driver[Settings, QiskitPrimitive], Acquires, Discovers):
 
 
 def lost(message: str = "the connection was reset") -> QrmiError:
-    """An error after which nobody knows whether the vendor did what it was asked."""
+    """Return an error after which the vendor may have carried out the call."""
     return TransportError(message, uncertain=True)

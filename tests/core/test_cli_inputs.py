@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from qrmi_core import InvalidInputError, Payload, UnsupportedPayloadError
-from qrmi_core.cli.inputs import choose_payload, read_input, split_object
+from qrmi_core.commands.inputs import choose_payload, read_input, split_object
 from qrmi_core.payload import PasqalCloud, QiskitPrimitive
 
 KINDS = (QiskitPrimitive, PasqalCloud)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from qrmi_core import PluginError, UnsupportedResourceTypeError, registry
-from qrmi_core.registry import COMMANDS, DISTRIBUTIONS, check, find_driver, installed, load
+from qrmi_core.registry import COMMANDS, DISTRIBUTIONS, check, defects, find_driver, installed, load
 from support.processes import said
 from support.sites import DRIVER, add_distribution
 
@@ -83,6 +84,84 @@ def test_a_broken_driver_is_named_with_its_cause_and_harms_no_other(site: Path, 
     results = {info.name: check(info) for info in installed() if info.name in ("good", "broken")}
     assert results["good"] is None
     assert cause in str(results["broken"])
+
+
+VERSIONS = {"missing": "", "another": "contract_version = 99", "text": "contract_version = '1'"}
+
+
+@pytest.mark.parametrize("case", VERSIONS)
+def test_a_driver_for_another_version_of_the_contract_is_refused(site: Path, case: str) -> None:
+    source = f"""
+from qrmi_core import Driver as Base
+class Driver(Base):
+    pass
+    {VERSIONS[case]}
+"""
+    add_driver(site, "foreign", source)
+    with pytest.raises(PluginError, match=r"plugin foreign .* version .* of the driver contract"):
+        find_driver("foreign")
+
+
+DEFECTS = {
+    "abstract": (
+        "",
+        "it does not implement acquire, discover, release, status, ",
+    ),
+    "settings": ("settings_class = dict", "settings_class is not a subclass of Settings"),
+    "payloads": ("payloads = QiskitPrimitive", "payloads is not a tuple of Payload classes"),
+    "a payload": ("payloads = (str,)", "payloads is not a tuple of Payload classes"),
+    "options": ("task_options = frozenset({'shots'})", "task_options is not a frozenset of max_"),
+    "a set": ("task_options = {'name'}", "task_options is not a frozenset"),
+    "old task_start": (
+        "def task_start(self, payload, *, submission, acquisition): pass",
+        "task_start cannot be called as the contract says: got an unexpected keyword argument",
+    ),
+    "one more": (
+        "def task_status(self, task_id, more): pass",
+        "task_status cannot be called as the contract says: missing a required argument: 'more'",
+    ),
+    "old acquire": (
+        "def acquire(self, *, timeout, detached): pass",
+        "acquire cannot be called as the contract says",
+    ),
+    "discover": ("def discover(self, settings, filters): pass", "discover is not a class method"),
+    "a value": ("task_stop = None", "task_stop is not a method"),
+}
+
+
+@pytest.mark.parametrize("case", DEFECTS)
+def test_a_driver_that_breaks_the_contract_is_found_by_the_check(site: Path, case: str) -> None:
+    member, problem = DEFECTS[case]
+    source = f"""
+from qrmi_core.driver import Acquires, Discovers, Driver as Base
+from qrmi_core.payload import QiskitPrimitive
+class Driver(Base, Acquires, Discovers):
+    contract_version = 1
+    {member}
+"""
+    add_driver(site, "wrong", source)
+    (info,) = (info for info in installed() if info.name == "wrong")
+    assert problem in str(check(info))
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        "def task_start(self, payload, **how): pass",
+        "def task_status(self, id, *more): pass",
+        "def acquire(self, *, detached, slots=None): pass",
+    ],
+)
+def test_a_driver_may_write_its_signatures_in_another_way(member: str) -> None:
+    namespace: dict[str, Any] = {}
+    source = f"""
+from qrmi_core.driver import Acquires, Driver
+class Other(Driver, Acquires):
+    {member}
+"""
+    exec(source, namespace)
+    problems = [*defects(namespace["Other"])]
+    assert not [problem for problem in problems if "not implement" not in problem]
 
 
 def test_an_import_error_is_kept_as_the_cause(site: Path) -> None:

@@ -82,7 +82,7 @@ def roots(path: Path) -> set[str]:
 
 def in_cli(path: Path) -> bool:
     part = path.relative_to(CORE).parts[0]
-    return part in {"cli", "cli.py"}
+    return part in {"cli", "commands"}
 
 
 @pytest.mark.parametrize("path", sources(CORE), ids=lambda path: str(path.relative_to(ROOT)))
@@ -99,7 +99,8 @@ def test_only_the_command_imports_the_command() -> None:
     for path in sources(CORE):
         if not in_cli(path):
             assert not any(
-                re.match(r"qrmi_core\.cli\b", name) for name in imports(path, runtime_only=True)
+                re.match(r"qrmi_core\.(cli|commands)\b", name)
+                for name in imports(path, runtime_only=True)
             ), path
 
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, ClassVar, Self
 
-from qrmi_core.cli.exits import Interrupted
-from qrmi_core.cli.output import say
+from qrmi_core.commands.exits import Interrupted
+from qrmi_core.commands.output import say
 
 GRACE_SECONDS = 10.0
 """How long an exchange that must not be torn may go on after a signal."""

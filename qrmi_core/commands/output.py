@@ -1,4 +1,4 @@
-"""What people read: messages and tables."""
+"""Messages and tables for people."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import click
 
 
 def say(text: str) -> None:
-    """Tell the user something that is not the result."""
-    # That nobody listens any more must not keep the command from undoing what it has begun.
+    """Print a message that is not the result, on standard error."""
+    # A closed stream must not keep the command from undoing its work.
     with suppress(OSError):
         click.echo(f"qrmi: {text}", err=True)
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Aligned columns, never cut, so that they can be searched; None is shown as a dash."""
+    """Return aligned columns, never cut, so that they can be searched; None becomes a dash."""
     cells = [list(heads), *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(heads))]
     return "\n".join(

@@ -1,4 +1,4 @@
-"""How errors end the command: one line and one status each."""
+"""Exit statuses and one-line messages for errors."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (OSError, USAGE),
     (BaseException, DEFECT),
 )
-"""The status for an error: the first class that fits."""
+"""The status for each class of errors; the first that fits counts."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -72,7 +72,7 @@ class Interrupted(KeyboardInterrupt):
 
 
 def status_of(error: BaseException) -> int:
-    """The exit status for an error."""
+    """Return the exit status for an error."""
     if isinstance(error, Interrupted):
         return SIGNAL_BASE + error.number
     status = next(status for kind, status in STATUSES if isinstance(error, kind))
@@ -82,7 +82,7 @@ def status_of(error: BaseException) -> int:
 
 
 def describe(error: BaseException) -> str:
-    """An error as one line."""
+    """Return an error as one line."""
     match error:
         case click.UsageError(ctx=click.Context() as context):
             text = f"{error.format_message()} (see {context.command_path} --help)"
@@ -107,5 +107,5 @@ def describe(error: BaseException) -> str:
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks and without what a terminal would obey."""
+    """Return a text without line breaks and control characters."""
     return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
