@@ -38,7 +38,7 @@ class Finding:
         return f"{self.severity}: {where}: {self.message}"
 
 
-def of_file(report: FileReport) -> Iterator[Finding]:
+def check_file(report: FileReport) -> Iterator[Finding]:
     """Yield the problems of a configuration file as such."""
     for problem in report.problems:
         yield Finding(str(report.path), None, "error", problem)
@@ -46,7 +46,7 @@ def of_file(report: FileReport) -> Iterator[Finding]:
         yield Finding(str(report.path), None, "warning", warning)
 
 
-def of_entry(
+def check_entry(
     entry: ResourceDef, source: str, added: Mapping[str, str] | None = None
 ) -> Iterator[Finding]:
     """Yield the problems of an entry's settings, and whom they concern.
@@ -97,7 +97,7 @@ def _left_to_users(
     yield Finding(source, entry.name, severity, f"{whom} {variables}")
 
 
-def of_environment(name: str, kind: str, all_names: Iterable[str]) -> Iterator[Finding]:
+def check_environment(name: str, kind: str, all_names: Iterable[str]) -> Iterator[Finding]:
     """Yield the problems of a resource's settings in the environment.
 
     Args:

@@ -50,7 +50,7 @@ class Config:
         Raises:
             ConfigError: Names the file and every problem in it, with entry and key.
         """
-        report = inspect(path)
+        report = inspect_config(path)
         if report.problems:
             raise ConfigError(f"{report.path}: {'; '.join(report.problems)}")
         for warning in report.warnings:
@@ -118,7 +118,7 @@ class _Object(dict[str, Any]):
         self.twice = [key for key, times in Counter(key for key, _ in pairs).items() if times > 1]
 
 
-def inspect(path: str | os.PathLike[str]) -> FileReport:
+def inspect_config(path: str | os.PathLike[str]) -> FileReport:
     """Read a configuration file and collect all its problems."""
     path = Path(path)
     try:

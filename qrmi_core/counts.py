@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from weakref import WeakKeyDictionary
 
 from qrmi_core.errors import InvalidResponseError, PluginError, UnsupportedFunctionError
 from qrmi_core.registry import READERS, import_function, installed
 
 if TYPE_CHECKING:
+    from qrmi_core.channel import Channel
     from qrmi_core.driver import Driver
-    from qrmi_core.task import Task
 
 Reader = Callable[[str], Iterable[Mapping[str, int]]]
 """Reads the text of a result: the counts of each circuit, or an exception if it has none.
@@ -22,7 +22,12 @@ results belong to.
 """
 
 
-def counts_of(task: Task, text: str) -> list[dict[str, int]]:
+class _Task(Protocol):
+    id: str
+    channel: Channel
+
+
+def counts_of(task: _Task, text: str) -> list[dict[str, int]]:
     """Return how often each bit string was measured, in one mapping for each circuit.
 
     The readers for the resource's payloads are tried in turn, beginning with the one that comes
@@ -52,7 +57,7 @@ def counts_of(task: Task, text: str) -> list[dict[str, int]]:
     reasons = dict.fromkeys(map(_reason, failures))
     raise InvalidResponseError(
         f"the result of task {task.id} cannot be read as counts: {'; '.join(reasons)}",
-        resource_id=task.resource_id,
+        resource_id=driver.resource_id,
         task_id=task.id,
     ) from failures[0]
 

@@ -46,7 +46,7 @@ def to_content(value: object) -> Content:
     )
 
 
-def describe(value: Content) -> str:
+def content_repr(value: Content) -> str:
     """Return how a payload prints a content: the name of its file, or its length alone."""
     return str(value) if isinstance(value, Path) else f"<{len(value)} long>"
 
@@ -66,7 +66,7 @@ def open_content(value: Content) -> BinaryIO:
             case str():
                 return io.BytesIO(value.encode())
     except OSError as error:
-        raise InvalidInputError(f"cannot read {describe(value)}: {error.strerror}") from error
+        raise InvalidInputError(f"cannot read {content_repr(value)}: {error.strerror}") from error
     except UnicodeEncodeError as error:
         raise InvalidInputError(f"the text cannot be encoded as UTF-8: {error.reason}") from None
 
@@ -173,7 +173,9 @@ class QiskitPrimitive(Payload):
         program_id: The primitive, such as ``sampler`` or ``estimator``.
     """
 
-    input: Content = attrs.field(converter=to_content, repr=describe, metadata={_KEY: "parameters"})
+    input: Content = attrs.field(
+        converter=to_content, repr=content_repr, metadata={_KEY: "parameters"}
+    )
     program_id: str = attrs.field(validator=_a(str))
 
 
@@ -196,7 +198,7 @@ class PasqalCloud(Payload):
         job_runs: How often to run it (shots), at least 1.
     """
 
-    sequence: Content = attrs.field(converter=to_content, repr=describe)
+    sequence: Content = attrs.field(converter=to_content, repr=content_repr)
     job_runs: int = attrs.field(converter=_runs)
 
 
@@ -211,7 +213,7 @@ class IQMServer(Payload):
         tag: The user's label of the job, or None.
     """
 
-    iqmjson: Content = attrs.field(converter=to_content, repr=describe)
+    iqmjson: Content = attrs.field(converter=to_content, repr=content_repr)
     job_type: str = attrs.field(validator=_a(str))
     use_timeslot: bool | None = attrs.field(validator=attrs.validators.optional(_a(bool)))
     tag: str | None = attrs.field(validator=attrs.validators.optional(_a(str)))
@@ -227,8 +229,8 @@ class AliceBobFelis(Payload):
             mapping.
     """
 
-    human_qir: Content = attrs.field(converter=to_content, repr=describe)
-    input_params: Content = attrs.field(converter=to_content, repr=describe)
+    human_qir: Content = attrs.field(converter=to_content, repr=content_repr)
+    input_params: Content = attrs.field(converter=to_content, repr=content_repr)
 
 
 @attrs.frozen
@@ -239,7 +241,7 @@ class Oqtopus(Payload):
         job_spec: The description of the job as JSON: text, bytes, a file, or a mapping.
     """
 
-    job_spec: Content = attrs.field(converter=to_content, repr=describe)
+    job_spec: Content = attrs.field(converter=to_content, repr=content_repr)
 
 
 for _kind in (QiskitPrimitive, PasqalCloud, IQMServer, AliceBobFelis, Oqtopus):

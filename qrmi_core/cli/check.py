@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 import attrs
 import click
 
-from qrmi_core.checks import Finding, of_entry, of_environment, of_file
+from qrmi_core.checks import Finding, check_entry, check_environment, check_file
 from qrmi_core.cli.app import Group, Options, pass_options
 from qrmi_core.cli.completion import names
 from qrmi_core.commands.exits import USAGE
-from qrmi_core.config import FileReport, config_files, inspect, job_resources
+from qrmi_core.config import FileReport, config_files, inspect_config, job_resources
 from qrmi_core.errors import ConfigError, EnvVarNotSetError
 from qrmi_core.registry import conflicts, installed
 
@@ -31,11 +31,11 @@ def check_command(context: click.Context, options: Options, name: str | None) ->
     Names every missing, malformed and unknown key, and who misses it where the scheduler and its
     jobs have different settings. Ends with status 2 if there is an error.
     """
-    reports = [inspect(path) for path in config_files(options.config)]
+    reports = [inspect_config(path) for path in config_files(options.config)]
     checked: list[str] = []
     findings = [Finding("installation", None, "error", message) for message in conflicts()]
     for report in reports:
-        findings += of_file(report)
+        findings += check_file(report)
     for resource, source, found in _of_resources(reports, name):
         checked.append(f"{resource} ({source})")
         findings += found
@@ -66,7 +66,7 @@ def _of_resources(
     """Each resource with its source and what is wrong with it."""
     head, _, tail = (wanted or "").partition(":")
     if tail and any(info.name == head for info in installed()):
-        yield tail, "environment", list(of_environment(tail, head, [tail]))
+        yield tail, "environment", list(check_environment(tail, head, [tail]))
         return
     try:
         job = job_resources()
@@ -77,9 +77,9 @@ def _of_resources(
         yield "job", "environment", [Finding("environment", None, "error", error.message)]
     for name, kind in job.items():
         if wanted in (None, name):
-            yield name, "environment", list(of_environment(name, kind, job))
+            yield name, "environment", list(check_environment(name, kind, job))
     for report in reports:
         for entry in report.resources:
             if wanted in (None, entry.name) or (entry.is_dynamic and head == entry.name):
                 source = str(report.path)
-                yield entry.name, source, list(of_entry(entry, source))
+                yield entry.name, source, list(check_entry(entry, source))

@@ -36,7 +36,7 @@ def names(
 
 
 def _names(options: Options, incomplete: str) -> Iterator[str]:
-    from qrmi_core.config import config_files, inspect, job_resources
+    from qrmi_core.config import config_files, inspect_config, job_resources
     from qrmi_core.discovery import ResourceProvider
     from qrmi_core.errors import QrmiError
     from qrmi_core.registry import find_driver, installed
@@ -44,7 +44,7 @@ def _names(options: Options, incomplete: str) -> Iterator[str]:
     with suppress(QrmiError):
         yield from job_resources()
     for path in config_files(options.config):
-        for entry in inspect(path).resources:
+        for entry in inspect_config(path).resources:
             yield f"{entry.name}:" if entry.is_dynamic else entry.name
     for info in installed():
         found: list[str] = []

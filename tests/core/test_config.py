@@ -24,7 +24,7 @@ from qrmi_core import (
     open_resource,
     resources_from_job,
 )
-from qrmi_core.config import config_files, inspect, job_resources
+from qrmi_core.config import config_files, inspect_config, job_resources
 from support.sites import DRIVER, add_distribution
 
 QPU = {"name": "qpu", "type": "fake", "environment": {}}
@@ -47,7 +47,7 @@ def write(path: Path, data: Any) -> Path:
 
 
 def problems(tmp_path: Path, data: Any) -> tuple[str, ...]:
-    return inspect(write(tmp_path / "config.json", data)).problems
+    return inspect_config(write(tmp_path / "config.json", data)).problems
 
 
 # Files
@@ -65,7 +65,7 @@ def test_a_file_gives_its_entries(tmp_path: Path) -> None:
 def test_an_entry_tells_the_scheduler_what_is_for_it_alone(tmp_path: Path) -> None:
     own = {**QPU, "scheduler_environment": {"K": "v"}, "cancel_pending": False}
     named = {**QPU, "name": "named", "user_credentials": True}
-    report = inspect(write(tmp_path / "c.json", {"resources": [own, named]}))
+    report = inspect_config(write(tmp_path / "c.json", {"resources": [own, named]}))
     assert (report.problems, report.warnings) == ((), ())
     first, second = report.resources
     assert first.scheduler_environment == {"K": "v"}
@@ -75,7 +75,7 @@ def test_an_entry_tells_the_scheduler_what_is_for_it_alone(tmp_path: Path) -> No
 
 def test_what_the_scheduler_would_not_use_is_a_warning(tmp_path: Path) -> None:
     both = {**QPU, "scheduler_environment": {"K": "v"}, "user_credentials": True}
-    (warning,) = inspect(write(tmp_path / "c.json", {"resources": [both]})).warnings
+    (warning,) = inspect_config(write(tmp_path / "c.json", {"resources": [both]})).warnings
     assert warning == (
         "qpu: scheduler_environment is not used, since user_credentials leaves the resource to "
         "each job's user"
@@ -192,7 +192,7 @@ def test_every_problem_is_named_at_once_with_the_file(tmp_path: Path) -> None:
 
 
 def test_unknown_keys_are_ignored_with_a_warning(tmp_path: Path) -> None:
-    report = inspect(
+    report = inspect_config(
         write(tmp_path / "c.json", {"resources": [{**QPU, "colour": "red"}], "$schema": "x"})
     )
     assert report.problems == ()
@@ -221,7 +221,7 @@ def test_a_secret_of_the_scheduler_that_others_can_read_warns(tmp_path: Path) ->
     entry = {**QPU, "scheduler_environment": {"QRMI_X_IAM_APIKEY": "s3cret"}}
     path = write(tmp_path / "c.json", {"resources": [entry]})
     path.chmod(0o644)
-    (warning,) = inspect(path).warnings
+    (warning,) = inspect_config(path).warnings
     assert "which holds QRMI_X_IAM_APIKEY of qpu" in warning
     assert "s3cret" not in warning
 
@@ -230,7 +230,7 @@ def test_a_public_file_without_secrets_is_fine(tmp_path: Path) -> None:
     entry = {**QPU, "environment": {"QRMI_X_ENDPOINT": "u", "QRMI_X_TOKEN_FILE": "/run/token"}}
     path = write(tmp_path / "c.json", {"resources": [entry]})
     path.chmod(path.stat().st_mode | stat.S_IROTH)
-    assert inspect(path).warnings == ()
+    assert inspect_config(path).warnings == ()
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
@@ -264,7 +264,7 @@ odd_entries = st.fixed_dictionaries(
 
 @given(json_values | st.fixed_dictionaries({"resources": st.lists(odd_entries | json_values)}))
 def test_any_json_gives_entries_or_problems(tmp_path_factory: Any, data: Any) -> None:
-    report = inspect(write(tmp_path_factory.getbasetemp() / "any.json", data))
+    report = inspect_config(write(tmp_path_factory.getbasetemp() / "any.json", data))
     if not report.problems:
         assert len(report.resources) == len(data["resources"])
         names = [entry.name for entry in report.resources]

@@ -10,7 +10,7 @@ from importlib.metadata import version
 
 import attrs
 
-from qrmi_core.config import Config, inspect
+from qrmi_core.config import Config, inspect_config
 from qrmi_slurm import site as sites, slurm
 from qrmi_slurm.check import leftovers, permissions, plugstack, resources, slurm_conf
 from qrmi_slurm.check.finding import ERROR, WARNING, Finding, error, ok
@@ -64,7 +64,7 @@ def look(settings_file: str | None, secrets: Secrets, *, offline: bool) -> Itera
         offline: Whether to leave the resources alone.
     """
     site = sites.load(settings_file)
-    report = inspect(site.config)
+    report = inspect_config(site.config)
     config = Config(report.path, report.resources)
     hide(config, secrets)
     # They answer while the rest is looked at.

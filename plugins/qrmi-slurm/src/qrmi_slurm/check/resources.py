@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from functools import partial
 
-from qrmi_core.checks import of_entry
+from qrmi_core.checks import check_entry
 from qrmi_core.config import Config, FileReport
 from qrmi_core.errors import QrmiError
 from qrmi_core.registry import conflicts, installed
@@ -69,7 +69,7 @@ def settings(report: FileReport, delimiter: str) -> Iterator[Finding]:
 
 def _of_entry(entry: ResourceDef, path: str) -> Iterator[tuple[str, str]]:
     added = _ADDED | {"QRMI_JOB_ID": str(_JOB.id), "QRMI_JOB_UID": str(_JOB.uid)}
-    for finding in of_entry(entry, path, added):
+    for finding in check_entry(entry, path, added):
         yield finding.severity, finding.message
 
 
