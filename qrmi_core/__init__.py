@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from qrmi_core.payload import Payload as Payload
     from qrmi_core.polling import as_completed as as_completed, poll as poll, wait as wait
     from qrmi_core.resource import QuantumResource as QuantumResource
-    from qrmi_core.retrying import PollingPolicy as PollingPolicy
+    from qrmi_core.retry import PollingPolicy as PollingPolicy
     from qrmi_core.settings import Settings as Settings, setting as setting
     from qrmi_core.states import Transition as Transition
     from qrmi_core.task import Task as Task
@@ -87,7 +87,7 @@ _HOMES = {
     "polling": "as_completed poll wait",
     "counts": "counts_of",
     "resource": "QuantumResource",
-    "retrying": "PollingPolicy",
+    "retry": "PollingPolicy",
     "settings": "Settings setting",
     "states": "Transition",
     "task": "Task",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import attrs
 
 from qrmi_core._imports import broken_dependency
-from qrmi_core.deadline import Clock, Sleep
+from qrmi_core.deadline import Clock, Sleep, current
 from qrmi_core.driver import Driver, unsupported
 from qrmi_core.errors import (
     DriverDefectError,
@@ -21,10 +21,11 @@ from qrmi_core.errors import (
     UnsupportedPayloadError,
 )
 from qrmi_core.payload import Payload
-from qrmi_core.retrying import OnWait, PollingPolicy
+from qrmi_core.retry import OnWait, PollingPolicy, RetryPolicy
 from qrmi_core.values import Observation
 
 _CapabilityT = TypeVar("_CapabilityT")
+_T = TypeVar("_T")
 
 PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit)
 """Exceptions that end a program, and are not a defect of a driver."""
@@ -104,6 +105,19 @@ class Channel:
             error.resource_id = error.resource_id or self.resource_id
             error.task_id = error.task_id or task_id
             raise
+
+    def few_attempts(self, function: Callable[[], _T], may_help: Callable[[Exception], bool]) -> _T:
+        """Call a function at most 4 times, and return its result; raise its last error.
+
+        The pauses are 0.5, 1 and 2 seconds, and none that the deadline in force would cut short.
+
+        Args:
+            function: The function.
+            may_help: Return True if another attempt may help after this error.
+        """
+        return RetryPolicy(jitter=0.0).run(
+            function, may_help=may_help, sleep=self.sleep, deadline=current()
+        )
 
     def poll(self, task_ids: Iterable[str]) -> dict[str, Observation | QrmiError]:
         """Poll tasks once, together where the driver can.

@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 from qrmi_core.channel import Channel
 from qrmi_core.deadline import Clock, Deadline, Sleep, within
 from qrmi_core.errors import InvalidResponseError, QrmiError, TransportError, WaitTimeoutError
-from qrmi_core.retrying import PollingPolicy, checked_timeout, last_attempt
+from qrmi_core.retry import PollingPolicy, checked_timeout, last_attempt
 from qrmi_core.values import Observation
 
 _log = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from qrmi_core.locks import Lock
 from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
 from qrmi_core.registry import find_driver
-from qrmi_core.retrying import OnWait, PollingPolicy
+from qrmi_core.retry import OnWait, PollingPolicy
 from qrmi_core.submission import Submission
 from qrmi_core.task import OnTransition, Task
 from qrmi_core.values import (

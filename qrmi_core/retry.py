@@ -1,4 +1,4 @@
-"""The one retry policy: attempts, pauses and a deadline."""
+"""Policies for trying again: `RetryPolicy` for one call, `PollingPolicy` for waiting."""
 
 from __future__ import annotations
 
@@ -8,9 +8,13 @@ from typing import TypeVar
 
 import attrs
 
-from qrmi_core.deadline import Deadline, Sleep
+from qrmi_core.deadline import Clock, Deadline, Sleep
+from qrmi_core.errors import InvalidInputError
 
 _T = TypeVar("_T")
+
+OnWait = Callable[[str, float], object]
+"""Called with the reason and the seconds of a pause before a busy resource is tried again."""
 
 
 @attrs.frozen
@@ -100,3 +104,62 @@ class RetryPolicy:
             reraise=True,
         )
         return retrying(next_attempt)
+
+
+@attrs.frozen
+class PollingPolicy:
+    """The pauses between two polls of a task, or between two attempts at a busy resource.
+
+    A pause is a share of the time waited so far, so that the end of a short task is seen promptly
+    and a long one costs few requests.
+
+    Args:
+        growth: The pause as a share of the time waited so far.
+        min_pause_seconds: The shortest pause.
+        max_pause_seconds: The longest pause.
+        jitter: Random lengthening of a pause, as a share of it.
+        max_outage_seconds: The time for which a vendor may be unreachable before a wait gives up.
+    """
+
+    growth: float = 0.1
+    min_pause_seconds: float = 0.2
+    max_pause_seconds: float = 15.0
+    jitter: float = 0.1
+    max_outage_seconds: float = 600.0
+
+    def __attrs_post_init__(self) -> None:
+        for name, value in attrs.asdict(self).items():
+            least = 0.0 if name != "min_pause_seconds" else 0.001
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value >= least:
+                raise InvalidInputError(
+                    f"{name} must be a number of at least {least}, not {value!r}"
+                )
+
+    def pause(self, waited: float, retry_after: float | None = None) -> float:
+        """Return the seconds until the next request.
+
+        Args:
+            waited: Seconds since the first request.
+            retry_after: Seconds that the vendor asked for.
+        """
+        pause = min(max(waited * self.growth, self.min_pause_seconds), self.max_pause_seconds)
+        # Only ever longer, so that the number of requests has an upper bound.
+        pause *= 1 + random.uniform(0, self.jitter)
+        return max(pause, retry_after or 0.0)
+
+
+def checked_timeout(timeout: float | None) -> float | None:
+    """Return the timeout.
+
+    Raises:
+        InvalidInputError: It is not a number of seconds of at least 0.
+    """
+    if timeout is not None and not timeout >= 0:
+        raise InvalidInputError(f"a timeout is a number of seconds of at least 0, not {timeout}")
+    return timeout
+
+
+def last_attempt(timeout: float | None, clock: Clock) -> Deadline:
+    """Return the deadline for beginning the last attempt, so that its response is in time."""
+    reserve = min(0.25, (timeout or 0.0) * 0.1)
+    return Deadline(None if timeout is None else timeout - reserve, clock)

@@ -23,7 +23,7 @@ from qrmi_core.errors import (
 )
 from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
-from qrmi_core.retrying import checked_timeout, few_attempts, last_attempt
+from qrmi_core.retry import checked_timeout, last_attempt
 from qrmi_core.values import TaskInfo
 
 if TYPE_CHECKING:
@@ -88,9 +88,8 @@ class Submission:
             raise
 
     def _submit(self) -> str:
-        submitting = few_attempts(lambda error: error is self._lost, self._channel.sleep)
         try:
-            return submitting(self._attempt)
+            return self._channel.few_attempts(self._attempt, lambda error: error is self._lost)
         except PASSING as interrupt:
             interrupt.add_note(f"the task may have been submitted; its tag is {self._tag}")
             raise
@@ -158,7 +157,7 @@ class Submission:
 
         try:
             with within(self._search):
-                found = few_attempts(_may_pass, self._channel.sleep)(search)
+                found = self._channel.few_attempts(search, _may_pass)
         except QrmiError as failure:
             if failure is not absent:
                 raise self._uncertain(failure) from failure
@@ -208,7 +207,7 @@ class Submission:
         return created is None or created >= self._started - CLOCK_SKEW
 
 
-def _may_pass(error: BaseException) -> bool:
+def _may_pass(error: Exception) -> bool:
     # A garbled response says nothing; the next one may.
     return isinstance(error, QrmiError) and (
         error.retryable or isinstance(error, InvalidResponseError)

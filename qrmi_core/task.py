@@ -16,7 +16,6 @@ from qrmi_core.errors import (
     TaskNotReadyError,
 )
 from qrmi_core.polling import as_completed
-from qrmi_core.retrying import few_attempts
 from qrmi_core.states import TaskState, Transition
 from qrmi_core.values import Observation, TaskResult, TaskStatus, TaskUsage
 
@@ -204,7 +203,7 @@ class Task:
             with self.channel.calling(self.id) as driver:
                 driver.task_stop(self.id)
 
-        few_attempts(lambda error: isinstance(error, TaskNotReadyError), self.channel.sleep)(stop)
+        self.channel.few_attempts(stop, lambda error: isinstance(error, TaskNotReadyError))
 
     def logs(self) -> str:
         """Return the task's logs; see `QuantumResource.task_logs`."""
@@ -252,7 +251,7 @@ class Task:
                 begun = True
                 yield piece
 
-        def can_help(error: BaseException) -> bool:
+        def can_help(error: Exception) -> bool:
             # A result may appear later than the state. What else fails before the first byte was
             # repeated in the call, as far as that helps, unless it was a response: a page in place
             # of a result.
@@ -265,7 +264,7 @@ class Task:
             )
 
         try:
-            few_attempts(can_help, self.channel.sleep)(lambda: consume(pieces()))
+            self.channel.few_attempts(lambda: consume(pieces()), can_help)
         except (TaskFailedError, TaskCancelledError) as error:
             report = self.last_report
             error.vendor_code = error.vendor_code or (report.code if report else None)

@@ -36,7 +36,7 @@ from qrmi_core import (
 )
 from qrmi_core.channel import Channel
 from qrmi_core.deadline import current
-from qrmi_core.retrying import OnWait
+from qrmi_core.retry import OnWait
 from qrmi_core.submission import until_free
 from qrmi_core.testing import FakeClock, FakeVendor
 

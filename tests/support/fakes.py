@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from qrmi_core import Payload, QuantumResource
-from qrmi_core.retrying import OnWait
+from qrmi_core.retry import OnWait
 from qrmi_core.testing import FakeClock, FakeVendor
 
 PAYLOAD = Payload.QiskitPrimitive(input="{}", program_id="sampler")

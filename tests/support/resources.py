@@ -10,7 +10,7 @@ from typing import Any
 
 from qrmi_core import QuantumResource
 from qrmi_core.registry import find_driver
-from qrmi_core.retrying import OnWait
+from qrmi_core.retry import OnWait
 
 Make = Callable[..., QuantumResource]
 """Makes resources: the name by position, settings by keyword."""
