@@ -131,7 +131,8 @@ class Channel:
         if len(ids) > 1:
             try:
                 with self.calling() as driver:
-                    outcomes.update(driver.task_statuses(ids))
+                    for task_id, report in driver.task_statuses(ids).items():
+                        outcomes[task_id] = _observation(report, "task_statuses")
             except QrmiError as error:
                 return dict.fromkeys(ids, error)
         for task_id in ids:
@@ -139,16 +140,18 @@ class Channel:
                 continue
             try:
                 with self.calling(task_id) as driver:
-                    report = driver.task_status(task_id)
-                    if not isinstance(report, Observation):
-                        raise TypeError(f"task_status must return an Observation, not {report!r}")
+                    outcomes[task_id] = _observation(driver.task_status(task_id), "task_status")
             except QrmiError as error:
                 outcomes[task_id] = error
                 if isinstance(error, TransportError):
                     break
-            else:
-                outcomes[task_id] = report
         return outcomes
+
+
+def _observation(report: object, function: str) -> Observation:
+    if not isinstance(report, Observation):
+        raise TypeError(f"{function} must return Observations, not {report!r}")
+    return report
 
 
 @contextmanager

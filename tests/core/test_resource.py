@@ -33,6 +33,7 @@ from qrmi_core import (
     UnsupportedFunctionError,
     UnsupportedPayloadError,
     WaitTimeoutError,
+    poll,
 )
 from qrmi_core.driver import Acquires, OpenBatches
 from qrmi_core.options import TaskOptions
@@ -542,6 +543,11 @@ def test_a_report_that_is_none_is_the_drivers_defect(report: object) -> None:
     qpu = QuantumResource("x", "fake", {}, driver_class=type("D", (vendor.driver(),), members))
     with pytest.raises(DriverDefectError, match="Observation"):
         qpu.task_status("t")
+    members = {"task_statuses": lambda _self, ids: dict.fromkeys(ids, report)}
+    qpu = QuantumResource("x", "fake", {}, driver_class=type("D", (vendor.driver(),), members))
+    for error in poll([qpu.task("t"), qpu.task("u")]).values():
+        assert isinstance(error, DriverDefectError)
+        assert "task_statuses" in error.message
     with pytest.raises(TypeError):
         Observation("running")  # type: ignore[arg-type]
 

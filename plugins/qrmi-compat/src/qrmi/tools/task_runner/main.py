@@ -16,18 +16,10 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from dotenv import load_dotenv
 
 from qrmi._resource import QuantumResource
-from qrmi_core.commands import (
-    DEFECT,
-    SPOOL_BYTES,
-    Signals,
-    choose_payload,
-    describe,
-    one_line,
-    print_result,
-    read_input,
-    save_result,
-    status_of,
-)
+from qrmi_core.commands.exits import DEFECT, describe, one_line, status_of
+from qrmi_core.commands.inputs import choose_payload, read_input
+from qrmi_core.commands.results import SPOOL_BYTES, print_result, save_result
+from qrmi_core.commands.signals import Signals
 from qrmi_core.config import job_resources
 from qrmi_core.deadline import Deadline, within
 from qrmi_core.errors import (
