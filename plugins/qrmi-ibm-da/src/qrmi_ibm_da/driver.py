@@ -222,7 +222,7 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
     def _document(
         self, task_id: str, program_id: str, limit: int, url_seconds: int
     ) -> dict[str, Any]:
-        """The description of a job, with URLs signed now."""
+        """Return the description of a job, with URLs signed now."""
 
         def shared(method: str, key: str) -> dict[str, str]:
             url = self._store.service_url(method, key, url_seconds)
@@ -301,7 +301,7 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
             self._told[task_id] = True
 
     def _no_result(self, task_id: str) -> QrmiError | None:
-        """Why a task has no result, None where there should be one."""
+        """Return the error for a task without a result, None where there should be one."""
         job = self.task_status(task_id)
         reason = job.reason or "the service gives no reason; see the task's logs"
         match job.status:
@@ -331,7 +331,7 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         try:
             self._cancel_and_delete(task_id)
         except TaskNotFoundError:
-            _log.info("there is no task %s (any more), so there is nothing to stop", task_id)
+            _log.info("task %s does not exist (any more), so it need not be stopped", task_id)
         self._told.pop(task_id)
         for key in keys:
             self._store.delete(key)
@@ -372,7 +372,7 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         )
 
     def _is_cancelled(self, task_id: str) -> bool:
-        """Whether a job that has ended was cancelled, as far as that can be found out."""
+        """Return True if a job that has ended was cancelled; False if that is unknown."""
         try:
             return _observation(self._api.job(task_id)).status is TaskStatus.Cancelled
         except TaskNotFoundError:
@@ -454,7 +454,7 @@ def _observation(job: dict[str, Any]) -> Observation:
 
 
 def _described(api: SystemApi, info: ResourceInfo) -> ResourceInfo:
-    """The same with what the backend's configuration tells, as far as it can be read."""
+    """Return the information with facts of the backend's configuration, if it can be read."""
     try:
         configuration = api.configuration(info.resource_id).json()
     except AuthenticationFailedError:

@@ -65,7 +65,7 @@ _STATES = {
     "failed": TaskStatus.Failed,
     "cancelled": TaskStatus.Cancelled,
 }
-"""The first word of the service's for the states of a job, in lower case."""
+"""The first word of the service's states of a job, in lower case."""
 
 _AVAILABILITY = {
     "online": ResourceStatusCode.Online,
@@ -276,14 +276,14 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
             raise InvalidInputError(f"the tags of a task are {error}") from None
 
     def _group(self) -> _Group:
-        """The group of this process's tasks: all objects for the same backend have the same."""
+        """Return the group of this process's tasks, the same for all objects for the backend."""
         where = (self.settings.endpoint, self.settings.service_crn, self.resource_id)
         return _groups.setdefault(where, _Group())
 
     def _session_for(self, acquisition: str | None) -> str | None:
-        """The session to submit into: one acquired here, else the one set, else the scheduler's.
+        """Return the session to submit into, None in job mode.
 
-        None in job mode.
+        It is the one acquired here, else the one of the settings, else the scheduler's.
         """
         if not self._has_sessions:
             return None
@@ -375,7 +375,7 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
         )
 
     def _no_result(self, task_id: str) -> QrmiError:
-        """Why a task has no result."""
+        """Return the error for a task without a result."""
         job = self._api.job(task_id)
         report = _observation(job)
         reason = report.reason or "the service gives no reason; see the task's logs"
@@ -399,7 +399,7 @@ def _tag(submission: str) -> str:
 
 
 def _quantum_seconds(usage: dict[str, Any], otherwise: object = None) -> float | None:
-    """What the service tells in any version of its API, None if it does not."""
+    """Return the quantum seconds of any version of the API, None if not reported."""
     told = (usage.get("qpu_charge_time_seconds"), usage.get("quantum_seconds"), otherwise)
     return next((found for value in told if (found := read_number(value)) is not None), None)
 
@@ -444,7 +444,7 @@ def _with_max_shots(api: RuntimeApi, info: ResourceInfo) -> ResourceInfo:
 
 
 def _usable(session: dict[str, Any] | None, backend: str) -> bool:
-    """Whether a session is alive, takes jobs for the backend, and will do so for some time."""
+    """Return True if a session accepts jobs for the backend, and will do so for some time."""
     if session is None:
         return False
     left, whole = read_number(session.get("active_ttl")), read_number(session.get("max_ttl"))

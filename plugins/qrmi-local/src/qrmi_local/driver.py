@@ -268,7 +268,7 @@ class LocalDriver(
         task = self._store.task(task_id)
         if task is None or task.resource != self._name:
             raise TaskNotFoundError(
-                f"there is no task {task_id}; it may have been pruned", task_id=task_id
+                f"unknown task {task_id}; it may have been pruned", task_id=task_id
             )
         return task
 

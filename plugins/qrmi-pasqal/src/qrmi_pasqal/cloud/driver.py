@@ -47,7 +47,7 @@ DEVICE_TYPES = (
     *("FRESNEL", "FRESNEL_CAN1", "FRESNEL_SA1", "FRESNEL8", "FRESNEL_RD"),
     *("EMU_FREE", "EMU_FRESNEL", "EMU_MPS", "EMU_SV", "EMU_TN", "EMU_C"),
 )
-"""The device types that are known here, for messages alone: the service decides."""
+"""Device types, for messages alone: the service decides."""
 
 _STATES = {
     "PENDING": TaskStatus.Queued,
@@ -299,7 +299,7 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         return self.settings.project_id
 
     def _found(self, task_id: str) -> dict[str, Any]:
-        """The batch or the job that a task is, or the job of CUDA-Q."""
+        """Return the batch or job of a task, or its job of CUDA-Q."""
         _, job_id = _parts(task_id)
         if job_id:
             return self._api.job(job_id)
@@ -313,7 +313,7 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         return job
 
     def _job_of(self, task_id: str, found: dict[str, Any]) -> dict[str, Any]:
-        """The one job of a batch; a job, or a batch without one, is itself."""
+        """Return the one job of a batch; a job, or a batch without one, is returned as it is."""
         _, own = _parts(task_id)
         job_id = None if own or task_id in self._cudaq else _job_id(found)
         return found if job_id is None else self._api.job(job_id)
@@ -361,7 +361,7 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
 
 
 def _parts(task_id: str) -> tuple[str, str]:
-    """The batch and the job of a task in a batch that was left open; else all, and nothing."""
+    """Split the id of a task in an open batch into batch and job; the job is empty for others."""
     batch_id, _, job_id = task_id.partition(":")
     return batch_id, job_id
 

@@ -169,7 +169,7 @@ class PasqalLocalDriver(Driver[PasqalLocalSettings, PasqalCloud], Acquires):
                 raise TaskNotReadyError(f"task {task_id} has no result yet; it is {seen.raw}")
 
     def _logs_of(self, task_id: str) -> str:
-        """What there is to say about a failure; a job itself gives no reason."""
+        """Return the end of the logs as the reason of a failure; a job itself has none."""
         try:
             logs = " ".join(self._api.logs(task_id).split())
         except QrmiError as error:
