@@ -7,7 +7,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from qrmi_core import Payload, PollingPolicy, QrmiError, QuantumResource, TaskResult, TaskStatus
+from qrmi_core import (
+    Payload,
+    PollingPolicy,
+    QrmiError,
+    QuantumResource,
+    TaskResult,
+    TaskStatus,
+    as_completed,
+)
 from qrmi_emulator import Emulator
 from support.attempts import no_secret
 from support.fault_matrix import FAULTS, STAYING, Bench, impatient, number_of_jobs, secrets_of
@@ -104,11 +112,11 @@ def test_a_fault_that_stays_is_one_typed_error_within_the_deadline(
 
 
 def test_an_outage_does_not_end_a_wait(emulator: Emulator, bench: Bench) -> None:
-    bench.qpu._channel.polling = PollingPolicy()
     task = bench.qpu.task(bench.running)
     emulator.fault("outage", seconds=0.5)
     emulator.act(bench.running, "release")
-    assert task.wait(timeout=60) is TaskStatus.Completed
+    assert [*as_completed([task], 60, policy=PollingPolicy())] == [task]
+    assert task.status() is TaskStatus.Completed
 
 
 def test_the_life_of_a_job_takes_few_requests_and_one_connection(

@@ -11,7 +11,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from qrmi_core import Payload, PollingPolicy, QrmiError, QuantumResource, TaskResult, TaskStatus
+from qrmi_core import (
+    Payload,
+    PollingPolicy,
+    QrmiError,
+    QuantumResource,
+    TaskResult,
+    TaskStatus,
+    as_completed,
+)
 from qrmi_core.errors import (
     InvalidInputError,
     SubmissionUncertainError,
@@ -202,12 +210,12 @@ def test_a_fault_of_the_store_of_results_is_overcome_or_is_one_typed_error(
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_outage_does_not_end_a_wait(emulator: Emulator, bench: Bench, kind: str) -> None:
-    bench.qpu._channel.polling = PollingPolicy()
     task = bench.qpu.task(bench.running)
     job = job_of(emulator, kind, bench.running)
     emulator.fault("outage", seconds=0.5, path=aim(kind))
     emulator.act(job, "release")
-    assert task.wait(timeout=60) is TaskStatus.Completed
+    assert [*as_completed([task], 60, policy=PollingPolicy())] == [task]
+    assert task.status() is TaskStatus.Completed
 
 
 def job_of(emulator: Emulator, kind: str, task: str) -> str:
