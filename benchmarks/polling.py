@@ -28,7 +28,7 @@ class SimulatedVendor(FakeVendor):
         self.duration = duration
         self.clock = FakeClock()
 
-    def look(self, task_id: str) -> Observation:  # noqa: ARG002
+    def report(self, task_id: str) -> Observation:  # noqa: ARG002
         """One status request."""
         ended = self.clock() >= self.duration
         self.clock.advance(REQUEST_SECONDS)

@@ -77,8 +77,7 @@ class FakeVendor:
         holders: The number of acquisitions that may be held at once.
         calls: The number of calls of each function of the driver.
         faults: Errors to raise, by function, one a call, before anything happens.
-        lost_answers: Errors to raise, by function, one a call, after the effect, as for a response
-            that was lost.
+        lost_responses: Errors to raise, by function, one a call, after the effect.
         on_call: Called with the function's name at each call, for instance to let time pass.
     """
 
@@ -91,7 +90,7 @@ class FakeVendor:
     holders: int = 1
     calls: Counter[str] = attrs.field(factory=Counter)
     faults: dict[str, list[BaseException]] = attrs.field(factory=lambda: defaultdict(list))
-    lost_answers: dict[str, list[BaseException]] = attrs.field(factory=lambda: defaultdict(list))
+    lost_responses: dict[str, list[BaseException]] = attrs.field(factory=lambda: defaultdict(list))
     on_call: Callable[[str], object] | None = None
     tasks: dict[str, FakeTask] = attrs.field(factory=dict)
     tokens: list[str] = attrs.field(factory=list)
@@ -130,10 +129,10 @@ class FakeVendor:
         if fault:
             raise fault
 
-    def answered(self, function: str) -> None:
+    def responded(self, function: str) -> None:
         """Raise the error that stands for a lost response, if one is due."""
         with self._lock:
-            lost = self.lost_answers[function].pop(0) if self.lost_answers[function] else None
+            lost = self.lost_responses[function].pop(0) if self.lost_responses[function] else None
         if lost:
             raise lost
 
@@ -174,13 +173,13 @@ class FakeVendor:
         except KeyError:
             raise TaskNotFoundError(f"the fake vendor has no task {task_id}") from None
 
-    def look(self, task_id: str) -> Observation:
+    def report(self, task_id: str) -> Observation:
         """Return the report of one poll."""
         with self._lock:
             reports = self.task(task_id).reports
             return reports.popleft() if len(reports) > 1 else reports[0]
 
-    def take(self) -> str:
+    def acquire(self) -> str:
         """Hand out an acquisition token.
 
         Raises:
@@ -213,12 +212,12 @@ class FakeDriver(Driver[Settings, QiskitPrimitive], Acquires, Discovers):
         self.vendor.called("task_start")
         chosen = submission if self.supports(ChoosesIds) else ""
         task_id = self.vendor.start(payload, submission, acquisition, options, chosen)
-        self.vendor.answered("task_start")
+        self.vendor.responded("task_start")
         return task_id
 
     def task_status(self, task_id: str) -> Observation:
         self.vendor.called("task_status")
-        return self.vendor.look(task_id)
+        return self.vendor.report(task_id)
 
     def task_result(self, task_id: str) -> Iterator[bytes]:
         self.vendor.called("task_result")
@@ -238,7 +237,7 @@ class FakeDriver(Driver[Settings, QiskitPrimitive], Acquires, Discovers):
     def _pieces(self, result: bytes) -> Iterator[bytes]:
         middle = len(result) // 2
         yield result[:middle]
-        self.vendor.answered("task_result")
+        self.vendor.responded("task_result")
         yield result[middle:]
 
     def task_stop(self, task_id: str) -> None:
@@ -246,7 +245,7 @@ class FakeDriver(Driver[Settings, QiskitPrimitive], Acquires, Discovers):
         task = self.vendor.task(task_id)
         if task.reports[0].status not in FINAL:
             task.reports = deque([Observation(TaskStatus.Cancelled, reason="stopped")])
-        self.vendor.answered("task_stop")
+        self.vendor.responded("task_stop")
 
     def task_logs(self, task_id: str) -> str:
         self.vendor.called("task_logs")
@@ -279,7 +278,7 @@ class FakeDriver(Driver[Settings, QiskitPrimitive], Acquires, Discovers):
 
     def acquire(self, *, detached: bool, slots: int | None) -> str:
         self.vendor.called("acquire")
-        return self.vendor.take()
+        return self.vendor.acquire()
 
     def release(self, token: str, *, cancel_pending: bool) -> None:
         self.vendor.called("release")
@@ -307,7 +306,7 @@ class FakeDriver(Driver[Settings, QiskitPrimitive], Acquires, Discovers):
     def _task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
         self.vendor.called("task_statuses")
         return {
-            task_id: self.vendor.look(task_id)
+            task_id: self.vendor.report(task_id)
             for task_id in task_ids
             if task_id in self.vendor.tasks
         }

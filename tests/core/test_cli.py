@@ -368,7 +368,7 @@ def test_a_resource_that_stays_busy_is_a_time_out(vendor: FakeVendor, qrmi: Qrmi
 
 
 def test_an_uncertain_submission_has_its_status(vendor: FakeVendor, qrmi: Qrmi) -> None:
-    vendor.lost_answers["task_start"] = [TransportError("reset", uncertain=True)]
+    vendor.lost_responses["task_start"] = [TransportError("reset", uncertain=True)]
     ended = qrmi("run", "fake:qpu", "input.json")
     assert ended.status == 6
     assert "tasks created about then: task-2" in ended.error

@@ -58,7 +58,7 @@ class TimedVendor(FakeVendor):
         self.seen: dict[str, float] = {}
         self.on_call = lambda _function: clock.advance(request)
 
-    def look(self, task_id: str) -> Observation:
+    def report(self, task_id: str) -> Observation:
         number = int(self.task(task_id).id.removeprefix("task-")) - 1
         if self.clock() < self.ends[number % len(self.ends)]:
             return Observation(TaskStatus.Running)
@@ -383,10 +383,10 @@ def test_a_task_that_cannot_be_looked_at_does_not_starve_another(
     clock = FakeClock()
 
     class Vendor(TimedVendor):
-        def look(self, task_id: str) -> Observation:
+        def report(self, task_id: str) -> Observation:
             if task_id == "task-1":
                 raise error
-            return super().look(task_id)
+            return super().report(task_id)
 
     vendor = Vendor(clock, 0)
     qpu = resource(vendor, clock, batched=batched)

@@ -236,10 +236,10 @@ def test_a_result_not_ready_in_time_leaves_the_task_alone(tmp_path: Path) -> Non
 
 def test_a_result_that_breaks_off_is_read_again(tmp_path: Path) -> None:
     vendor = FakeVendor(result=b"0123456789")
-    vendor.lost_answers["task_result"] = [TransportError("reset"), TransportError("reset")]
+    vendor.lost_responses["task_result"] = [TransportError("reset"), TransportError("reset")]
     task = fake_resource(vendor).run(PAYLOAD)
     assert task.result().value == "0123456789"
-    vendor.lost_answers["task_result"] = [TransportError("reset")]
+    vendor.lost_responses["task_result"] = [TransportError("reset")]
     task.save_result(tmp_path / "result")
     assert (tmp_path / "result").read_bytes() == b"0123456789"
 
@@ -263,7 +263,7 @@ def test_a_page_in_place_of_a_result_is_asked_for_again_if_it_may_pass() -> None
 
 def test_a_result_that_never_comes_is_an_error_and_no_file(tmp_path: Path) -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_result"] = [TransportError("reset") for _ in range(9)]
+    vendor.lost_responses["task_result"] = [TransportError("reset") for _ in range(9)]
     task = fake_resource(vendor).run(PAYLOAD)
     (tmp_path / "result").write_text("old")
     with pytest.raises(TransportError):

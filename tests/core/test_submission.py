@@ -45,7 +45,7 @@ def test_an_answered_submission_is_one_call(kind: dict[str, bool]) -> None:
 
 def test_where_the_client_chooses_the_id_a_lost_answer_is_asked_for_again() -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [reset(), reset()]
+    vendor.lost_responses["task_start"] = [reset(), reset()]
     task_id = fake_resource(vendor, **CLIENT).task_start(PAYLOAD)
     assert list(vendor.tasks) == [task_id]
     assert vendor.calls == {"task_start": 3}
@@ -53,7 +53,7 @@ def test_where_the_client_chooses_the_id_a_lost_answer_is_asked_for_again() -> N
 
 def test_a_task_whose_answer_was_lost_is_found_by_its_tag_and_not_submitted_again() -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [reset()]
+    vendor.lost_responses["task_start"] = [reset()]
     task_id = fake_resource(vendor, **FINDABLE).task_start(PAYLOAD)
     assert list(vendor.tasks) == [task_id]
     assert vendor.calls == {"task_start": 1, "find_submission": 1}
@@ -87,7 +87,7 @@ def test_a_vendor_that_may_still_be_at_work_is_not_asked_twice(error: QrmiError)
 
 def test_a_failing_search_leaves_the_submission_uncertain() -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [reset()]
+    vendor.lost_responses["task_start"] = [reset()]
     vendor.faults["find_submission"] = [AuthenticationFailedError("token revoked")]
     with pytest.raises(SubmissionUncertainError) as caught:
         fake_resource(vendor, **FINDABLE).task_start(PAYLOAD)
@@ -98,7 +98,7 @@ def test_a_failing_search_leaves_the_submission_uncertain() -> None:
 
 def test_a_search_outlives_a_short_outage() -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [reset()]
+    vendor.lost_responses["task_start"] = [reset()]
     vendor.faults["find_submission"] = [TransportError("down"), TransportError("down")]
     task_id = fake_resource(vendor, **FINDABLE).task_start(PAYLOAD)
     assert list(vendor.tasks) == [task_id]
@@ -112,7 +112,7 @@ def test_candidates_are_looked_for_among_the_newest_only() -> None:
             yield TaskInfo("old", created_at=long_ago)
             raise AssertionError("each page is a request")
 
-    Endless.vendor.lost_answers["task_start"] = [reset()]
+    Endless.vendor.lost_responses["task_start"] = [reset()]
     resource = QuantumResource("fake", "fake", {}, driver_class=Endless)
     with pytest.raises(SubmissionUncertainError) as caught:
         resource.task_start(PAYLOAD)
@@ -121,7 +121,7 @@ def test_candidates_are_looked_for_among_the_newest_only() -> None:
 
 def test_a_garbled_answer_to_a_search_is_asked_for_again() -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [reset()]
+    vendor.lost_responses["task_start"] = [reset()]
     vendor.faults["find_submission"] = [InvalidResponseError("a page of a proxy")]
     task_id = fake_resource(vendor, **FINDABLE).task_start(PAYLOAD)
     assert list(vendor.tasks) == [task_id]
@@ -129,7 +129,7 @@ def test_a_garbled_answer_to_a_search_is_asked_for_again() -> None:
 
 def test_a_search_that_was_never_answered_does_not_lead_to_a_second_task() -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [reset()]
+    vendor.lost_responses["task_start"] = [reset()]
     vendor.faults["find_submission"] = [TransportError("down") for _ in range(4)]
     with pytest.raises(SubmissionUncertainError, match="down"):
         fake_resource(vendor, **FINDABLE).task_start(PAYLOAD)
@@ -141,7 +141,7 @@ def test_where_nothing_can_be_done_the_uncertainty_is_told_with_candidates() -> 
     vendor = FakeVendor()
     old = fake_resource(vendor).task_start(PAYLOAD)
     vendor.tasks[old].created_at -= datetime.timedelta(hours=1)
-    vendor.lost_answers["task_start"] = [reset()]
+    vendor.lost_responses["task_start"] = [reset()]
     with pytest.raises(SubmissionUncertainError) as caught:
         fake_resource(vendor, **NEITHER).task_start(PAYLOAD)
     assert vendor.calls["task_start"] == 2, "one for each, none repeated"
@@ -157,7 +157,7 @@ def test_where_nothing_can_be_done_the_uncertainty_is_told_with_candidates() -> 
 
 def test_a_defect_of_the_driver_is_as_uncertain_as_a_lost_answer() -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [KeyError("id")]
+    vendor.lost_responses["task_start"] = [KeyError("id")]
     with pytest.raises(SubmissionUncertainError, match="'id'"):
         fake_resource(vendor, **NEITHER).task_start(PAYLOAD)
 
@@ -172,7 +172,7 @@ def test_a_refusal_creates_nothing_and_is_raised_as_it_is() -> None:
 
 def test_a_refusal_after_a_lost_answer_settles_nothing() -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [reset()]
+    vendor.lost_responses["task_start"] = [reset()]
     vendor.faults["task_start"] = []
     qpu = fake_resource(vendor, **CLIENT)
     vendor.on_call = lambda _function: vendor.faults["task_start"].append(
@@ -204,7 +204,7 @@ def test_a_vendor_that_stays_busy_is_an_error_in_time() -> None:
 
 def test_ctrl_c_while_submitting_tells_the_tag() -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [KeyboardInterrupt()]
+    vendor.lost_responses["task_start"] = [KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt) as caught:
         fake_resource(vendor).task_start(PAYLOAD)
     (task,) = vendor.tasks.values()
@@ -228,7 +228,7 @@ def test_no_task_is_lost_or_doubled_whatever_happens(
             case "before":
                 vendor.faults[function].append(reset())
             case "after":
-                vendor.lost_answers[function].append(reset())
+                vendor.lost_responses[function].append(reset())
             case "refused":
                 vendor.faults[function].append(ServiceError("no"))
             case "busy":
@@ -251,7 +251,7 @@ def test_no_task_is_lost_or_doubled_whatever_happens(
 @pytest.mark.parametrize("function", ["find_submission", "task_list"])
 def test_a_defect_while_looking_leaves_the_submission_uncertain(function: str) -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [reset()]
+    vendor.lost_responses["task_start"] = [reset()]
     vendor.faults[function] = [KeyError("x") for _ in range(9)]
     if function == "task_list":
         vendor.faults["find_submission"] = [AuthenticationFailedError("token revoked")]
@@ -263,7 +263,7 @@ def test_a_defect_while_looking_leaves_the_submission_uncertain(function: str) -
 @pytest.mark.parametrize("aware", [True, False])
 def test_candidates_survive_the_vendors_clock(minutes: int, aware: bool) -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [reset()]
+    vendor.lost_responses["task_start"] = [reset()]
 
     def skew(function: str) -> None:
         for task in vendor.tasks.values() if function == "task_list" else ():
@@ -303,7 +303,7 @@ def test_a_vendor_that_stays_busy_after_a_lost_answer_leaves_it_uncertain() -> N
 
 def test_no_attempt_is_made_that_the_callers_time_does_not_reach() -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [reset() for _ in range(9)]
+    vendor.lost_responses["task_start"] = [reset() for _ in range(9)]
     clock = FakeClock()
     with pytest.raises(SubmissionUncertainError, match="reset"):
         fake_resource(vendor, clock, **CLIENT).task_start(PAYLOAD, timeout=2)
@@ -313,7 +313,7 @@ def test_no_attempt_is_made_that_the_callers_time_does_not_reach() -> None:
 
 def test_there_is_time_to_search_when_the_callers_is_spent() -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [reset()]
+    vendor.lost_responses["task_start"] = [reset()]
     clock = FakeClock()
     left: list[float | None] = []
 
@@ -430,7 +430,7 @@ def test_a_driver_that_makes_room_in_vain_is_asked_once_for_each_attempt() -> No
 
 def test_the_whole_search_has_one_bound_beyond_the_callers_time() -> None:
     vendor = FakeVendor()
-    vendor.lost_answers["task_start"] = [reset()]
+    vendor.lost_responses["task_start"] = [reset()]
     vendor.faults["find_submission"] = [TransportError("down")] * 99
     clock = FakeClock()
 
