@@ -9,9 +9,8 @@ import random
 import statistics
 from collections.abc import Sequence
 
-from qrmi_core import Payload, QuantumResource
+from qrmi_core import Observation, Payload, QuantumResource, TaskStatus
 from qrmi_core.testing import FakeClock, FakeVendor
-from qrmi_core.values import Observation, TaskStatus
 
 DURATIONS_SECONDS = (0.5, 3.3, 60.0, 3600.0)
 REQUEST_SECONDS = 0.05

@@ -5,10 +5,11 @@ Names are imported when they are first used, so that ``import qrmi_core`` costs 
 
 from __future__ import annotations
 
-from qrmi_core._version import __version__ as __version__
+from qrmi_core import _lazy
 
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all the rest
 if TYPE_CHECKING:
+    from qrmi_core._version import __version__ as __version__
     from qrmi_core.config import (
         Config as Config,
         get_job_qpu_resources_and_types as get_job_qpu_resources_and_types,
@@ -70,48 +71,36 @@ if TYPE_CHECKING:
         TaskUsage as TaskUsage,
     )
 
-_HOMES = {
-    "config": "Config get_job_qpu_resources_and_types open_resource resources_from_job",
-    "discovery": "ResourceProvider",
-    "driver": "Driver",
-    "errors": (
-        "AuthenticationFailedError CallTimeoutError ConfigError DriverDefectError"
-        " EnvVarNotSetError InvalidArgumentError InvalidInputError InvalidResponseError"
-        " NotAcquiredError PermissionDeniedError PluginError QrmiError ResourceBusyError"
-        " ResourceNotFoundError ServiceError SubmissionUncertainError TaskCancelledError"
-        " TaskFailedError TaskNotFoundError TaskNotReadyError TransportError"
-        " UnsupportedFunctionError UnsupportedPayloadError UnsupportedResourceTypeError"
-        " WaitTimeoutError"
-    ),
-    "payload": "Payload",
-    "polling": "as_completed poll wait",
-    "counts": "counts_of",
-    "resource": "QuantumResource",
-    "retry": "PollingPolicy",
-    "settings": "Settings setting",
-    "states": "Transition",
-    "task": "Task",
-    "values": (
-        "AcquisitionUsage Observation ResourceCapacity ResourceDef ResourceDescription"
-        " ResourceInfo ResourceStatus ResourceStatusCode ResourceType Target TaskEstimate"
-        " TaskInfo TaskResult TaskStatus TaskUsage"
-    ),
-}
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
-
-if not TYPE_CHECKING:
-    __all__ = ["__version__", *_HOME_OF]
-
-
-def __getattr__(name: str) -> object:
-    import importlib
-
-    if name not in _HOME_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return ["__version__", *_HOME_OF]
+_lazy.export(
+    globals(),
+    {
+        "qrmi_core._version": "__version__",
+        "qrmi_core.config": (
+            "Config get_job_qpu_resources_and_types open_resource resources_from_job"
+        ),
+        "qrmi_core.discovery": "ResourceProvider",
+        "qrmi_core.driver": "Driver",
+        "qrmi_core.errors": (
+            "AuthenticationFailedError CallTimeoutError ConfigError DriverDefectError"
+            " EnvVarNotSetError InvalidArgumentError InvalidInputError InvalidResponseError"
+            " NotAcquiredError PermissionDeniedError PluginError QrmiError ResourceBusyError"
+            " ResourceNotFoundError ServiceError SubmissionUncertainError TaskCancelledError"
+            " TaskFailedError TaskNotFoundError TaskNotReadyError TransportError"
+            " UnsupportedFunctionError UnsupportedPayloadError UnsupportedResourceTypeError"
+            " WaitTimeoutError"
+        ),
+        "qrmi_core.payload": "Payload",
+        "qrmi_core.polling": "as_completed poll wait",
+        "qrmi_core.counts": "counts_of",
+        "qrmi_core.resource": "QuantumResource",
+        "qrmi_core.retry": "PollingPolicy",
+        "qrmi_core.settings": "Settings setting",
+        "qrmi_core.states": "Transition",
+        "qrmi_core.task": "Task",
+        "qrmi_core.values": (
+            "AcquisitionUsage Observation ResourceCapacity ResourceDef ResourceDescription"
+            " ResourceInfo ResourceStatus ResourceStatusCode ResourceType Target TaskEstimate"
+            " TaskInfo TaskResult TaskStatus TaskUsage"
+        ),
+    },
+)

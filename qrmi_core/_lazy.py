@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-
 TYPE_CHECKING = False  # importing typing takes longer than this module
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +17,8 @@ def export(namespace: dict[str, object], homes: Mapping[str, str]) -> None:
     home_of = {name: home for home, names in homes.items() for name in names.split()}
 
     def get(name: str) -> object:
+        import importlib
+
         if name not in home_of:
             raise AttributeError(f"module {namespace['__name__']!r} has no attribute {name!r}")
         value = namespace[name] = getattr(importlib.import_module(home_of[name]), name)

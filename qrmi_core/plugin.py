@@ -4,6 +4,36 @@ from qrmi_core import _lazy
 
 TYPE_CHECKING = False  # importing typing takes longer than this module
 if TYPE_CHECKING:
+    from qrmi_core._imports import (
+        broken_dependency as broken_dependency,
+    )
+    from qrmi_core.checks import (
+        check_entry as check_entry,
+    )
+    from qrmi_core.commands.exits import (
+        DEFECT as DEFECT,
+        describe as describe,
+        one_line as one_line,
+        status_of as status_of,
+    )
+    from qrmi_core.commands.inputs import (
+        choose_payload as choose_payload,
+        read_input as read_input,
+    )
+    from qrmi_core.commands.results import (
+        SPOOL_BYTES as SPOOL_BYTES,
+        print_result as print_result,
+        save_result as save_result,
+    )
+    from qrmi_core.commands.signals import (
+        Signals as Signals,
+    )
+    from qrmi_core.config import (
+        FileReport as FileReport,
+        first_secret as first_secret,
+        inspect_config as inspect_config,
+        job_resources as job_resources,
+    )
     from qrmi_core.deadline import (
         Deadline as Deadline,
         current as current,
@@ -11,6 +41,7 @@ if TYPE_CHECKING:
     )
     from qrmi_core.discovery import (
         conditions as conditions,
+        parse_filters as parse_filters,
     )
     from qrmi_core.driver import (
         CONTRACT_VERSION as CONTRACT_VERSION,
@@ -20,6 +51,8 @@ if TYPE_CHECKING:
         Driver as Driver,
         OpenBatches as OpenBatches,
         Prepares as Prepares,
+        offers as offers,
+        unsupported as unsupported,
     )
     from qrmi_core.errors import (
         AuthenticationFailedError as AuthenticationFailedError,
@@ -83,6 +116,9 @@ if TYPE_CHECKING:
     from qrmi_core.http.settings import (
         HttpSettings as HttpSettings,
     )
+    from qrmi_core.locks import (
+        Lock as Lock,
+    )
     from qrmi_core.notes import (
         TaskNotes as TaskNotes,
     )
@@ -93,7 +129,10 @@ if TYPE_CHECKING:
         missing_result as missing_result,
     )
     from qrmi_core.payload import (
+        AliceBobFelis as AliceBobFelis,
         Content as Content,
+        IQMServer as IQMServer,
+        Oqtopus as Oqtopus,
         PasqalCloud as PasqalCloud,
         Payload as Payload,
         QiskitPrimitive as QiskitPrimitive,
@@ -113,17 +152,31 @@ if TYPE_CHECKING:
         is_secret as is_secret,
         without_queries as without_queries,
     )
+    from qrmi_core.registry import (
+        conflict as conflict,
+        conflicts as conflicts,
+        find_driver as find_driver,
+        import_function as import_function,
+        installed as installed,
+        load as load,
+        load_function as load_function,
+    )
     from qrmi_core.retry import (
         RetryPolicy as RetryPolicy,
     )
     from qrmi_core.settings import (
+        Declaration as Declaration,
         Settings as Settings,
         one_of as one_of,
+        prefixes as prefixes,
         setting as setting,
         to_bool as to_bool,
         to_count as to_count,
         to_seconds as to_seconds,
         to_url as to_url,
+    )
+    from qrmi_core.states import (
+        FINAL as FINAL,
     )
     from qrmi_core.urls import (
         path_segment as path_segment,
@@ -131,6 +184,7 @@ if TYPE_CHECKING:
     from qrmi_core.values import (
         AcquisitionUsage as AcquisitionUsage,
         Observation as Observation,
+        PublishedEnum as PublishedEnum,
         ResourceCapacity as ResourceCapacity,
         ResourceDescription as ResourceDescription,
         ResourceInfo as ResourceInfo,
@@ -148,10 +202,18 @@ if TYPE_CHECKING:
 _lazy.export(
     globals(),
     {
+        "qrmi_core._imports": "broken_dependency",
+        "qrmi_core.checks": "check_entry",
+        "qrmi_core.commands.exits": "DEFECT describe one_line status_of",
+        "qrmi_core.commands.inputs": "choose_payload read_input",
+        "qrmi_core.commands.results": "SPOOL_BYTES print_result save_result",
+        "qrmi_core.commands.signals": "Signals",
+        "qrmi_core.config": "FileReport first_secret inspect_config job_resources",
         "qrmi_core.deadline": "Deadline current within",
-        "qrmi_core.discovery": "conditions",
+        "qrmi_core.discovery": "conditions parse_filters",
         "qrmi_core.driver": (
-            "CONTRACT_VERSION Acquires ChoosesIds Discovers Driver OpenBatches Prepares"
+            "CONTRACT_VERSION Acquires ChoosesIds Discovers Driver OpenBatches Prepares "
+            "offers unsupported"
         ),
         "qrmi_core.errors": (
             "AuthenticationFailedError CallTimeoutError ConfigError DriverDefectError "
@@ -166,24 +228,32 @@ _lazy.export(
         "qrmi_core.folders": "config_folder expand home_folder state_folder",
         "qrmi_core.http.client": "HttpClient",
         "qrmi_core.http.credentials": "Auth CachedToken StaticToken Token read_token",
+        "qrmi_core.http.proxies": "is_loopback",
         "qrmi_core.http.refusals": "ErrorHook",
         "qrmi_core.http.response": "Response join_documents",
-        "qrmi_core.http.proxies": "is_loopback",
         "qrmi_core.http.settings": "HttpSettings",
-        "qrmi_core.urls": "path_segment",
+        "qrmi_core.locks": "Lock",
         "qrmi_core.notes": "TaskNotes",
         "qrmi_core.options": "TaskOptions",
         "qrmi_core.outcomes": "missing_result",
         "qrmi_core.payload": (
-            "Content PasqalCloud Payload QiskitPrimitive open_content read_content to_content"
+            "AliceBobFelis Content IQMServer Oqtopus PasqalCloud Payload QiskitPrimitive "
+            "open_content read_content to_content"
         ),
         "qrmi_core.readers": "read_count read_number read_object read_text read_time",
         "qrmi_core.redaction": "Redactor is_secret without_queries",
+        "qrmi_core.registry": (
+            "conflict conflicts find_driver import_function installed load load_function"
+        ),
         "qrmi_core.retry": "RetryPolicy",
-        "qrmi_core.settings": "Settings one_of setting to_bool to_count to_seconds to_url",
+        "qrmi_core.settings": (
+            "Declaration Settings one_of prefixes setting to_bool to_count to_seconds to_url"
+        ),
+        "qrmi_core.states": "FINAL",
+        "qrmi_core.urls": "path_segment",
         "qrmi_core.values": (
-            "AcquisitionUsage Observation ResourceCapacity ResourceDescription ResourceInfo "
-            "ResourceStatus ResourceStatusCode ResourceType Target TaskEstimate TaskInfo "
+            "AcquisitionUsage Observation PublishedEnum ResourceCapacity ResourceDescription "
+            "ResourceInfo ResourceStatus ResourceStatusCode ResourceType Target TaskEstimate TaskInfo "
             "TaskResult TaskStatus TaskUsage"
         ),
     },

@@ -23,8 +23,9 @@ LAYERS = (
     {"acquisition", "task"},
     {"commands", "resource"},
     {"discovery", "testing"},
-    {"config", "plugin"},
+    {"config"},
     {"checks"},
+    {"plugin"},
     {"cli"},
 )
 """The layers of docs/architecture.md, the lowest first. A package is one module here."""

@@ -8,13 +8,12 @@ from collections.abc import Callable
 import pytest
 
 from coin_service import COINS, SECONDS_OF_A_TASK, TOKEN, CoinService
-from qrmi_core import (
+from qrmi_core import QuantumResource, ResourceProvider
+from qrmi_core.plugin import (
     AuthenticationFailedError,
     InvalidInputError,
-    QuantumResource,
     ResourceBusyError,
     ResourceNotFoundError,
-    ResourceProvider,
     ServiceError,
     TaskCancelledError,
     TaskFailedError,

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from qrmi_core import QuantumResource, TaskFailedError, TaskNotFoundError, TaskStatus
+from qrmi_core import QuantumResource
+from qrmi_core.plugin import TaskFailedError, TaskNotFoundError, TaskStatus
 from qrmi_example import Coin
 
 emulation = pytest.importorskip("qrmi_emulator")

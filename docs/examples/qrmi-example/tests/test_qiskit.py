@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from qrmi_core import InvalidInputError, QuantumResource
-from qrmi_core.errors import UnsupportedPayloadError
+from qrmi_core import QuantumResource
+from qrmi_core.plugin import InvalidInputError, UnsupportedPayloadError
 
 qrmi_qiskit = pytest.importorskip("qrmi_qiskit")
 qiskit = pytest.importorskip("qiskit")

@@ -6,7 +6,7 @@ listed in the README of the distribution ``qrmi-compat``.
 
 import logging
 
-from qrmi_core.registry import conflict
+from qrmi_core.plugin import conflict
 
 if _found := conflict("qrmi-compat", "qrmi"):
     raise ImportError(_found)

@@ -17,8 +17,8 @@ from qrmi._job import Config, QRMIService, ResourceDef
 from qrmi._records import set_log_callback
 from qrmi._resource import QuantumResource, ResourceProvider
 from qrmi._types import ResourceType
-from qrmi_core.payload import Payload
-from qrmi_core.values import (
+from qrmi_core import (
+    Payload,
     ResourceCapacity,
     ResourceStatus,
     ResourceStatusCode,

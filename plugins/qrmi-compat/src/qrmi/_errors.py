@@ -1,7 +1,7 @@
 """The published errors are the core's; those below are caught by published names as well."""
 
-from qrmi_core import errors as core
-from qrmi_core.errors import (
+import qrmi_core as core
+from qrmi_core import (
     AuthenticationFailedError as AuthenticationFailedError,
     ConfigError as ConfigError,
     EnvVarNotSetError as EnvVarNotSetError,

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 import attrs
 
+import qrmi_core
 from qrmi._errors import ConfigError, EnvVarNotSetError, JobVariablesError, QrmiError
 from qrmi._resource import QuantumResource
 from qrmi._types import ResourceType
-from qrmi_core import config
-from qrmi_core.errors import recast
-from qrmi_core.values import ResourceStatusCode
+from qrmi_core import ResourceStatusCode
+from qrmi_core.plugin import job_resources, recast
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ class ResourceDef:
 class Config:
     """The resources of one configuration file; `load` gives it."""
 
-    def __init__(self, loaded: config.Config) -> None:
+    def __init__(self, loaded: qrmi_core.Config) -> None:
         self._loaded = loaded
 
     @classmethod
@@ -48,7 +48,7 @@ class Config:
         Raises:
             ConfigError: Names the file and every problem in it.
         """
-        return cls(config.Config.load(path))
+        return cls(qrmi_core.Config.load(path))
 
     @property
     def resource_map(self) -> dict[str, ResourceDef]:
@@ -72,7 +72,7 @@ def get_job_qpu_resources_and_types() -> tuple[list[str], list[str]]:
         ConfigError: The lists do not match; it is a ValueError too.
     """
     try:
-        return config.get_job_qpu_resources_and_types()
+        return qrmi_core.get_job_qpu_resources_and_types()
     except EnvVarNotSetError:
         raise
     except ConfigError as error:
@@ -94,7 +94,7 @@ class QRMIService:
         reason = os.environ.get("QRMI_PLUGIN_ERROR")
         self._resources: dict[str, QuantumResource] = {}
         try:
-            self._look(config.job_resources())
+            self._look(job_resources())
         except EnvVarNotSetError as error:
             if not reason:
                 raise

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from qrmi_core.registry import installed
+from qrmi_core.plugin import installed
 
 LogCallback = Callable[[str, str, str], object]
 """Called with level (``ERROR`` ``WARN`` ``INFO`` ``DEBUG``), logger and message."""

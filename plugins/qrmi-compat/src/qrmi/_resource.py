@@ -6,15 +6,14 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+import qrmi_core
 from qrmi._errors import TaskCancelledError, TaskFailedError
 from qrmi._types import ResourceType, type_string
-from qrmi_core import discovery, errors, resource
-from qrmi_core.discovery import parse_filters
-from qrmi_core.errors import recast
-from qrmi_core.values import ResourceInfo, TaskResult
+from qrmi_core import ResourceInfo, TaskResult
+from qrmi_core.plugin import parse_filters, recast
 
 
-class QuantumResource(resource.QuantumResource):
+class QuantumResource(qrmi_core.QuantumResource):
     """A quantum computer, or a simulator that stands in for one.
 
     Args:
@@ -81,15 +80,15 @@ class QuantumResource(resource.QuantumResource):
         """
         try:
             return super().task_result(task_id, timeout)
-        except errors.TaskFailedError as error:
+        except qrmi_core.TaskFailedError as error:
             raise _not_ready(error, TaskFailedError) from error
-        except errors.TaskCancelledError as error:
+        except qrmi_core.TaskCancelledError as error:
             raise _not_ready(error, TaskCancelledError) from error
 
 
 def _not_ready(
-    error: errors.QrmiError, kind: type[TaskFailedError] | type[TaskCancelledError]
-) -> errors.QrmiError:
+    error: qrmi_core.QrmiError, kind: type[TaskFailedError] | type[TaskCancelledError]
+) -> qrmi_core.QrmiError:
     again = recast(error, kind)
     again.resource_id, again.task_id = error.resource_id, error.task_id
     return again
@@ -105,7 +104,7 @@ _HIDES_SIMULATORS = frozenset(
 )
 
 
-class ResourceProvider(discovery.ResourceProvider):
+class ResourceProvider(qrmi_core.ResourceProvider):
     """The resources that one account reaches.
 
     Args:

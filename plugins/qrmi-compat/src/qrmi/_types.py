@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qrmi_core import values
-from qrmi_core.values import PublishedEnum
+import qrmi_core
+from qrmi_core.plugin import PublishedEnum
 
 _OTHER = 1000
 """Numbers of types that are not published begin here."""
@@ -29,7 +29,7 @@ class ResourceType(PublishedEnum):
     @property
     def type_string(self) -> str:
         """The type as configuration files have it, such as ``pasqal-cloud``."""
-        return str(getattr(values.ResourceType, self.name, self.name))
+        return str(getattr(qrmi_core.ResourceType, self.name, self.name))
 
     @classmethod
     def of(cls, type_string: str) -> ResourceType:

@@ -16,8 +16,7 @@ import attrs
 import click
 
 from qrmi_core import ConfigError, InvalidInputError, ServiceError
-from qrmi_core.folders import state_folder
-from qrmi_core.http.proxies import is_loopback
+from qrmi_core.plugin import is_loopback, state_folder
 from qrmi_emulator.records import CONDITIONS
 from qrmi_emulator.settings import EmulatorSettings
 from qrmi_local.engines import MissingExtra

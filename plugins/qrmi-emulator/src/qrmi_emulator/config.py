@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from qrmi_core.files import replace_file
+from qrmi_core.plugin import replace_file
 from qrmi_emulator.face import Face
 
 MARK: Final = "qrmi-emulator-"

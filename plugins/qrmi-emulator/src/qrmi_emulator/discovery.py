@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from qrmi_core import PluginError
-from qrmi_core.registry import installed, load
+from qrmi_core.plugin import installed, load
 from qrmi_emulator.face import Face
 
 GROUP: Final = "qrmi.emulator.faces"

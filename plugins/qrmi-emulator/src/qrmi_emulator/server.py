@@ -25,7 +25,7 @@ import uvicorn
 from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from qrmi_core.files import replace_file
+from qrmi_core.plugin import replace_file
 from qrmi_emulator import config
 from qrmi_emulator.discovery import face_class, vendors
 from qrmi_emulator.face import Face, State

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 import attrs
 
 from qrmi_core import TaskStatus
-from qrmi_core.files import replace_file
+from qrmi_core.plugin import replace_file
 from qrmi_emulator.faults import Faults
 from qrmi_emulator.files import lock, make_private, write_private
 from qrmi_emulator.record_file import RecordFile

@@ -6,11 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from qrmi_core.plugin import (
-    QrmiError,
-    Response,
-    read_text,
-)
+from qrmi_core.plugin import QrmiError, Response, read_text
 
 _CODES = ("code", "errorCode")
 # IAM's message is the general one, its details say what is wrong with this request.

@@ -14,8 +14,7 @@ from collections.abc import Collection, Iterator, Mapping
 import attrs
 import msgspec
 
-from qrmi_core.errors import InvalidInputError
-from qrmi_core.payload import QiskitPrimitive, read_content
+from qrmi_core.plugin import InvalidInputError, QiskitPrimitive, read_content
 
 _log = logging.getLogger(__name__)
 

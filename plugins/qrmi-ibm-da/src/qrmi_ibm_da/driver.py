@@ -11,25 +11,34 @@ from typing import Any
 
 import attrs
 
-from qrmi_core.deadline import Deadline, within
-from qrmi_core.discovery import conditions
-from qrmi_core.driver import ChoosesIds, Discovers, Driver, Prepares
-from qrmi_core.errors import (
+from qrmi_core.plugin import (
     AuthenticationFailedError,
+    ChoosesIds,
     ConfigError,
+    Deadline,
+    Discovers,
+    Driver,
     InvalidResponseError,
+    Observation,
+    Prepares,
+    QiskitPrimitive,
     QrmiError,
     ResourceBusyError,
+    ResourceCapacity,
+    ResourceInfo,
+    ResourceStatus,
+    ResourceStatusCode,
     ServiceError,
     TaskCancelledError,
     TaskFailedError,
+    TaskInfo,
+    TaskNotes,
     TaskNotFoundError,
     TaskNotReadyError,
-)
-from qrmi_core.notes import TaskNotes
-from qrmi_core.options import TaskOptions
-from qrmi_core.payload import QiskitPrimitive
-from qrmi_core.plugin import (
+    TaskOptions,
+    TaskStatus,
+    TaskUsage,
+    conditions,
     join_documents,
     read_count as to_count,
     read_number,
@@ -37,17 +46,8 @@ from qrmi_core.plugin import (
     read_text as to_text,
     read_time as to_time,
     recast,
+    within,
     without_queries,
-)
-from qrmi_core.values import (
-    Observation,
-    ResourceCapacity,
-    ResourceInfo,
-    ResourceStatus,
-    ResourceStatusCode,
-    TaskInfo,
-    TaskStatus,
-    TaskUsage,
 )
 from qrmi_ibm_common.primitives import read_input
 from qrmi_ibm_da.api import DUPLICATE, SystemApi

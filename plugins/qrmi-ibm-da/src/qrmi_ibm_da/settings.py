@@ -7,15 +7,7 @@ from typing import Any
 
 import attrs
 
-from qrmi_core.plugin import (
-    ConfigError,
-    HttpSettings,
-    one_of,
-    setting,
-    to_bool,
-    to_count,
-    to_url,
-)
+from qrmi_core.plugin import ConfigError, HttpSettings, one_of, setting, to_bool, to_count, to_url
 from qrmi_ibm_common.settings import LOG_LEVELS, to_version, to_word
 
 API_VERSION = "2025-08-15"

@@ -13,25 +13,33 @@ from typing import Any
 
 import attrs
 
-from qrmi_core.discovery import conditions
-from qrmi_core.driver import Acquires, Discovers, Driver
-from qrmi_core.errors import (
+from qrmi_core.plugin import (
+    Acquires,
+    AcquisitionUsage,
+    Discovers,
+    Driver,
     InvalidInputError,
     InvalidResponseError,
     NotAcquiredError,
+    Observation,
     PermissionDeniedError,
+    QiskitPrimitive,
     QrmiError,
+    ResourceInfo,
     ResourceNotFoundError,
+    ResourceStatus,
+    ResourceStatusCode,
     ServiceError,
     TaskCancelledError,
     TaskFailedError,
+    TaskInfo,
+    TaskNotes,
     TaskNotFoundError,
     TaskNotReadyError,
-)
-from qrmi_core.notes import TaskNotes
-from qrmi_core.options import TaskOptions
-from qrmi_core.payload import QiskitPrimitive
-from qrmi_core.plugin import (
+    TaskOptions,
+    TaskStatus,
+    TaskUsage,
+    conditions,
     join_documents,
     read_count as to_count,
     read_number,
@@ -39,16 +47,6 @@ from qrmi_core.plugin import (
     read_text as to_text,
     read_time as to_time,
     recast,
-)
-from qrmi_core.values import (
-    AcquisitionUsage,
-    Observation,
-    ResourceInfo,
-    ResourceStatus,
-    ResourceStatusCode,
-    TaskInfo,
-    TaskStatus,
-    TaskUsage,
 )
 from qrmi_ibm_runtime.api import NO_SESSIONS, PAGE, RuntimeApi
 from qrmi_ibm_runtime.primitives import prepare

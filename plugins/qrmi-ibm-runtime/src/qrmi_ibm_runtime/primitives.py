@@ -8,7 +8,7 @@ from typing import Any
 
 import attrs
 
-from qrmi_core.payload import QiskitPrimitive
+from qrmi_core.plugin import QiskitPrimitive
 from qrmi_ibm_common.primitives import read_input
 
 

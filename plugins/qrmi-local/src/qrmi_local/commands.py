@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from qrmi_core import InvalidInputError, TaskStatus
+from qrmi_core.plugin import InvalidInputError, TaskStatus
 from qrmi_local.pool import open_store
 from qrmi_local.settings import LocalSettings, to_duration
 from qrmi_local.store import TaskStore

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from qrmi_core import ConfigError, QrmiError, ServiceError, TransportError, deadline
+from qrmi_core.plugin import ConfigError, QrmiError, ServiceError, TransportError, current
 
 _T = TypeVar("_T")
 
@@ -134,7 +134,7 @@ class Database:
             TransportError: The time was up, of this or of the whole operation.
         """
         start = time.monotonic()
-        seconds = deadline.current().clip(_BUSY_SECONDS)
+        seconds = current().clip(_BUSY_SECONDS)
         while True:
             try:
                 with _in_use:

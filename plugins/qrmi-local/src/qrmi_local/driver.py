@@ -9,30 +9,33 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import BinaryIO
 
-from qrmi_core.driver import Acquires, ChoosesIds, Discovers, Driver
-from qrmi_core.errors import (
+from qrmi_core.plugin import (
+    Acquires,
+    AcquisitionUsage,
+    ChoosesIds,
     ConfigError,
+    Discovers,
+    Driver,
     InvalidInputError,
+    Observation,
+    PasqalCloud,
+    QiskitPrimitive,
     QrmiError,
+    ResourceCapacity,
+    ResourceInfo,
     ResourceNotFoundError,
+    ResourceStatus,
+    ResourceStatusCode,
     ServiceError,
     TaskCancelledError,
     TaskFailedError,
+    TaskInfo,
     TaskNotFoundError,
     TaskNotReadyError,
-)
-from qrmi_core.options import TaskOptions
-from qrmi_core.payload import PasqalCloud, QiskitPrimitive, read_content
-from qrmi_core.values import (
-    AcquisitionUsage,
-    Observation,
-    ResourceCapacity,
-    ResourceInfo,
-    ResourceStatus,
-    ResourceStatusCode,
-    TaskInfo,
+    TaskOptions,
     TaskStatus,
     TaskUsage,
+    read_content,
 )
 from qrmi_local.engines import (
     Engine,

@@ -8,8 +8,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from qrmi_core import ConfigError, ServiceError
-from qrmi_core.folders import home_folder
+from qrmi_core.plugin import ConfigError, ServiceError, home_folder
 from qrmi_local.engines import UnknownResource, engine_for
 from qrmi_local.settings import LocalSettings
 from qrmi_local.store import TaskStore

@@ -9,9 +9,16 @@ from pathlib import Path
 
 import attrs
 
-from qrmi_core import ConfigError
-from qrmi_core.folders import expand, state_folder
-from qrmi_core.settings import Settings, one_of, setting, to_count, to_seconds
+from qrmi_core.plugin import (
+    ConfigError,
+    Settings,
+    expand,
+    one_of,
+    setting,
+    state_folder,
+    to_count,
+    to_seconds,
+)
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 

@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from qrmi_core import NotAcquiredError, ResourceBusyError, TaskStatus
+from qrmi_core.plugin import NotAcquiredError, ResourceBusyError, TaskStatus
 from qrmi_local import locks
 from qrmi_local.database import Database
 from qrmi_local.task_files import CONTENTS, TaskFiles

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
-from qrmi_core.files import replace_file
+from qrmi_core.plugin import replace_file
 from qrmi_local.database import Database
 
 CONTENTS = ("payload", "result", "log")

@@ -8,7 +8,7 @@ from collections.abc import Collection
 
 import attrs
 
-from qrmi_core import TaskStatus
+from qrmi_core.plugin import TaskStatus
 
 # The oldest task that no acquisition of another holds up. Whoever holds the resource exclusively
 # waits for the tasks of others that were running already.

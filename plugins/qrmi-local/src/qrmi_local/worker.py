@@ -22,8 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
-from qrmi_core import QrmiError
-from qrmi_core._imports import broken_dependency
+from qrmi_core.plugin import QrmiError, broken_dependency
 from qrmi_local import locks
 from qrmi_local.engines import EngineError, UnknownResource, engine_for, one_line
 from qrmi_local.pool import can_run

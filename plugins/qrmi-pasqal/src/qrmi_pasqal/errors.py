@@ -6,11 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qrmi_core.plugin import (
-    QrmiError,
-    Response,
-    read_text,
-)
+from qrmi_core.plugin import QrmiError, Response, read_text
 
 
 def describe(response: Response, error: QrmiError) -> None:

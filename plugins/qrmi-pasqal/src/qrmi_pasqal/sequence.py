@@ -9,11 +9,7 @@ from typing import Any
 
 import attrs
 
-from qrmi_core.plugin import (
-    InvalidInputError,
-    PasqalCloud,
-    read_content,
-)
+from qrmi_core.plugin import InvalidInputError, PasqalCloud, read_content
 
 _CUDAQ = frozenset({"setup", "hamiltonian"})
 _VARIABLE = re.compile(r'"variable"\s*:')

@@ -1,6 +1,6 @@
 """Pulser's remote connection on any QRMI resource that takes pulse sequences."""
 
-from qrmi_core.errors import InvalidArgumentError
+from qrmi_core import InvalidArgumentError
 from qrmi_pulser.connection import PulserQRMIConnection
 from qrmi_pulser.errors import MissingResultsError, UnsupportedError
 

@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pulser.backend.remote import BatchStatus, JobStatus, RemoteConnection, RemoteResults
 
-from qrmi_core.config import resources_from_job
-from qrmi_core.errors import (
+from qrmi_core import (
     ConfigError,
     InvalidArgumentError,
     QrmiError,
     TaskCancelledError,
     TaskFailedError,
     TaskNotReadyError,
+    TaskStatus,
     UnsupportedFunctionError,
     WaitTimeoutError,
+    poll,
+    resources_from_job,
+    wait as wait_for_tasks,
 )
-from qrmi_core.payload import PasqalCloud
-from qrmi_core.polling import poll, wait as wait_for_tasks
-from qrmi_core.values import TaskStatus
+from qrmi_core.plugin import PasqalCloud
 from qrmi_pulser.devices import read_devices
 from qrmi_pulser.errors import MissingResultsError, UnsupportedError
 from qrmi_pulser.jobs import Program, default_runs_of, make_jobs, read_program
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     from pulser.backend import Results
     from pulser.devices import Device
 
-    from qrmi_core.resource import QuantumResource
-    from qrmi_core.task import Task
+    from qrmi_core import QuantumResource, Task
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pulser.json.abstract_repr.deserializer import deserialize_device
 
-from qrmi_core.errors import InvalidResponseError
+from qrmi_core import InvalidResponseError
 from qrmi_pulser.errors import in_short
 
 if TYPE_CHECKING:

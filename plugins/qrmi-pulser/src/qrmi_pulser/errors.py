@@ -6,7 +6,7 @@ from typing import Final
 
 from pulser.backend.remote import RemoteResultsError
 
-from qrmi_core.errors import QrmiError, UnsupportedFunctionError
+from qrmi_core import QrmiError, UnsupportedFunctionError
 
 
 class UnsupportedError(UnsupportedFunctionError, NotImplementedError):

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from qrmi_core.errors import InvalidArgumentError, InvalidResponseError
-from qrmi_core.payload import PasqalCloud
+from qrmi_core import InvalidArgumentError, InvalidResponseError
+from qrmi_core.plugin import PasqalCloud
 from qrmi_pulser.errors import in_short
 
 if TYPE_CHECKING:

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pulser.backend import Results
 
-from qrmi_core.counts import counts_of
-from qrmi_core.errors import InvalidResponseError, QrmiError
+from qrmi_core import InvalidResponseError, QrmiError, counts_of
 from qrmi_pulser.errors import in_short
 
 if TYPE_CHECKING:
-    from qrmi_core.task import Task
+    from qrmi_core import Task
     from qrmi_pulser.jobs import Program
 
 

@@ -4,7 +4,7 @@ Qiskit is imported with it, qiskit-ibm-runtime when it is first needed, and Pasq
 `qrmi_qiskit.pasqal` alone.
 """
 
-from qrmi_core.errors import InvalidArgumentError
+from qrmi_core import InvalidArgumentError
 from qrmi_qiskit.backend import QRMIBackend, get_backend, get_target
 from qrmi_qiskit.job import PrimitiveJob, TaskJob
 from qrmi_qiskit.options import EstimatorOptions, SamplerOptions

@@ -29,14 +29,13 @@ from qiskit.providers import BackendV2, Options
 from qiskit.quantum_info import Operator
 from qiskit.transpiler import Target
 
-from qrmi_core.errors import (
+from qrmi_core import (
     InvalidArgumentError,
     InvalidResponseError,
+    ResourceStatusCode,
     UnsupportedFunctionError,
 )
-from qrmi_core.payload import QiskitPrimitive
-from qrmi_core.registry import QISKIT, installed, load_function
-from qrmi_core.values import ResourceStatusCode
+from qrmi_core.plugin import QiskitPrimitive, installed, load_function
 from qrmi_qiskit import vendor
 from qrmi_qiskit.delays import evaluated
 
@@ -45,10 +44,12 @@ if TYPE_CHECKING:
 
     from qiskit.primitives.containers.bindings_array import BindingsArray
 
-    from qrmi_core.resource import QuantumResource
+    from qrmi_core import QuantumResource
 
 _log = logging.getLogger(__name__)
 
+_GROUP = "qrmi.qiskit"
+"""The entry points of backends of other resources."""
 _STAGE = "ibm_dynamic_circuits"
 _FRACTIONAL_STAGES = ("ibm_dynamic_and_fractional", "ibm_fractional")
 """The translation stages of qiskit-ibm-runtime; its releases have one of the latter."""
@@ -293,9 +294,9 @@ def get_backend(
         options["use_fractional_gates"] = True
     resource_type = resource.resource_type()
     if not issubclass(QiskitPrimitive, resource.payloads()) and any(
-        info.name == resource_type for info in installed(QISKIT)
+        info.name == resource_type for info in installed(_GROUP)
     ):
-        return load_function(resource_type, QISKIT)(resource, **options)
+        return load_function(resource_type, _GROUP)(resource, **options)
     return QRMIBackend(resource, **options)
 
 

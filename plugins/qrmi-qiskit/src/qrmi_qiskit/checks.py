@@ -9,7 +9,7 @@ from typing import Any
 
 import attrs
 
-from qrmi_core.errors import InvalidArgumentError
+from qrmi_core import InvalidArgumentError
 
 
 @attrs.frozen

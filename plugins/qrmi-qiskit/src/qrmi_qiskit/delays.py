@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from qiskit.circuit import ControlFlowOp, Delay, Instruction, ParameterExpression
 from qiskit.circuit.classical import expr
 
-from qrmi_core.errors import InvalidArgumentError
+from qrmi_core import InvalidArgumentError
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from qrmi_core.resource import QuantumResource
+    from qrmi_core import QuantumResource
     from qrmi_qiskit.pasqal import QRMIPasqalBackend
 
 

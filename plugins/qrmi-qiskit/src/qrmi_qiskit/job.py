@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from qiskit.primitives import BasePrimitiveJob, PrimitiveResult
 from qiskit.providers import JobStatus
 
-from qrmi_core.errors import InvalidResponseError, QrmiError, UnsupportedFunctionError
-from qrmi_core.values import TaskStatus
+from qrmi_core import InvalidResponseError, QrmiError, TaskStatus, UnsupportedFunctionError
 from qrmi_qiskit import vendor
 
 if TYPE_CHECKING:
@@ -19,9 +18,7 @@ if TYPE_CHECKING:
     from qiskit.primitives.containers.estimator_pub import EstimatorPub
     from qiskit.primitives.containers.sampler_pub import SamplerPub
 
-    from qrmi_core.resource import QuantumResource
-    from qrmi_core.task import Task
-    from qrmi_core.values import TaskUsage
+    from qrmi_core import QuantumResource, Task, TaskUsage
 
 _STATES: Final = {
     TaskStatus.Queued: JobStatus.QUEUED,

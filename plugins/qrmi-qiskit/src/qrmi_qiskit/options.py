@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Final, Self
 
 import attrs
 
-from qrmi_core.errors import InvalidArgumentError
+from qrmi_core import InvalidArgumentError
 from qrmi_qiskit import vendor
 from qrmi_qiskit.checks import (
     FLAG,

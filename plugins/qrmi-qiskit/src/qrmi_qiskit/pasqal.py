@@ -27,21 +27,21 @@ except ModuleNotFoundError as error:
     ) from error
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, SamplerPubResult
 
-from qrmi_core.counts import counts_of
-from qrmi_core.errors import (
+from qrmi_core import (
     InvalidArgumentError,
     InvalidResponseError,
     UnsupportedFunctionError,
     UnsupportedPayloadError,
+    counts_of,
 )
-from qrmi_core.payload import PasqalCloud
+from qrmi_core.plugin import PasqalCloud
 from qrmi_qiskit.checks import whole
 from qrmi_qiskit.job import TaskJob
 
 if TYPE_CHECKING:
     from qiskit import QuantumCircuit
 
-    from qrmi_core.resource import QuantumResource
+    from qrmi_core import QuantumResource
 
 DEFAULT_SHOTS: Final = 1024
 """Of a circuit, where nothing else says how many."""

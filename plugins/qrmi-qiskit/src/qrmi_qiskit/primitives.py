@@ -19,8 +19,8 @@ from qiskit.primitives.containers.bindings_array import BindingsArray
 from qiskit.primitives.containers.estimator_pub import EstimatorPub, EstimatorPubLike
 from qiskit.primitives.containers.sampler_pub import SamplerPub, SamplerPubLike
 
-from qrmi_core.errors import InvalidArgumentError, UnsupportedPayloadError
-from qrmi_core.payload import QiskitPrimitive
+from qrmi_core import InvalidArgumentError, UnsupportedPayloadError
+from qrmi_core.plugin import QiskitPrimitive
 from qrmi_qiskit import vendor
 from qrmi_qiskit.backend import (
     QRMIBackend,
@@ -38,7 +38,7 @@ from qrmi_qiskit.options import EstimatorOptions, SamplerOptions
 if TYPE_CHECKING:
     from qiskit.transpiler import Target
 
-    from qrmi_core.resource import QuantumResource
+    from qrmi_core import QuantumResource
 
 DEFAULT_SHOTS: Final = 4096
 """Of a pub, where nothing else says how many."""

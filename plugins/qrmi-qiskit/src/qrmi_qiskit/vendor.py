@@ -12,7 +12,7 @@ import importlib.metadata
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from qrmi_core.errors import PluginError
+from qrmi_core import PluginError
 
 _PACKAGE: Final = "qiskit_ibm_runtime"
 _HOMES: Final[Mapping[str, tuple[str, ...]]] = {

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from qrmi_core.deadline import Deadline, within
+from qrmi_core.plugin import Deadline, within
 
 GRACE_SECONDS = 1.0
 """How long a call may go on after its deadline before it is left alone."""

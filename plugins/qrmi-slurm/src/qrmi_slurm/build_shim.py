@@ -12,7 +12,7 @@ import tempfile
 from importlib import resources
 from pathlib import Path
 
-from qrmi_core.errors import QrmiError
+from qrmi_core import QrmiError
 
 NAME = "spank_qrmi.so"
 _SECONDS = 60

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 
-from qrmi_core.deadline import Deadline
+from qrmi_core.plugin import Deadline
 from qrmi_slurm import records
 from qrmi_slurm.job import Job
 from qrmi_slurm.records import locked

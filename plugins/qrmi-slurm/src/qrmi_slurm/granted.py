@@ -6,11 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import attrs
 
-from qrmi_core.errors import ConfigError, InvalidInputError
-from qrmi_core.redaction import is_secret
-from qrmi_core.resource import QuantumResource
-from qrmi_core.settings import Declaration, prefixes
-from qrmi_core.values import ResourceDef
+from qrmi_core import ConfigError, InvalidInputError, QuantumResource, ResourceDef
+from qrmi_core.plugin import Declaration, is_secret, prefixes
 from qrmi_slurm import keys, variables
 from qrmi_slurm.job import Job
 from qrmi_slurm.resources import driver_of

@@ -47,7 +47,7 @@ def write(state: str, job: Job, values: Mapping[str, str]) -> None:
     where = folder(state, str(job.id))
     if not values:
         return
-    from qrmi_core.files import replace_file
+    from qrmi_core.plugin import replace_file
 
     try:
         os.mkdir(where, 0o711)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-from qrmi_core.redaction import is_secret
+from qrmi_core.plugin import is_secret
 from qrmi_slurm import records
 from qrmi_slurm.site import Site
 

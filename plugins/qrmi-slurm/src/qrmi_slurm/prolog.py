@@ -11,10 +11,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from qrmi_core.config import Config
-from qrmi_core.deadline import Deadline
-from qrmi_core.errors import ConfigError, InvalidInputError, QrmiError, ResourceBusyError
-from qrmi_core.values import ResourceDef, ResourceStatusCode
+from qrmi_core import (
+    Config,
+    ConfigError,
+    InvalidInputError,
+    QrmiError,
+    ResourceBusyError,
+    ResourceDef,
+    ResourceStatusCode,
+)
+from qrmi_core.plugin import Deadline
 from qrmi_slurm import granted, keys, records, slurm, variables
 from qrmi_slurm.bounded import GRACE_SECONDS, Call, LeftAlone, Worker
 from qrmi_slurm.granted import Grant

@@ -18,7 +18,7 @@ from typing import Any
 
 import attrs
 
-from qrmi_core.files import replace_file
+from qrmi_core.plugin import replace_file
 from qrmi_slurm import variables
 from qrmi_slurm.job import Job
 

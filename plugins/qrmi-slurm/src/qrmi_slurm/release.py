@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 
-from qrmi_core.config import Config
-from qrmi_core.deadline import Deadline
-from qrmi_core.errors import ConfigError, QrmiError, TransportError
-from qrmi_core.resource import QuantumResource
+from qrmi_core import Config, ConfigError, QrmiError, QuantumResource, TransportError
+from qrmi_core.plugin import Deadline
 from qrmi_slurm import accounting, records
 from qrmi_slurm.bounded import LeftAlone, Worker
 from qrmi_slurm.job import Job

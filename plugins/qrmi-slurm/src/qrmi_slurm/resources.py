@@ -7,10 +7,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from qrmi_core.config import Config
-from qrmi_core.registry import find_driver
-from qrmi_core.resource import QuantumResource
-from qrmi_core.values import ResourceDef
+from qrmi_core import Config, QuantumResource, ResourceDef
+from qrmi_core.plugin import find_driver
 from qrmi_slurm import site as sites
 from qrmi_slurm.job import Job
 from qrmi_slurm.log import Secrets, secret_values, start

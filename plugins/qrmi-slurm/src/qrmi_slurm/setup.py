@@ -14,9 +14,8 @@ from pathlib import Path
 
 import attrs
 
-from qrmi_core.config import Config
-from qrmi_core.errors import ConfigError, QrmiError
-from qrmi_core.files import atomic_output
+from qrmi_core import Config, ConfigError, QrmiError
+from qrmi_core.plugin import atomic_output
 from qrmi_slurm import site
 
 FOLDER = "/etc/qrmi/slurm"

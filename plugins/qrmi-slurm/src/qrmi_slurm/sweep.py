@@ -6,7 +6,7 @@ import argparse
 import logging
 import sys
 
-from qrmi_core.deadline import Deadline
+from qrmi_core.plugin import Deadline
 from qrmi_slurm import keys, records, slurm
 from qrmi_slurm.records import Record, locked
 from qrmi_slurm.release import Releaser

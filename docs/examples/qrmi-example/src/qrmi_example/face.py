@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
 
-from qrmi_core import TaskStatus
+from qrmi_core.plugin import TaskStatus
 from qrmi_emulator.face import Face, FaceJob, Refused, State
 from qrmi_example.api import STATES
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import attrs
 
-from qrmi_core import InvalidInputError, Payload
+from qrmi_core.plugin import InvalidInputError, Payload
 
 
 def _at_least_one(_payload: object, _field: object, value: int) -> None:

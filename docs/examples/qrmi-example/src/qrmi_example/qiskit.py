@@ -12,7 +12,8 @@ from qiskit.primitives import BitArray, DataBin, PrimitiveResult, SamplerPubResu
 from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import Target
 
-from qrmi_core import InvalidInputError, QuantumResource, counts_of
+from qrmi_core import QuantumResource, counts_of
+from qrmi_core.plugin import InvalidInputError
 from qrmi_example.payload import Coin
 from qrmi_qiskit import TaskJob
 

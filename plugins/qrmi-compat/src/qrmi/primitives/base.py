@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from qrmi._errors import ArgumentError
 from qrmi._extras import missing
 from qrmi._types import type_string
-from qrmi_core.deadline import Deadline, within
-from qrmi_core.errors import (
-    InvalidArgumentError,
-    QrmiError,
-    TaskCancelledError,
-    TaskFailedError,
-    recast,
-)
+from qrmi_core import InvalidArgumentError, QrmiError, TaskCancelledError, TaskFailedError
+from qrmi_core.plugin import Deadline, recast, within
 
 try:
     import qrmi_qiskit
@@ -31,8 +25,7 @@ if TYPE_CHECKING:
     from qiskit.primitives.containers.estimator_pub import EstimatorPubLike
     from qiskit.primitives.containers.sampler_pub import SamplerPubLike
 
-    from qrmi_core.resource import QuantumResource
-    from qrmi_core.task import Task
+    from qrmi_core import QuantumResource, Task
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from qrmi.primitives.base import QRMIBaseEstimatorV2, QRMIBaseSamplerV2
 if TYPE_CHECKING:
     from qiskit.transpiler import Target
 
-    from qrmi_core.resource import QuantumResource
+    from qrmi_core import QuantumResource
     from qrmi_qiskit import QRMIBackend
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pulser import Sequence
     from pulser.backend.remote import RemoteResults
 
-    from qrmi_core.resource import QuantumResource
+    from qrmi_core import QuantumResource
 
 
 class PulserQRMIConnection(qrmi_pulser.PulserQRMIConnection):

@@ -9,34 +9,34 @@ from typing import Any, NoReturn
 
 import attrs
 
-from qrmi_core.driver import Discovers, Driver, OpenBatches
-from qrmi_core.errors import (
+from qrmi_core.plugin import (
+    FINAL,
     ConfigError,
+    Discovers,
+    Driver,
     InvalidInputError,
     InvalidResponseError,
+    Lock,
+    Observation,
+    OpenBatches,
+    PasqalCloud,
     QrmiError,
+    ResourceInfo,
     ResourceNotFoundError,
+    ResourceStatus,
+    ResourceStatusCode,
     ServiceError,
     TaskCancelledError,
     TaskFailedError,
+    TaskInfo,
+    TaskNotes,
     TaskNotFoundError,
     TaskNotReadyError,
-    UnsupportedFunctionError,
-)
-from qrmi_core.locks import Lock
-from qrmi_core.notes import TaskNotes
-from qrmi_core.options import TaskOptions
-from qrmi_core.payload import PasqalCloud
-from qrmi_core.plugin import read_time as to_time
-from qrmi_core.states import FINAL
-from qrmi_core.values import (
-    Observation,
-    ResourceInfo,
-    ResourceStatus,
-    ResourceStatusCode,
-    TaskInfo,
+    TaskOptions,
     TaskStatus,
     TaskUsage,
+    UnsupportedFunctionError,
+    read_time as to_time,
 )
 from qrmi_pasqal.cloud.api import CloudApi
 from qrmi_pasqal.cloud.results import result_text

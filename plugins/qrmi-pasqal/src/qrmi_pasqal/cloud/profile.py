@@ -7,10 +7,7 @@ import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from qrmi_core.plugin import (
-    ConfigError,
-    home_folder,
-)
+from qrmi_core.plugin import ConfigError, home_folder
 
 _log = logging.getLogger(__name__)
 

@@ -7,10 +7,7 @@ import re
 from collections import Counter
 from typing import Any
 
-from qrmi_core.plugin import (
-    InvalidResponseError,
-    ServiceError,
-)
+from qrmi_core.plugin import InvalidResponseError, ServiceError
 
 _MEMBERS = frozenset({"counter", "raw", "serialised_results"})
 

@@ -8,12 +8,7 @@ from typing import Any, Self
 
 import attrs
 
-from qrmi_core.plugin import (
-    HttpSettings,
-    Settings,
-    setting,
-    to_url,
-)
+from qrmi_core.plugin import HttpSettings, Settings, setting, to_url
 from qrmi_pasqal.cloud import profile
 
 BASE_URL = "https://apis.pasqal.cloud"

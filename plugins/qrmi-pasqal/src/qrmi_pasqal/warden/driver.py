@@ -7,26 +7,25 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-from qrmi_core.driver import Acquires, Driver
-from qrmi_core.errors import (
+from qrmi_core.plugin import (
+    Acquires,
+    Driver,
     EnvVarNotSetError,
     InvalidResponseError,
     NotAcquiredError,
-    QrmiError,
-    TaskCancelledError,
-    TaskFailedError,
-    TaskNotReadyError,
-)
-from qrmi_core.options import TaskOptions
-from qrmi_core.payload import PasqalCloud
-from qrmi_core.plugin import read_time as to_time
-from qrmi_core.values import (
     Observation,
+    PasqalCloud,
+    QrmiError,
     ResourceCapacity,
     ResourceStatus,
     ResourceStatusCode,
+    TaskCancelledError,
+    TaskFailedError,
     TaskInfo,
+    TaskNotReadyError,
+    TaskOptions,
     TaskStatus,
+    read_time as to_time,
 )
 from qrmi_pasqal.sequence import read_sequence
 from qrmi_pasqal.warden.api import WardenApi

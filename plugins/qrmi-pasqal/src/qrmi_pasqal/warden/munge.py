@@ -8,11 +8,7 @@ import os
 import shutil
 import subprocess
 
-from qrmi_core.plugin import (
-    AuthenticationFailedError,
-    ConfigError,
-    current,
-)
+from qrmi_core.plugin import AuthenticationFailedError, ConfigError, current
 
 _LIBRARY = "libmunge.so.2"
 _COMMAND = "munge"

@@ -6,12 +6,7 @@ import re
 
 import attrs
 
-from qrmi_core.plugin import (
-    HttpSettings,
-    setting,
-    to_count,
-    to_url,
-)
+from qrmi_core.plugin import HttpSettings, setting, to_count, to_url
 
 _LARGEST_UID = 2**32 - 2  # the next number means "no user" to the system
 

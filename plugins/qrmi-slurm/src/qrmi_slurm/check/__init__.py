@@ -10,7 +10,8 @@ from importlib.metadata import version
 
 import attrs
 
-from qrmi_core.config import Config, inspect_config
+from qrmi_core import Config
+from qrmi_core.plugin import inspect_config
 from qrmi_slurm import site as sites, slurm
 from qrmi_slurm.check import leftovers, permissions, plugstack, resources, slurm_conf
 from qrmi_slurm.check.finding import ERROR, WARNING, Finding, error, ok

@@ -9,9 +9,8 @@ from collections.abc import Iterator
 
 import qrmi_core
 import qrmi_slurm
-from qrmi_core.config import FileReport, first_secret
-from qrmi_core.errors import ConfigError
-from qrmi_core.folders import expand
+from qrmi_core import ConfigError
+from qrmi_core.plugin import FileReport, expand, first_secret
 from qrmi_slurm import site as sites
 from qrmi_slurm.check.finding import Finding, error, ok, warning
 from qrmi_slurm.check.programs import in_own_hands, open_to_all

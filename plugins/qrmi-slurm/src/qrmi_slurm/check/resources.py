@@ -6,11 +6,8 @@ import os
 from collections.abc import Iterator
 from functools import partial
 
-from qrmi_core.checks import check_entry
-from qrmi_core.config import Config, FileReport
-from qrmi_core.errors import QrmiError
-from qrmi_core.registry import conflicts, installed
-from qrmi_core.values import ResourceDef, ResourceStatus, ResourceStatusCode
+from qrmi_core import Config, QrmiError, ResourceDef, ResourceStatus, ResourceStatusCode
+from qrmi_core.plugin import FileReport, check_entry, conflicts, installed
 from qrmi_slurm.bounded import LeftAlone, Worker
 from qrmi_slurm.check.finding import Finding, error, ok, warning
 from qrmi_slurm.job import Job

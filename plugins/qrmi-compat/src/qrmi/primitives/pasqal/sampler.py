@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from qiskit import QuantumCircuit
     from qiskit.primitives import PrimitiveResult
 
-    from qrmi_core.resource import QuantumResource
+    from qrmi_core import QuantumResource
 
 _RUN_OPTIONS = ("poll_interval_seconds", "timeout_seconds", "delete_job")
 

@@ -14,7 +14,7 @@ except ModuleNotFoundError as error:
     raise missing(error, "pasqal") from error
 
 if TYPE_CHECKING:
-    from qrmi_core.resource import QuantumResource
+    from qrmi_core import QuantumResource
 
 
 def get_device(qrmi: QuantumResource) -> Any:

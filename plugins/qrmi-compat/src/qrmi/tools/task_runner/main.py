@@ -16,23 +16,26 @@ from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from dotenv import load_dotenv
 
 from qrmi._resource import QuantumResource
-from qrmi_core.commands.exits import DEFECT, describe, one_line, status_of
-from qrmi_core.commands.inputs import choose_payload, read_input
-from qrmi_core.commands.results import SPOOL_BYTES, print_result, save_result
-from qrmi_core.commands.signals import Signals
-from qrmi_core.config import job_resources
-from qrmi_core.deadline import Deadline, within
-from qrmi_core.errors import (
-    ConfigError,
-    NotAcquiredError,
-    QrmiError,
-    TaskCancelledError,
-    TaskFailedError,
+from qrmi_core import ConfigError, NotAcquiredError, QrmiError, TaskCancelledError, TaskFailedError
+from qrmi_core.plugin import (
+    DEFECT,
+    SPOOL_BYTES,
+    Deadline,
+    Signals,
+    check_writable,
+    choose_payload,
+    describe,
+    job_resources,
+    one_line,
+    print_result,
+    read_input,
+    save_result,
+    status_of,
+    within,
 )
-from qrmi_core.files import check_writable
 
 if TYPE_CHECKING:
-    from qrmi_core.task import Task
+    from qrmi_core import Task
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ import weakref
 from pathlib import Path
 from typing import Final
 
-from qrmi_core.files import replace_file
+from qrmi_core.plugin import replace_file
 from qrmi_local.engines import MissingExtra
 
 SYSTEM_SOCKET: Final = "/run/munge/munge.socket.2"
