@@ -8,6 +8,7 @@ if TYPE_CHECKING:
         broken_dependency as broken_dependency,
     )
     from qrmi_core.checks import (
+        Finding as Finding,
         check_entry as check_entry,
     )
     from qrmi_core.commands.exits import (
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
         first_secret as first_secret,
         inspect_config as inspect_config,
         job_resources as job_resources,
+    )
+    from qrmi_core.counts import (
+        Reader as Reader,
     )
     from qrmi_core.deadline import (
         Deadline as Deadline,
@@ -136,6 +140,7 @@ if TYPE_CHECKING:
         PasqalCloud as PasqalCloud,
         Payload as Payload,
         QiskitPrimitive as QiskitPrimitive,
+        content_repr as content_repr,
         open_content as open_content,
         read_content as read_content,
         to_content as to_content,
@@ -203,12 +208,13 @@ _lazy.export(
     globals(),
     {
         "qrmi_core._imports": "broken_dependency",
-        "qrmi_core.checks": "check_entry",
+        "qrmi_core.checks": "Finding check_entry",
         "qrmi_core.commands.exits": "DEFECT describe one_line status_of",
         "qrmi_core.commands.inputs": "choose_payload read_input",
         "qrmi_core.commands.results": "SPOOL_BYTES print_result save_result",
         "qrmi_core.commands.signals": "Signals",
         "qrmi_core.config": "FileReport first_secret inspect_config job_resources",
+        "qrmi_core.counts": "Reader",
         "qrmi_core.deadline": "Deadline current within",
         "qrmi_core.discovery": "conditions parse_filters",
         "qrmi_core.driver": (
@@ -238,7 +244,7 @@ _lazy.export(
         "qrmi_core.outcomes": "missing_result",
         "qrmi_core.payload": (
             "AliceBobFelis Content IQMServer Oqtopus PasqalCloud Payload QiskitPrimitive "
-            "open_content read_content to_content"
+            "content_repr open_content read_content to_content"
         ),
         "qrmi_core.readers": "read_count read_number read_object read_text read_time",
         "qrmi_core.redaction": "Redactor is_secret without_queries",
@@ -253,8 +259,8 @@ _lazy.export(
         "qrmi_core.urls": "path_segment",
         "qrmi_core.values": (
             "AcquisitionUsage Observation PublishedEnum ResourceCapacity ResourceDescription "
-            "ResourceInfo ResourceStatus ResourceStatusCode ResourceType Target TaskEstimate TaskInfo "
-            "TaskResult TaskStatus TaskUsage"
+            "ResourceInfo ResourceStatus ResourceStatusCode ResourceType Target TaskEstimate "
+            "TaskInfo TaskResult TaskStatus TaskUsage"
         ),
     },
 )
