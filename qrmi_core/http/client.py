@@ -18,7 +18,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import IO, Any, TypeVar
 
@@ -245,11 +245,9 @@ class HttpClient:
             progress = self._begin(call)
         with _concluding(progress):
             attempt, live = self._repeat(progress, lambda *begun: begun)
-            try:
+            with closing(live):
                 while piece := self._piece(attempt, live):
                     yield piece
-            finally:
-                live.close()
 
     def _repeat(self, progress: Progress, read: Callable[[Attempt, requests.Response], _T]) -> _T:
         def attempt() -> _T:
@@ -345,11 +343,9 @@ class HttpClient:
         """Read a successful response."""
         content = bytearray()
         limit = self._settings.max_response_bytes
-        try:
+        with closing(live):
             while len(content) <= limit and (piece := self._piece(attempt, live)):
                 content += piece
-        finally:
-            live.close()
         if len(content) > limit:
             what = f"the response is larger than {limit} bytes"
             raise attempt.failed(failures.TOO_LARGE, what, status_code=live.status_code)
@@ -367,15 +363,12 @@ class HttpClient:
     def _refused(self, attempt: Attempt, live: requests.Response) -> QrmiError:
         """Read an error response, and return its error."""
         content = bytearray()
-        try:
+        # The status is known, even if its explanation is lost.
+        with closing(live), suppress(HTTPError, OSError):
             while len(content) <= MAX_ERROR_BYTES and (
                 piece := live.raw.read1(_PIECE_BYTES, decode_content=True)
             ):
                 content += piece
-        except (HTTPError, OSError):
-            pass  # the status is known, even if its explanation is lost
-        finally:
-            live.close()
         proxy, hook = attempt.proxy, self._error
         response = attempt.response(live, bytes(content))
         failure = failures.of_status(response.status_code, response.retry_after)

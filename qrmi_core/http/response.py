@@ -19,8 +19,6 @@ from qrmi_core.redaction import Redactor
 
 MAX_ERROR_BYTES = 1 << 16
 _EXCERPT_CHARACTERS = 300
-_PAGE = re.compile(r"<(!doctype\s+html|html|head|body)\b", re.I)
-_TITLE = re.compile(r"<title[^>]*>([^<]+)</title>", re.I)
 _T = TypeVar("_T")
 
 
@@ -132,8 +130,8 @@ class Response:
         Of an HTML page only the title is shown, since the rest may hold anything.
         """
         text = self.content[:MAX_ERROR_BYTES].decode("utf-8", "replace").strip()
-        if _PAGE.match(text):
-            title = _TITLE.search(text)
+        if re.match(r"<(!doctype\s+html|html|head|body)\b", text, re.I):
+            title = re.search(r"<title[^>]*>([^<]+)</title>", text, re.I)
             text = f"an HTML page, {title[1].strip()}" if title else "an HTML page"
         return self._redact.excerpt(text, _EXCERPT_CHARACTERS)
 
