@@ -17,7 +17,7 @@ emulation = pytest.importorskip("qrmi_emulator")
 
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[emulation.Emulator]:
-    """An emulator with the face of Coin."""
+    """Serve the face of Coin."""
     with emulation.Emulator(["coin"], state=tmp_path / "state") as running:
         yield running
 

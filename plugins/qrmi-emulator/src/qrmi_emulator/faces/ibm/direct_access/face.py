@@ -74,7 +74,7 @@ class DirectAccessFace(Face):
 
     def refusal(self, path: str, status: int) -> Mapping[str, Any]:
         if path == TOKEN_PATH:
-            return iam_refusal("BXNIM0500E", f"The service answers {status}.")
+            return iam_refusal("BXNIM0500E", f"The service responds with {status}.")
         message = "The service is inactive." if status >= 500 else "The request was refused."
         return errors.body(status, _CODES.get(status, ""), message)
 

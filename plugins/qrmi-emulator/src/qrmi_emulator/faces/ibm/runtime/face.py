@@ -40,7 +40,7 @@ class RuntimeFace(Face):
 
     def refusal(self, path: str, status: int) -> Mapping[str, Any]:
         if path == TOKEN_PATH:
-            return iam_refusal("BXNIM0500E", f"The service answers {status}.")
+            return iam_refusal("BXNIM0500E", f"The service responds with {status}.")
         known: dict[int, tuple[int | str, str]] = {
             401: (1201, "Invalid credentials."),
             403: (1200, "You are not authorized."),

@@ -54,7 +54,7 @@ class PasqalCloudFace(Face):
             return s3.error(path, status, headers)
         if path == TOKEN_PATH:
             code = "too_many_attempts" if status == 429 else "access_denied"
-            response = auth_refusal(status, code, f"The service answers {status}.")
+            response = auth_refusal(status, code, f"The service responds with {status}.")
             response.headers.update(headers or {})
             return response
         return super().error(path, status, headers)

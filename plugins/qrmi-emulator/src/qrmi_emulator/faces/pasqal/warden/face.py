@@ -78,7 +78,7 @@ class WardenFace(Face):
 
     def refusal(self, path: str, status: int) -> Mapping[str, Any]:  # noqa: ARG002
         known = {404: "Not Found", 405: "Method Not Allowed", 500: "Internal Server Error"}
-        return {"detail": known.get(status, f"The service answers {status}.")}
+        return {"detail": known.get(status, f"The service responds with {status}.")}
 
     def environment(self, resource_type: str, url: str) -> dict[str, str]:  # noqa: ARG002
         return {
