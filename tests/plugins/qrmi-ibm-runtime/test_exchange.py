@@ -211,7 +211,7 @@ def test_tasks_started_on_two_backends_in_turn_are_two_groups(
     assert service.counted() == {"GET jobs": 2}
 
 
-def test_deleted_jobs_and_lost_responses_move_no_task_out_of_sight(
+def test_deleted_jobs_and_lost_answers_move_no_task_out_of_sight(
     service: IbmService, make: Make
 ) -> None:
     qpu = make(SESSION_MODE="job")
