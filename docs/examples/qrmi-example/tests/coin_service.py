@@ -152,7 +152,7 @@ class CoinService:
 
     def log(self, _body: object, _query: object, task_id: str) -> object:
         task = self._task(task_id)
-        return {"lines": [f"{task['shots']} times: {task['program']}", task["state"]]}
+        return {"log": f"{task['shots']} times: {task['program']}\n{task['state']}\n"}
 
     def stop(self, _body: object, _query: object, task_id: str) -> object:
         task = self._task(task_id)

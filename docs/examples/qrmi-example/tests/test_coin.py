@@ -8,17 +8,19 @@ from collections.abc import Callable
 import pytest
 
 from coin_service import COINS, SECONDS_OF_A_TASK, TOKEN, CoinService
-from qrmi_core import QuantumResource, ResourceProvider
-from qrmi_core.plugin import (
+from qrmi_core import (
     AuthenticationFailedError,
     InvalidInputError,
+    QuantumResource,
     ResourceBusyError,
     ResourceNotFoundError,
+    ResourceProvider,
     ServiceError,
     TaskCancelledError,
     TaskFailedError,
     TaskNotFoundError,
     TaskStatus,
+    UnsupportedFunctionError,
 )
 from qrmi_core.testing import DriverContract
 from qrmi_example import Coin
@@ -122,6 +124,14 @@ def test_a_task_without_a_result_says_why(coin: MakeCoin) -> None:
         lost.result(timeout=10)
     with pytest.raises(TaskCancelledError):
         stopped.result(timeout=10)
+
+
+def test_a_name_is_the_services_label_and_not_its_tag(service: CoinService, coin: MakeCoin) -> None:
+    task = coin().run(Coin("flip 1", shots=1), name="mine")
+    assert service.tasks[task.id]["label"] == "mine"
+    assert service.tasks[task.id]["tag"] != "mine"
+    with pytest.raises(UnsupportedFunctionError, match="tags"):
+        coin().run(Coin("flip 1", shots=1), tags=["mine"])
 
 
 @pytest.mark.parametrize("shots", [0, -1, True, "2"])

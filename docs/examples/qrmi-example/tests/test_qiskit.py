@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from qrmi_core import QuantumResource
-from qrmi_core.plugin import InvalidInputError, UnsupportedPayloadError
+from qrmi_core import InvalidInputError, QuantumResource, UnsupportedPayloadError
 
 qrmi_qiskit = pytest.importorskip("qrmi_qiskit")
 qiskit = pytest.importorskip("qiskit")

@@ -10,12 +10,14 @@ from qrmi_core.plugin import (
     Observation,
     QrmiError,
     ResourceBusyError,
+    ResourceNotFoundError,
     Response,
     StaticToken,
     TaskNotFoundError,
     TaskStatus,
     missing_result,
     path_segment,
+    read_text,
 )
 from qrmi_example.settings import CoinSettings
 
@@ -55,28 +57,24 @@ class CoinApi:
 
     def coin(self, name: str) -> dict[str, Any]:
         """Return the facts about a coin."""
-        return self._http.request("GET", f"/v1/coins/{path_segment(name)}").object()
+        return self._http.request("GET", _coin(name)).object()
 
     def target(self, name: str) -> bytes:
         """Return the description of a coin for compilers."""
-        return self._http.request("GET", f"/v1/coins/{path_segment(name)}/target").content
+        return self._http.request("GET", f"{_coin(name)}/target").content
 
     def reserve(self, name: str) -> str:
         """Reserve a coin, and return the id of the reservation."""
-        return self._http.request(
-            "POST", f"/v1/coins/{path_segment(name)}/reservations"
-        ).created_id()
+        return self._http.request("POST", f"{_coin(name)}/reservations").created_id()
 
     def reservation(self, reservation: str) -> dict[str, Any]:
         """Return the usage of a reservation, without values if it does not exist."""
-        path = f"/v1/reservations/{path_segment(reservation)}"
-        response = self._http.request("GET", path, ok=(404,))
-        return {} if response.status_code == 404 else response.object()
+        return self._http.request("GET", _reservation(reservation), ok=(404,)).object()
 
     def unreserve(self, reservation: str, *, cancel: bool) -> None:
         """End a reservation, also one that has ended or does not exist."""
-        path = f"/v1/reservations/{path_segment(reservation)}"
-        self._http.request("DELETE", path, params={"cancel": str(cancel).lower()}, ok=(404,))
+        params = {"cancel": str(cancel).lower()}
+        self._http.request("DELETE", _reservation(reservation), params=params, ok=(404,))
 
     def start(self, task: Mapping[str, Any]) -> str:
         """Create a task, and return its id."""
@@ -97,8 +95,7 @@ class CoinApi:
     def log(self, task_id: str) -> str:
         """Return the log of a task."""
         path = f"{_task(task_id)}/log"
-        log = self._http.request("GET", path, not_found=TaskNotFoundError).object()
-        return "".join(f"{line}\n" for line in log["lines"])
+        return self._http.request("GET", path, not_found=TaskNotFoundError).text("log")
 
     def stop(self, task_id: str) -> None:
         """Stop a task."""
@@ -107,21 +104,27 @@ class CoinApi:
 
 def observation(task: Mapping[str, Any]) -> Observation:
     """Return the state of a task; an unknown name becomes None, and the core warns once."""
-    word = str(task.get("state"))
-    return Observation(STATES.get(word), reason=task.get("reason"), raw=word)
+    state = read_text(task.get("state"))
+    return Observation(STATES.get(state or ""), reason=read_text(task.get("reason")), raw=state)
+
+
+def _coin(name: str) -> str:
+    return f"/v1/coins/{path_segment(name, ResourceNotFoundError)}"
+
+
+def _reservation(reservation: str) -> str:
+    return f"/v1/reservations/{path_segment(reservation, ResourceNotFoundError)}"
 
 
 def _task(task_id: str) -> str:
     return f"/v1/tasks/{path_segment(task_id)}"
 
 
-def _explain(response: Response, error: QrmiError) -> QrmiError:
+def _explain(response: Response, error: QrmiError) -> None:
     """Map an error response, ``{"error": {"code": ..., "message": ...}}``, to an error."""
-    problem = response.json()["error"]
-    error.vendor_code, error.message = str(problem["code"]), str(problem["message"])
-    match error.vendor_code:
-        case "in_use":
-            return ResourceBusyError(error.message, vendor_code=error.vendor_code)
-        case "no_result":
-            return missing_result(problem["task"]["id"], observation(problem["task"]))
-    return error
+    problem = response.object("error")
+    error.vendor_code, error.message = problem["code"], problem["message"]
+    if error.vendor_code == "in_use":
+        raise ResourceBusyError(error.message, vendor_code=error.vendor_code)
+    if error.vendor_code == "no_result":
+        raise missing_result(problem["task"]["id"], observation(problem["task"]))

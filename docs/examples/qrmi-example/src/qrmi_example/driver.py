@@ -19,6 +19,8 @@ from qrmi_core.plugin import (
     TaskInfo,
     TaskOptions,
     TaskUsage,
+    read_count,
+    read_number,
     read_time,
 )
 from qrmi_example.api import CoinApi, observation
@@ -32,6 +34,7 @@ class CoinDriver(Driver[CoinSettings, Coin], Acquires, Discovers):
     contract_version = 1
     settings_class = CoinSettings
     payloads = (Coin,)
+    task_options = frozenset({"name"})
 
     def __init__(self, resource_id: str, resource_type: str, settings: CoinSettings) -> None:
         super().__init__(resource_id, resource_type, settings)
@@ -47,26 +50,22 @@ class CoinDriver(Driver[CoinSettings, Coin], Acquires, Discovers):
 
     def status(self) -> ResourceStatus:
         coin = self._api.coin(self.resource_id)
-        return ResourceStatus(_status(coin), pending_job_count=coin.get("waiting"))
+        return ResourceStatus(_status(coin), pending_job_count=read_count(coin.get("waiting")))
 
     def target(self) -> bytes:
         return self._api.target(self.resource_id)
 
     @classmethod
-    def discover(
-        cls,
-        settings: CoinSettings,
-        filters: Mapping[str, str],
-    ) -> Iterable[ResourceInfo]:
+    def discover(cls, settings: CoinSettings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
         with closing(CoinApi(settings)) as api:
             return [
                 ResourceInfo(
                     coin["name"],
-                    num_qubits=coin.get("coins"),
-                    max_shots=coin.get("max_shots"),
+                    num_qubits=read_count(coin.get("coins")),
+                    max_shots=read_count(coin.get("max_shots")),
                     is_simulator=coin.get("simulator"),
                     status=_status(coin),
-                    pending_job_count=coin.get("waiting"),
+                    pending_job_count=read_count(coin.get("waiting")),
                 )
                 for coin in api.coins()
             ]
@@ -86,12 +85,7 @@ class CoinDriver(Driver[CoinSettings, Coin], Acquires, Discovers):
     # Tasks
 
     def task_start(
-        self,
-        payload: Coin,
-        *,
-        submission: str,
-        acquisition: str | None,
-        options: TaskOptions,
+        self, payload: Coin, *, submission: str, acquisition: str | None, options: TaskOptions
     ) -> str:
         if not payload.program.strip():
             raise InvalidInputError("the program is empty; write for instance: flip 2")
@@ -99,6 +93,7 @@ class CoinDriver(Driver[CoinSettings, Coin], Acquires, Discovers):
             {
                 "coin": self.resource_id,
                 "tag": submission,
+                "label": options.name,
                 "reservation": acquisition,
                 "shots": payload.shots,
                 "program": payload.program,
@@ -106,7 +101,7 @@ class CoinDriver(Driver[CoinSettings, Coin], Acquires, Discovers):
         )
 
     def find_submission(self, submission: str) -> str | None:
-        return next((str(task["id"]) for task in self._api.tasks(tag=submission)), None)
+        return next((task["id"] for task in self._api.tasks(tag=submission)), None)
 
     def task_status(self, task_id: str) -> Observation:
         return observation(self._api.task(task_id))
@@ -123,11 +118,11 @@ class CoinDriver(Driver[CoinSettings, Coin], Acquires, Discovers):
     def task_usage(self, task_id: str) -> TaskUsage:
         task = self._api.task(task_id)
         times = [read_time(task.get(key)) for key in ("created", "started", "ended")]
-        return TaskUsage(task.get("seconds"), *times)
+        return TaskUsage(read_number(task.get("seconds")), *times)
 
     def task_list(self) -> Iterable[TaskInfo]:
         return [
-            TaskInfo(str(task["id"]), observation(task).status, read_time(task.get("created")))
+            TaskInfo(task["id"], observation(task).status, read_time(task.get("created")))
             for task in self._api.tasks(coin=self.resource_id)
         ]
 
