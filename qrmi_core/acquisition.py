@@ -98,7 +98,7 @@ class Acquisitions:
                 self._held.remove(held)
 
     def current(self) -> str | None:
-        """Return the token for a task of this thread: of its own ``with``, else the newest."""
+        """Return the token for a task of this thread: that of its ``with``, else the newest."""
         with self._lock:
             ours = [held for held in self._held if held.thread == threading.get_ident()]
             newest = next(reversed(ours or self._held), None)

@@ -31,11 +31,11 @@ class Deadline:
         return left if left >= 0.001 else 0.0
 
     def passed(self) -> bool:
-        """Whether the time is up."""
+        """Return True if the time is up."""
         return self.remaining() == 0.0
 
     def clip(self, seconds: float) -> float:
-        """The given number of seconds, or what is left if that is less."""
+        """Return a number of seconds, or the time left if that is less."""
         left = self.remaining()
         return seconds if left is None else min(seconds, left)
 
@@ -54,7 +54,7 @@ def within(deadline: Deadline) -> Iterator[None]:
 
 
 def current() -> Deadline:
-    """The deadline of the operation under way; one without limit if there is none.
+    """Return the deadline of the operation under way, one without limit by default.
 
     `qrmi_core.http` obeys it. A driver that uses another client passes `remaining()` to it.
     """

@@ -1,7 +1,7 @@
 """The driver contract: the class that a vendor implements, and the capabilities it may add.
 
 A driver is one class. It derives from `Driver`, names its settings and payloads, and implements
-five methods; everything else has a default. What only some vendors can do is a capability, a
+five methods; everything else has a default. A feature of some vendors is a capability, a
 mix-in class of this module: `Acquires`, `Discovers`, `OpenBatches`, `ChoosesIds`, `Prepares`. ::
 
     class CoinDriver(Driver[CoinSettings, Coin]):
@@ -9,12 +9,12 @@ mix-in class of this module: `Acquires`, `Discovers`, `OpenBatches`, `ChoosesIds
         settings_class = CoinSettings
         payloads = (Coin,)
 
-What holds for every method:
+For every method:
 
 * It makes one exchange with the vendor, as a rule one request. It does not poll, wait, sleep or
   try again: the core does, the same for every vendor. `HttpClient` repeats requests by itself
   where that is safe.
-* It may be called from many threads at once. What it must remember about tasks goes into
+* It may be called from many threads at once. It remembers facts about tasks in
   `TaskNotes`.
 * It honours the deadline in force, `qrmi_core.deadline.current()`. `HttpClient` does so by itself;
   a driver that uses another client passes ``current().remaining()`` seconds to it.
@@ -198,7 +198,7 @@ class Driver(abc.ABC, Generic[SettingsT, PayloadT]):
         raise unsupported("describe")
 
     def estimate(self, payload: PayloadT) -> TaskEstimate:
-        """Return what a task would consume, without submitting it.
+        """Return the expected consumption of a task, without submitting it.
 
         Args:
             payload: The task's program; an instance of one of `payloads`.
@@ -243,7 +243,7 @@ class Driver(abc.ABC, Generic[SettingsT, PayloadT]):
         raise unsupported("task_logs")
 
     def task_usage(self, task_id: str) -> TaskUsage:
-        """Return what a task has consumed until now, and its times.
+        """Return the consumption of a task until now, and its times.
 
         Raises:
             TaskNotFoundError: The vendor has no such task.
@@ -295,9 +295,9 @@ class Acquires(abc.ABC):
         """
 
     def acquisition_usage(self, token: str) -> AcquisitionUsage:
-        """Return what has been done under a reservation, also under one that has ended (optional).
+        """Return the consumption under a reservation, also under one that has ended (optional).
 
-        Nothing was done under one that the vendor does not have.
+        It is zero under one that the vendor does not have.
 
         Args:
             token: The token that `acquire` returned, here or in another process.
@@ -384,8 +384,8 @@ class Prepares(abc.ABC):
     def give_up(self, submission: str) -> None:
         """Clean up after a submission that created no task and will not be tried again.
 
-        For a driver that prepares a submission, with an upload for instance, and keeps what it
-        prepared while `task_start` is repeated. Takes seconds at most; errors are logged.
+        For a driver that prepares a submission, with an upload for instance, and keeps
+        it while `task_start` is repeated. Takes seconds at most; errors are logged.
 
         Args:
             submission: The tag that `task_start` had.
@@ -394,7 +394,7 @@ class Prepares(abc.ABC):
     def make_room(self, busy: ResourceBusyError) -> bool:
         """Free a slot that an ended task of this driver still holds; return True if that was done.
 
-        The core then submits again at once. By default there is nothing to free.
+        The core then submits again at once. By default it returns False.
 
         Args:
             busy: The error of `task_start`.

@@ -1,4 +1,4 @@
-"""What a driver must remember about tasks."""
+"""Notes of a driver about tasks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NoteT = TypeVar("_NoteT")
 class TaskNotes(Generic[_NoteT]):
     """Notes about tasks, keyed by the task's id (or the submission's tag), oldest first.
 
-    For what the vendor's service cannot be asked for: a slot to free, an id without a tag. Notes
+    For facts that the vendor's service does not report: a slot to free, an id without a tag. Notes
     may be used from many threads and after a fork. They are a cache: the oldest note is dropped
     when there are more than `limit`, and none outlives the process.
 

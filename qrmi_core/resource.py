@@ -202,7 +202,7 @@ class QuantumResource(Batches):
             return driver.describe()
 
     def estimate(self, payload: Payload) -> TaskEstimate:
-        """Return what a task would consume, without submitting it.
+        """Return the expected consumption of a task, without submitting it.
 
         Args:
             payload: The task's program.
@@ -255,7 +255,7 @@ class QuantumResource(Batches):
         self._acquisitions.release(token, cancel_pending=cancel_pending)
 
     def acquisition_usage(self, token: str) -> AcquisitionUsage:
-        """Return what was done under a reservation until now, also under one that has ended.
+        """Return the consumption under a reservation, also under one that has ended.
 
         Args:
             token: The token that `acquire` returned, here or in another process.
@@ -371,8 +371,8 @@ class QuantumResource(Batches):
     def task_stop(self, task_id: str) -> None:
         """Ask to stop a task; returning means that the vendor has accepted the request.
 
-        The request always reaches the vendor, also for a task that has ended. What is cancelled
-        and what is deleted is documented by the vendor's plugin.
+        The request always reaches the vendor, also for a task that has ended. Whether
+        the task is deleted is documented by the vendor's plugin.
 
         Raises:
             TaskNotFoundError: The vendor has no such task; not where stopping deletes it.
@@ -389,7 +389,7 @@ class QuantumResource(Batches):
         return self.task(task_id).logs()
 
     def task_usage(self, task_id: str) -> TaskUsage:
-        """Return what a task consumed, and its times.
+        """Return the consumption of a task, and its times.
 
         Raises:
             UnsupportedFunctionError: The vendor does not report it.

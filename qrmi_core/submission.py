@@ -136,7 +136,7 @@ class Submission:
             return preparing is not None and preparing.make_room(busy)
 
     def _find(self, lost: QrmiError) -> str:
-        """Return the id of the task whose response was lost; raise `lost` if there is no task.
+        """Return the id of the task whose response was lost; raise `lost` if no task exists.
 
         Raises:
             SubmissionUncertainError: It is not known whether the task exists.

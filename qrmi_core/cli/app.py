@@ -289,7 +289,7 @@ def _report(error: BaseException, verbosity: int) -> int:
 
 
 def _drop_broken(stream: TextIO | None) -> None:
-    """Let what cannot be written go nowhere, or Python ends with a status of its own."""
+    """Discard output that cannot be written; else Python ends with a status of its own."""
     if stream is None:
         return
     try:
@@ -300,7 +300,7 @@ def _drop_broken(stream: TextIO | None) -> None:
 
 
 class _Handler(logging.Handler):
-    """Writes to what is the standard error stream at that moment, also below a status line."""
+    """Writes to the current standard error stream, also below a status line."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -328,7 +328,7 @@ def _logging() -> Iterator[None]:
 def _set_level(verbosity: int) -> None:
     word = os.environ.get("QRMI_LOG_LEVEL") or "warning"
     if word.lower() not in _LEVELS:
-        raise click.UsageError(f"QRMI_LOG_LEVEL is {word!r}, which is none of {', '.join(_LEVELS)}")
+        raise click.UsageError(f"QRMI_LOG_LEVEL is {word!r}, not one of {', '.join(_LEVELS)}")
     level = _LEVELS[word.lower()]
     if verbosity:
         level = min(level, logging.INFO if verbosity == 1 else logging.DEBUG)

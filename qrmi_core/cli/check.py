@@ -1,4 +1,4 @@
-"""`qrmi config`: what is wrong with the settings. No vendor is contacted."""
+"""`qrmi config`: problems of the settings. No vendor is contacted."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def check_command(context: click.Context, options: Options, name: str | None) ->
 def _of_resources(
     reports: Iterable[FileReport], wanted: str | None
 ) -> Iterator[tuple[str, str, list[Finding]]]:
-    """Each resource with its source and what is wrong with it."""
+    """Yield each resource with its source and its problems."""
     head, _, tail = (wanted or "").partition(":")
     if tail and any(info.name == head for info in installed()):
         yield tail, "environment", list(check_environment(tail, head, [tail]))

@@ -78,6 +78,6 @@ class _Bash(BashComplete):
         return arguments, incomplete
 
     def format_completion(self, item: CompletionItem) -> str:
-        """What bash is to put after the colon."""
+        """Return the text that bash puts after the colon."""
         item.value = item.value.removeprefix(self._done)
         return super().format_completion(item)

@@ -1,4 +1,4 @@
-"""`qrmi plugins`: what is installed."""
+"""`qrmi plugins`: the installed drivers and commands."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _wrong(kind: str, info: PluginInfo) -> str | None:
     if group != COMMANDS:
         error = check(info, group)
     elif info.name in COMMAND_NAMES:
-        error = PluginError(f"qrmi has a command {info.name} of its own, which is used")
+        error = PluginError(f"{info.name} is already a command of qrmi, which wins")
     else:
         try:
             load_command(info.name)

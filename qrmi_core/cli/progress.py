@@ -1,4 +1,4 @@
-"""What is going on, on the standard error stream: a live line, or a line for each change."""
+"""Progress on the standard error stream: a live line, or a line for each change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Shows what a command waits for. The methods are what `QuantumResource` calls back."""
+    """The progress of a command. Its methods are callbacks for `QuantumResource`."""
 
     def __init__(self) -> None:
         self._start = time.monotonic()
@@ -49,7 +49,7 @@ class Progress:
             self._live.__exit__(kind, error, traceback)
 
     def doing(self, words: str) -> None:
-        """Say what the command does next; only a live line shows it."""
+        """Show the next step of the command on the live line."""
         self._words = words
 
     def waiting(self, reason: str, _seconds: float) -> None:
@@ -71,7 +71,7 @@ class Progress:
             say(f"{new.name}{self._place()} ({self._seconds():.1f} s)")
 
     def line(self) -> Text:
-        """The live line."""
+        """Return the live line."""
         from rich.text import Text
 
         words = self._words

@@ -81,7 +81,7 @@ def address(name: str, resource: QuantumResource) -> str:
 
 
 class _Run:
-    """One run: what it has begun, and how that is undone."""
+    """One run, which is undone if it fails."""
 
     def __init__(
         self, options: Options, progress: Progress, resource: QuantumResource, name: str, keep: bool

@@ -141,7 +141,7 @@ def stop(options: Options, name: str, task_id: str) -> None:
 @_task_id
 @pass_options
 def usage(options: Options, name: str, task_id: str) -> None:
-    """Print what a task consumed, and when."""
+    """Print the consumption of a task, and its times."""
     with options.bounded():
         data = options.open(name).task_usage(task_id).to_dict()
     rows = [(key.replace("_", " "), value) for key, value in data.items()]

@@ -48,7 +48,7 @@ def read_input(name: str) -> dict[str, Any]:
 
 
 def split_object(text: str) -> dict[str, Any]:
-    """The values of a JSON object: strings, numbers, true, false and null as Python values;
+    """Return the values of a JSON object: strings, numbers, true, false and null as Python values;
     objects and lists as the very text they were written in.
 
     Raises:

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as exceptions, so that what was begun is undone."""
+"""SIGINT and SIGTERM as exceptions, for an orderly end."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Signals:
 
     @contextmanager
     def fragile(self) -> Iterator[None]:
-        """Let the block end before a signal takes effect, so that what it began is known.
+        """Let the block end before a signal takes effect.
 
         A second signal, or the end of `GRACE_SECONDS`, breaks it off all the same.
         """

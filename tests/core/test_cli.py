@@ -674,7 +674,7 @@ def test_further_commands_are_plugins_and_a_broken_one_is_named_when_it_is_calle
     assert "plugin command odd is not a click command" in qrmi("odd").error
     assert qrmi("run").error.startswith("Missing argument")
     rows = {row["name"]: row for row in qrmi("plugins", "--check", "--json").data}
-    assert "a command run of its own" in rows["run"]["error"]
+    assert "run is already a command of qrmi" in rows["run"]["error"]
 
 
 # config check
