@@ -17,7 +17,7 @@ MakeResource = Callable[[str], QuantumResource]
 # With if, for and switch; with while; without control flow; with other gates.
 SNAPSHOTS = ["fake_manila", "fake_fractional", "fake_belem", "fake_essex"]
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+pytestmark = pytest.mark.timeout(7200)
 
 
 @pytest.fixture(scope="session")

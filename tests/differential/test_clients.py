@@ -23,7 +23,6 @@ NAME = "fake_manila"
 FEATURES = Features(control=(), delays=("dt",), dynamic=False)
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.timeout(7200),
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),
 ]

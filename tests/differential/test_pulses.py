@@ -26,7 +26,6 @@ def simulator(local: MakeResource) -> QuantumResource:
     return local("EMU_FREE")
 
 
-@pytest.mark.slow
 @generated(10, 200)
 @given(sequence=sequences())
 def test_samples_of_sequences(simulator: QuantumResource, sequence: Sequence) -> None:

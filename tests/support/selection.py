@@ -24,8 +24,13 @@ MARKS = {
 }
 """Fixture -> mark of the tests that use it."""
 
-SLURM = ("tests/slurm/", "docs/slurm/")
-"""Folders whose tests are marked `slurm`."""
+MARKED_FOLDERS = {
+    "tests/slurm/": "slurm",
+    "docs/slurm/": "slurm",
+    "tests/system/": "slow",
+    "tests/differential/": "slow",
+}
+"""Folder -> mark of its tests."""
 
 SERVER_OF_A_FOLDER = ("tests/plugins/qrmi-qiskit/", "tests/plugins/qrmi-pasqal/local/")
 """Folders whose tests share one server for the whole run; elsewhere files share one."""
@@ -36,8 +41,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for name in MARKS.keys() & set(getattr(item, "fixturenames", ())):
             item.add_marker(MARKS[name])
-        if item.nodeid.startswith(SLURM):
-            item.add_marker("slurm")
+        for folder, mark in MARKED_FOLDERS.items():
+            if item.nodeid.startswith(folder):
+                item.add_marker(mark)
 
 
 class ServerScheduling(LoadScopeScheduling):

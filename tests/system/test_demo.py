@@ -7,14 +7,11 @@ import re
 import sys
 from pathlib import Path
 
-import pytest
-
 from support.processes import said
 
 DEMO = Path(__file__).parents[2] / "docs/examples/demo.py"
 
 
-@pytest.mark.slow
 def test_the_demo_shows_every_estimate_with_its_error(tmp_path: Path) -> None:
     environment = {
         **os.environ,

@@ -207,7 +207,6 @@ def test_a_fault_of_the_store_of_results_is_overcome_or_is_one_typed_error(
     no_secret(caplog, failure, secrets_of(emulator, "pasqal-cloud"))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_outage_does_not_end_a_wait(emulator: Emulator, bench: Bench, kind: str) -> None:
     task = bench.qpu.task(bench.running)

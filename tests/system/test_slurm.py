@@ -72,7 +72,6 @@ def opened(emulator: Emulator) -> int:
     )
 
 
-@pytest.mark.slow
 def test_a_job_runs_on_what_was_acquired_for_it(site: SlurmSite, emulator: Emulator) -> None:
     site.prolog("qpu=fake_fez,aer")
     status, variables, _ = site.task()

@@ -161,6 +161,7 @@ def test_a_job_of_a_system_gives_its_lane_up_when_it_has_told_its_end(
     qpu.close()
 
 
+@pytest.mark.slow
 def test_it_does_so_at_the_end_of_the_program(system: Emulator, bell: QuantumCircuit) -> None:
     settings = system.settings_for("ibm-quantum-system")
     script = (
@@ -320,6 +321,7 @@ def test_pasqals_sampler_has_the_published_options(home: Path, analog: QuantumCi
     assert sum(job.result()[0].data.counts.values()) == 30
 
 
+@pytest.mark.slow
 def test_the_backend_serves_the_providers_own_sampler(home: Path, analog: QuantumCircuit) -> None:
     from qiskit_pasqal_provider.providers.sampler import SamplerV2 as ProvidersSampler
 

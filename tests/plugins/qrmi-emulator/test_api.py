@@ -143,6 +143,7 @@ def test_a_job_ends_at_its_cost_which_does_not_count_the_start_of_a_worker(clien
     assert client.wait(short)["status"] == "Completed"
 
 
+@pytest.mark.slow
 def test_a_running_job_is_cancelled_and_the_next_one_runs(client: Client) -> None:
     job = client.submit(params={"pubs": [[WIDE, None, 1]], "version": 2})
     client.wait(job, "Running")

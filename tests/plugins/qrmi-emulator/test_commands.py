@@ -62,6 +62,7 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     assert errors == ""
 
 
+@pytest.mark.slow
 def test_it_serves_and_lets_faults_happen(served: tuple[str, Path], tmp_path: Path) -> None:
     url, config = served
     names = [entry["name"] for entry in json.loads(config.read_text())["resources"]]

@@ -10,6 +10,8 @@ import pytest
 from qrmi_emulator import Emulator
 from support.runtime_client import Client, job_body
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _online(emulator: Emulator) -> Iterator[None]:

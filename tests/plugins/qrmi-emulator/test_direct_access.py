@@ -154,6 +154,7 @@ def test_a_job_goes_its_way_through_s3(system: Emulator, client: DirectAccessCli
     assert client.get(f"results_{job_id}.json"), "the objects stay"
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_results(client: DirectAccessClient) -> None:
     jobs = [client.submit(seed=5), client.submit(seed=5), client.submit(seed=6)]
     for job in jobs:

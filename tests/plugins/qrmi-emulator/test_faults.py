@@ -161,6 +161,7 @@ def test_faults_hit_only_their_path_and_method(emulator: Emulator, client: Clien
     assert client("DELETE", "/sessions/nowhere/close").status_code == 404
 
 
+@pytest.mark.slow
 def test_a_job_stays_queued_until_released(emulator: Emulator, client: Client) -> None:
     emulator.fault("job-queued")
     job = client.submit()

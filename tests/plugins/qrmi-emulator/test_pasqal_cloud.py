@@ -165,6 +165,7 @@ def test_a_batch_goes_its_way(client: CloudClient) -> None:
     assert pulses.is_blockaded(found["counter"])
 
 
+@pytest.mark.slow
 def test_equal_seeds_give_equal_counts(emulator: Emulator, client: CloudClient) -> None:
     def counts(device: str) -> Any:
         batch = client.submit(100, device=device)
@@ -394,6 +395,7 @@ def cudaq(client: CloudClient, program: Any, shots: int = 50) -> requests.Respon
     return client("POST", "/v1/cudaq/job", body)
 
 
+@pytest.mark.slow
 def test_a_program_of_cudaq_runs_and_its_id_is_a_batch_too(client: CloudClient) -> None:
     for program in (pulses.program(), pulses.cudaq()):
         job = cudaq(client, program).json()["data"]["id"]

@@ -166,6 +166,7 @@ def test_a_body_of_the_wrong_form_is_unprocessable(
     assert {"type", "msg", "input"} <= problem.keys()
 
 
+@pytest.mark.slow
 def test_a_job_that_makes_no_sense_is_taken_and_fails(client: WardenClient) -> None:
     session = client.session()
     job = client.submit(session, "nonsense")

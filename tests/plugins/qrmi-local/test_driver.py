@@ -54,6 +54,7 @@ def test_a_result_can_be_read_from_another_process(warm, bell) -> None:
     assert "PrimitiveResult" in told
 
 
+@pytest.mark.slow
 def test_a_queued_task_that_nobody_serves_is_served_by_a_look(warm, bell) -> None:
     aer = warm()
     task = aer.run(bell)

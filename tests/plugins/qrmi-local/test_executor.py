@@ -43,6 +43,7 @@ def test_a_task_is_executed_once_workers_are_started(
     executor.close()
 
 
+@pytest.mark.slow
 def test_a_task_is_cancelled_and_one_whose_worker_dies_fails(
     home: Path, slow: Any, until: Callable[..., Any]
 ) -> None:

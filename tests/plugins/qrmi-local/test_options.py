@@ -653,6 +653,7 @@ class TestTask:
                 resource.task_start(Payload.QiskitPrimitive(content, "sampler"))
         assert len(list(resource.task_list())) == before
 
+    @pytest.mark.slow
     def test_a_circuit_that_was_not_compiled_fails(self, warm: MakeResource) -> None:
         content = encoded([flipped(0)], options={"simulator": {"basis_gates": ["sx"]}})
         task = warm().run(Payload.QiskitPrimitive(content, "sampler"))

@@ -88,6 +88,7 @@ class TestResources:
         )
         assert python(script) == "[]"
 
+    @pytest.mark.slow
     def test_every_snapshot_converts_to_a_target(self) -> None:
         for resource in engine.resources():
             documents = json.loads(engine.target(resource.resource_id))

@@ -149,6 +149,7 @@ def test_a_parameter_of_delays_alone_is_bound_and_not_sent(bench: Any, decoded: 
     assert decoded(values).tolist() == [[0.1], [0.2]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("duration", "unit", "values"),
     [(1.5, "us", None), (33.3, "ns", None), (WAIT, "dt", [100]), (WAIT, "us", [[1.5], [1.5]])],
@@ -160,6 +161,7 @@ def test_delays_run_on_an_ideal_simulator(
     assert data.c.get_counts() == {"1": 10 * (len(values) if np.ndim(values) == 2 else 1)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bound", [True, False])
 def test_a_device_relaxes_for_as_long_as_the_delay_says(local: MakeResource, bound: bool) -> None:
     device = local("fake_torino")

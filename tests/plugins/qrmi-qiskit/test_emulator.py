@@ -75,6 +75,7 @@ def test_both_primitives_run_transpiled_circuits_in_one_session(
         assert isinstance(job.logs(), str)
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_job(
     emulator: Emulator, bell: QuantumCircuit, qpu: QuantumResource
 ) -> None:

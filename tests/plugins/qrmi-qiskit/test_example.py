@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 EXAMPLE = Path(__file__).parents[3] / "docs/examples/qrmi-example"
 
 
+@pytest.mark.slow
 def test_the_backend_of_the_example_plugin_passes_its_tests() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_qiskit.py"],

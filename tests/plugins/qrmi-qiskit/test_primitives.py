@@ -264,6 +264,7 @@ def test_a_running_job_is_cancelled_and_says_so(aer: QuantumResource) -> None:
         job.result()
 
 
+@pytest.mark.slow
 def test_a_failure_carries_the_simulators_words(aer: QuantumResource) -> None:
     circuit = QuantumCircuit(1)
     circuit.measure_all()

@@ -167,6 +167,7 @@ def test_what_cannot_be_given_back_at_once_is_left_to_the_sweep(site: SlurmSite)
     assert [line["outcome"] for line in site.accounts()] == ["release-failed", "released"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["lost", "silent"])
 def test_an_acquisition_without_an_answer_is_told_as_uncertain(site: SlurmSite, how: str) -> None:
     site.configure(prolog_limit_seconds=3)

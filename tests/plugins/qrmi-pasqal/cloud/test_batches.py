@@ -114,6 +114,7 @@ def test_a_closed_batch_takes_no_more(emulator: Emulator, qpu: QuantumResource) 
     assert qpu.batch_tasks(batch_id) == []
 
 
+@pytest.mark.slow
 def test_one_task_is_stopped_and_the_others_go_on(emulator: Emulator, qpu: QuantumResource) -> None:
     emulator.fault("job-queued", count=1)
     batch_id = qpu.batch_open()
