@@ -154,6 +154,7 @@ def test_the_entry_points_are_those_announced(wheels: Path, dist: Distribution) 
     with zipfile.ZipFile(wheel_of(wheels, dist)) as archive:
         names = [name for name in archive.namelist() if name.endswith("entry_points.txt")]
         parser = configparser.ConfigParser(delimiters=["="])
+        parser.optionxform = str  # type: ignore[assignment, method-assign]
         for name in names:
             parser.read_string(archive.read(name).decode())
     assert {section: dict(parser[section]) for section in parser.sections()} == dist.entry_points

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -60,6 +61,15 @@ def run_tests(python: Path, files: Sequence[Path], *, folder: Path) -> None:
         env=environment,
     )
     assert re.search(r"\d+ passed", output)
+
+
+def run_example_tests(file: str) -> None:
+    """Run a file of the example plugin's tests in this environment; none may fail or be skipped."""
+    folder = ROOT / "docs/examples/qrmi-example"
+    command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/{file}")
+    output = said(*command, cwd=folder)
+    assert re.search(r"\d+ passed", output)
+    assert "skipped" not in output
 
 
 @contextmanager

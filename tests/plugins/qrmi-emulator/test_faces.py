@@ -17,7 +17,7 @@ from qrmi_emulator import Emulator
 from qrmi_emulator.discovery import GROUP, face_class, vendors
 from qrmi_emulator.face import Face
 from qrmi_local.engines import MissingExtra
-from support.processes import run_tests
+from support.processes import run_example_tests
 from support.sites import add_distribution
 
 ROOT = Path(__file__).parents[3]
@@ -179,9 +179,8 @@ def test_jobs_of_a_face_that_is_not_served_wait_for_it(site: Path, tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_the_face_of_the_example_plugin_passes_its_tests(tmp_path: Path) -> None:
-    example = ROOT / "docs/examples/qrmi-example/tests/test_face.py"
-    run_tests(Path(sys.executable), [example], folder=tmp_path)
+def test_the_face_of_the_example_plugin_passes_its_tests() -> None:
+    run_example_tests("test_face.py")
 
 
 def test_our_faces_know_no_others() -> None:
