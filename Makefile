@@ -24,7 +24,9 @@ ENVIRONMENTS := smoke outsider peers oldest experiments
 UV := $(WORK)/uv/bin/uv
 INSTALL := $(UV) pip install -q --system-certs --compile-bytecode
 
-# What `make check P=NAME` runs: tests, README and the pages that name the distribution.
+# What `make check P=NAME` runs: tests, README and the pages that name the distribution. Without a
+# name the pages are left out, since most run simulators.
+CHECKED = tests/core tests/packaging tests/plugins
 ifeq ($(P),qrmi-core)
 CHECKED = tests/core README.md docs/*.md
 else ifdef P
