@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qrmi_core.plugin import QrmiError, Response, read_text
+from qrmi_core.plugin import InvalidResponseError, QrmiError, Response, read_object, read_text
 
 
 def describe(response: Response, error: QrmiError) -> None:
     """Complete an error from an error body: `message`, `vendor_code`, `details`.
 
-    A body in none of these forms leaves the error as it is. What a validation error repeats of the
-    request (``input``, ``ctx``) is left out::
+    A body in none of these forms leaves the error as it is. The parts of the request that a
+    validation error repeats (``input``, ``ctx``) are left out::
 
         {"status": "fail", "message", "code", "data": {"description", ...}}     the cloud
         {"detail": "..."}    {"detail": [{"type", "loc": [...], "msg", ...}]}   Warden
@@ -24,27 +23,20 @@ def describe(response: Response, error: QrmiError) -> None:
         error: The error to complete.
     """
     try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
+        body = response.object()
+    except InvalidResponseError:
         return
-    if not isinstance(body, Mapping):
-        return
-    text, code = _told(body)
+    text, code = _message(body)
     if not text:
         return
     error.message = f"{response.call}: {response.status_code}: {text}"
     error.vendor_code = code or error.vendor_code
-    error.details = {
-        name: told for name in ("status", "message") if (told := _text(body.get(name)))
-    }
-    data = body.get("data")
-    if isinstance(data, Mapping):
-        error.details |= {
-            f"data.{name}": told for name, value in data.items() if (told := _text(value))
-        }
+    values = {name: body.get(name) for name in ("status", "message")}
+    values |= {f"data.{name}": value for name, value in read_object(body, "data").items()}
+    error.details = {name: text for name, value in values.items() if (text := _text(value))}
 
 
-def _told(body: Mapping[str, Any]) -> tuple[str, str]:
+def _message(body: Mapping[str, Any]) -> tuple[str, str]:
     """Return the message of a body, and its code."""
     data, detail = body.get("data"), body.get("detail")
     description = _text(data.get("description")) if isinstance(data, Mapping) else _text(data)

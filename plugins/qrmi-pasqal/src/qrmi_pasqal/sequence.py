@@ -1,15 +1,20 @@
-"""What a task is asked to run: a Pulser sequence, or an analog program of CUDA-Q."""
+"""The program of a task: a Pulser sequence, or an analog program of CUDA-Q."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
-from qrmi_core.plugin import InvalidInputError, PasqalCloud, read_content
+from qrmi_core.plugin import (
+    InvalidInputError,
+    PasqalCloud,
+    read_content,
+    read_count,
+    read_object,
+)
 
 _CUDAQ = frozenset({"setup", "hamiltonian"})
 _VARIABLE = re.compile(r'"variable"\s*:')
@@ -22,35 +27,30 @@ class Sequence:
     Args:
         text: The JSON as it came, or as it was encoded from a mapping.
         content: The same, parsed.
+        runs: How often to run it.
     """
 
     text: str = attrs.field(repr=False)
-    content: Mapping[str, Any] = attrs.field(repr=False)
+    content: dict[str, Any] = attrs.field(repr=False)
+    runs: int
 
     @property
     def is_cudaq(self) -> bool:
-        """Whether this is CUDA-Q's form of an analog program, and not Pulser's."""
+        """True for CUDA-Q's form of an analog program, False for Pulser's."""
         return self.content.keys() >= _CUDAQ
 
-    def check_runs(self, runs: int) -> None:
-        """Refuse more runs than the device does that the sequence is written for.
 
-        Raises:
-            InvalidInputError: These are too many.
-        """
-        device = self.content.get("device")
-        limit = device.get("max_runs") if isinstance(device, Mapping) else None
-        if isinstance(limit, int) and not isinstance(limit, bool) and runs > limit:
-            raise InvalidInputError(
-                f"`job_runs` is {runs}, but the device of the sequence does at most {limit} runs"
-            )
-
-
-def read_sequence(payload: PasqalCloud) -> Sequence:
+def read_sequence(payload: PasqalCloud, *, emulated: bool = False) -> Sequence:
     """Read and check a payload's sequence; a text that was encoded twice is decoded once.
 
+    Args:
+        payload: The payload.
+        emulated: True for an emulator, which accepts more runs than the device that the sequence is
+            written for.
+
     Raises:
-        InvalidInputError: It cannot be read, is not a JSON object, or still has variables.
+        InvalidInputError: It cannot be read, is not a JSON object, still has variables, or is to
+            run more often than its device allows.
     """
     try:
         text = read_content(payload.sequence).decode()
@@ -71,7 +71,13 @@ def read_sequence(payload: PasqalCloud) -> Sequence:
             f"the sequence has variables without values ({names}); "
             "give them values first: sequence.build(...)"
         )
-    return Sequence(text, content)
+    limit = read_count(read_object(content, "device").get("max_runs"))
+    if limit is not None and payload.job_runs > limit and not emulated:
+        raise InvalidInputError(
+            f"`job_runs` is {payload.job_runs}, but the device of the sequence does at most "
+            f"{limit} runs"
+        )
+    return Sequence(text, content, payload.job_runs)
 
 
 _ADVICE = "give what Pulser's sequence.to_abstract_repr() returns"

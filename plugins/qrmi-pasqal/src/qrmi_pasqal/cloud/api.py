@@ -33,17 +33,17 @@ class CloudApi:
     """
 
     def __init__(self, settings: PasqalCloudSettings) -> None:
-        # What needs no credential gets none.
+        # No credential is sent where none is needed.
         self._public = HttpClient(
             settings.base_url + _CORE,
             settings=settings,
-            error=_explained,
+            error=_explain,
             product=_PRODUCT,
         )
         self._http = self._public.sibling(
-            settings.base_url + _CORE, auth=PasqalAuth(settings, self._public), error=_explained
+            settings.base_url + _CORE, auth=PasqalAuth(settings, self._public), error=_explain
         )
-        self._files = self._public.sibling(settings.base_url + _CORE, error=_of_the_store)
+        self._files = self._public.sibling(settings.base_url + _CORE, error=_explain_store)
 
     def close(self) -> None:
         """Close the connections of this thread."""
@@ -98,7 +98,7 @@ class CloudApi:
         )
 
     def add_jobs(self, batch_id: str, jobs: Iterable[tuple[str, int]]) -> None:
-        """Add jobs to an open batch, each with a sequence and runs of its own."""
+        """Add jobs to an open batch, each a sequence and its number of runs."""
         self._http.request(
             "POST",
             f"/v2/batches/{path_segment(batch_id)}/jobs",
@@ -237,17 +237,15 @@ def _entries(client: HttpClient, path: str, **params: str | int | None) -> Itera
                 return
 
 
-def _explained(response: Response, error: QrmiError) -> QrmiError:
+def _explain(response: Response, error: QrmiError) -> None:
     describe(response, error)
     if response.status_code == 401:
         error.message += "; check the credentials, and that they are for this address"
-    return error
 
 
-def _of_the_store(response: Response, error: QrmiError) -> QrmiError:
+def _explain_store(response: Response, error: QrmiError) -> None:
     # Stores repeat parts of a signed link in their errors.
     error.message = f"{response.call}: {response.status_code} from the store of results"
     if response.status_code == 403:
         error.message += "; it refused a new link too: try again, and check this host's clock"
         error.retryable = True
-    return error

@@ -1,11 +1,11 @@
-"""The bearer token of Pasqal Cloud: given, or asked for as a user or as a service account."""
+"""The bearer token of Pasqal Cloud: given, or requested as a user or as a service account."""
 
 from __future__ import annotations
 
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from qrmi_core.plugin import (
     AuthenticationFailedError,
@@ -21,21 +21,18 @@ from qrmi_core.plugin import (
 from qrmi_pasqal.cloud.settings import IN_THE_FILE, PasqalCloudSettings
 from qrmi_pasqal.errors import describe
 
-WallClock = Callable[[], float]
-
 _MARGIN_SECONDS = 10.0
 """A token that expires within this time is not used any more."""
 _USER = "PASQAL_USERNAME and PASQAL_PASSWORD"
-_SECRETS = ("password", "client_secret")
 _SERVICE = "QRMI_PASQAL_CLOUD_CLIENT_ID and QRMI_PASQAL_CLOUD_CLIENT_SECRET"
 
 
 class PasqalAuth:
-    """Gives the ``Authorization`` header of calls to Pasqal Cloud.
+    """Provides the ``Authorization`` header of calls to Pasqal Cloud.
 
-    The token of the settings comes first, until it expires or is refused; then one that is asked
-    for with user and password, or else as the service account. Such a token is kept in memory,
-    renewed before it expires, and shared by all resources with the same credentials.
+    The token of the settings comes first, until it expires or is refused; then one that is
+    requested with user and password, or else as the service account. Such a token is kept in
+    memory, renewed before it expires, and shared by all resources with the same credentials.
 
     Args:
         settings: The credentials.
@@ -47,26 +44,25 @@ class PasqalAuth:
         self,
         settings: PasqalCloudSettings,
         client: HttpClient,
-        clock: WallClock = time.time,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._given = f"Bearer {settings.token}" if settings.token else None
         self._expires_at = expiry(settings.token or "")
         self._clock = clock
-        form, self._lacking = _form(settings)
-        self._login: CachedToken | None = None
-        if form:
-            login = _Login(client, settings.auth_endpoint, form, clock)
-            self._login = CachedToken(
-                login.fetch, shared_as=(settings.auth_endpoint, *form, *form.values())
-            )
+        self._form, self._lacking = form, _ = _form(settings)
+        secrets = [form[name] for name in ("password", "client_secret") if name in form]
+        self._endpoint = endpoint = settings.auth_endpoint
+        self._client = client.sibling(endpoint, error=_explain, secrets=secrets)
+        shared_as = (endpoint, *form, *form.values())
+        self._login = CachedToken(self._fetch, shared_as=shared_as) if form else None
 
     def authorization(self) -> str:
         """Return the value of the header.
 
         Raises:
             ConfigError: The credentials are missing or incomplete.
-            AuthenticationFailedError: The token of the settings has expired and there is nothing
-                else, or the credentials were refused.
+            AuthenticationFailedError: The token of the settings has expired and no others are set,
+                or the credentials were refused.
         """
         given = self._given
         if given and (
@@ -99,43 +95,8 @@ class PasqalAuth:
         else:
             self._login.refused(authorization)
 
-
-def expiry(token: str) -> float | None:
-    """When a JSON web token expires, in seconds since 1970; None for any other, and where unknown.
-
-    A token that cannot be taken apart is the service's business.
-    """
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        body = parts[1]
-        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-        return float(claims["exp"])
-    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
-        return None
-
-
-class _Login:
-    """A request for a token.
-
-    Args:
-        client: Its settings and connections are used.
-        endpoint: The address.
-        form: The fields to send.
-        clock: Wall clock in seconds since 1970.
-    """
-
-    def __init__(
-        self, client: HttpClient, endpoint: str, form: Mapping[str, str], clock: WallClock
-    ) -> None:
-        secrets = [form[name] for name in _SECRETS if name in form]
-        self._client = client.sibling(endpoint, error=_explained, secrets=secrets)
-        self._endpoint = endpoint
-        self._form = form
-        self._clock = clock
-
-    def fetch(self) -> Token:
+    def _fetch(self) -> Token:
+        """Request a token."""
         response = self._client.request(
             "POST",
             self._endpoint,
@@ -154,17 +115,29 @@ class _Login:
         return token
 
 
-def _explained(response: Response, error: QrmiError) -> QrmiError:
+def expiry(token: str) -> float | None:
+    """Return the expiry of a JSON web token in seconds since 1970; None for any other token."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        body = parts[1]
+        claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        return float(claims["exp"])
+    except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
+        return None
+
+
+def _explain(response: Response, error: QrmiError) -> None:
     describe(response, error)
-    if response.status_code not in (400, 401, 403, 404, 405):
-        return error
-    error.message = error.message.rstrip(".")
-    return recast(
-        error,
-        AuthenticationFailedError,
-        "no token is given: check the credentials, QRMI_PASQAL_CLOUD_AUTH_ENDPOINT (with its "
-        "path, such as /oauth/token), and the realm, the client and the audience",
-    )
+    if response.status_code in (400, 401, 403, 404, 405):
+        error.message = error.message.rstrip(".")
+        raise recast(
+            error,
+            AuthenticationFailedError,
+            "no token is given: check the credentials, QRMI_PASQAL_CLOUD_AUTH_ENDPOINT (with its "
+            "path, such as /oauth/token), and the realm, the client and the audience",
+        )
 
 
 def _form(settings: PasqalCloudSettings) -> tuple[dict[str, str], str]:

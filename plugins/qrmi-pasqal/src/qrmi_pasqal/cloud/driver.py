@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence as Ordered
-from typing import Any, NoReturn
+from contextlib import closing, suppress
+from typing import Any
 
 import attrs
 
@@ -26,22 +26,24 @@ from qrmi_core.plugin import (
     ResourceStatus,
     ResourceStatusCode,
     ServiceError,
-    TaskCancelledError,
-    TaskFailedError,
     TaskInfo,
     TaskNotes,
     TaskNotFoundError,
-    TaskNotReadyError,
     TaskOptions,
     TaskStatus,
     TaskUsage,
     UnsupportedFunctionError,
-    read_time as to_time,
+    missing_result,
+    read_count,
+    read_number,
+    read_text,
+    read_time,
 )
 from qrmi_pasqal.cloud.api import CloudApi
 from qrmi_pasqal.cloud.results import result_text
 from qrmi_pasqal.cloud.settings import IN_THE_FILE, PasqalCloudSettings
-from qrmi_pasqal.sequence import Sequence, read_sequence
+from qrmi_pasqal.sequence import read_sequence
+from qrmi_pasqal.states import observation
 
 DEVICE_TYPES = (
     *("FRESNEL", "FRESNEL_CAN1", "FRESNEL_SA1", "FRESNEL8", "FRESNEL_RD"),
@@ -49,17 +51,8 @@ DEVICE_TYPES = (
 )
 """Device types, for messages alone: the service decides."""
 
-_STATES = {
-    "PENDING": TaskStatus.Queued,
-    "PAUSED": TaskStatus.Queued,
-    "RUNNING": TaskStatus.Running,
-    "CANCELING": TaskStatus.Running,
-    "DONE": TaskStatus.Completed,
-    "ERROR": TaskStatus.Failed,
-    "TIMED_OUT": TaskStatus.Failed,
-    "CANCELED": TaskStatus.Cancelled,
-}
-"""The service's words for the states of batches and jobs."""
+_NO_REASONS = {"CANCELED": "no result was kept", "TIMED_OUT": "its time was up"}
+"""Reasons by the service's states, where the service gives none."""
 _OPEN_BATCH = "qrmi-open-batch"
 """The tag of a batch that was left open: its one job, too, is a task of its own."""
 
@@ -67,9 +60,10 @@ _OPEN_BATCH = "qrmi-open-batch"
 class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, OpenBatches):
     """A device of Pasqal Cloud.
 
-    A task is a batch of one job, or a job of CUDA-Q. A batch carries a tag, by which an unanswered
-    submission is found again. Ids do not show which of the two a task is: the first poll asks for a
-    batch and, if there is none, for a job of CUDA-Q, which is remembered to save a request.
+    A task is a batch of one job, or a job of CUDA-Q. A batch carries a tag, by which a submission
+    without a response is found again. Ids do not show which of the two a task is: the first poll
+    requests a batch and, if it does not exist, a job of CUDA-Q, which is remembered to save a
+    request.
 
     A task in a batch that was left open is one of its jobs, ``<batch>:<job>``.
     """
@@ -83,6 +77,7 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         super().__init__(resource_id, resource_type, settings)
         self._api = CloudApi(settings)
         self._device_type = resource_id.upper()
+        self._emulated = self._device_type.startswith("EMU_")
         self._cudaq: TaskNotes[None] = TaskNotes()
         self._untagged: TaskNotes[None] = TaskNotes()
         self._adding = Lock()
@@ -99,8 +94,7 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         raise ResourceNotFoundError(f"Pasqal Cloud has no device {self._device_type}{self._hint()}")
 
     def target(self) -> bytes:
-        found: list[dict[str, Any]]
-        if self._device_type.startswith("EMU_"):
+        if self._emulated:
             found = self._api.public_specs()
         else:
             try:
@@ -116,15 +110,16 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         cls, settings: PasqalCloudSettings, filters: Mapping[str, str]
     ) -> Iterable[ResourceInfo]:
         if settings.are_all_default():
-            # Who has nothing to do with Pasqal does not want its service to be asked.
+            # No request for those who have nothing to do with Pasqal.
             raise ConfigError(
                 "no setting of Pasqal Cloud is there: set PASQAL_USERNAME or "
                 "QRMI_PASQAL_CLOUD_PROJECT_ID, which have no resource's id in front here, or put "
                 f"them into {IN_THE_FILE}"
             )
-        api = CloudApi(settings)
-        try:
-            found = [_info(device) for device in api.devices() if _text(device.get("device_type"))]
+        with closing(CloudApi(settings)) as api:
+            found = [
+                _info(device) for device in api.devices() if read_text(device.get("device_type"))
+            ]
             if "max_shots" not in filters:
                 return found
             shots = {
@@ -132,8 +127,6 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
                 for entry in api.public_specs()
             }
             return [attrs.evolve(info, max_shots=shots.get(info.resource_id)) for info in found]
-        finally:
-            api.close()
 
     def _hint(self) -> str:
         if self._device_type in DEVICE_TYPES:
@@ -151,16 +144,18 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         options: TaskOptions,
     ) -> str:
         project_id = self._project_id("task_start")
-        sequence, runs = self._checked(payload)
+        sequence = read_sequence(payload, emulated=self._emulated)
         if sequence.is_cudaq and options.tags:
             raise UnsupportedFunctionError("jobs of CUDA-Q carry no tags")
         try:
             if not sequence.is_cudaq:
                 tags = [_tag(submission), *options.tags]
                 return self._api.create_batch(
-                    sequence.text, runs, self._device_type, project_id, tags
+                    sequence.text, sequence.runs, self._device_type, project_id, tags
                 )
-            task_id = self._api.create_cudaq(sequence.content, runs, self._device_type, project_id)
+            task_id = self._api.create_cudaq(
+                sequence.content, sequence.runs, self._device_type, project_id
+            )
         except QrmiError as error:
             if isinstance(error, InvalidInputError | ResourceNotFoundError):
                 error.message += self._hint()
@@ -170,12 +165,6 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         self._cudaq[task_id] = None
         return task_id
 
-    def _checked(self, payload: PasqalCloud) -> tuple[Sequence, int]:
-        sequence, runs = read_sequence(payload), payload.job_runs
-        if not self._device_type.startswith("EMU_"):  # they take what no device would
-            sequence.check_runs(runs)
-        return sequence, runs
-
     def find_submission(self, submission: str) -> str | None:
         if submission in self._untagged:
             raise UnsupportedFunctionError(
@@ -184,23 +173,21 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         tag = _tag(submission)
         for batch in self._api.batches(self._project_id("find_submission"), tag=tag):
             if "tags" not in batch:
-                raise InvalidResponseError("the list of batches does not tell their tags")
-            task_id = _text(batch.get("id"))
+                raise InvalidResponseError("the list of batches does not include their tags")
+            task_id = read_text(batch.get("id"))
             if task_id and tag in (batch["tags"] or ()):
                 return task_id
         return None
 
     def task_status(self, task_id: str) -> Observation:
-        return _observation(self._found(task_id))
+        return observation(self._found(task_id))
 
     def task_list(self) -> Iterable[TaskInfo]:
         batches = self._api.batches(self._project_id("task_list"), device_type=self._device_type)
         found = [
-            TaskInfo(
-                task_id, _STATES.get(str(batch.get("status"))), to_time(batch.get("created_at"))
-            )
+            TaskInfo(task_id, observation(batch).status, read_time(batch.get("created_at")))
             for batch in batches
-            if (task_id := _text(batch.get("id")))
+            if (task_id := read_text(batch.get("id")))
         ]
         # The service promises no order.
         return sorted(
@@ -208,12 +195,32 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         )[::-1]
 
     def task_result(self, task_id: str) -> Iterator[bytes]:
-        return iter((self._result(task_id),))
+        text = None
+        job_id = _job_part(task_id)
+        if job_id:
+            # Not with those of the other jobs of its batch.
+            text = result_text(self._api.result_file(job_id))
+        elif task_id not in self._cudaq:
+            # A 404: it is a job of CUDA-Q; or the route, which is not documented, has gone.
+            with suppress(TaskNotFoundError):
+                text = result_text(self._api.full_results(task_id))
+        if text is not None:
+            return iter((text,))
+        found = self._found(task_id)
+        report = observation(found)
+        if report.status is TaskStatus.Completed and not job_id:
+            text = self._second_source(task_id, found)
+            if text is not None:
+                return iter((text,))
+        if report.status in (TaskStatus.Failed, TaskStatus.Cancelled):
+            reason = "; ".join(_errors(self._job_of(task_id, found)))
+            report = attrs.evolve(report, reason=reason, code=report.raw)
+        no_reason = _NO_REASONS.get(report.raw or "", "the service gives no reason")
+        raise missing_result(task_id, report, no_reason=no_reason)
 
     def task_stop(self, task_id: str) -> None:
-        _, job_id = _parts(task_id)
         try:
-            if job_id:
+            if job_id := _job_part(task_id):
                 self._api.cancel_job(job_id)
             else:
                 self._api.cancel_batch(task_id)
@@ -221,11 +228,11 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
             if error.status_code not in (400, 404, 409, 422):
                 raise
             found = self._found(task_id)
-            if _observation(found).status in FINAL:
+            if observation(found).status in FINAL:
                 return
             if task_id not in self._cudaq:
                 raise
-            batch_id = _text(found.get("batch_id"))
+            batch_id = read_text(found.get("batch_id"))
             if batch_id is None or batch_id == task_id:
                 raise UnsupportedFunctionError(
                     "Pasqal Cloud does not cancel this job of CUDA-Q"
@@ -240,18 +247,17 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         found = self._found(task_id)
         job = self._job_of(task_id, found)
         return TaskUsage(
-            created_at=to_time(job.get("created_at", found.get("created_at"))),
-            started_at=to_time(job.get("start_timestamp") or found.get("start_datetime")),
-            finished_at=to_time(job.get("end_timestamp") or found.get("end_datetime")),
+            created_at=read_time(job.get("created_at", found.get("created_at"))),
+            started_at=read_time(job.get("start_timestamp") or found.get("start_datetime")),
+            finished_at=read_time(job.get("end_timestamp") or found.get("end_datetime")),
         )
 
     def task_input(self, task_id: str) -> bytes:
         found = self._found(task_id)
-        _, job_id = _parts(task_id)
-        text = _text(found.get("sequence" if job_id else "sequence_builder"))
+        text = read_text(found.get("sequence" if _job_part(task_id) else "sequence_builder"))
         if text is None:
             raise UnsupportedFunctionError(
-                f"Pasqal Cloud does not tell the sequence of task {task_id}"
+                f"Pasqal Cloud does not return the sequence of task {task_id}"
             )
         return text.encode()
 
@@ -262,13 +268,13 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         return self._api.open_batch(self._device_type, project_id, _OPEN_BATCH)
 
     def batch_add(self, batch_id: str, payloads: Ordered[PasqalCloud]) -> list[str]:
-        jobs = [self._checked(payload) for payload in payloads]
-        if any(sequence.is_cudaq for sequence, _ in jobs):
+        jobs = [read_sequence(payload, emulated=self._emulated) for payload in payloads]
+        if any(sequence.is_cudaq for sequence in jobs):
             raise UnsupportedFunctionError("programs of CUDA-Q cannot share a batch")
-        # The answer does not tell which jobs are the new ones.
+        # The response does not show which jobs are the new ones.
         with self._adding:
             known = set(self._api.job_ids(batch_id))
-            self._api.add_jobs(batch_id, [(sequence.text, runs) for sequence, runs in jobs])
+            self._api.add_jobs(batch_id, [(sequence.text, sequence.runs) for sequence in jobs])
             try:
                 new = [each for each in self._api.job_ids(batch_id) if each not in known]
             except QrmiError as error:
@@ -300,78 +306,41 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
 
     def _found(self, task_id: str) -> dict[str, Any]:
         """Return the batch or job of a task, or its job of CUDA-Q."""
-        _, job_id = _parts(task_id)
-        if job_id:
+        if job_id := _job_part(task_id):
             return self._api.job(job_id)
         if task_id not in self._cudaq:
-            try:
+            with suppress(TaskNotFoundError):
                 return self._api.batch(task_id)
-            except TaskNotFoundError:
-                pass  # or it is no batch
         job = self._api.cudaq_job(task_id)
         self._cudaq[task_id] = None
         return job
 
     def _job_of(self, task_id: str, found: dict[str, Any]) -> dict[str, Any]:
         """Return the one job of a batch; a job, or a batch without one, is returned as it is."""
-        _, own = _parts(task_id)
-        job_id = None if own or task_id in self._cudaq else _job_id(found)
+        is_job = _job_part(task_id) or task_id in self._cudaq
+        job_id = None if is_job else _job_id(found)
         return found if job_id is None else self._api.job(job_id)
 
-    def _result(self, task_id: str) -> bytes:
-        text = None
-        _, job_id = _parts(task_id)
-        if job_id:
-            # Not with those of the other jobs of its batch.
-            text = result_text(self._api.result_file(job_id))
-        elif task_id not in self._cudaq:
-            # Unknown to it is a job of CUDA-Q; or the route, which is not documented, has gone.
-            with contextlib.suppress(TaskNotFoundError):
-                text = result_text(self._api.full_results(task_id))
-        if text is None:
-            found = self._found(task_id)
-            if _observation(found).status is TaskStatus.Completed and not job_id:
-                text = self._second_source(task_id, found)
-            if text is None:
-                self._raise_without_result(task_id, found)
-        return text
-
     def _second_source(self, task_id: str, found: dict[str, Any]) -> bytes | None:
+        """Return the result of a task that has ended from where else it may be."""
         if task_id in self._cudaq:
             return result_text(found.get("result"))
         job_id = _job_id(found)
         text = result_text(self._api.result_file(job_id)) if job_id else None
         if text is None:
-            # What CUDA-Q submits may be known as a batch too.
-            with contextlib.suppress(TaskNotFoundError):
+            # A job of CUDA-Q may be listed as a batch too.
+            with suppress(TaskNotFoundError):
                 text = result_text(self._api.cudaq_job(task_id).get("result"))
         return text
 
-    def _raise_without_result(self, task_id: str, found: dict[str, Any]) -> NoReturn:
-        report = _observation(found)
-        if report.status not in (TaskStatus.Failed, TaskStatus.Cancelled):
-            raise TaskNotReadyError(f"task {task_id} has no result; its state is {report.raw}")
-        errors = "; ".join(_errors(self._job_of(task_id, found)))
-        if report.status is TaskStatus.Cancelled:
-            raise TaskCancelledError(
-                f"task {task_id} was cancelled: {errors or 'no result was kept'}"
-            )
-        silent = "its time was up" if report.raw == "TIMED_OUT" else "the service gives no reason"
-        raise TaskFailedError(f"task {task_id} failed: {errors or silent}", vendor_code=report.raw)
 
-
-def _parts(task_id: str) -> tuple[str, str]:
-    """Split the id of a task in an open batch into batch and job; the job is empty for others."""
-    batch_id, _, job_id = task_id.partition(":")
-    return batch_id, job_id
+def _job_part(task_id: str) -> str:
+    """Return the job in the id of a task in an open batch; empty for other tasks."""
+    return task_id.partition(":")[2]
 
 
 def _tag(submission: str) -> str:
     return f"qrmi-{submission}"
-
-
-def _observation(task: dict[str, Any]) -> Observation:
-    return Observation(_STATES.get(task["status"].upper()), raw=task["status"])
 
 
 def _job_id(batch: dict[str, Any]) -> str | None:
@@ -380,8 +349,8 @@ def _job_id(batch: dict[str, Any]) -> str | None:
             return job_id
         case [_, _, *_] as several:
             raise ServiceError(
-                f"the batch has {len(several)} jobs, not one as a task has; `batch_tasks` tells "
-                "the task of each"
+                f"the batch has {len(several)} jobs, not one as a task has; `batch_tasks` "
+                "returns the task of each"
             )
     return None
 
@@ -392,29 +361,28 @@ def _errors(job: dict[str, Any]) -> list[str]:
 
 
 def _resource_status(device: dict[str, Any]) -> ResourceStatus:
-    availability = _text(device.get("availability")) or "unknown"
-    queue_time = device.get("average_queue_time")
-    waits = isinstance(queue_time, int | float) and not isinstance(queue_time, bool)
+    availability = read_text(device.get("availability")) or "unknown"
+    queue_time = read_number(device.get("average_queue_time"))
     online = availability.upper() == "ACTIVE"
     down = str(device.get("status", "UP")).upper() == "DOWN"
     reasons = [] if online else [f"its availability is {availability}"]
     if down:
         reasons.append("the device is down; tasks are queued" if online else "the device is down")
-    if waits and queue_time:
-        reasons.append(f"average queue time: {queue_time}")
+    if queue_time:
+        reasons.append(f"average queue time: {device['average_queue_time']}")
     return ResourceStatus(
         ResourceStatusCode.Online if online else ResourceStatusCode.Offline,
         status_reason="; ".join(reasons) or None,
         healthy=not down if "status" in device else None,
-        busy=online and bool(queue_time) if waits else None,
+        busy=None if queue_time is None else online and queue_time > 0,
     )
 
 
 def _info(device: dict[str, Any]) -> ResourceInfo:
-    atoms, emulator = device.get("max_atom_num"), device.get("is_emulator")
+    emulator = device.get("is_emulator")
     return ResourceInfo(
         resource_id=str(device["device_type"]),
-        num_qubits=atoms if isinstance(atoms, int) and not isinstance(atoms, bool) else None,
+        num_qubits=read_count(device.get("max_atom_num")),
         is_simulator=emulator if isinstance(emulator, bool) else None,
         status=_resource_status(device).status,
     )
@@ -422,11 +390,6 @@ def _info(device: dict[str, Any]) -> ResourceInfo:
 
 def _max_runs(specs: object) -> int | None:
     try:
-        limit = json.loads(specs)["max_runs"]  # type: ignore[arg-type]
+        return read_count(json.loads(specs)["max_runs"])  # type: ignore[arg-type]
     except (ValueError, LookupError, TypeError):
         return None
-    return limit if isinstance(limit, int) and not isinstance(limit, bool) else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None

@@ -23,7 +23,7 @@ def load(
     Args:
         roots: The folders that may hold ``.pasqal/config``, in order, not yet expanded.
         environment: The variables for the expansion.
-        known: The keys that have a meaning; any other is left out, with a warning.
+        known: The known keys; any other is left out, with a warning.
 
     Raises:
         ConfigError: A root cannot be expanded.
@@ -56,21 +56,22 @@ def parse(text: str, known: Collection[str]) -> tuple[dict[str, str], list[int]]
     """Return the values of a file by key, and the numbers of the lines with another key.
 
     ``key = value`` in each line, split at the first ``=``; keys in any case. A line without one,
-    and one that begins with ``#`` or ``;``, says nothing. The last value of a key counts, and an
-    empty one is none. One pair of equal quotes around a whole value is taken off; there are no
+    and one that begins with ``#`` or ``;``, is skipped. The last value of a key counts, and an
+    empty one is ignored. One pair of equal quotes around a whole value is taken off; there are no
     escapes, and no comments behind values.
     """
     values: dict[str, str] = {}
     strange = []
     for number, line in enumerate(map(str.strip, text.split("\n")), 1):
-        key, equals, value = line.partition("=")
-        key = key.strip().lower()
+        key, equals, value = (part.strip() for part in line.partition("="))
         if not equals or line.startswith(("#", ";")):
             continue
-        if key in known:
-            values[key] = _unquoted(value.strip())
-        else:
+        if key.lower() not in known:
             strange.append(number)
+            continue
+        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
+            value = value[1:-1].strip()
+        values[key.lower()] = value
     return {key: value for key, value in values.items() if value}, strange
 
 
@@ -99,9 +100,3 @@ def expand(path: str, environment: Mapping[str, str]) -> str:
     if path == "~" or path.startswith("~/"):
         home, rest = str(home_folder(environment)), path[1:]
     return home + _REFERENCE.sub(value, rest)
-
-
-def _unquoted(value: str) -> str:
-    if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-        return value[1:-1].strip()
-    return value

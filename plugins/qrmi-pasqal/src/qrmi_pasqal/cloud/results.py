@@ -1,4 +1,4 @@
-"""Results in all the forms that Pasqal's services give them, as one form of text."""
+"""Results in all the forms that Pasqal's services return, as one form of text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MEMBERS = frozenset({"counter", "raw", "serialised_results"})
 def result_text(found: Any) -> bytes | None:
     """Return a job's result as JSON, ``{"counter": {"00": 5, ...}, ...}``; None without one.
 
-    The counter is sorted, and made of what else there is where the service leaves it out. Further
+    The counter is sorted, and made of the other members where the service leaves it out. Further
     members are kept as they came.
 
     Args:
@@ -23,7 +23,7 @@ def result_text(found: Any) -> bytes | None:
 
     Raises:
         ServiceError: These are the results of several jobs.
-        InvalidResponseError: These are no results.
+        InvalidResponseError: The value is not a result.
     """
     if not found:
         return None
@@ -38,8 +38,8 @@ def result_text(found: Any) -> bytes | None:
         raise InvalidResponseError("the service returned something else than a result")
     if len(parts) > 1:
         raise ServiceError(
-            f"the batch has {len(parts)} jobs, not one as a task has; `batch_tasks` tells the task "
-            "of each"
+            f"the batch has {len(parts)} jobs, not one as a task has; `batch_tasks` returns the "
+            "task of each"
         )
     return result_text(parts[0])
 

@@ -22,7 +22,7 @@ IN_THE_FILE = (
     "`.pasqal/config` in your home folder; where the settings are a mapping or an entry of "
     "qrmi_config.json, name that folder with PASQAL_CONFIG_ROOT (`~` is your home)"
 )
-"""Where a message says that a setting may stand, too."""
+"""The other place of a setting, for messages."""
 
 _KEY = "qrmi_pasqal_key"
 
@@ -48,7 +48,7 @@ def _cloud(
     secret: bool = False,
     needed_by: tuple[str, ...] = (),
 ) -> Any:
-    """A setting that the user's file may have too, under `key`."""
+    """Declare a setting that the user's file may have too, under `key`."""
     field = setting(
         name or f"QRMI_PASQAL_CLOUD_{key.upper()}",
         help=help,
@@ -66,17 +66,17 @@ def _cloud(
 class PasqalCloudSettings(HttpSettings):
     """Settings of a resource of Pasqal Cloud; time-outs, proxy and the like are in the base class.
 
-    Each is looked for by itself: first in the environment (or the mapping), then in the file
+    Each is read by itself: first from the environment (or the mapping), then from the file
     ``.pasqal/config``. A value of blanks alone counts as not set.
 
     Args:
         project_id: The project that batches belong to.
-        token: A bearer token, used as long as the service takes it.
+        token: A bearer token, used as long as the service accepts it.
         username: Of the user, with `password`.
         password: Of the user.
         client_id: Of a service account, with `client_secret`.
         client_secret: Of a service account.
-        auth_endpoint: Address where tokens are asked for.
+        auth_endpoint: Address that issues tokens.
         base_url: Address of the service.
         auth_realm: Realm that users log in to.
         auth_audience: API that tokens are for.
@@ -114,7 +114,7 @@ class PasqalCloudSettings(HttpSettings):
     )
     auth_endpoint: str = _cloud(
         "auth_endpoint",
-        f"Address where tokens are asked for, with its path; `{AUTH_ENDPOINT}` by default. "
+        f"Address that issues tokens, with its path; `{AUTH_ENDPOINT}` by default. "
         "`https://` is put before an address without it.",
         AUTH_ENDPOINT,
         to_address,
@@ -153,7 +153,7 @@ class PasqalCloudSettings(HttpSettings):
 
     @classmethod
     def from_mapping(cls, mapping: Mapping[str, str], resource_id: str | None = None) -> Self:
-        """Read as every resource's; the file too, if ``PASQAL_CONFIG_ROOT`` or ``HOME`` says where.
+        """Read as for every resource, then the file in ``PASQAL_CONFIG_ROOT`` or ``HOME``, if set.
 
         Raises:
             ConfigError: Names every malformed key.
@@ -166,7 +166,7 @@ class PasqalCloudSettings(HttpSettings):
     def from_environment(
         cls, resource_id: str, environment: Mapping[str, str] | None = None
     ) -> Self:
-        """Read as every resource's, then the file in ``PASQAL_CONFIG_ROOT`` or the home folder.
+        """Read as for every resource, then the file in ``PASQAL_CONFIG_ROOT`` or the home folder.
 
         Raises:
             ConfigError: Names every malformed variable.

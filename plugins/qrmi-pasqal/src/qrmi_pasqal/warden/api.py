@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import json
 import os
@@ -39,7 +40,7 @@ _ACQUIRE_ANEW = (
     "another job"
 )
 
-# Status, words of the response, error, and advice. The first that fits counts.
+# Status, part of the response, error, and advice. The first that fits counts.
 _KINDS: tuple[tuple[int, str, type[QrmiError], str], ...] = (
     (
         401,
@@ -94,7 +95,7 @@ _KINDS: tuple[tuple[int, str, type[QrmiError], str], ...] = (
 class WardenApi:
     """The requests, one method each. The client handles retries and time-outs.
 
-    Every attempt carries a MUNGE credential of its own, but for the routes that ask for none.
+    Every attempt has a new MUNGE credential, except on the routes that need none.
 
     Args:
         settings: Address, network settings, and how to make credentials.
@@ -105,7 +106,7 @@ class WardenApi:
         self._http = HttpClient(
             settings.warden_url,
             settings=settings,
-            error=_explained,
+            error=_explain,
             product=_PRODUCT,
         )
 
@@ -116,7 +117,7 @@ class WardenApi:
     # The QPU
 
     def accessible(self) -> dict[str, Any]:
-        """Return whether the administrators let the QPU be used, and their message."""
+        """Return ``is_accessible``, set by the administrators, and their ``message``."""
         return self._http.request("GET", "/accessible").object()
 
     def slots(self) -> dict[str, Any] | None:
@@ -153,19 +154,18 @@ class WardenApi:
 
     def revoke_session(self, session: str) -> None:
         """End a session; one that has ended or is unknown is not an error."""
-        # Later Wardens take the id from the header and not from the path.
-        for path in (f"/sessions/{path_segment(session, NotAcquiredError)}", "/sessions"):
-            try:
-                self._http.request("DELETE", path, headers=lambda: self._headers(session))
-            except NotAcquiredError:
-                return
-            except ServiceError as error:
-                if _NO_SESSION in error.message:
-                    return
-                if error.status_code not in _NO_ROUTE or path == "/sessions":
-                    raise
-            else:
-                return
+        path = f"/sessions/{path_segment(session, NotAcquiredError)}"
+        headers = functools.partial(self._headers, session)
+        try:
+            response = self._http.request("DELETE", path, headers=headers, ok=_NO_ROUTE)
+            if response.status_code in _NO_ROUTE and _NO_SESSION not in response.excerpt():
+                # Later Wardens take the id from the header alone.
+                self._http.request("DELETE", "/sessions", headers=headers)
+        except NotAcquiredError:
+            pass
+        except ServiceError as error:
+            if _NO_SESSION not in error.message:
+                raise
 
     # Jobs
 
@@ -176,13 +176,13 @@ class WardenApi:
                 "POST",
                 "/jobs",
                 json={"sequence": sequence, "shots": shots},
-                headers=lambda: self._headers(session),
+                headers=functools.partial(self._headers, session),
                 submission=True,
             )
         except QrmiError as error:
-            # Found out before there was a job, although Warden answers as if it had broken down.
+            # Found before there was a job, although Warden responds as if it had broken down.
             error.uncertain &= not any(text in error.message for text in (_UNDECODED, _NO_SPECS))
-            # Only here: a release of what is no session leaves the true one open, and says so.
+            # Only here: releasing another id than a session's leaves the true one open, an error.
             if error.status_code == 422 and _NOT_A_SESSION in error.message.lower():
                 raise recast(error, NotAcquiredError, _ACQUIRE_ANEW) from error
             raise
@@ -240,19 +240,12 @@ def _job(job_id: str) -> str:
     return f"/jobs/{job_id}"
 
 
-def _explained(response: Response, error: QrmiError) -> QrmiError:
+def _explain(response: Response, error: QrmiError) -> None:
     """Map an error response of Warden to an error."""
     describe(response, error)
-    told = error.message.lower()
-    fitting = (
-        (kind, advice)
-        for status, words, kind, advice in _KINDS
-        if status == response.status_code and words.lower() in told
-    )
-    found = next(fitting, None)
-    if found is None:
-        return error
-    kind, advice = found
-    if kind in (PermissionDeniedError, NotAcquiredError):
-        advice += f"; this process has the user id {os.geteuid()}"
-    return recast(error, kind, advice)
+    message = error.message.lower()
+    for status, part, kind, advice in _KINDS:
+        if status == response.status_code and part.lower() in message:
+            user = f"; this process has the user id {os.geteuid()}"
+            of_the_user = kind in (PermissionDeniedError, NotAcquiredError)
+            raise recast(error, kind, advice + user if of_the_user else advice)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator
-from typing import Any
+
+import attrs
 
 from qrmi_core.plugin import (
     Acquires,
@@ -19,27 +20,21 @@ from qrmi_core.plugin import (
     ResourceCapacity,
     ResourceStatus,
     ResourceStatusCode,
-    TaskCancelledError,
-    TaskFailedError,
     TaskInfo,
-    TaskNotReadyError,
     TaskOptions,
     TaskStatus,
-    read_time as to_time,
+    missing_result,
+    read_count,
+    read_text,
+    read_time,
 )
 from qrmi_pasqal.sequence import read_sequence
+from qrmi_pasqal.states import observation
 from qrmi_pasqal.warden.api import WardenApi
 from qrmi_pasqal.warden.settings import PasqalLocalSettings
 
 _log = logging.getLogger(__name__)
 
-_STATES = {
-    "PENDING": TaskStatus.Queued,
-    "RUNNING": TaskStatus.Running,
-    "DONE": TaskStatus.Completed,
-    "ERROR": TaskStatus.Failed,
-    "CANCELED": TaskStatus.Cancelled,
-}
 _LOGS_SHOWN_CHARACTERS = 500
 
 
@@ -66,12 +61,11 @@ class PasqalLocalDriver(Driver[PasqalLocalSettings, PasqalCloud], Acquires):
     # The resource
 
     def status(self) -> ResourceStatus:
-        told = self._api.accessible()
-        open_to_all = told.get("is_accessible") is True
-        message = told.get("message")
+        report = self._api.accessible()
+        accessible = report.get("is_accessible") is True
         return ResourceStatus(
-            ResourceStatusCode.Online if open_to_all else ResourceStatusCode.Paused,
-            status_reason=message if isinstance(message, str) and not open_to_all else None,
+            ResourceStatusCode.Online if accessible else ResourceStatusCode.Paused,
+            status_reason=None if accessible else read_text(report.get("message")),
             capacity=self._capacity(),
         )
 
@@ -80,10 +74,9 @@ class PasqalLocalDriver(Driver[PasqalLocalSettings, PasqalCloud], Acquires):
         if slots is None:
             self._counts_slots = False
             return None
-        free, total = slots.get("qpu_slots_available"), slots.get("qpu_slots_total")
-        if isinstance(free, int) and isinstance(total, int):
-            return ResourceCapacity(available_slots=free, max_slots=total)
-        return None
+        free = read_count(slots.get("qpu_slots_available"))
+        total = read_count(slots.get("qpu_slots_total"))
+        return None if free is None or total is None else ResourceCapacity(free, total)
 
     def target(self) -> bytes:
         specs = self._api.specs()
@@ -113,13 +106,10 @@ class PasqalLocalDriver(Driver[PasqalLocalSettings, PasqalCloud], Acquires):
                 "%s: this Warden does not count slots; QRMI_WARDEN_QPU_SLOTS has no effect",
                 self.resource_id,
             )
-        session_id = session["id"]
-        assert isinstance(session_id, str)
-        return session_id
+        return str(session["id"])
 
     def release(self, token: str, *, cancel_pending: bool) -> None:
-        # Whether what is queued is cancelled is Warden's decision: early ones leave it, later ones
-        # cancel it.
+        # Warden decides about queued jobs: early ones leave them, later ones cancel them.
         self._api.revoke_session(token)
 
     # Tasks
@@ -139,35 +129,27 @@ class PasqalLocalDriver(Driver[PasqalLocalSettings, PasqalCloud], Acquires):
                 "acquire it first, which needs root"
             )
         sequence = read_sequence(payload)
-        sequence.check_runs(payload.job_runs)
-        return self._api.start(acquisition, sequence.text, payload.job_runs)
+        return self._api.start(acquisition, sequence.text, sequence.runs)
 
     def task_status(self, task_id: str) -> Observation:
-        return _observation(self._api.job(task_id))
+        return observation(self._api.job(task_id))
 
     def task_list(self) -> Iterator[TaskInfo]:
-        for job in sorted(self._api.jobs(), key=_number, reverse=True):
-            if _number(job) >= 0:
-                status = _observation(job).status
-                yield TaskInfo(str(job["id"]), status, to_time(job.get("created_at")))
+        jobs = [job for job in self._api.jobs() if read_count(job.get("id")) is not None]
+        for job in sorted(jobs, key=lambda job: int(job["id"]), reverse=True):
+            status = observation(job).status
+            yield TaskInfo(str(job["id"]), status, read_time(job.get("created_at")))
 
     def task_result(self, task_id: str) -> Iterator[bytes]:
         job = self._api.job(task_id)
-        seen = _observation(job)
-        match seen.status:
-            case TaskStatus.Completed:
-                results = job.get("results")
-                if not isinstance(results, str):
-                    raise TaskNotReadyError(f"task {task_id} has ended without a result until now")
-                yield results.encode()
-            case TaskStatus.Failed:
-                raise TaskFailedError(f"task {task_id} failed; {self._logs_of(task_id)}")
-            case TaskStatus.Cancelled:
-                raise TaskCancelledError(f"task {task_id} was cancelled")
-            case _:
-                raise TaskNotReadyError(f"task {task_id} has no result yet; it is {seen.raw}")
+        report, results = observation(job), job.get("results")
+        if report.status is TaskStatus.Completed and isinstance(results, str):
+            return iter((results.encode(),))
+        if report.status is TaskStatus.Failed:
+            report = attrs.evolve(report, reason=self._end_of_logs(task_id))
+        raise missing_result(task_id, report, no_reason="Warden gives no reason")
 
-    def _logs_of(self, task_id: str) -> str:
+    def _end_of_logs(self, task_id: str) -> str:
         """Return the end of the logs as the reason of a failure; a job itself has none."""
         try:
             logs = " ".join(self._api.logs(task_id).split())
@@ -181,13 +163,3 @@ class PasqalLocalDriver(Driver[PasqalLocalSettings, PasqalCloud], Acquires):
 
     def task_logs(self, task_id: str) -> str:
         return self._api.logs(task_id)
-
-
-def _observation(job: dict[str, Any]) -> Observation:
-    word = str(job.get("status"))
-    return Observation(_STATES.get(word.upper()), raw=word)
-
-
-def _number(job: dict[str, Any]) -> int:
-    number = job.get("id")
-    return number if isinstance(number, int) and not isinstance(number, bool) else -1

@@ -39,7 +39,7 @@ class Munge:
 
         Raises:
             ConfigError: The library and the command are both missing.
-            AuthenticationFailedError: munged does not run, does not answer, or refuses.
+            AuthenticationFailedError: munged does not run, does not respond, or refuses.
         """
         try:
             library = _loaded(self._library)

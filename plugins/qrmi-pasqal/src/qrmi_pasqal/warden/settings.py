@@ -12,7 +12,7 @@ _LARGEST_UID = 2**32 - 2  # the next number means "no user" to the system
 
 
 def to_uid(text: str) -> int:
-    """A user id as the system has them, 0 to 4294967294."""
+    """Convert a user id, 0 to 4294967294."""
     if not re.fullmatch(r"[0-9]{1,10}", text) or int(text) > _LARGEST_UID:
         raise ValueError(f"a user id, 0 to {_LARGEST_UID}")
     return int(text)
@@ -26,7 +26,7 @@ class PasqalLocalSettings(HttpSettings):
         warden_url: Address of Warden.
         job_uid: The user for whom `acquire` opens a session.
         job_id: The scheduler's job for which it does.
-        qpu_slots: Slots that the session takes, None for what Warden gives.
+        qpu_slots: Slots that the session takes, None for Warden's default.
         munge_socket: Socket of this host's munged, None for the usual one.
     """
 
