@@ -30,8 +30,10 @@ from qrmi_core import (
     TaskNotReadyError,
     TaskStatus,
 )
+from qrmi_core.channel import Channel
 from qrmi_core.driver import Acquires, offers
 from qrmi_core.options import TaskOptions
+from qrmi_core.values import Observation
 from qrmi_ibm_runtime.driver import RuntimeDriver, _groups
 from qrmi_ibm_runtime.settings import RuntimeSettings
 
@@ -351,10 +353,12 @@ def test_task_statuses_asks_for_each_task_that_it_did_not_start(
 ) -> None:
     on(web, "GET", "/jobs/d1", json=job("Running"))
     on(web, "GET", "/jobs/d2", json=problem(1291), status=404)
-    reports = driver().task_statuses(["d1", "d2"])
-    assert {task_id: report.status for task_id, report in reports.items()} == {
-        "d1": TaskStatus.Running
-    }
+    outcomes = Channel(driver()).poll(["d1", "d2"])
+    known, unknown = outcomes["d1"], outcomes["d2"]
+    assert isinstance(known, Observation)
+    assert known.status is TaskStatus.Running
+    assert isinstance(unknown, TaskNotFoundError)
+    assert asked(web) == 2
 
 
 def test_task_result(web: responses.RequestsMock) -> None:

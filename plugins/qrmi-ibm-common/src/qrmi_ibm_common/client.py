@@ -50,7 +50,7 @@ def ibm_client(
         ConfigError: An address is not a URL, or carries a user or password.
     """
     iam = HttpClient(
-        iam_endpoint, settings=settings, error=_refused, secrets=(api_key,), product=product
+        iam_endpoint, settings=settings, error=_explain, secrets=(api_key,), product=product
     )
 
     def fetch() -> Token:
@@ -76,12 +76,8 @@ def ibm_client(
     )
 
 
-def _refused(response: Response, error: QrmiError) -> QrmiError:
+def _explain(response: Response, error: QrmiError) -> None:
     describe(response, error)
     if response.status_code in (400, 401, 403, 404):
-        return recast(
-            error,
-            AuthenticationFailedError,
-            "IAM gives no token: check the API key and the IAM endpoint",
-        )
-    return error
+        advice = "IAM gives no token: check the API key and the IAM endpoint"
+        raise recast(error, AuthenticationFailedError, advice)

@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from qrmi_core.plugin import QrmiError, Response, read_text
+from qrmi_core.plugin import (
+    AuthenticationFailedError,
+    InvalidResponseError,
+    QrmiError,
+    Response,
+    TaskNotFoundError,
+    read_object,
+    read_text,
+)
 
-_CODES = ("code", "errorCode")
+KINDS: Mapping[str, tuple[type[QrmiError], str]] = {
+    "1200": (AuthenticationFailedError, "check the API key's access to the instance"),
+    "1201": (AuthenticationFailedError, "check the API key"),
+    "1219": (AuthenticationFailedError, "check the API key"),
+    "1291": (TaskNotFoundError, ""),
+}
+"""The errors, with advice, of the codes that the services have in common."""
+
 # IAM's message is the general one, its details say what is wrong with this request.
 _MESSAGES = ("message", "errorMessage", "errorDetails", "detail", "error_description")
 _DETAILS = ("solution", "more_info", "title", "status_code", "location", "value", "target")
@@ -33,10 +47,8 @@ def describe(response: Response, error: QrmiError) -> None:
         error: The error to complete.
     """
     try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return
-    if not isinstance(body, Mapping):
+        body = response.object()
+    except InvalidResponseError:
         return
     problems = _problems(body)
     texts = [text for problem in problems if (text := _sentence(problem))]
@@ -44,35 +56,33 @@ def describe(response: Response, error: QrmiError) -> None:
         return
     first = problems[0]
     error.message = f"{response.call}: {response.status_code}: {'; '.join(texts)}"
-    error.vendor_code = _first(first, _CODES) or error.vendor_code
+    code = _text(first.get("code")) or _text(first.get("errorCode"))
+    error.vendor_code = code or error.vendor_code
     error.details = {name: text for name in _DETAILS if (text := _text(first.get(name)))}
-    context = body.get("context")
     ids = {name: text for name in ("trace", "correlation_id") if (text := _text(body.get(name)))}
     error.details |= ids
-    iam = _text(context.get("requestId") if isinstance(context, Mapping) else None)
+    iam = _text(read_object(body, "context").get("requestId"))
     error.request_id = next(iter(ids.values()), iam) or None
 
 
-def _problems(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    many, one = body.get("errors"), body.get("error")
-    found = many if isinstance(many, list) else [one if isinstance(one, Mapping) else body]
-    return [problem for problem in found if isinstance(problem, Mapping)]
+def _problems(body: dict[str, Any]) -> list[dict[str, Any]]:
+    many = body.get("errors")
+    if isinstance(many, list):
+        return [problem for problem in many if isinstance(problem, dict)]
+    return [read_object(body, "error") or body]
 
 
-def _sentence(problem: Mapping[str, Any]) -> str:
+def _sentence(problem: dict[str, Any]) -> str:
     """Return the message of one problem, with its solution."""
     texts = dict.fromkeys(_text(problem.get(name)).rstrip(".") for name in _MESSAGES)
     message = ": ".join(filter(None, texts)) or _text(problem.get("title"))
     if not message:
         return ""
-    solution, more_info = _text(problem.get("solution")), _text(problem.get("more_info"))
-    return "".join(
-        [message, f"; {solution}" if solution else "", f" (see {more_info})" if more_info else ""]
-    )
-
-
-def _first(problem: Mapping[str, Any], names: tuple[str, ...]) -> str:
-    return next((text for name in names if (text := _text(problem.get(name)))), "")
+    if solution := _text(problem.get("solution")):
+        message += f"; {solution}"
+    if more_info := _text(problem.get("more_info")):
+        message += f" (see {more_info})"
+    return message
 
 
 def _text(value: object) -> str:

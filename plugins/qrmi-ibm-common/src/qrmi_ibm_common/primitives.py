@@ -76,11 +76,11 @@ _EXECUTOR = {**_EXECUTOR_0_1, **_keys("experimental scheduler_timing stretch_val
 
 @attrs.frozen
 class _Input:
-    """What an input must and may have.
+    """The keys of an input.
 
     Args:
-        needs: The key that must be there.
-        keys: All keys.
+        needs: The required key.
+        keys: All known keys.
     """
 
     needs: str
@@ -130,7 +130,7 @@ def read_input(
     submission: str,
     programs: Collection[str] = PROGRAMS,
 ) -> tuple[str, bytes]:
-    """Check a payload, and return the program as the service spells it, and the input as it came.
+    """Check a payload, and return the service's name of the program, and the unchanged input.
 
     Unknown keys and options are left to the service. They are logged once per submission.
 
@@ -150,8 +150,7 @@ def read_input(
             f"the service has no program {payload.program_id!r}, but {', '.join(programs)}"
         )
     content = read_content(payload.input)
-    unknown = ", ".join(_unknown(program_id, content))
-    if unknown:
+    if unknown := ", ".join(_unknown(program_id, content)):
         _warn(resource_id, submission, program_id, unknown)
     return program_id, content
 
@@ -176,7 +175,9 @@ def _unknown(program_id: str, content: bytes) -> Iterator[str]:
             "the input is a whole input file; give the value of its `parameters` alone"
         )
     versions = PROGRAMS[program_id]
-    version = _version(params) if len(versions) > 1 else None
+    version = None
+    if len(versions) > 1 and "schema_version" in params:
+        version = bytes(params["schema_version"]).decode().strip('"')
     if version not in versions:
         return
     needed = versions[version].needs
@@ -186,11 +187,6 @@ def _unknown(program_id: str, content: bytes) -> Iterator[str]:
     # It may be left out, and is then 2.
     if "version" in params and msgspec.json.decode(params["version"]) not in (2, None):
         raise InvalidInputError(f"the `version` of the input of {program_id} must be 2")
-
-
-def _version(params: Mapping[str, msgspec.Raw]) -> str | None:
-    version = params.get("schema_version")
-    return None if version is None else bytes(version).decode().strip('"')
 
 
 def _unknown_keys(members: Mapping[str, msgspec.Raw], known: _Keys, where: str) -> Iterator[str]:
@@ -208,7 +204,7 @@ def _is_null(value: msgspec.Raw) -> bool:
 
 
 def _members(content: bytes | msgspec.Raw, what: str) -> dict[str, msgspec.Raw]:
-    """The members of a JSON object, the values unread; the whole is checked all the same."""
+    """Return the members of a JSON object, which is checked completely, the values unread."""
     try:
         return msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from qrmi_core.plugin import (
-    AuthenticationFailedError,
     HttpClient,
     InvalidInputError,
     InvalidResponseError,
@@ -20,7 +19,7 @@ from qrmi_core.plugin import (
     path_segment,
     recast,
 )
-from qrmi_ibm_common import describe, ibm_client
+from qrmi_ibm_common import KINDS, describe, ibm_client
 from qrmi_ibm_da.settings import SystemSettings
 
 DUPLICATE = "1231"
@@ -31,11 +30,8 @@ _PRODUCT = f"qrmi-ibm-da/{importlib.metadata.version('qrmi-ibm-da')}"
 _BUSY_PAUSE_SECONDS = 1.0
 
 _KINDS: dict[str, tuple[type[QrmiError], str]] = {
-    "1200": (AuthenticationFailedError, "check the API key's access to the instance"),
-    "1201": (AuthenticationFailedError, "check the API key"),
-    "1219": (AuthenticationFailedError, "check the API key"),
+    **KINDS,
     "1216": (ResourceNotFoundError, "the resource's id must be the name of a backend"),
-    "1291": (TaskNotFoundError, ""),
 }
 _BUSY = {
     423: "the backend is reserved; waiting until the reservation is over can help",
@@ -65,7 +61,7 @@ class SystemApi:
                 "IBM-API-Version": settings.api_version,
                 "Accept": "application/json",
             },
-            error=_explained,
+            error=_explain,
             product=_PRODUCT,
         )
 
@@ -171,7 +167,7 @@ def _done(response: Response) -> None:
         )
 
 
-def _explained(response: Response, error: QrmiError) -> QrmiError:
+def _explain(response: Response, error: QrmiError) -> QrmiError:
     """Map an error response of the service to an error."""
     describe(response, error)
     status = response.status_code
@@ -186,7 +182,6 @@ def _explained(response: Response, error: QrmiError) -> QrmiError:
         if status == 409 and error.vendor_code != DUPLICATE:
             return recast(error, InvalidInputError)
     code = error.vendor_code or ""
-    if code not in _KINDS or status >= 500:
-        return error
-    kind, advice = _KINDS[code]
-    return recast(error, kind, advice)
+    if code in _KINDS and status < 500:
+        return recast(error, *_KINDS[code])
+    return error

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import logging
 import math
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import attrs
 
 from qrmi_core.plugin import (
-    AuthenticationFailedError,
     ChoosesIds,
     ConfigError,
     Deadline,
@@ -29,8 +30,6 @@ from qrmi_core.plugin import (
     ResourceStatus,
     ResourceStatusCode,
     ServiceError,
-    TaskCancelledError,
-    TaskFailedError,
     TaskInfo,
     TaskNotes,
     TaskNotFoundError,
@@ -40,12 +39,12 @@ from qrmi_core.plugin import (
     TaskUsage,
     conditions,
     join_documents,
-    read_count as to_count,
+    missing_result,
+    read_count,
     read_number,
-    read_object as member,
-    read_text as to_text,
-    read_time as to_time,
-    recast,
+    read_object,
+    read_text,
+    read_time,
     within,
     without_queries,
 )
@@ -64,7 +63,7 @@ _STATES = {
     "cancelled": TaskStatus.Cancelled,
 }
 _AVAILABILITY = {"online": ResourceStatusCode.Online, "offline": ResourceStatusCode.Offline}
-"""The service's words for the states of a backend; any other is a pause."""
+"""The states of a backend by the service's names; any other is a pause."""
 _CLEANUP_SECONDS = 5.0
 _LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
@@ -85,24 +84,21 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
     def __init__(self, resource_id: str, resource_type: str, settings: SystemSettings) -> None:
         super().__init__(resource_id, resource_type, settings)
         self._api = SystemApi(settings)
-        stored = not settings.missing_for_store()
-        self._bucket = Store(settings, self._api.http) if stored else None
         # Submissions whose input is in the bucket, and whether the job may be there too.
         self._unsettled: TaskNotes[bool] = TaskNotes()
         # Tasks that were cancelled here and are gone from the service.
         self._cancelled: TaskNotes[None] = TaskNotes()
-        # Tasks submitted here, and whether their end was reported in full: they then only hold a
-        # lane.
-        self._told: TaskNotes[bool] = TaskNotes()
+        # Tasks submitted here; True if their end was reported in full: they then only hold a lane.
+        self._reported: TaskNotes[bool] = TaskNotes()
 
-    @property
+    @functools.cached_property
     def _store(self) -> Store:
-        if self._bucket is None:
+        if missing := self.settings.missing_for_store():
             raise ConfigError(
                 "inputs, results and logs travel through an S3 store, which is not set: missing "
-                + ", ".join(self.settings.missing_for_store())
+                + ", ".join(missing)
             )
-        return self._bucket
+        return Store(self.settings, self._api.http)
 
     def close(self) -> None:
         self._api.close()
@@ -113,10 +109,10 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         backend = self._api.backend(self.resource_id)
         lanes = self._api.lanes(self.resource_id)
         taken = sum(job.get("backend") == self.resource_id for job in self._api.jobs())
-        total = to_count(member(lanes or {}, "hpc_workload_manager").get("lanes"))
+        total = read_count(read_object(lanes or {}, "hpc_workload_manager").get("lanes"))
         return ResourceStatus(
             _availability(backend),
-            status_reason=to_text(backend.get("message")),
+            status_reason=read_text(backend.get("message")),
             busy=backend.get("locked") is True,
             capacity=None if total is None else ResourceCapacity(max(total - taken, 0), total),
         )
@@ -131,18 +127,15 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
     def discover(
         cls, settings: SystemSettings, filters: Mapping[str, str]
     ) -> Iterable[ResourceInfo]:
-        # The list of backends tells only these, the configurations the rest, a request each.
+        # The list of backends has only these, the configurations the rest, a request each.
         first = conditions({key: filters[key] for key in ("name", "status") if key in filters})
-        api = SystemApi(settings)
-        try:
+        with closing(SystemApi(settings)) as api:
             listed = [
                 ResourceInfo(name, status=_availability(backend))
                 for backend in api.backends()
-                if (name := to_text(backend.get("name")))
+                if (name := read_text(backend.get("name")))
             ]
             return [_described(api, info) for info in listed if all(it(info) for it in first)]
-        finally:
-            api.close()
 
     # Tasks
 
@@ -165,19 +158,18 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         if doubtful is None:
             self._unsettled[submission] = False
             try:
-                self._store.put(_input(task_id), content)
+                self._store.put(_key("input", task_id), content)
             except BaseException:
                 # It may have been stored all the same.
                 self.give_up(submission)
                 raise
         del content  # may be large, and is not needed while the service is at work
-        self._unsettled[submission] = True  # until the answer is there
-
-        def document() -> dict[str, Any]:
-            return self._document(task_id, program_id, limit, url_seconds)
-
+        self._unsettled[submission] = True  # until the response is there
         try:
-            self._api.start(document)
+            # Each attempt gets URLs signed for it.
+            self._api.start(
+                functools.partial(self._document, task_id, program_id, limit, url_seconds)
+            )
         except QrmiError as error:
             if error.uncertain:
                 raise
@@ -188,22 +180,22 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
                 # The refusal may be due to the job itself, which has taken the last lane.
                 if not self._exists(task_id):
                     raise
-                _log.warning("task %s was submitted by an attempt without an answer", task_id)
+                _log.warning("task %s was submitted by an attempt without a response", task_id)
             else:
                 self._unsettled[submission] = False
                 if not isinstance(error, ResourceBusyError):
                     self.give_up(submission)
                 raise
         self._unsettled.pop(submission)
-        self._told[task_id] = False
+        self._reported[task_id] = False
         return task_id
 
     def make_room(self, busy: ResourceBusyError) -> bool:
         # Delete one task that has ended and was reported, so that its lane is free.
         if busy.status_code != 429:
             return False
-        for task_id in [known for known, told in self._told.items() if told]:
-            if self._told.pop(task_id) and self._free_lane(task_id):
+        for task_id in [known for known, reported in self._reported.items() if reported]:
+            if self._reported.pop(task_id) and self._free_lane(task_id):
                 _log.info("task %s was deleted, since every lane was taken", task_id)
                 return True
         return False
@@ -212,7 +204,7 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         # Where a job may be there after all, it needs its input.
         if self._unsettled.pop(submission) is not False:
             return
-        key = _input(str(uuid.UUID(submission)))
+        key = _key("input", str(uuid.UUID(submission)))
         try:
             with within(Deadline(_CLEANUP_SECONDS)):
                 self._store.delete(key)
@@ -223,22 +215,17 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         self, task_id: str, program_id: str, limit: int, url_seconds: int
     ) -> dict[str, Any]:
         """Return the description of a job, with URLs signed now."""
-
-        def shared(method: str, key: str) -> dict[str, str]:
-            url = self._store.service_url(method, key, url_seconds)
-            return {"type": "s3_compatible", "presigned_url": url}
-
+        storage = {}
+        for kind, method in (("input", "GET"), ("results", "PUT"), ("logs", "PUT")):
+            url = self._store.service_url(method, _key(kind, task_id), url_seconds)
+            storage[kind] = {"type": "s3_compatible", "presigned_url": url}
         return {
             "id": task_id,
             "backend": self.resource_id,
             "program_id": program_id,
             "log_level": self.settings.log_level,
             "timeout_secs": limit,
-            "storage": {
-                "input": shared("GET", _input(task_id)),
-                "results": shared("PUT", _results(task_id)),
-                "logs": shared("PUT", _logs(task_id)),
-            },
+            "storage": storage,
         }
 
     def _exists(self, task_id: str) -> bool:
@@ -253,43 +240,45 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
 
     def task_status(self, task_id: str) -> Observation:
         try:
-            return self._noted(task_id, _observation(self._api.job(task_id)))
+            return self._noted(task_id, self._api.job(task_id))
         except TaskNotFoundError:
             if task_id in self._cancelled:
                 return _CANCELLED
             raise
 
-    def _noted(self, task_id: str, seen: Observation) -> Observation:
-        # There is nothing more to read of it.
-        if task_id in self._told and seen.status in (TaskStatus.Failed, TaskStatus.Cancelled):
-            self._told[task_id] = True
-        return seen
+    def _noted(self, task_id: str, job: dict[str, Any]) -> Observation:
+        observation = _observation(job)
+        # A task without a result needs nothing more than its lane.
+        without_result = observation.status in (TaskStatus.Failed, TaskStatus.Cancelled)
+        if without_result and task_id in self._reported:
+            self._reported[task_id] = True
+        return observation
 
     def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
         wanted = set(task_ids)
         found = dict.fromkeys(wanted.intersection(self._cancelled), _CANCELLED)
         for job in self._api.jobs():
             if job.get("id") in wanted:
-                found[job["id"]] = self._noted(job["id"], _observation(job))
+                found[job["id"]] = self._noted(job["id"], job)
         return found
 
-    def task_list(self) -> Iterator[TaskInfo]:
+    def task_list(self) -> Iterable[TaskInfo]:
         found = [
-            TaskInfo(task_id, _observation(job).status, to_time(job.get("created_time")))
+            TaskInfo(task_id, _observation(job).status, read_time(job.get("created_time")))
             for job in self._api.jobs()
-            if job.get("backend") == self.resource_id and (task_id := to_text(job.get("id")))
+            if job.get("backend") == self.resource_id and (task_id := read_text(job.get("id")))
         ]
-        return iter(sorted(found, key=lambda info: info.created_at or _LONG_AGO, reverse=True))
+        return sorted(found, key=lambda info: info.created_at or _LONG_AGO, reverse=True)
 
     def task_result(self, task_id: str) -> Iterator[bytes]:
         try:
-            yield from self._store.get(_results(task_id))
+            yield from self._store.get(_key("results", task_id))
         except QrmiError as error:
             if not may_be_missing(error):
                 raise
-            problem = self._no_result(task_id)
-            if problem:
-                raise problem from error
+            observation = self.task_status(task_id)
+            if observation.status is not TaskStatus.Completed:
+                raise missing_result(task_id, observation) from error
             error.message += (
                 "; the task has completed, so its result was removed, or the service could not "
                 "write it: see the task's logs"
@@ -297,23 +286,8 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
             raise
         if self.settings.delete_finished:
             self._free_lane(task_id)
-        elif task_id in self._told:
-            self._told[task_id] = True
-
-    def _no_result(self, task_id: str) -> QrmiError | None:
-        """Return the error for a task without a result, None where there should be one."""
-        job = self.task_status(task_id)
-        reason = job.reason or "the service gives no reason; see the task's logs"
-        match job.status:
-            case TaskStatus.Failed:
-                return TaskFailedError(f"task {task_id} failed: {reason}", vendor_code=job.code)
-            case TaskStatus.Cancelled:
-                return TaskCancelledError(
-                    f"task {task_id} was cancelled: {reason}", vendor_code=job.code
-                )
-            case TaskStatus.Completed:
-                return None
-        return TaskNotReadyError(f"task {task_id} has no result; its state is {job.raw}")
+        elif task_id in self._reported:
+            self._reported[task_id] = True
 
     def _free_lane(self, task_id: str) -> bool:
         try:
@@ -325,14 +299,13 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
             return False
 
     def task_stop(self, task_id: str) -> None:
-        keys: tuple[str, ...] = ()
-        if self.settings.delete_objects:
-            keys = (_input(task_id), _results(task_id), _logs(task_id))
+        kinds = ("input", "results", "logs") if self.settings.delete_objects else ()
+        keys = [_key(kind, task_id) for kind in kinds]
         try:
             self._cancel_and_delete(task_id)
         except TaskNotFoundError:
             _log.info("task %s does not exist (any more), so it need not be stopped", task_id)
-        self._told.pop(task_id)
+        self._reported.pop(task_id)
         for key in keys:
             self._store.delete(key)
 
@@ -341,11 +314,11 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         cancelled: bool | None = False
         try:
             cancelled = self._api.cancel(task_id)
-        except TaskNotFoundError:
-            raise
         except QrmiError as error:
+            error.message = (
+                f"the task could not be cancelled, and still holds its lane: {error.message}"
+            )
             if error.status_code != 409:
-                error.message = f"{_HELD}: {error.message}"
                 raise
             refusal = error  # which does not matter if it can be deleted
         if cancelled or (cancelled is None and self._is_cancelled(task_id)):
@@ -353,16 +326,12 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         try:
             if self._api.delete(task_id):
                 return
-        except TaskNotFoundError:
-            raise
         except QrmiError as error:
-            if not refusal:
+            if refusal is None or isinstance(error, TaskNotFoundError):
                 raise
             _log.info("task %s cannot be deleted either: %s", task_id, error)
         if refusal:
-            held = recast(refusal, ServiceError)
-            held.message = f"{_HELD}: {refusal.message}"
-            raise held from refusal
+            raise refusal
         known = task_id in self._cancelled
         what = "was cancelled, but runs on for now" if known else "has not quite ended yet"
         raise TaskNotReadyError(
@@ -383,7 +352,7 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
 
     def task_logs(self, task_id: str) -> str:
         try:
-            return self._store.read(_logs(task_id)).decode("utf-8", "replace")
+            return self._store.read(_key("logs", task_id)).decode("utf-8", "replace")
         except QrmiError as error:
             if not may_be_missing(error):
                 raise
@@ -397,11 +366,11 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
 
     def task_usage(self, task_id: str) -> TaskUsage:
         job = self._api.job(task_id)
-        nanoseconds = read_number(member(job, "usage").get("quantum_nanoseconds"))
+        nanoseconds = read_number(read_object(job, "usage").get("quantum_nanoseconds"))
         return TaskUsage(
             quantum_seconds=None if nanoseconds is None else nanoseconds / 1e9,
-            created_at=to_time(job.get("created_time")),
-            finished_at=to_time(job.get("end_time")),
+            created_at=read_time(job.get("created_time")),
+            finished_at=read_time(job.get("end_time")),
         )
 
 
@@ -410,22 +379,8 @@ _CANCELLED = Observation(
 )
 
 
-_HELD = "the task could not be cancelled, and still holds its lane"
-
-
-def _input(task_id: str) -> str:
-    return _key("input", task_id)
-
-
-def _results(task_id: str) -> str:
-    return _key("results", task_id)
-
-
-def _logs(task_id: str) -> str:
-    return _key("logs", task_id)
-
-
 def _key(kind: str, task_id: str) -> str:
+    """Return the key of a task's object: its ``input``, ``results`` or ``logs``."""
     if "/" in task_id or ".." in task_id or not task_id.strip("."):
         # The key could be that of another object, or lead out of the bucket.
         raise TaskNotFoundError(f"{task_id!r} is not the id of a task")
@@ -433,22 +388,22 @@ def _key(kind: str, task_id: str) -> str:
 
 
 def _availability(backend: dict[str, Any]) -> ResourceStatusCode:
-    word = to_text(backend.get("status"))
+    word = read_text(backend.get("status"))
     if word is None:
         raise InvalidResponseError("the service's description of the backend has no status")
     return _AVAILABILITY.get(word.lower(), ResourceStatusCode.Paused)
 
 
 def _observation(job: dict[str, Any]) -> Observation:
-    raw = to_text(job.get("status"))
+    raw = read_text(job.get("status"))
     if raw is None:
         raise InvalidResponseError("the service's description of the job has no status")
-    parts = (to_text(job.get("reason_message")), to_text(job.get("reason_solution")))
+    parts = (read_text(job.get("reason_message")), read_text(job.get("reason_solution")))
     return Observation(
         _STATES.get(raw.lower()),
         # Either may show one of the job's presigned URLs.
         reason="; ".join(without_queries(part).rstrip(".") for part in parts if part) or None,
-        code=to_text(job.get("reason_code")),
+        code=read_text(job.get("reason_code")),
         raw=raw,
     )
 
@@ -456,19 +411,14 @@ def _observation(job: dict[str, Any]) -> Observation:
 def _described(api: SystemApi, info: ResourceInfo) -> ResourceInfo:
     """Return the information with facts of the backend's configuration, if it can be read."""
     try:
-        configuration = api.configuration(info.resource_id).json()
-    except AuthenticationFailedError:
-        raise
+        configuration = api.configuration(info.resource_id).object()
     except ServiceError as error:
         _log.warning("%s is listed without its details: %s", info.resource_id, error)
-        return info
-    if not isinstance(configuration, dict):
-        _log.warning("the configuration of %s is not an object", info.resource_id)
         return info
     simulator = configuration.get("simulator")
     return attrs.evolve(
         info,
-        num_qubits=to_count(configuration.get("n_qubits")),
-        max_shots=to_count(configuration.get("max_shots")),
+        num_qubits=read_count(configuration.get("n_qubits")),
+        max_shots=read_count(configuration.get("max_shots")),
         is_simulator=simulator if isinstance(simulator, bool) else None,
     )

@@ -14,11 +14,11 @@ API_VERSION = "2025-08-15"
 """The version of the API that this driver is written for."""
 
 MAX_URL_SECONDS = 604800
-"""How long a presigned URL can be valid: what version 4 of the signature allows."""
+"""The longest time for which a presigned URL can be valid, in version 4 of the signature."""
 URL_MARGIN_SECONDS = 86400
-"""By how much a URL outlives the time limit of its task, which is machine time, by default."""
+"""The default time by which a URL outlives the limit of its task, which is machine time."""
 MIN_PART_BYTES = 5 << 20
-"""The smallest part of a multipart upload that S3 takes."""
+"""The smallest part of a multipart upload that S3 accepts."""
 _PART_BYTES = 64 << 20
 
 _STORE = {
@@ -84,11 +84,11 @@ class SystemSettings(HttpSettings):
         s3_region: Region of the signatures.
         s3_service_endpoint: Address of the store, as the service sees it.
         default_timeout_seconds: Machine time a task may take where the job has no limit.
-        url_lifetime_seconds: How long the service's URLs are valid; None for what a task needs.
+        url_lifetime_seconds: Lifetime of the service's URLs; None to derive it from a task's limit.
         part_bytes: Inputs larger than this are uploaded in parts of this size.
-        delete_objects: Whether `task_stop` removes a task's objects.
-        delete_finished: Whether a job is deleted when its result was read.
-        log_level: What the service logs of a task.
+        delete_objects: True if `task_stop` removes a task's objects.
+        delete_finished: True if a job is deleted when its result was read.
+        log_level: The level of what the service logs of a task.
         api_version: The version of the API to ask for.
     """
 
@@ -177,7 +177,7 @@ class SystemSettings(HttpSettings):
             )
 
     def missing_for_store(self) -> list[str]:
-        """The keys that are still to be set for the store to be used."""
+        """Return the keys that must still be set for the store to be used."""
         return [f"QRMI_IBM_QS_{name}" for field, name in _STORE.items() if not getattr(self, field)]
 
     def task_seconds(self) -> int:

@@ -13,6 +13,7 @@ import xml.etree.ElementTree as ET
 from collections.abc import Collection, Iterator, Mapping
 from contextvars import ContextVar
 from urllib.parse import quote, urlencode
+from xml.sax.saxutils import escape
 
 import attrs
 
@@ -32,13 +33,11 @@ _log = logging.getLogger(__name__)
 
 NO_OBJECT = "NoSuchKey"
 _NO_ACCESS = "AccessDenied"
-_NO_BUCKET = "NoSuchBucket"
-_NO_UPLOAD = "NoSuchUpload"
 _CLOCK = "set this machine's clock"
-# Of a URL that was signed a moment ago: in the words of AWS, of MinIO.
+# Of a URL that was signed a moment ago: the messages of AWS and of MinIO.
 _WRONG_TIME = re.compile("request has expired|not yet valid|not valid yet", re.IGNORECASE)
 _ADVICE: Mapping[str, tuple[type[QrmiError], str]] = {
-    _NO_BUCKET: (ConfigError, "create the bucket, or correct QRMI_IBM_QS_S3_BUCKET"),
+    "NoSuchBucket": (ConfigError, "create the bucket, or correct QRMI_IBM_QS_S3_BUCKET"),
     _NO_ACCESS: (PermissionDeniedError, "the access key needs to read, write and delete there"),
     "InvalidAccessKeyId": (
         AuthenticationFailedError,
@@ -93,12 +92,12 @@ class Signer:
     secret_access_key: str = attrs.field(repr=False)
 
     def url(self, method: str, key: str, seconds: int, params: Mapping[str, str] = {}) -> str:
-        """A URL with which one request can be made.
+        """Return a URL with which one request can be made.
 
         Args:
             method: HTTP method.
             key: The object's key.
-            seconds: How long the URL is valid.
+            seconds: The time for which the URL is valid.
             params: Further parameters of the request.
         """
         from botocore.auth import S3SigV4QueryAuth
@@ -123,9 +122,6 @@ class Store:
     Args:
         settings: Addresses, credentials, sizes; those of the store must be there.
         http: A client whose settings and connections are used.
-
-    Raises:
-        ConfigError: An address is not a URL.
     """
 
     def __init__(self, settings: SystemSettings, http: HttpClient) -> None:
@@ -137,11 +133,9 @@ class Store:
         self._part_bytes = settings.part_bytes
         self._http = http.sibling(
             settings.s3_endpoint,
-            error=_explained,
+            error=_explain,
             secrets=(settings.access_key_id, settings.secret_access_key),
         )
-        if settings.s3_service_endpoint:
-            http.sibling(settings.s3_service_endpoint)  # refuses what is not a URL
         self._own = Signer(
             settings.s3_endpoint,
             settings.s3_bucket,
@@ -154,7 +148,7 @@ class Store:
         )
 
     def service_url(self, method: str, key: str, seconds: int) -> str:
-        """A URL that the service can use for so many seconds."""
+        """Return a URL that the service can use for so many seconds."""
         return self._services.url(method, key, seconds)
 
     def get(self, key: str) -> Iterator[bytes]:
@@ -180,19 +174,15 @@ class Store:
         if len(content) <= self._part_bytes:
             self._call("PUT", key, data=content)
             return
-        upload = self._begin(key)
+        response = self._call("POST", key, {"uploads": ""}, idempotent=True)
+        upload = _parsed(response).get("UploadId")
+        if not upload:
+            raise response.invalid("the store's response has no id of an upload")
         try:
             self._put_parts(key, content, upload)
         except BaseException:
             self._abort(key, upload)
             raise
-
-    def _begin(self, key: str) -> str:
-        response = self._call("POST", key, {"uploads": ""}, idempotent=True)
-        found = _parsed(response).get("UploadId")
-        if not found:
-            raise response.invalid("the store's response has no id of an upload")
-        return found
 
     def _put_parts(self, key: str, content: bytes, upload: str) -> None:
         # Parts may be larger than set, since there can be only so many.
@@ -206,7 +196,7 @@ class Store:
             if not tag:
                 raise response.invalid("the store's response has no ETag")
             listed.append(
-                f"<Part><PartNumber>{number}</PartNumber><ETag>{_escaped(tag)}</ETag></Part>"
+                f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(tag)}</ETag></Part>"
             )
         body = f"<CompleteMultipartUpload>{''.join(listed)}</CompleteMultipartUpload>"
         try:
@@ -214,8 +204,8 @@ class Store:
                 "POST", key, {"uploadId": upload}, data=body.encode(), idempotent=True
             )
         except QrmiError as error:
-            # The first attempt may have completed it, and its answer have been lost.
-            if error.vendor_code == _NO_UPLOAD and self._size(key) == len(content):
+            # The first attempt may have completed it, and its response have been lost.
+            if error.vendor_code == "NoSuchUpload" and self._size(key) == len(content):
                 return
             raise
         # The status is sent before the parts are put together.
@@ -275,26 +265,22 @@ def _is_untimely(error: QrmiError) -> bool:
     return error.vendor_code == _NO_ACCESS and bool(_WRONG_TIME.search(error.message))
 
 
-def _explained(response: Response, error: QrmiError) -> QrmiError:
+def _explain(response: Response, error: QrmiError) -> None:
     """Map an error response of the store to an error."""
     found = _parsed(response)
-    code = found.get("Code")
-    if code is None and response.status_code == 404:
-        code = NO_OBJECT
+    code = found.get("Code") or (NO_OBJECT if response.status_code == 404 else None)
     if code is None:
-        return error
-    # Not the whole answer: some repeat the signature and what was signed.
+        return
+    # Not the whole response: some repeat the signature and what was signed.
     error.message = f"{response.call}: {response.status_code} {code}"
     if message := found.get("Message"):
         error.message += f": {message}"
     error.vendor_code = code
     error.request_id = found.get("RequestId")
-    if code not in _ADVICE:
-        return error
     if _is_untimely(error):
-        return recast(error, PermissionDeniedError, _CLOCK)
-    kind, advice = _ADVICE[code]
-    return recast(error, kind, advice)
+        raise recast(error, PermissionDeniedError, _CLOCK)
+    if code in _ADVICE:
+        raise recast(error, *_ADVICE[code])
 
 
 def _parsed(response: Response) -> dict[str, str]:
@@ -306,7 +292,3 @@ def _parsed(response: Response) -> dict[str, str]:
     return {
         child.tag.rpartition("}")[2]: " ".join(child.text.split()) for child in root if child.text
     }
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from qrmi_core.plugin import (
-    AuthenticationFailedError,
     ConfigError,
     InvalidInputError,
     InvalidResponseError,
@@ -22,7 +21,7 @@ from qrmi_core.plugin import (
     path_segment,
     recast,
 )
-from qrmi_ibm_common import describe, ibm_client
+from qrmi_ibm_common import KINDS, describe, ibm_client
 from qrmi_ibm_runtime.primitives import Body
 from qrmi_ibm_runtime.settings import RuntimeSettings
 
@@ -34,24 +33,21 @@ _PRODUCT = f"qrmi-ibm-runtime/{importlib.metadata.version('qrmi-ibm-runtime')}"
 _RATE_LIMIT_PAUSE_SECONDS = 5.0
 
 NO_SESSIONS = "1352"
-"""The code of a plan that may not open the session asked for."""
+"""The code of a plan without this kind of session."""
 _PASSING = frozenset({"1999", "9707"})
 _KINDS: dict[str, tuple[type[QrmiError], str]] = {
-    "1200": (AuthenticationFailedError, "check the API key's access to the instance"),
-    "1201": (AuthenticationFailedError, "check the API key"),
-    "1219": (AuthenticationFailedError, "check the API key"),
+    **KINDS,
     "1216": (ResourceNotFoundError, ""),
     "1217": (NotAcquiredError, ""),
     "4001": (NotAcquiredError, ""),
     "1232": (ResourceBusyError, ""),
     "1233": (ResourceBusyError, ""),
     "1279": (ConfigError, "the CRN's region must be that of the endpoint"),
-    "1291": (TaskNotFoundError, ""),
     NO_SESSIONS: (PermissionDeniedError, ""),
     "5302": (InvalidInputError, ""),
 }
 _USAGE_LIMIT = "usage limit"
-"""What the message of a spent limit says; its code is that of a closed session."""
+"""Part of the message of a spent limit, whose code is that of a closed session."""
 
 _BLANKS = b" \t\r\n"
 _ENDS = {
@@ -64,7 +60,7 @@ _ENDS = {
     **dict.fromkeys((b"%d" % digit for digit in range(10)), b"0123456789"),
     b"-": b"0123456789",
 }
-"""With which bytes a JSON value can end, by the byte that it begins with."""
+"""The bytes with which a JSON value can end, by its first byte."""
 
 
 class RuntimeApi:
@@ -85,7 +81,7 @@ class RuntimeApi:
                 "Service-CRN": settings.service_crn,
                 "IBM-API-Version": settings.api_version,
             },
-            error=_explained,
+            error=_explain,
             product=_PRODUCT,
         )
 
@@ -107,12 +103,12 @@ class RuntimeApi:
         """Return a backend's calibration data, None if it has none.
 
         Raises:
-            InvalidResponseError: That it has none is not in the service's words.
+            InvalidResponseError: The 404 is not the service's response.
         """
         response = self._description(backend, "properties", ok=(404,))
         if response.status_code != 404:
             return response
-        response.json()  # the service says so, not a gateway
+        response.json()  # raises if it is a gateway's response
         return None
 
     def _description(self, backend: str, what: str, ok: Collection[int] = ()) -> Response:
@@ -139,7 +135,7 @@ class RuntimeApi:
             if not error.uncertain:
                 raise
             # Sessions have no tag to be found by, and the service's list of workloads does not
-            # tell ours from that of another process; one that nobody uses closes by itself.
+            # distinguish ours from another process's; one that nobody uses closes by itself.
             _log.warning("a session may have been opened that nobody will use: %s", error)
         return self._http.request("POST", "/sessions", json=body).created_id()
 
@@ -162,9 +158,8 @@ class RuntimeApi:
     def start(self, body: Body) -> str:
         """Create a job, and return its id."""
         headers = {"Content-Type": "application/json"}
-        return self._http.request(
-            "POST", "/jobs", data=body, headers=headers, submission=True
-        ).created_id()
+        response = self._http.request("POST", "/jobs", data=body, headers=headers, submission=True)
+        return response.created_id()
 
     def job(self, job_id: str) -> dict[str, Any]:
         """Return the state of a job."""
@@ -214,8 +209,8 @@ class RuntimeApi:
         """Yield the result in pieces; nothing if it does not exist.
 
         Raises:
-            InvalidResponseError: The first or the last byte is not that of a JSON value; the others
-                are not checked. If the first is wrong, no piece was yielded.
+            InvalidResponseError: The first or the last byte cannot be one of a JSON value; the
+                others are not checked. If the first is wrong, no piece was yielded.
         """
         path = f"{_job(job_id)}/results"
         return _whole(f"GET {path}", self._http.stream(path, not_found=TaskNotFoundError))
@@ -269,8 +264,8 @@ def _whole(call: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
     ends = _ENDS.get(text[:1])
     if ends is None:
         raise InvalidResponseError(
-            f"{call}: the answer is not a result, which is JSON; a proxy or a login page may have "
-            "answered in the service's place",
+            f"{call}: the response is not a result, which is JSON; a proxy or a login page may "
+            "have answered in the service's place",
             retryable=True,
         )
     # A value of one byte is a digit; any other needs a byte for its end.
@@ -283,21 +278,19 @@ def _whole(call: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
         raise InvalidResponseError(f"{call}: the result ends in the middle", retryable=True)
 
 
-def _explained(response: Response, error: QrmiError) -> QrmiError:
+def _explain(response: Response, error: QrmiError) -> None:
     """Map an error response of the service to an error."""
     describe(response, error)
     creates = response.method == "POST" and response.path.endswith(("/jobs", "/sessions"))
     if creates and response.status_code == 429:
         if error.retry_after is None:
             error.retry_after = _RATE_LIMIT_PAUSE_SECONDS
-        return recast(error, ResourceBusyError, "the service limits submissions per minute")
+        raise recast(error, ResourceBusyError, "the service limits submissions per minute")
     if creates and _USAGE_LIMIT in error.message.lower():
         advice = "ask the administrator of the instance for more usage"
-        return recast(error, PermissionDeniedError, advice)
+        raise recast(error, PermissionDeniedError, advice)
     code = error.vendor_code or ""
     if code in _PASSING:
         error.retryable = True
-    if code not in _KINDS:
-        return error
-    kind, advice = _KINDS[code]
-    return recast(error, kind, advice)
+    if code in _KINDS:
+        raise recast(error, *_KINDS[code])

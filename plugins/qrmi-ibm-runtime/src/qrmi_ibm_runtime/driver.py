@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import logging
 import math
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import attrs
@@ -30,22 +30,20 @@ from qrmi_core.plugin import (
     ResourceStatus,
     ResourceStatusCode,
     ServiceError,
-    TaskCancelledError,
-    TaskFailedError,
     TaskInfo,
     TaskNotes,
     TaskNotFoundError,
-    TaskNotReadyError,
     TaskOptions,
     TaskStatus,
     TaskUsage,
     conditions,
     join_documents,
-    read_count as to_count,
+    missing_result,
+    read_count,
     read_number,
-    read_object as member,
-    read_text as to_text,
-    read_time as to_time,
+    read_object,
+    read_text,
+    read_time,
     recast,
 )
 from qrmi_ibm_runtime.api import NO_SESSIONS, PAGE, RuntimeApi
@@ -63,14 +61,14 @@ _STATES = {
     "failed": TaskStatus.Failed,
     "cancelled": TaskStatus.Cancelled,
 }
-"""The first word of the service's states of a job, in lower case."""
+"""The states of a job by the first word of the service's names, in lower case."""
 
 _AVAILABILITY = {
     "online": ResourceStatusCode.Online,
     "active": ResourceStatusCode.Online,
     "offline": ResourceStatusCode.Offline,
 }
-"""The service's words for the states of a backend; any other is a pause."""
+"""The states of a backend by the service's names; any other is a pause."""
 
 _LEAST_SESSION_SECONDS = 60.0
 
@@ -105,8 +103,8 @@ os.register_at_fork(after_in_child=_groups.clear)
 class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discovers):
     """A backend of IBM Quantum.
 
-    A task is a job with two tags: one of its own, by which an unanswered submission is found
-    again, and one for all that this process has started here, so that they are polled together.
+    A task is a job with two tags: its own, by which a submission without a response is found
+    again, and that of all tasks which this process has started here, to poll them together.
     """
 
     contract_version = 1
@@ -140,7 +138,7 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
                 info = _info(device)
                 return ResourceStatus(
                     ResourceStatusCode.Paused if info.status is None else info.status,
-                    status_reason=to_text(member(device, "status").get("reason")),
+                    status_reason=read_text(read_object(device, "status").get("reason")),
                     pending_job_count=info.pending_job_count,
                 )
         raise ResourceNotFoundError(
@@ -149,25 +147,23 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
         )
 
     def target(self) -> bytes:
-        configuration = self._api.configuration(self.resource_id)
-        properties = self._api.properties(self.resource_id)
-        return join_documents(configuration=configuration, properties=properties)
+        return join_documents(
+            configuration=self._api.configuration(self.resource_id),
+            properties=self._api.properties(self.resource_id),
+        )
 
     @classmethod
     def discover(
         cls, settings: RuntimeSettings, filters: Mapping[str, str]
     ) -> Iterable[ResourceInfo]:
-        api = RuntimeApi(settings)
-        try:
-            found = [_info(device) for device in api.backends() if to_text(device.get("name"))]
+        with closing(RuntimeApi(settings)) as api:
+            found = [_info(device) for device in api.backends() if read_text(device.get("name"))]
             if "max_shots" not in filters:
                 return found
-            # Only the configurations tell it, a request each: not for what is not wanted anyway.
+            # Only the configurations have it, a request each: not for what is not wanted anyway.
             others = conditions({key: text for key, text in filters.items() if key != "max_shots"})
             wanted = [info for info in found if all(passes(info) for passes in others)]
             return [_with_max_shots(api, info) for info in wanted]
-        finally:
-            api.close()
 
     # Acquisition
 
@@ -177,8 +173,16 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
             if _usable(self._api.session(known), self.resource_id):
                 return known
             _log.warning("session %s has ended or is unknown; a new one is opened", known)
-        self._session = self._opened()
-        return self._session
+        mode = self.settings.session_mode
+        try:
+            session = self._open("dedicated" if mode == "auto" else mode)
+        except PermissionDeniedError as error:
+            if error.vendor_code != NO_SESSIONS or mode != "auto":
+                raise
+            _log.info("the plan has no dedicated sessions; a batch is opened")
+            session = self._open("batch")
+        self._session = session
+        return session
 
     def release(self, token: str, *, cancel_pending: bool) -> None:
         self._api.close_session(token, cancel=cancel_pending)
@@ -187,22 +191,12 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
 
     def acquisition_usage(self, token: str) -> AcquisitionUsage:
         used = [
-            _quantum_seconds(member(job, "usage"))
+            _quantum_seconds(read_object(job, "usage"))
             for job in self._api.jobs(self.resource_id, session=token)
         ]
-        told = [seconds for seconds in used if seconds is not None]
+        known = [seconds for seconds in used if seconds is not None]
         # Half a sum would pass for the whole.
-        return AcquisitionUsage(len(used), sum(told, 0.0) if len(told) == len(used) else None)
-
-    def _opened(self) -> str:
-        mode = self.settings.session_mode
-        try:
-            return self._open("dedicated" if mode == "auto" else mode)
-        except PermissionDeniedError as error:
-            if error.vendor_code != NO_SESSIONS or mode != "auto":
-                raise
-            _log.info("the plan has no dedicated sessions; a batch is opened")
-        return self._open("batch")
+        return AcquisitionUsage(len(used), sum(known, 0.0) if len(known) == len(used) else None)
 
     def _open(self, mode: str) -> str:
         try:
@@ -292,7 +286,7 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
     def find_submission(self, submission: str) -> str | None:
         tag = _tag(submission)
         for job in itertools.islice(self._api.jobs(self.resource_id, tag), PAGE):
-            task_id = to_text(job.get("id"))
+            task_id = read_text(job.get("id"))
             if task_id and tag in (job.get("tags") or ()):
                 self._group().started[task_id] = None
                 return task_id
@@ -302,15 +296,7 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
         return _observation(self._api.job(task_id))
 
     def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
-        found = self._poll_group(task_ids)
-        for task_id in task_ids:
-            if task_id not in found:
-                with contextlib.suppress(TaskNotFoundError):
-                    found[task_id] = self.task_status(task_id)
-        return found
-
-    def _poll_group(self, task_ids: Iterable[str]) -> dict[str, Observation]:
-        """Poll those that are in the group, in as few pages of its list as hold them."""
+        # Those in the group, in as few pages of its list as hold them.
         found: dict[str, Observation] = {}
         group = self._group()
         waiting = group.offsets(task_ids)
@@ -319,7 +305,7 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
             # Those between have ended, as a rule.
             jobs = self._api.jobs(self.resource_id, group.tag, pending=True)
             for job in itertools.islice(jobs, pages * PAGE):
-                if (task_id := to_text(job.get("id"))) in waiting:
+                if (task_id := read_text(job.get("id"))) in waiting:
                     found[task_id] = _observation(job)
                     del waiting[task_id]
         shift = 0  # jobs were deleted, or another thread's came between
@@ -328,7 +314,7 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
             start, known_shift = max(offset + shift, 0), shift
             page, _ = self._api.page(self.resource_id, group.tag, start)
             for place, job in enumerate(page, start):
-                task_id = to_text(job.get("id"))
+                task_id = read_text(job.get("id"))
                 if task_id in waiting:
                     found[task_id] = _observation(job)
                     shift = place - waiting.pop(task_id)
@@ -338,8 +324,8 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
 
     def task_list(self) -> Iterator[TaskInfo]:
         for job in self._api.jobs(self.resource_id):
-            if task_id := to_text(job.get("id")):
-                yield TaskInfo(task_id, _observation(job).status, to_time(job.get("created")))
+            if task_id := read_text(job.get("id")):
+                yield TaskInfo(task_id, _observation(job).status, read_time(job.get("created")))
 
     def task_result(self, task_id: str) -> Iterator[bytes]:
         empty = True
@@ -348,13 +334,21 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
                 empty = False
                 yield piece
         except TaskNotFoundError:
-            pass  # or there is no result: the job tells
+            pass  # or there is no result: the job's state shows which
         except QrmiError as error:
             # The service has deleted it after this read.
             error.retryable &= not self.settings.private
             raise
         if empty:
-            raise self._no_result(task_id)
+            job = self._api.job(task_id)
+            observation = _observation(job)
+            private = job.get("private", self.settings.private) is True
+            if observation.status is TaskStatus.Completed and private:
+                raise ServiceError(
+                    f"task {task_id} is private: its result was deleted after it was read",
+                    retryable=False,
+                )
+            raise missing_result(task_id, observation)
 
     def task_stop(self, task_id: str) -> None:
         self._api.cancel(task_id)
@@ -364,32 +358,13 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
 
     def task_usage(self, task_id: str) -> TaskUsage:
         metrics = self._api.metrics(task_id)
-        times, usage = member(metrics, "timestamps"), member(metrics, "usage")
+        times, usage = read_object(metrics, "timestamps"), read_object(metrics, "usage")
         return TaskUsage(
-            quantum_seconds=_quantum_seconds(usage, member(metrics, "bss").get("seconds")),
-            created_at=to_time(times.get("created")),
-            started_at=to_time(times.get("running")),
-            finished_at=to_time(times.get("finished")),
+            quantum_seconds=_quantum_seconds(usage, read_object(metrics, "bss").get("seconds")),
+            created_at=read_time(times.get("created")),
+            started_at=read_time(times.get("running")),
+            finished_at=read_time(times.get("finished")),
         )
-
-    def _no_result(self, task_id: str) -> QrmiError:
-        """Return the error for a task without a result."""
-        job = self._api.job(task_id)
-        report = _observation(job)
-        reason = report.reason or "the service gives no reason; see the task's logs"
-        match report.status:
-            case TaskStatus.Failed:
-                return TaskFailedError(f"task {task_id} failed: {reason}", vendor_code=report.code)
-            case TaskStatus.Cancelled:
-                return TaskCancelledError(
-                    f"task {task_id} was cancelled: {reason}", vendor_code=report.code
-                )
-            case TaskStatus.Completed if job.get("private", self.settings.private) is True:
-                return ServiceError(
-                    f"task {task_id} is private: its result was deleted after it was read",
-                    retryable=False,
-                )
-        return TaskNotReadyError(f"task {task_id} has no result; its state is {report.raw}")
 
 
 def _tag(submission: str) -> str:
@@ -398,47 +373,46 @@ def _tag(submission: str) -> str:
 
 def _quantum_seconds(usage: dict[str, Any], otherwise: object = None) -> float | None:
     """Return the quantum seconds of any version of the API, None if not reported."""
-    told = (usage.get("qpu_charge_time_seconds"), usage.get("quantum_seconds"), otherwise)
-    return next((found for value in told if (found := read_number(value)) is not None), None)
+    values = (usage.get("qpu_charge_time_seconds"), usage.get("quantum_seconds"), otherwise)
+    return next((found for value in values if (found := read_number(value)) is not None), None)
 
 
 def _observation(job: dict[str, Any]) -> Observation:
-    state = member(job, "state")
-    raw = to_text(job.get("status")) or to_text(state.get("status"))
+    state = read_object(job, "state")
+    raw = read_text(job.get("status")) or read_text(state.get("status"))
     if raw is None:
         raise InvalidResponseError("the service's description of the job has no status")
     first, _, rest = raw.lower().partition(" ")
-    reason = to_text(state.get("reason"))
+    reason = read_text(state.get("reason"))
     if reason is None and first == "cancelled" and rest:
         reason = raw
-    solution = to_text(state.get("reason_solution"))
+    solution = read_text(state.get("reason_solution"))
     return Observation(
         _STATES.get(first),
         reason=f"{reason}; {solution}" if reason and solution else reason,
-        code=to_text(state.get("reason_code", state.get("reasonCode"))),
+        code=read_text(state.get("reason_code", state.get("reasonCode"))),
         raw=raw,
     )
 
 
 def _info(device: dict[str, Any]) -> ResourceInfo:
-    status = member(device, "status")
-    word = to_text(status.get("name"))
+    status = read_object(device, "status")
+    word = read_text(status.get("name"))
     return ResourceInfo(
-        resource_id=to_text(device.get("name")) or "",
-        num_qubits=to_count(device.get("qubits")),
+        resource_id=read_text(device.get("name")) or "",
+        num_qubits=read_count(device.get("qubits")),
         is_simulator=device.get("is_simulator") is True,
         status=_AVAILABILITY.get(word.lower(), ResourceStatusCode.Paused) if word else None,
-        pending_job_count=to_count(device.get("queue_length")),
+        pending_job_count=read_count(device.get("queue_length")),
     )
 
 
 def _with_max_shots(api: RuntimeApi, info: ResourceInfo) -> ResourceInfo:
     try:
-        configuration = api.configuration(info.resource_id).json()
+        configuration = api.configuration(info.resource_id).object()
     except ResourceNotFoundError:
         return info  # listed, but not open to this instance
-    shots = configuration.get("max_shots") if isinstance(configuration, dict) else None
-    return attrs.evolve(info, max_shots=to_count(shots))
+    return attrs.evolve(info, max_shots=read_count(configuration.get("max_shots")))
 
 
 def _usable(session: dict[str, Any] | None, backend: str) -> bool:

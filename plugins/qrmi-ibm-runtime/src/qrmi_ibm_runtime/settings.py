@@ -12,7 +12,7 @@ from qrmi_core.plugin import HttpSettings, one_of, setting, to_bool, to_count, t
 from qrmi_ibm_common.settings import LOG_LEVELS, to_version, to_word
 
 API_VERSION = "2026-04-15"
-"""The version of the API that this driver is written for; answers differ between versions."""
+"""The version of the API that this driver is written for; responses differ between versions."""
 
 MAX_TAGS, MAX_TAG_CHARACTERS = 6, 86  # the service takes 8, and the driver has two of its own
 MAX_COST_SECONDS = 10800
@@ -25,13 +25,13 @@ def to_api_url(text: str) -> str:
 
 
 def to_mode(text: str) -> str:
-    """The way of execution; ``none`` is another word for ``job``."""
+    """Convert the mode of execution; ``none`` is another word for ``job``."""
     word = one_of("dedicated", "batch", "job", "auto", "none")(text.strip())
     return "job" if word == "none" else word
 
 
 def to_tags(text: str) -> tuple[str, ...]:
-    """Tags separated by commas."""
+    """Convert tags separated by commas."""
     return checked_tags(tuple(tag.strip() for tag in text.split(",") if tag.strip()))
 
 
@@ -67,12 +67,12 @@ class RuntimeSettings(HttpSettings):
         api_key: IBM Cloud API key.
         service_crn: The instance, sent with every call.
         session_mode: ``dedicated``, ``batch``, ``job`` or ``auto``.
-        session_max_ttl_seconds: How long a session lasts at most.
+        session_max_ttl_seconds: The longest time for which a session lasts.
         session_id: A session to join.
         timeout_seconds: Limit of execution for each task; None for the scheduler's or the plan's.
         calibration_id: The calibration to use.
-        log_level: What the service logs of a task.
-        private: Whether the service keeps neither input nor result.
+        log_level: The level of what the service logs of a task.
+        private: True if the service is to keep neither input nor result.
         tags: Put on every task.
         api_version: The version of the API to ask for.
     """
@@ -112,8 +112,8 @@ class RuntimeSettings(HttpSettings):
     )
     timeout_seconds: int | None = _ibm(
         "TIMEOUT_SECONDS",
-        "Seconds that a task may execute at most; by default `QRMI_JOB_TIMEOUT_SECONDS`, else what "
-        "the plan allows. The service's limit is 10800.",
+        "Seconds that a task may execute at most; by default `QRMI_JOB_TIMEOUT_SECONDS`, else the "
+        "plan's limit. The service's limit is 10800.",
         None,
         to_count,
     )
