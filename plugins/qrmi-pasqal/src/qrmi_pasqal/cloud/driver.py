@@ -25,7 +25,6 @@ from qrmi_core.plugin import (
     ResourceNotFoundError,
     ResourceStatus,
     ResourceStatusCode,
-    ServiceError,
     TaskInfo,
     TaskNotes,
     TaskNotFoundError,
@@ -40,7 +39,7 @@ from qrmi_core.plugin import (
     read_time,
 )
 from qrmi_pasqal.cloud.api import CloudApi
-from qrmi_pasqal.cloud.results import result_text
+from qrmi_pasqal.cloud.results import result_text, several_jobs
 from qrmi_pasqal.cloud.settings import IN_THE_FILE, PasqalCloudSettings
 from qrmi_pasqal.sequence import read_sequence
 from qrmi_pasqal.states import observation
@@ -348,10 +347,7 @@ def _job_id(batch: dict[str, Any]) -> str | None:
         case [str(job_id)]:
             return job_id
         case [_, _, *_] as several:
-            raise ServiceError(
-                f"the batch has {len(several)} jobs, not one as a task has; `batch_tasks` "
-                "returns the task of each"
-            )
+            raise several_jobs(len(several))
     return None
 
 

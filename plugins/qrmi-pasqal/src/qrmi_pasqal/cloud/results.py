@@ -37,11 +37,16 @@ def result_text(found: Any) -> bytes | None:
     if not isinstance(parts, list) or not all(isinstance(part, dict | None) for part in parts):
         raise InvalidResponseError("the service returned something else than a result")
     if len(parts) > 1:
-        raise ServiceError(
-            f"the batch has {len(parts)} jobs, not one as a task has; `batch_tasks` returns the "
-            "task of each"
-        )
+        raise several_jobs(len(parts))
     return result_text(parts[0])
+
+
+def several_jobs(number: int) -> ServiceError:
+    """Return the error of a batch of several jobs that is used as a task."""
+    return ServiceError(
+        f"the batch has {number} jobs, not one as a task has; `batch_tasks` returns the task of "
+        "each"
+    )
 
 
 def _of_members(members: dict[str, Any]) -> bytes | None:

@@ -31,10 +31,7 @@ _PRODUCT = f"qrmi-pasqal/{importlib.metadata.version('qrmi-pasqal')}"
 _NO_ROUTE = (404, 405)
 
 _UNDECODED = "MUNGE decode failed"
-_NO_SPECS = "Failed to fetch QPU specs"
-_NO_JOB = "Job not found"
 _NO_SESSION = "Session not found"
-_NOT_A_SESSION = "header.x-warden-session"
 _ACQUIRE_ANEW = (
     "a task needs a session that is alive: let the scheduler acquire the resource anew, in "
     "another job"
@@ -81,7 +78,7 @@ _KINDS: tuple[tuple[int, str, type[QrmiError], str], ...] = (
         NotAcquiredError,
         _ACQUIRE_ANEW,
     ),
-    (404, _NO_JOB, TaskNotFoundError, ""),
+    (404, "Job not found", TaskNotFoundError, ""),
     (
         404,
         "",
@@ -181,9 +178,10 @@ class WardenApi:
             )
         except QrmiError as error:
             # Found before there was a job, although Warden responds as if it had broken down.
-            error.uncertain &= not any(text in error.message for text in (_UNDECODED, _NO_SPECS))
-            # Only here: releasing another id than a session's leaves the true one open, an error.
-            if error.status_code == 422 and _NOT_A_SESSION in error.message.lower():
+            early = (_UNDECODED, "Failed to fetch QPU specs")
+            error.uncertain &= not any(text in error.message for text in early)
+            # Not in the hook: for a release this is an error, since the true session stays open.
+            if error.status_code == 422 and "header.x-warden-session" in error.message.lower():
                 raise recast(error, NotAcquiredError, _ACQUIRE_ANEW) from error
             raise
         return response.created_id(kind=int)

@@ -10,8 +10,6 @@ import subprocess
 
 from qrmi_core.plugin import AuthenticationFailedError, ConfigError, current
 
-_LIBRARY = "libmunge.so.2"
-_COMMAND = "munge"
 _OPTION_SOCKET = 8
 _PATIENCE_SECONDS = 10.0  # libmunge's own
 
@@ -28,7 +26,7 @@ class Munge:
     """
 
     def __init__(
-        self, socket: str | None = None, *, library: str = _LIBRARY, command: str = _COMMAND
+        self, socket: str | None = None, *, library: str = "libmunge.so.2", command: str = "munge"
     ) -> None:
         self._socket = socket
         self._library = library
