@@ -91,8 +91,9 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         # Tasks submitted here; True if their end was reported in full: they then only hold a lane.
         self._reported: TaskNotes[bool] = TaskNotes()
 
-    @functools.cached_property
+    @property
     def _store(self) -> Store:
+        """The bucket; it is cheap to make, and uses the connections of the API's client."""
         if missing := self.settings.missing_for_store():
             raise ConfigError(
                 "inputs, results and logs travel through an S3 store, which is not set: missing "
@@ -215,9 +216,9 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         self, task_id: str, program_id: str, limit: int, url_seconds: int
     ) -> dict[str, Any]:
         """Return the description of a job, with URLs signed now."""
-        storage = {}
+        store, storage = self._store, {}
         for kind, method in (("input", "GET"), ("results", "PUT"), ("logs", "PUT")):
-            url = self._store.service_url(method, _key(kind, task_id), url_seconds)
+            url = store.service_url(method, _key(kind, task_id), url_seconds)
             storage[kind] = {"type": "s3_compatible", "presigned_url": url}
         return {
             "id": task_id,

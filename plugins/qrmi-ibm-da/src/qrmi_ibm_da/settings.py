@@ -89,7 +89,7 @@ class SystemSettings(HttpSettings):
         delete_objects: True if `task_stop` removes a task's objects.
         delete_finished: True if a job is deleted when its result was read.
         log_level: The level of what the service logs of a task.
-        api_version: The version of the API to ask for.
+        api_version: The version of the API to request.
     """
 
     endpoint: str = _ibm(
@@ -164,7 +164,7 @@ class SystemSettings(HttpSettings):
     )
     api_version: str = _ibm(
         "API_VERSION",
-        f"Version of the API to ask for; {API_VERSION} by default.",
+        f"Version of the API to request; {API_VERSION} by default.",
         API_VERSION,
         to_version,
     )

@@ -74,7 +74,7 @@ class RuntimeSettings(HttpSettings):
         log_level: The level of what the service logs of a task.
         private: True if the service is to keep neither input nor result.
         tags: Put on every task.
-        api_version: The version of the API to ask for.
+        api_version: The version of the API to request.
     """
 
     endpoint: str = _ibm(
@@ -140,7 +140,7 @@ class RuntimeSettings(HttpSettings):
     )
     api_version: str = _ibm(
         "API_VERSION",
-        f"Version of the API to ask for; {API_VERSION} by default.",
+        f"Version of the API to request; {API_VERSION} by default.",
         API_VERSION,
         to_version,
     )

@@ -49,11 +49,12 @@ class PasqalAuth:
         self._given = f"Bearer {settings.token}" if settings.token else None
         self._expires_at = expiry(settings.token or "")
         self._clock = clock
-        self._form, self._lacking = form, _ = _form(settings)
+        form, self._lacking = _form(settings)
+        self._form = form
+        self._endpoint = settings.auth_endpoint
         secrets = [form[name] for name in ("password", "client_secret") if name in form]
-        self._endpoint = endpoint = settings.auth_endpoint
-        self._client = client.sibling(endpoint, error=_explain, secrets=secrets)
-        shared_as = (endpoint, *form, *form.values())
+        self._client = client.sibling(self._endpoint, error=_explain, secrets=secrets)
+        shared_as = (self._endpoint, *form, *form.values())
         self._login = CachedToken(self._fetch, shared_as=shared_as) if form else None
 
     def authorization(self) -> str:
@@ -117,11 +118,8 @@ class PasqalAuth:
 
 def expiry(token: str) -> float | None:
     """Return the expiry of a JSON web token in seconds since 1970; None for any other token."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
     try:
-        body = parts[1]
+        _, body, _ = token.split(".")
         claims = json.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
         return float(claims["exp"])
     except (ValueError, LookupError, TypeError, OverflowError, RecursionError):
