@@ -15,7 +15,6 @@ import attrs
 
 from qrmi_core.plugin import (
     ChoosesIds,
-    ConfigError,
     Deadline,
     Discovers,
     Driver,
@@ -94,11 +93,6 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
     @property
     def _store(self) -> Store:
         """The bucket; it is cheap to make, and uses the connections of the API's client."""
-        if missing := self.settings.missing_for_store():
-            raise ConfigError(
-                "inputs, results and logs travel through an S3 store, which is not set: missing "
-                + ", ".join(missing)
-            )
         return Store(self.settings, self._api.http)
 
     def close(self) -> None:

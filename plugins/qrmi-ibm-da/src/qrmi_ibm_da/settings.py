@@ -180,6 +180,19 @@ class SystemSettings(HttpSettings):
         """Return the keys that must still be set for the store to be used."""
         return [f"QRMI_IBM_QS_{name}" for field, name in _STORE.items() if not getattr(self, field)]
 
+    def store(self) -> list[str]:
+        """Return the settings of the store: access key, secret, endpoint, bucket and region.
+
+        Raises:
+            ConfigError: They are not set.
+        """
+        if missing := self.missing_for_store():
+            raise ConfigError(
+                "inputs, results and logs travel through an S3 store, which is not set: missing "
+                + ", ".join(missing)
+            )
+        return [getattr(self, field) for field in _STORE]
+
     def task_seconds(self) -> int:
         """Return the time limit of a task, in seconds of machine time."""
         return self.job_timeout_seconds or self.default_timeout_seconds

@@ -120,32 +120,19 @@ class Store:
     """The objects of one bucket.
 
     Args:
-        settings: Addresses, credentials, sizes; those of the store must be there.
+        settings: Addresses, credentials, sizes.
         http: A client whose settings and connections are used.
+
+    Raises:
+        ConfigError: The settings of the store are not set.
     """
 
     def __init__(self, settings: SystemSettings, http: HttpClient) -> None:
-        assert settings.s3_endpoint
-        assert settings.s3_bucket
-        assert settings.s3_region
-        assert settings.access_key_id
-        assert settings.secret_access_key
+        key_id, secret, endpoint, bucket, region = settings.store()
         self._part_bytes = settings.part_bytes
-        self._http = http.sibling(
-            settings.s3_endpoint,
-            error=_explain,
-            secrets=(settings.access_key_id, settings.secret_access_key),
-        )
-        self._own = Signer(
-            settings.s3_endpoint,
-            settings.s3_bucket,
-            settings.s3_region,
-            settings.access_key_id,
-            settings.secret_access_key,
-        )
-        self._services = attrs.evolve(
-            self._own, endpoint=settings.s3_service_endpoint or settings.s3_endpoint
-        )
+        self._http = http.sibling(endpoint, error=_explain, secrets=(key_id, secret))
+        self._own = Signer(endpoint, bucket, region, key_id, secret)
+        self._services = attrs.evolve(self._own, endpoint=settings.s3_service_endpoint or endpoint)
 
     def service_url(self, method: str, key: str, seconds: int) -> str:
         """Return a URL that the service can use for so many seconds."""
