@@ -45,9 +45,9 @@ from qrmi_core.plugin import (
     read_text,
     read_time,
     within,
-    without_queries,
 )
 from qrmi_ibm_common.primitives import read_input
+from qrmi_ibm_common.states import availability, observation
 from qrmi_ibm_da.api import DUPLICATE, SystemApi
 from qrmi_ibm_da.settings import SystemSettings
 from qrmi_ibm_da.storage import Store, may_be_missing
@@ -55,14 +55,6 @@ from qrmi_ibm_da.storage import Store, may_be_missing
 _log = logging.getLogger(__name__)
 
 _PROGRAMS = ("sampler", "estimator", "executor")
-_STATES = {
-    "running": TaskStatus.Running,
-    "completed": TaskStatus.Completed,
-    "failed": TaskStatus.Failed,
-    "cancelled": TaskStatus.Cancelled,
-}
-_AVAILABILITY = {"online": ResourceStatusCode.Online, "offline": ResourceStatusCode.Offline}
-"""The states of a backend by the service's names; any other is a pause."""
 _CLEANUP_SECONDS = 5.0
 _LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
@@ -242,12 +234,12 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
             raise
 
     def _noted(self, task_id: str, job: dict[str, Any]) -> Observation:
-        observation = _observation(job)
+        report = _observation(job)
         # A task without a result needs nothing more than its lane.
-        without_result = observation.status in (TaskStatus.Failed, TaskStatus.Cancelled)
+        without_result = report.status in (TaskStatus.Failed, TaskStatus.Cancelled)
         if without_result and task_id in self._reported:
             self._reported[task_id] = True
-        return observation
+        return report
 
     def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
         wanted = set(task_ids)
@@ -271,9 +263,9 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         except QrmiError as error:
             if not may_be_missing(error):
                 raise
-            observation = self.task_status(task_id)
-            if observation.status is not TaskStatus.Completed:
-                raise missing_result(task_id, observation) from error
+            report = self.task_status(task_id)
+            if report.status is not TaskStatus.Completed:
+                raise missing_result(task_id, report) from error
             error.message += (
                 "; the task has completed, so its result was removed, or the service could not "
                 "write it: see the task's logs"
@@ -383,23 +375,18 @@ def _key(kind: str, task_id: str) -> str:
 
 
 def _availability(backend: dict[str, Any]) -> ResourceStatusCode:
-    word = read_text(backend.get("status"))
-    if word is None:
+    status = availability(read_text(backend.get("status")))
+    if status is None:
         raise InvalidResponseError("the service's description of the backend has no status")
-    return _AVAILABILITY.get(word.lower(), ResourceStatusCode.Paused)
+    return status
 
 
 def _observation(job: dict[str, Any]) -> Observation:
-    raw = read_text(job.get("status"))
-    if raw is None:
-        raise InvalidResponseError("the service's description of the job has no status")
-    parts = (read_text(job.get("reason_message")), read_text(job.get("reason_solution")))
-    return Observation(
-        _STATES.get(raw.lower()),
-        # Either may show one of the job's presigned URLs.
-        reason="; ".join(without_queries(part).rstrip(".") for part in parts if part) or None,
+    return observation(
+        read_text(job.get("status")),
+        reason=read_text(job.get("reason_message")),
+        solution=read_text(job.get("reason_solution")),
         code=read_text(job.get("reason_code")),
-        raw=raw,
     )
 
 

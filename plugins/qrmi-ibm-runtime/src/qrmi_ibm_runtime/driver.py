@@ -19,7 +19,6 @@ from qrmi_core.plugin import (
     Discovers,
     Driver,
     InvalidInputError,
-    InvalidResponseError,
     NotAcquiredError,
     Observation,
     PermissionDeniedError,
@@ -46,29 +45,12 @@ from qrmi_core.plugin import (
     read_time,
     recast,
 )
+from qrmi_ibm_common.states import availability, observation
 from qrmi_ibm_runtime.api import NO_SESSIONS, PAGE, RuntimeApi
 from qrmi_ibm_runtime.primitives import prepare
 from qrmi_ibm_runtime.settings import MAX_COST_SECONDS, RuntimeSettings, checked_tags
 
 _log = logging.getLogger(__name__)
-
-_STATES = {
-    "initializing": TaskStatus.Queued,
-    "pending": TaskStatus.Queued,
-    "queued": TaskStatus.Queued,
-    "running": TaskStatus.Running,
-    "completed": TaskStatus.Completed,
-    "failed": TaskStatus.Failed,
-    "cancelled": TaskStatus.Cancelled,
-}
-"""The states of a job by the first word of the service's names, in lower case."""
-
-_AVAILABILITY = {
-    "online": ResourceStatusCode.Online,
-    "active": ResourceStatusCode.Online,
-    "offline": ResourceStatusCode.Offline,
-}
-"""The states of a backend by the service's names; any other is a pause."""
 
 _LEAST_SESSION_SECONDS = 60.0
 
@@ -341,14 +323,14 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
             raise
         if empty:
             job = self._api.job(task_id)
-            observation = _observation(job)
+            report = _observation(job)
             private = job.get("private", self.settings.private) is True
-            if observation.status is TaskStatus.Completed and private:
+            if report.status is TaskStatus.Completed and private:
                 raise ServiceError(
                     f"task {task_id} is private: its result was deleted after it was read",
                     retryable=False,
                 )
-            raise missing_result(task_id, observation)
+            raise missing_result(task_id, report)
 
     def task_stop(self, task_id: str) -> None:
         self._api.cancel(task_id)
@@ -379,30 +361,20 @@ def _quantum_seconds(usage: dict[str, Any], otherwise: object = None) -> float |
 
 def _observation(job: dict[str, Any]) -> Observation:
     state = read_object(job, "state")
-    raw = read_text(job.get("status")) or read_text(state.get("status"))
-    if raw is None:
-        raise InvalidResponseError("the service's description of the job has no status")
-    first, _, rest = raw.lower().partition(" ")
-    reason = read_text(state.get("reason"))
-    if reason is None and first == "cancelled" and rest:
-        reason = raw
-    solution = read_text(state.get("reason_solution"))
-    return Observation(
-        _STATES.get(first),
-        reason=f"{reason}; {solution}" if reason and solution else reason,
+    return observation(
+        read_text(job.get("status")) or read_text(state.get("status")),
+        reason=read_text(state.get("reason")),
+        solution=read_text(state.get("reason_solution")),
         code=read_text(state.get("reason_code", state.get("reasonCode"))),
-        raw=raw,
     )
 
 
 def _info(device: dict[str, Any]) -> ResourceInfo:
-    status = read_object(device, "status")
-    word = read_text(status.get("name"))
     return ResourceInfo(
         resource_id=read_text(device.get("name")) or "",
         num_qubits=read_count(device.get("qubits")),
         is_simulator=device.get("is_simulator") is True,
-        status=_AVAILABILITY.get(word.lower(), ResourceStatusCode.Paused) if word else None,
+        status=availability(read_text(read_object(device, "status").get("name"))),
         pending_job_count=read_count(device.get("queue_length")),
     )
 
