@@ -9,7 +9,7 @@ from types import TracebackType
 
 
 class Lock:
-    """A lock for a ``with`` statement, made anew in a forked child.
+    """A lock made anew in a forked child.
 
     Another thread of the parent may have held it at the time of the fork; that thread does not
     exist in the child, and would never release it.
@@ -22,8 +22,20 @@ class Lock:
     def _renew(self) -> None:
         self._lock = threading.Lock()
 
+    def acquire(self, timeout: float | None = None) -> bool:
+        """Acquire the lock; return False if it was not free in time.
+
+        Args:
+            timeout: Seconds to wait; None for ever, 0 tries once.
+        """
+        return self._lock.acquire(timeout=-1 if timeout is None else timeout)
+
+    def release(self) -> None:
+        """Release the lock, held by this thread."""
+        self._lock.release()
+
     def __enter__(self) -> None:
-        self._lock.acquire()
+        self.acquire()
 
     def __exit__(
         self,
@@ -31,7 +43,7 @@ class Lock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._lock.release()
+        self.release()
 
 
 _locks: weakref.WeakSet[Lock] = weakref.WeakSet()

@@ -59,6 +59,10 @@ class TaskState:
     Args:
         label: The task's name in log records.
         now: Returns the time in UTC.
+
+    Attributes:
+        observation: The last accepted report, an unknown status replaced by Running.
+        history: Every transition observed, in order.
     """
 
     def __init__(self, label: str, now: Callable[[], datetime.datetime] = _utcnow) -> None:
@@ -66,28 +70,18 @@ class TaskState:
         self._now = now
         self._lock = Lock()
         self._warned: set[str | None] = set()
-        self._history: tuple[Transition, ...] = ()
-        self._observation: Observation | None = None
-
-    @property
-    def observation(self) -> Observation | None:
-        """The last accepted report, an unknown status replaced by Running."""
-        return self._observation
+        self.observation: Observation | None = None
+        self.history: tuple[Transition, ...] = ()
 
     @property
     def status(self) -> TaskStatus | None:
         """The present state, None before the first report."""
-        return self._history[-1].status if self._history else None
+        return self.history[-1].status if self.history else None
 
     @property
     def final(self) -> bool:
         """True if the task has ended."""
         return self.status in FINAL
-
-    @property
-    def history(self) -> tuple[Transition, ...]:
-        """Every transition observed, in order."""
-        return self._history
 
     def observe(self, report: Observation) -> tuple[TaskStatus | None, Transition] | None:
         """Apply a vendor's report.
@@ -104,11 +98,11 @@ class TaskState:
                         "%s: ignored the report %s after it had ended as %s", self._label, new, old
                     )
                 return None
-            self._observation = attrs.evolve(report, status=new)
+            self.observation = attrs.evolve(report, status=new)
             if new == old or new not in TRANSITIONS[old]:
                 return None
             move = Transition(new, self._now())
-            self._history += (move,)
+            self.history += (move,)
             return old, move
 
     def _known(self, report: Observation) -> TaskStatus:

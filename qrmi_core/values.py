@@ -73,15 +73,39 @@ class ResourceType(str):
         return f"ResourceType({str(self)!r})"
 
 
-ResourceType.IBMQuantumSystem = ResourceType("ibm-quantum-system")
-ResourceType.IBMDirectAccess = ResourceType("direct-access")
-ResourceType.IBMQiskitRuntimeService = ResourceType("qiskit-runtime-service")
-ResourceType.IBMQuantumComputeService = ResourceType("ibm-quantum-compute-service")
-ResourceType.PasqalCloud = ResourceType("pasqal-cloud")
-ResourceType.PasqalLocal = ResourceType("pasqal-local")
-ResourceType.AliceBobFelis = ResourceType("alice-bob-felis")
-ResourceType.IQMServer = ResourceType("iqm-server")
-ResourceType.OQTOPUS = ResourceType("oqtopus")
+_PUBLISHED_TYPES = {
+    "IBMQuantumSystem": "ibm-quantum-system",
+    "IBMDirectAccess": "direct-access",
+    "IBMQiskitRuntimeService": "qiskit-runtime-service",
+    "IBMQuantumComputeService": "ibm-quantum-compute-service",
+    "PasqalCloud": "pasqal-cloud",
+    "PasqalLocal": "pasqal-local",
+    "AliceBobFelis": "alice-bob-felis",
+    "IQMServer": "iqm-server",
+    "OQTOPUS": "oqtopus",
+}
+for _name, _type in _PUBLISHED_TYPES.items():
+    setattr(ResourceType, _name, ResourceType(_type))
+
+
+class _Facts:
+    """Base class of values that commands print as JSON."""
+
+    __slots__ = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields ready for JSON: times in ISO 8601, states in lower case."""
+        facts: Any = self  # an attrs class, but for this base
+        return attrs.asdict(facts, value_serializer=_plain)
+
+
+def _plain(_facts: object, _field: object, value: Any) -> Any:
+    match value:
+        case PublishedEnum():
+            return value.name.lower()
+        case datetime.datetime():
+            return value.isoformat()
+    return value
 
 
 @attrs.frozen
@@ -98,7 +122,7 @@ class ResourceCapacity:
 
 
 @attrs.frozen
-class ResourceStatus:
+class ResourceStatus(_Facts):
     """The state of a resource; None where the vendor does not report it.
 
     Args:
@@ -116,10 +140,6 @@ class ResourceStatus:
     busy: bool | None = None
     capacity: ResourceCapacity | None = None
     pending_job_count: int | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the six fields ready for JSON; `status` is online, offline or paused."""
-        return {**attrs.asdict(self), "status": self.status.name.lower()}
 
 
 @attrs.frozen
@@ -145,7 +165,7 @@ class TaskResult:
 
 
 @attrs.frozen
-class TaskUsage:
+class TaskUsage(_Facts):
     """The consumption and the times of a task; None where the vendor does not report them.
 
     Args:
@@ -160,16 +180,9 @@ class TaskUsage:
     started_at: datetime.datetime | None = None
     finished_at: datetime.datetime | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the four fields ready for JSON, times in ISO 8601."""
-        return {
-            name: value.isoformat() if isinstance(value, datetime.datetime) else value
-            for name, value in attrs.asdict(self).items()
-        }
-
 
 @attrs.frozen
-class TaskEstimate:
+class TaskEstimate(_Facts):
     """The expected consumption of a task; None where the vendor gives no figure.
 
     Args:
@@ -182,13 +195,9 @@ class TaskEstimate:
     cost: float | None = None
     currency: str | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the three fields ready for JSON."""
-        return attrs.asdict(self)
-
 
 @attrs.frozen
-class AcquisitionUsage:
+class AcquisitionUsage(_Facts):
     """The consumption under an acquisition; None where the vendor does not report it.
 
     Args:
@@ -198,10 +207,6 @@ class AcquisitionUsage:
 
     tasks: int | None = None
     quantum_seconds: float | None = None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the two fields ready for JSON."""
-        return attrs.asdict(self)
 
 
 @attrs.frozen
@@ -241,7 +246,7 @@ class TaskInfo:
 
 
 @attrs.frozen
-class ResourceInfo:
+class ResourceInfo(_Facts):
     """One resource found by discovery; None where the vendor does not report it.
 
     Args:
@@ -262,7 +267,7 @@ class ResourceInfo:
 
 
 @attrs.frozen
-class ResourceDescription:
+class ResourceDescription(_Facts):
     """Facts about a device that rarely change; None where the vendor does not report one.
 
     Args:
@@ -280,10 +285,6 @@ class ResourceDescription:
     technology: str | None = None
     operations: tuple[str, ...] | None = None
     details: dict[str, str] = attrs.field(factory=dict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the six fields ready for JSON."""
-        return attrs.asdict(self)
 
 
 @attrs.frozen

@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import click
 
 from qrmi_core.cli.app import Command, Options, pass_options
@@ -51,8 +50,7 @@ def resources_command(options: Options, resource_type: str | None, filters: str 
 
 
 def _row(name: str, kind: str, source: str, info: ResourceInfo | None = None) -> dict[str, Any]:
-    facts = attrs.asdict(info or ResourceInfo(name))
-    facts["status"] = facts["status"].name.lower() if facts["status"] is not None else None
+    facts = (info or ResourceInfo(name)).to_dict()
     return {"name": name, "type": str(kind), **facts, "source": source}
 
 

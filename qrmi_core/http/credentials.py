@@ -6,17 +6,15 @@ import hashlib
 import json
 import logging
 import math
-import os
-import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
-from weakref import WeakSet
 
 import attrs
 
 from qrmi_core.deadline import Clock, current
 from qrmi_core.errors import CallTimeoutError, QrmiError
+from qrmi_core.locks import Lock
 from qrmi_core.readers import read_number
 
 if TYPE_CHECKING:
@@ -104,21 +102,10 @@ class _TokenStore:
 
     def __init__(self) -> None:
         self.held: _Held | None = None
-        self.lock = threading.Lock()
-        _stores.add(self)
+        self.lock = Lock()
 
 
-_stores: WeakSet[_TokenStore] = WeakSet()
 _shared_stores: dict[bytes, _TokenStore] = {}
-
-
-def _after_fork() -> None:
-    # The thread that held a lock does not exist in the child.
-    for store in list(_stores):
-        store.lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_after_fork)
 
 
 class CachedToken:
@@ -160,12 +147,7 @@ class CachedToken:
         if held and now < held.renew_at:
             return held.authorization
         usable = held if held and now < held.expires_at else None
-        left = current().remaining()
-        if not (
-            store.lock.acquire(blocking=False)
-            if usable
-            else store.lock.acquire(timeout=-1 if left is None else left)
-        ):
+        if not store.lock.acquire(0.0 if usable else current().remaining()):
             if usable:
                 return usable.authorization
             raise CallTimeoutError("the time was up while another thread fetched the access token")
@@ -193,13 +175,9 @@ class CachedToken:
             now = self._clock()
             return attrs.evolve(usable, renew_at=now + (usable.expires_at - now) / 2)
         now = self._clock()
-        lifetime = token.expires_in_seconds
-        if lifetime is None:
-            lifetime, early = math.inf, 0.0
-        else:
-            early = min(max(360.0, lifetime * 0.1), lifetime / 2)
+        lifetime = math.inf if token.expires_in_seconds is None else token.expires_in_seconds
         return _Held(
             authorization=f"{token.scheme} {token.value}".strip(),
-            renew_at=now + lifetime - early,
+            renew_at=now + max(min(lifetime - 360.0, lifetime * 0.9), lifetime / 2),
             expires_at=now + lifetime,
         )
