@@ -40,20 +40,10 @@ def parse_filters(text: str | None) -> dict[str, str]:
     return filters
 
 
-def _number(value: str) -> int:
+def _at_least(value: str, number: Callable[[ResourceInfo], int | None]) -> Condition:
     if not re.fullmatch(r"[0-9]{1,18}", value):
         raise ValueError("a whole number")
-    return int(value)
-
-
-def _num_qubits(value: str) -> Condition:
-    least = _number(value)
-    return lambda info: info.num_qubits is not None and info.num_qubits >= least
-
-
-def _max_shots(value: str) -> Condition:
-    least = _number(value)
-    return lambda info: info.max_shots is not None and info.max_shots >= least
+    return lambda info: (found := number(info)) is not None and found >= int(value)
 
 
 def _name(pattern: str) -> Condition:
@@ -77,8 +67,8 @@ def _status(value: str) -> Condition:
 
 
 FILTERS: Mapping[str, Callable[[str], Condition]] = {
-    "num_qubits": _num_qubits,
-    "max_shots": _max_shots,
+    "num_qubits": lambda value: _at_least(value, lambda info: info.num_qubits),
+    "max_shots": lambda value: _at_least(value, lambda info: info.max_shots),
     "name": _name,
     "is_simulator": _is_simulator,
     "status": _status,
@@ -94,17 +84,12 @@ def conditions(filters: Mapping[str, str]) -> list[Condition]:
     """
     found = []
     for key, value in filters.items():
-        if key not in FILTERS:
-            continue
         try:
-            found.append(FILTERS[key](value))
+            if key in FILTERS:
+                found.append(FILTERS[key](value))
         except ValueError as error:
             raise InvalidInputError(f"filter {key}: {value!r} is not {error}") from None
     return found
-
-
-def _pending(info: ResourceInfo) -> tuple[bool, int]:
-    return info.pending_job_count is None, info.pending_job_count or 0
 
 
 class ResourceProvider:
@@ -136,7 +121,7 @@ class ResourceProvider:
         self._driver_class: type[Driver[Any, Any]] = driver_class
         self._discover = driver_class.discover
         self._environment = dict(environment)
-        self._settings = self._driver_class.settings_class.from_mapping(self._environment)
+        self._settings = driver_class.settings_class.from_mapping(environment)
 
     def infos(self, filters: str | None = None) -> list[ResourceInfo]:
         """Return the vendor's facts about each resource, the least busy first.
@@ -156,7 +141,10 @@ class ResourceProvider:
             _log.warning("filter %s is unknown to resources of type %s", key, self._type)
         with defects_named():
             found = list(self._discover(self._settings, given))
-        return sorted((info for info in found if all(ok(info) for ok in wanted)), key=_pending)
+        return sorted(
+            (info for info in found if all(fits(info) for fits in wanted)),
+            key=lambda info: (info.pending_job_count is None, info.pending_job_count or 0),
+        )
 
     def resources(self, filters: str | None = None) -> list[QuantumResource]:
         """Return the resources that match the filters (see `infos`), the least busy first.

@@ -10,8 +10,8 @@ from typing import Generic, Protocol, TypeVar
 
 from qrmi_core.channel import Channel
 from qrmi_core.deadline import Clock, Deadline, Sleep, within
-from qrmi_core.errors import InvalidResponseError, QrmiError, TransportError, WaitTimeoutError
-from qrmi_core.retry import PollingPolicy, checked_timeout, last_attempt
+from qrmi_core.errors import QrmiError, TransportError, WaitTimeoutError
+from qrmi_core.retry import PollingPolicy, checked_timeout, last_attempt, may_pass
 from qrmi_core.values import Observation
 
 _log = logging.getLogger(__name__)
@@ -171,14 +171,11 @@ class _Watch(Generic[_TaskT]):
         # Vendors that respond come first, so that one that hangs keeps nobody waiting twice.
         order = sorted(groups, key=lambda channel: self._slow[channel])
         for number, channel in enumerate(order):
-            with within(
-                Deadline(self._share(channel, len(order) - number, len(order)), self._clock)
-            ):
+            share = self._share(channel, len(order) - number, len(order))
+            with within(Deadline(share, self._clock)):
                 polls = _poll(channel, groups[channel])
-            if any(isinstance(error, TransportError) for error in polls.values()):
-                self._slow[channel] += 1
-            else:
-                del self._slow[channel]
+            slow = any(isinstance(error, TransportError) for error in polls.values())
+            self._slow[channel] = self._slow[channel] + 1 if slow else 0
             outcomes |= polls
         for task, error in outcomes.items():
             self._note(task, error)
@@ -213,18 +210,13 @@ class _Watch(Generic[_TaskT]):
             return
         now = self._clock()
         since = self._outages.setdefault(task, now)
-        if not _may_pass(error) or now - since > self._policy.max_outage_seconds:
+        if not may_pass(error) or now - since > self._policy.max_outage_seconds:
             self._fatal = error
             return
         self._error = error
         self._retry_after = max(self._retry_after, error.retry_after or 0.0)
         level = logging.WARNING if since == now else logging.DEBUG
         _log.log(level, "waiting goes on although a poll failed: %s", error)
-
-
-def _may_pass(error: QrmiError) -> bool:
-    # A gateway's page in place of a response is an outage too, as long as it does not last.
-    return error.retryable or isinstance(error, InvalidResponseError)
 
 
 def as_completed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from types import FunctionType
 from typing import Any
 
@@ -45,6 +45,8 @@ DISTRIBUTIONS = {
 }
 """The distribution to install for a resource type, for the message when it is missing."""
 
+_REPORT = "please report this to the authors of the plugin"
+
 
 @attrs.frozen
 class PluginInfo:
@@ -82,12 +84,10 @@ def conflict(distribution: str, other: str) -> str | None:
 
     Both are in the metadata, whichever was installed last and has its files in place.
     """
-    found = []
-    for name in (other, distribution):
-        try:
-            found.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            return None
+    try:
+        found = [f"{name} {importlib.metadata.version(name)}" for name in (other, distribution)]
+    except importlib.metadata.PackageNotFoundError:
+        return None
     return (
         f"{' and '.join(found)} are both installed, and each has replaced files of the other; "
         f"keep one: pip uninstall {other} {distribution}, "
@@ -126,9 +126,15 @@ def load_function(name: str, group: str) -> Callable[..., Any]:
 
 
 def _claim(name: str, group: str) -> PluginInfo:
-    claims = [info for info in installed(group) if info.name == name]
+    known = installed(group)
+    claims = [info for info in known if info.name == name]
     if not claims:
-        raise _not_installed(name, group)
+        names = dict.fromkeys(info.name for info in known)
+        advice = f"; pip install {DISTRIBUTIONS[name]}" if name in DISTRIBUTIONS else ""
+        raise UnsupportedResourceTypeError(
+            f"no plugin for resource type {str(name)!r} is installed{advice}"
+            f" (installed: {', '.join(names) or 'none'})"
+        )
     if len({info.distribution for info in claims}) > 1:
         raise PluginError(
             f"{name} is claimed by several distributions: "
@@ -139,8 +145,7 @@ def _claim(name: str, group: str) -> PluginInfo:
     if others:
         raise PluginError(
             f"{info.distribution} {info.version} claims {name} more than once: "
-            f"{', '.join(info.target for info in claims)}; "
-            "please report this to the authors of the plugin"
+            f"{', '.join(info.target for info in claims)}; {_REPORT}"
         )
     return info
 
@@ -153,8 +158,7 @@ def import_plugin(info: PluginInfo, group: str) -> Any:
     """
     if not importlib.metadata.EntryPoint.pattern.match(info.target):
         raise PluginError(
-            f"{_title(info)} cannot be used: its entry point is not module:attribute; "
-            "please report this to the authors of the plugin"
+            f"{_title(info)} cannot be used: its entry point is not module:attribute; {_REPORT}"
         )
     from stevedore import NamedExtensionManager
 
@@ -164,12 +168,13 @@ def import_plugin(info: PluginInfo, group: str) -> Any:
     NamedExtensionManager.ENTRY_POINT_CACHE[namespace] = [
         importlib.metadata.EntryPoint(info.name, info.target, group)
     ]
-    failures: list[BaseException] = []
+
+    def fail(_manager: object, _entry: object, error: BaseException) -> None:
+        raise error
+
     try:
         manager: NamedExtensionManager[Any] = NamedExtensionManager(
-            namespace,
-            names=[info.name],
-            on_load_failure_callback=lambda _manager, _entry, error: failures.append(error),
+            namespace, names=[info.name], on_load_failure_callback=fail
         )
     except (KeyboardInterrupt, GeneratorExit):
         raise
@@ -177,8 +182,6 @@ def import_plugin(info: PluginInfo, group: str) -> Any:
     # vendors' errors derive from BaseException.
     except BaseException as error:
         raise _broken(info, error) from error
-    if failures:
-        raise _broken(info, failures[0]) from failures[0]
     return manager[info.name].plugin
 
 
@@ -189,21 +192,18 @@ def find_driver(resource_type: str) -> type[Driver[Any, Any]]:
         UnsupportedResourceTypeError: No installed driver has this type.
         PluginError: The driver cannot be used; the message names it and the cause.
     """
-    driver = load(resource_type)
+    info = _claim(resource_type, DRIVERS)
+    driver = import_plugin(info, DRIVERS)
     if not (isinstance(driver, type) and issubclass(driver, Driver)):
-        problem = (
-            f"is not a Driver class but {_kind(driver)}; "
-            "please report this to the authors of the plugin"
+        raise PluginError(f"{_title(info)} is not a Driver class but {_kind(driver)}; {_REPORT}")
+    version = getattr(driver, "contract_version", None)
+    if version != CONTRACT_VERSION:
+        raise PluginError(
+            f"{_title(info)} declares version {version} of the driver contract "
+            f"(contract_version), and this qrmi-core has version {CONTRACT_VERSION}; install "
+            "releases of both that fit"
         )
-    elif getattr(driver, "contract_version", None) != CONTRACT_VERSION:
-        version = getattr(driver, "contract_version", None)
-        problem = (
-            f"declares version {version} of the driver contract (contract_version), and this "
-            f"qrmi-core has version {CONTRACT_VERSION}; install releases of both that fit"
-        )
-    else:
-        return driver
-    raise PluginError(f"{_title(_only(resource_type))} {problem}")
+    return driver
 
 
 def import_function(info: PluginInfo, group: str) -> Callable[..., Any]:
@@ -214,10 +214,7 @@ def import_function(info: PluginInfo, group: str) -> Callable[..., Any]:
     """
     function = import_plugin(info, group)
     if not callable(function):
-        raise PluginError(
-            f"{_title(info)} is not a function but {_kind(function)}; "
-            "please report this to the authors of the plugin"
-        )
+        raise PluginError(f"{_title(info)} is not a function but {_kind(function)}; {_REPORT}")
     return function  # type: ignore[no-any-return]
 
 
@@ -276,10 +273,6 @@ def _kind(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
-def _only(name: str) -> PluginInfo:
-    return next(info for info in installed() if info.name == name)
-
-
 def _title(info: PluginInfo) -> str:
     return f"plugin {info.name} ({info.target} of {info.distribution} {info.version})"
 
@@ -301,12 +294,3 @@ def _broken(info: PluginInfo, error: BaseException) -> PluginError:
             if (broken := broken_dependency(error)) and f"module {module} " not in broken:
                 cause = broken
     return PluginError(f"{_title(info)} cannot be used: {' '.join(cause.split())}")
-
-
-def _not_installed(name: str, group: str) -> QrmiError:
-    names: Iterable[str] = dict.fromkeys(info.name for info in installed(group))
-    advice = f"; pip install {DISTRIBUTIONS[name]}" if name in DISTRIBUTIONS else ""
-    return UnsupportedResourceTypeError(
-        f"no plugin for resource type {str(name)!r} is installed{advice}"
-        f" (installed: {', '.join(names) or 'none'})"
-    )

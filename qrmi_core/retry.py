@@ -9,7 +9,7 @@ from typing import TypeVar
 import attrs
 
 from qrmi_core.deadline import Clock, Deadline, Sleep
-from qrmi_core.errors import InvalidInputError
+from qrmi_core.errors import InvalidInputError, InvalidResponseError, QrmiError
 
 _T = TypeVar("_T")
 
@@ -62,48 +62,83 @@ class RetryPolicy:
             deadline: Bounds the pauses; the function bounds itself.
             before_pause: Called with the error and the length of the pause in seconds.
         """
-        try:
-            return function()
-        except Exception as error:
-            if self.attempts == 1 or not may_help(error):
-                raise
-            failed = [error]
-        # Imported only now, since most calls succeed at once.
-        import tenacity
 
-        def next_attempt() -> _T:
-            if failed:
-                raise failed.pop()
-            return function()
+        def is_last(attempt: int, pause: float) -> bool:
+            return attempt >= self.attempts or deadline.passed() or deadline.clip(pause) < pause
 
-        def error_of(state: tenacity.RetryCallState) -> Exception:
-            error = state.outcome.exception() if state.outcome else None
-            assert isinstance(error, Exception)
-            return error
-
-        def pause(state: tenacity.RetryCallState) -> float:
-            retry_after = getattr(error_of(state), "retry_after", None)
-            return self.pause(state.attempt_number, retry_after)
-
-        def is_last(state: tenacity.RetryCallState) -> bool:
-            end = deadline.clip(state.upcoming_sleep) < state.upcoming_sleep
-            return end or deadline.passed() or state.attempt_number >= self.attempts
-
-        def announce(state: tenacity.RetryCallState) -> None:
-            if before_pause:
-                before_pause(error_of(state), state.upcoming_sleep)
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(
-                lambda error: isinstance(error, Exception) and may_help(error)
-            ),
-            wait=pause,
-            stop=is_last,
+        return repeat(
+            function,
+            may_help=may_help,
+            pause=lambda attempt, error: self.pause(attempt, getattr(error, "retry_after", None)),
+            is_last=is_last,
             sleep=sleep,
-            before_sleep=announce,
-            reraise=True,
+            before_pause=before_pause,
         )
-        return retrying(next_attempt)
+
+
+def repeat(
+    function: Callable[[], _T],
+    *,
+    may_help: Callable[[Exception], bool],
+    pause: Callable[[int, Exception], float],
+    is_last: Callable[[int, float], bool],
+    sleep: Sleep,
+    before_pause: Callable[[Exception, float], object] | None = None,
+) -> _T:
+    """Call a function until it returns, and return its result; raise its last error.
+
+    Args:
+        function: The function.
+        may_help: Return True if another attempt may help after this error.
+        pause: Returns the seconds to wait after an attempt, given its number and error.
+        is_last: Returns True if there is no attempt after the one of this number, given the
+            seconds of the pause that would follow.
+        sleep: Sleeps for a number of seconds.
+        before_pause: Called with the error and the length of the pause in seconds.
+    """
+    try:
+        return function()
+    except Exception as error:
+        if not may_help(error):
+            raise
+        failed = [error]
+    # Imported only now, since most calls succeed at once.
+    import tenacity
+
+    def next_attempt() -> _T:
+        if failed:
+            raise failed.pop()
+        return function()
+
+    def error_of(state: tenacity.RetryCallState) -> Exception:
+        error = state.outcome.exception() if state.outcome else None
+        assert isinstance(error, Exception)
+        return error
+
+    def announce(state: tenacity.RetryCallState) -> None:
+        if before_pause:
+            before_pause(error_of(state), state.upcoming_sleep)
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception(
+            lambda error: isinstance(error, Exception) and may_help(error)
+        ),
+        wait=lambda state: pause(state.attempt_number, error_of(state)),
+        stop=lambda state: is_last(state.attempt_number, state.upcoming_sleep),
+        before_sleep=announce,
+        sleep=sleep,
+        reraise=True,
+    )(next_attempt)
+
+
+def may_pass(error: Exception) -> bool:
+    """Return True if the same call may succeed later.
+
+    A response that cannot be read, such as the page of a gateway, says nothing; the next one may.
+    """
+    return isinstance(error, QrmiError) and (
+        error.retryable or isinstance(error, InvalidResponseError)
+    )
 
 
 @attrs.frozen

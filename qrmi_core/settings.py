@@ -249,12 +249,12 @@ def prefixes(resource_id: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((f"{resource_id}_", f"{escaped}_")))
 
 
-class _Problem(Exception):
-    """A setting that is there but cannot be used; the text is one line for the message."""
-
-
 def _value_of(key: str, source: Mapping[str, str]) -> str | None:
-    """Return the value of a key, or of the file that ``<key>_FILE`` names; None without either."""
+    """Return the value of a key, or of the file that ``<key>_FILE`` names; None without either.
+
+    Raises:
+        ConfigError: Both are set, or the file cannot be read.
+    """
     # An empty variable counts as unset, as it does for the shell's ${VAR:-default}.
     value = source.get(key) or None
     file_key = _file_key(key)
@@ -262,15 +262,15 @@ def _value_of(key: str, source: Mapping[str, str]) -> str | None:
     if file is None:
         return value
     if value is not None:
-        raise _Problem(f"both {key} and {file_key} are set; keep one")
+        raise ConfigError(f"both {key} and {file_key} are set; keep one")
     try:
         return expand(file).read_text(encoding="utf-8").rstrip("\r\n") or None
     except ConfigError as error:
-        raise _Problem(f"{file_key}: {error}") from error
+        raise ConfigError(f"{file_key}: {error}") from error
     except OSError as error:
-        raise _Problem(f"{file_key}: cannot read {file}: {error.strerror}") from error
+        raise ConfigError(f"{file_key}: cannot read {file}: {error.strerror}") from error
     except ValueError:
-        raise _Problem(f"{file_key}: {file} is not UTF-8 text") from None
+        raise ConfigError(f"{file_key}: {file} is not UTF-8 text") from None
 
 
 def _file_key(key: str) -> str:
@@ -301,8 +301,8 @@ def _collected(
             found = next(
                 ((key, text) for key in keys if (text := _value_of(key, source)) is not None), None
             )
-        except _Problem as problem:
-            problems.append(str(problem))
+        except ConfigError as problem:
+            problems.append(problem.message)
             continue
         if found is None:
             if field.default is attrs.NOTHING:

@@ -7,7 +7,7 @@ import itertools
 import logging
 import uuid
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from qrmi_core.channel import PASSING, Channel
 from qrmi_core.deadline import Deadline, current, within
@@ -15,7 +15,6 @@ from qrmi_core.driver import ChoosesIds, Prepares, offers
 from qrmi_core.errors import (
     CallTimeoutError,
     DriverDefectError,
-    InvalidResponseError,
     QrmiError,
     ResourceBusyError,
     SubmissionUncertainError,
@@ -23,11 +22,8 @@ from qrmi_core.errors import (
 )
 from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
-from qrmi_core.retry import checked_timeout, last_attempt
+from qrmi_core.retry import checked_timeout, last_attempt, may_pass, repeat
 from qrmi_core.values import TaskInfo
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
@@ -117,10 +113,10 @@ class Submission:
                 raise
             return self._attempt(has_room=True)
         except QrmiError as error:
+            if not error.uncertain and self._lost:
+                # An earlier attempt may have succeeded, so this refusal settles nothing.
+                raise self._uncertain(error) from error
             if not error.uncertain:
-                if self._lost:
-                    # An earlier attempt may have succeeded, so this refusal settles nothing.
-                    raise self._uncertain(error) from error
                 raise
             if self._lost is None:
                 left = current().remaining()
@@ -157,7 +153,7 @@ class Submission:
 
         try:
             with within(self._search):
-                found = self._channel.few_attempts(search, _may_pass)
+                found = self._channel.few_attempts(search, may_pass)
         except QrmiError as failure:
             if failure is not absent:
                 raise self._uncertain(failure) from failure
@@ -169,12 +165,10 @@ class Submission:
         return found
 
     def _give_up(self) -> None:
-        preparing = self._channel.capability(Prepares)
-        if preparing is None:
-            return
         try:
             with within(Deadline(GIVE_UP_SECONDS)):
-                preparing.give_up(self._tag)
+                if preparing := self._channel.capability(Prepares):
+                    preparing.give_up(self._tag)
         except PASSING:
             raise
         except BaseException:
@@ -201,17 +195,10 @@ class Submission:
         )
 
     def _may_be_ours(self, info: TaskInfo) -> bool:
-        created = info.created_at
-        if created is not None and created.tzinfo is None:
-            created = created.replace(tzinfo=datetime.UTC)
-        return created is None or created >= self._started - CLOCK_SKEW
-
-
-def _may_pass(error: Exception) -> bool:
-    # A garbled response says nothing; the next one may.
-    return isinstance(error, QrmiError) and (
-        error.retryable or isinstance(error, InvalidResponseError)
-    )
+        if info.created_at is None:
+            return True
+        zone = info.created_at.tzinfo or datetime.UTC
+        return info.created_at.replace(tzinfo=zone) >= self._started - CLOCK_SKEW
 
 
 def until_free(channel: Channel, attempt: Callable[[], _T], timeout: float | None) -> _T:
@@ -225,33 +212,30 @@ def until_free(channel: Channel, attempt: Callable[[], _T], timeout: float | Non
     Raises:
         ResourceBusyError: The last one, when the time is up.
     """
-    from tenacity import Retrying, retry_if_exception_type
-
     start = channel.clock()
     # A timeout of 0 tries once, and that request may take its usual time.
     deadline = Deadline(checked_timeout(timeout) or None, channel.clock)
     last = last_attempt(timeout, channel.clock)
+    # Without a callback the user would see a program that stands still.
+    level = logging.INFO if channel.on_wait else logging.WARNING
 
-    def pause(state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome else None
-        asked = error.retry_after if isinstance(error, QrmiError) else None
+    def pause(_attempt: int, busy: Exception) -> float:
+        asked = getattr(busy, "retry_after", None)
         return last.clip(channel.polling.pause(channel.clock() - start, asked))
 
-    def waiting(state: RetryCallState) -> None:
-        error = state.outcome.exception() if state.outcome else None
-        # Without a callback the user would see a program that stands still.
-        first = channel.on_wait is None and state.attempt_number == 1
-        level = logging.WARNING if first else logging.INFO
-        _log.log(level, "%s; trying again in %.1f s", error, state.upcoming_sleep)
+    def waiting(busy: Exception, seconds: float) -> None:
+        nonlocal level
+        _log.log(level, "%s; trying again in %.1f s", busy, seconds)
+        level = logging.INFO
         if channel.on_wait:
-            channel.on_wait(str(error), state.upcoming_sleep)
+            channel.on_wait(str(busy), seconds)
 
     with within(deadline):
-        return Retrying(
-            retry=retry_if_exception_type(ResourceBusyError),
-            wait=pause,
-            stop=lambda _state: last.passed(),
-            before_sleep=waiting,
+        return repeat(
+            attempt,
+            may_help=lambda error: isinstance(error, ResourceBusyError),
+            pause=pause,
+            is_last=lambda _attempt, _pause: last.passed(),
             sleep=channel.sleep,
-            reraise=True,
-        )(attempt)
+            before_pause=waiting,
+        )

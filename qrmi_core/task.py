@@ -15,6 +15,7 @@ from qrmi_core.errors import (
     TaskFailedError,
     TaskNotReadyError,
 )
+from qrmi_core.outcomes import missing_result
 from qrmi_core.polling import as_completed
 from qrmi_core.states import TaskState, Transition
 from qrmi_core.values import Observation, TaskResult, TaskStatus, TaskUsage
@@ -231,15 +232,9 @@ class Task:
         status = self.wait(timeout)
         report = self.last_report
         # Without the reason at hand the driver is asked for the result, and raises the error.
-        if report is None or report.reason is None or status is TaskStatus.Completed:
-            return
-        kind = TaskFailedError if status is TaskStatus.Failed else TaskCancelledError
-        raise kind(
-            f"task {self.id} {status.name.lower()}: {report.reason}",
-            resource_id=self.resource_id,
-            task_id=self.id,
-            vendor_code=report.code,
-        )
+        if report and report.reason is not None and status is not TaskStatus.Completed:
+            with self.channel.calling(self.id):
+                raise missing_result(self.id, report)
 
     def _read(self, consume: Callable[[Iterator[bytes]], None], timeout: float | None) -> None:
         self._wait_for_result(timeout)
@@ -255,9 +250,7 @@ class Task:
             # A result may appear later than the state. What else fails before the first byte was
             # repeated in the call, as far as that helps, unless it was a response: a page in place
             # of a result.
-            if isinstance(error, TaskNotReadyError):
-                return True
-            return (
+            return isinstance(error, TaskNotReadyError) or (
                 isinstance(error, QrmiError)
                 and error.retryable
                 and (begun or isinstance(error, InvalidResponseError))
