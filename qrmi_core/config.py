@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -27,8 +27,17 @@ FILE_NAME = "qrmi_config.json"
 SITE_FILE = Path("/etc/qrmi") / FILE_NAME
 
 
-_OBJECTS = ("environment", "scheduler_environment")
-_SWITCHES = ("is_dynamic", "user_credentials", "cancel_pending")
+_FIELDS: Mapping[str, type] = {
+    "name": str,
+    "type": str,
+    "is_dynamic": bool,
+    "user_credentials": bool,
+    "cancel_pending": bool,
+    "environment": dict,
+    "scheduler_environment": dict,
+}
+"""The keys of an entry, and the kinds of their values."""
+_REQUIRED = frozenset({"name", "type", "environment"})
 
 
 @attrs.frozen
@@ -73,21 +82,21 @@ class Config:
             ConfigError: There is no such entry, or no resource of a dynamic one is online.
         """
         entries = self.resource_map
-        entry = entries.get(name)
-        if entry is not None and not entry.is_dynamic:
-            return QuantumResource(name, entry.resource_type, entry.environment, **how)
-        if entry is not None:
+        head, _, tail = name.partition(":")
+        if name in entries:
+            entry, resource_id = entries[name], name
+        elif head in entries and entries[head].is_dynamic and tail:
+            entry, resource_id = entries[head], tail
+        else:
+            raise ConfigError(f"{self.path}: no entry {name} (there are: {_listed(entries)})")
+        if entry.is_dynamic and entry.name == name:
             provider = ResourceProvider(entry.resource_type, entry.environment)
             found = next(iter(provider.infos("status=online")), None)
             if found is None:
                 raise ConfigError(f"{self.path}: no resource of {name} is online")
             _log.info("%s: the least busy is %s", name, found.resource_id)
-            return provider.resource(found.resource_id, **how)
-        head, _, tail = name.partition(":")
-        entry = entries.get(head)
-        if entry is not None and entry.is_dynamic and tail:
-            return QuantumResource(tail, entry.resource_type, entry.environment, **how)
-        raise ConfigError(f"{self.path}: no entry {name} (there are: {_listed(entries)})")
+            resource_id = found.resource_id
+        return QuantumResource(resource_id, entry.resource_type, entry.environment, **how)
 
 
 # Reading a file
@@ -135,26 +144,27 @@ def inspect_config(path: str | os.PathLike[str]) -> FileReport:
         return FileReport(path, problems=(f"is not JSON: {error.msg} ({where})",))
     except (RecursionError, ValueError) as error:
         return FileReport(path, problems=(f"is not JSON that can be read: {error}",))
-    problems: list[str] = []
-    warnings: list[str] = []
-    entries: list[ResourceDef] = []
     if not isinstance(data, _Object):
-        problems.append(f"must be an object with the key resources, not {_kind(data)}")
-        data = _Object([("resources", [])])
-    problems += [f"the key {key} is there twice" for key in data.twice]
-    warnings += _unknown("", data, {"resources"})
-    items = _typed(data, "resources", list, "", problems) or []
-    for number, item in enumerate(items):
+        problem = f"must be an object with the key resources, not {_kind(data)}"
+        return FileReport(path, problems=(problem,))
+    problems = [*_wrong(data, {"resources": list}, {"resources"})]
+    warnings = _unknown("", data, {"resources"})
+    entries: list[ResourceDef] = []
+    items = data.get("resources")
+    for number, item in enumerate(items if isinstance(items, list) else []):
         where = f"resources[{number}]: "
         if not isinstance(item, _Object):
             problems.append(f"{where}must be an object, not {_kind(item)}")
             continue
-        if isinstance(item.get("name"), str):
-            where = f"{item['name'] or 'resources[' + str(number) + ']'}: "
-        entry = _entry(where, item, problems)
-        warnings += _unknown(where, item, {"name", "type", *_OBJECTS, *_SWITCHES})
-        if entry is None:
+        if isinstance(item.get("name"), str) and item["name"]:
+            where = f"{item['name']}: "
+        wrong = [where + problem for problem in _wrong(item, _FIELDS, _REQUIRED)]
+        problems += wrong
+        warnings += _unknown(where, item, _FIELDS)
+        if wrong:
             continue
+        given = {key: item[key] for key in _FIELDS if key in item}
+        entry = ResourceDef(given.pop("name"), given.pop("type"), **given)
         if entry.user_credentials and entry.scheduler_environment:
             warnings.append(
                 f"{where}scheduler_environment is not used, since user_credentials leaves the "
@@ -168,32 +178,23 @@ def inspect_config(path: str | os.PathLike[str]) -> FileReport:
     return FileReport(path, tuple(entries), tuple(problems), tuple(warnings))
 
 
-def _entry(where: str, item: _Object, problems: list[str]) -> ResourceDef | None:
-    before = len(problems)
-    problems += [f"{where}the key {key} is there twice" for key in item.twice]
-    name = _typed(item, "name", str, where, problems)
-    kind = _typed(item, "type", str, where, problems)
-    problems += [f"{where}{key} is empty" for key in ("name", "type") if item.get(key) == ""]
-    optional = {
-        key: _typed(item, key, bool, where, problems) for key in _SWITCHES if key in item
-    } | {
-        key: _environment(item, key, where, problems)
-        for key in _OBJECTS
-        if key in item or key == "environment"
-    }
-    return None if len(problems) > before else ResourceDef(name, kind, **optional)
-
-
-def _environment(item: _Object, key: str, where: str, problems: list[str]) -> _Object | None:
-    found: _Object | None = _typed(item, key, dict, where, problems)
-    if found is not None:
-        problems += [f"{where}{key}: {name} is there twice" for name in found.twice]
-        problems += [
-            f"{where}{key}: {name} must be a string, not {_kind(value)}"
-            for name, value in found.items()
-            if not isinstance(value, str)
-        ]
-    return found
+def _wrong(item: _Object, kinds: Mapping[str, type], required: Container[str]) -> Iterator[str]:
+    """Yield the problems of an object whose values must be of these kinds."""
+    yield from (f"the key {key} is there twice" for key in item.twice)
+    for key, kind in kinds.items():
+        value = item.get(key)
+        if key not in item:
+            if key in required:
+                yield f"{key} is missing"
+        elif not isinstance(value, kind):
+            yield f"{key} must be {_KINDS[kind]}, not {_kind(value)}"
+        elif value == "":
+            yield f"{key} is empty"
+        elif isinstance(value, _Object):
+            yield from (f"{key}: {name} is there twice" for name in value.twice)
+            for name, text in value.items():
+                if not isinstance(text, str):
+                    yield f"{key}: {name} must be a string, not {_kind(text)}"
 
 
 _KINDS = {
@@ -211,18 +212,7 @@ def _kind(value: object) -> str:
     return next(word for kind, word in _KINDS.items() if isinstance(value, kind))
 
 
-def _typed(item: _Object, key: str, kind: type, where: str, problems: list[str]) -> Any:
-    if key not in item:
-        problems.append(f"{where}{key} is missing")
-        return None
-    value = item[key]
-    if not isinstance(value, kind):
-        problems.append(f"{where}{key} must be {_KINDS[kind]}, not {_kind(value)}")
-        return None
-    return value
-
-
-def _unknown(where: str, item: _Object, known: set[str]) -> list[str]:
+def _unknown(where: str, item: _Object, known: Container[str]) -> list[str]:
     return [f"{where}the key {key} is unknown and ignored" for key in item if key not in known]
 
 

@@ -108,7 +108,7 @@ COMMON: tuple[click.Option, ...] = (
 )
 
 
-class _Common(click.Command):
+class Command(click.Command):
     """A command that takes the common options."""
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
@@ -128,11 +128,7 @@ class _Common(click.Command):
             formatter.write_dl(common)
 
 
-class Command(_Common):
-    """A command."""
-
-
-class Group(_Common, click.Group):
+class Group(Command, click.Group):
     """A group of commands."""
 
     command_class = Command
@@ -145,14 +141,19 @@ class Group(_Common, click.Group):
         self.format_commands(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        commands = [(name, self.get_command(ctx, name)) for name in self.own_commands(ctx)]
         with formatter.section("Commands"):
-            formatter.write_dl([*self.described_commands(ctx)])
+            formatter.write_dl(
+                [
+                    (name, command.get_short_help_str(limit=200))
+                    for name, command in commands
+                    if command
+                ]
+            )
 
-    def described_commands(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
-        """Yield each command and its first sentence, uncut."""
-        for name in self.list_commands(ctx):
-            if command := self.get_command(ctx, name):
-                yield name, command.get_short_help_str(limit=200)
+    def own_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of the commands to describe by their first sentences."""
+        return self.list_commands(ctx)
 
 
 # Commands
@@ -200,11 +201,9 @@ class _Root(Group):
                     [(name, f"From {info.distribution}.") for name, info in further.items()]
                 )
 
-    def described_commands(self, ctx: click.Context) -> Iterator[tuple[str, str]]:
+    def own_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         # Those of plugins are not imported: one that is broken does no harm here.
-        for name in _HOMES:
-            if command := self.get_command(ctx, name):
-                yield name, command.get_short_help_str(limit=200)
+        return [*_HOMES]
 
 
 def _further() -> dict[str, PluginInfo]:

@@ -55,36 +55,31 @@ def split_object(text: str) -> dict[str, Any]:
         json.JSONDecodeError: It is not a JSON object, or a key is there twice.
     """
     values: dict[str, Any] = {}
-    position = _skip(text, 0)
-    if text[position : position + 1] != "{":
-        raise json.JSONDecodeError("Expecting an object", text, position)
-    position = _skip(text, position + 1)
+    position = _after("{", text, _skip(text, 0), "Expecting an object")
     while text[position : position + 1] != "}":
+        if values:
+            position = _after(",", text, position, "Expecting ',' or '}'")
+            if text[position : position + 1] == "}":
+                raise json.JSONDecodeError("Illegal trailing comma", text, position)
         if text[position : position + 1] != '"':
             raise json.JSONDecodeError("Expecting a key in double quotes", text, position)
-        start = position
-        key, position = _decoder.raw_decode(text, position)
+        key, end = _decoder.raw_decode(text, position)
         if key in values:
-            raise json.JSONDecodeError(f"Key {key!r} is there twice", text, start)
-        position = _skip(text, position)
-        if text[position : position + 1] != ":":
-            raise json.JSONDecodeError("Expecting ':' after the key", text, position)
-        start = _skip(text, position + 1)
-        values[key], position = _value(text, start)
-        position = _skip(text, position)
-        match text[position : position + 1]:
-            case "}":
-                break
-            case ",":
-                position = _skip(text, position + 1)
-                if text[position : position + 1] == "}":
-                    raise json.JSONDecodeError("Illegal trailing comma", text, position)
-            case _:
-                raise json.JSONDecodeError("Expecting ',' or '}'", text, position)
+            raise json.JSONDecodeError(f"Key {key!r} is there twice", text, position)
+        position = _after(":", text, _skip(text, end), "Expecting ':' after the key")
+        values[key], end = _value(text, position)
+        position = _skip(text, end)
     end = _skip(text, position + 1)
     if end != len(text):
         raise json.JSONDecodeError("Unexpected text after the object", text, end)
     return values
+
+
+def _after(character: str, text: str, position: int, problem: str) -> int:
+    """Return the position behind a character and the space that follows it."""
+    if text[position : position + 1] != character:
+        raise json.JSONDecodeError(problem, text, position)
+    return _skip(text, position + 1)
 
 
 def _skip(text: str, position: int) -> int:

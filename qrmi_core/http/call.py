@@ -1,4 +1,4 @@
-"""One call and its attempts: an immutable request, and a record of its progress."""
+"""One call and its attempts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import attrs
 import requests
 
-from qrmi_core.deadline import Deadline
+from qrmi_core.deadline import Deadline, current
 from qrmi_core.errors import (
     InvalidInputError,
     QrmiError,
@@ -30,9 +30,22 @@ from qrmi_core.urls import origin, without_query
 _LEAST_SECRET_CHARACTERS = 8
 
 
-@attrs.frozen(eq=False, repr=False)
+@attrs.define(eq=False, repr=False, kw_only=True)
 class Call:
-    """A caller's request; see `HttpClient.request`."""
+    """A caller's request (see `HttpClient.request`), and its state between the attempts.
+
+    Args:
+        budget: Deadline of the last pause, and of each attempt unless it is a transfer.
+        redact: Redacts the secrets of all attempts.
+        deadline: The deadline in force.
+
+    Attributes:
+        attempts: Attempts made.
+        failure: How the last attempt failed; None if no request was made.
+        authorization: The credential that the last attempt used; None without one.
+        renewed: Whether the credential was renewed for this call.
+        uncertain: Whether any attempt may have been carried out, where that matters.
+    """
 
     method: str
     path: str | Callable[[], str]
@@ -45,36 +58,22 @@ class Call:
     transfer: bool = False
     ok: Collection[int] = ()
     not_found: type[QrmiError] = ResourceNotFoundError
+    budget: Deadline
+    redact: Redactor
+    deadline: Deadline = attrs.field(factory=current)
     start_of_data: int | None = attrs.Factory(
         lambda call: call.data.tell() if hasattr(call.data, "seek") else None, takes_self=True
     )
+    attempts: int = attrs.field(default=0, init=False)
+    failure: Failure | None = attrs.field(default=None, init=False)
+    authorization: str | None = attrs.field(default=None, init=False)
+    renewed: bool = attrs.field(default=False, init=False)
+    uncertain: bool = attrs.field(default=False, init=False)
 
-
-@attrs.define(eq=False, repr=False)
-class Progress:
-    """The state of a call between its attempts.
-
-    Args:
-        call: The call.
-        bound: Deadline of each attempt.
-        budget: Deadline of the last pause.
-        redact: Redacts the secrets of all attempts.
-        attempts: Attempts made.
-        failure: How the last attempt failed; None if no request was made.
-        authorization: The credential that the last attempt used; None without one.
-        renewed: Whether the credential was renewed for this call.
-        uncertain: Whether any attempt may have been carried out, where that matters.
-    """
-
-    call: Call
-    bound: Deadline
-    budget: Deadline
-    redact: Redactor
-    attempts: int = 0
-    failure: Failure | None = None
-    authorization: str | None = None
-    renewed: bool = False
-    uncertain: bool = False
+    @property
+    def bound(self) -> Deadline:
+        """The deadline of each attempt."""
+        return self.deadline if self.transfer else self.budget
 
     def may_help(self, error: Exception) -> bool:
         """Return True if another attempt is safe, and may help after this error of the last."""
@@ -82,9 +81,7 @@ class Progress:
             self.failure is not None
             # How long to wait for a busy resource is the caller's decision.
             and not isinstance(error, ResourceBusyError)
-            and self.failure.repeat.applies(
-                idempotent=self.call.idempotent, submission=self.call.submission
-            )
+            and self.failure.repeat.applies(idempotent=self.idempotent, submission=self.submission)
         )
 
 
@@ -93,14 +90,14 @@ class Attempt:
     """One request as it is sent.
 
     Args:
-        progress: The state of the call.
+        call: The call.
         url: The complete URL.
         proxy: The proxy, if one is used.
         exchange: Its time limits.
         parts: Query, headers and body.
     """
 
-    progress: Progress
+    call: Call
     url: str
     proxy: Proxy | None
     exchange: Exchange
@@ -110,16 +107,16 @@ class Attempt:
     def name(self) -> str:
         """The method and the URL without its query, for messages."""
         via = f" (via proxy {self.proxy.address})" if self.proxy else ""
-        return self.progress.redact(f"{self.progress.call.method} {without_query(self.url)}{via}")
+        return self.call.redact(f"{self.call.method} {without_query(self.url)}{via}")
 
     def note(self, failure: Failure) -> bool:
         """Note how the attempt failed; return True if it may have been carried out."""
-        call = self.progress.call
+        call = self.call
         doubt = self.exchange.sent and failure.leaves_doubt(
             idempotent=call.idempotent, submission=call.submission
         )
-        self.progress.failure = failure
-        self.progress.uncertain |= doubt
+        call.failure = failure
+        call.uncertain |= doubt
         return doubt
 
     def failed(
@@ -141,13 +138,12 @@ class Attempt:
 
     def response(self, live: requests.Response, content: bytes) -> Response:
         """Return a response that was read."""
-        call, redact = self.progress.call, self.progress.redact
-        once = call.submission or not call.idempotent
-        return Response(self.name, live.status_code, live.headers, content, once, redact)
+        once = self.call.submission or not self.call.idempotent
+        return Response(self.name, live.status_code, live.headers, content, once, self.call.redact)
 
 
 def prepare(
-    progress: Progress,
+    call: Call,
     exchange: Exchange,
     *,
     base_url: str,
@@ -158,14 +154,13 @@ def prepare(
     """Return the next attempt of a call: call the factories, and note the secrets that it carries.
 
     Args:
-        progress: The state of the call.
+        call: The call.
         exchange: The time limits of the attempt.
         base_url: Put in front of the path.
         headers: Sent to the host of `base_url` only; a mapping or a function that returns one.
         auth: Provides the credential for that host.
         proxy: URL of the proxy; None takes that of the environment.
     """
-    call = progress.call
     path = _fresh(call.path)
     absolute = re.match(r"https?://", path, re.I)
     url = path if absolute else f"{base_url}/{path.lstrip('/')}"
@@ -178,8 +173,8 @@ def prepare(
     if origin(url) == origin(base_url):
         sent |= _fresh(headers) or {}
         if auth:
-            progress.authorization = sent["Authorization"] = auth.authorization()
-            progress.redact.add(_long(progress.authorization.split()))
+            call.authorization = sent["Authorization"] = auth.authorization()
+            call.redact.add(_long(call.authorization.split()))
     sent |= _fresh(call.headers) or {}
     fields = [*sent.items(), *parse_qsl(urlsplit(url).query), *params.items()]
     for body in (data, value):
@@ -187,8 +182,8 @@ def prepare(
             fields += body.items()
     named = (text for name, text in fields if isinstance(text, str) and is_secret(name))
     chosen = proxy_for(url, proxy)
-    progress.redact.add((*_long(named), *(chosen.secrets if chosen else ())))
-    attempt = Attempt(progress, url, chosen, exchange)
+    call.redact.add((*_long(named), *(chosen.secrets if chosen else ())))
+    attempt = Attempt(call, url, chosen, exchange)
     if value is not None and not data:
         data = _encoded(attempt, value)
     attempt.parts.update(params=params, headers=sent, data=data)

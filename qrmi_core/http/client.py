@@ -29,7 +29,7 @@ from qrmi_core._version import __version__
 from qrmi_core.deadline import Clock, Deadline, Sleep, current, within
 from qrmi_core.errors import CallTimeoutError, QrmiError, ResourceNotFoundError
 from qrmi_core.http import failures
-from qrmi_core.http.call import Attempt, Call, Progress, prepare
+from qrmi_core.http.call import Attempt, Call, prepare
 from qrmi_core.http.connections import Exchange, Sessions, underway
 from qrmi_core.http.credentials import Auth
 from qrmi_core.http.refusals import ErrorHook, describe, explain
@@ -184,21 +184,22 @@ class HttpClient:
         """
         method = method.upper()
         call = Call(
-            method,
-            path,
-            params,
-            headers,
-            data,
-            json,
+            method=method,
+            path=path,
+            params=params,
+            headers=headers,
+            data=data,
+            json=json,
             idempotent=method in _IDEMPOTENT if idempotent is None else idempotent,
             submission=submission,
             transfer=submission if transfer is None else transfer,
             ok=ok,
             not_found=not_found,
+            budget=self._budget(),
+            redact=Redactor(self._secrets),
         )
-        progress = self._begin(call)
-        with _concluding(progress):
-            return self._repeat(progress, self._read)
+        with _concluding(call):
+            return self._repeat(call, self._read)
 
     def stream(
         self,
@@ -223,8 +224,27 @@ class HttpClient:
             QrmiError: As for `request`, by the first step; later on `TransportError` or
                 `CallTimeoutError`.
         """
-        call = Call("GET", path, params, headers, transfer=True, not_found=not_found)
-        return self._pieces(call, current())
+        deadline = current()
+
+        def pieces() -> Iterator[bytes]:
+            with within(deadline):
+                call = Call(
+                    method="GET",
+                    path=path,
+                    params=params,
+                    headers=headers,
+                    transfer=True,
+                    not_found=not_found,
+                    budget=self._budget(),
+                    redact=Redactor(self._secrets),
+                )
+            with _concluding(call):
+                attempt, live = self._repeat(call, lambda *begun: begun)
+                with closing(live):
+                    while piece := self._piece(attempt, live):
+                        yield piece
+
+        return pieces()
 
     def close(self) -> None:
         """Close this thread's connections; those of other threads are closed when these end.
@@ -235,64 +255,52 @@ class HttpClient:
 
     # --- one call: attempts and pauses ---
 
-    def _begin(self, call: Call) -> Progress:
-        budget = Deadline(current().clip(self._settings.call_timeout_seconds), self._clock)
-        bound = current() if call.transfer else budget
-        return Progress(call, bound, budget, Redactor(self._secrets))
+    def _budget(self) -> Deadline:
+        return Deadline(current().clip(self._settings.call_timeout_seconds), self._clock)
 
-    def _pieces(self, call: Call, deadline: Deadline) -> Iterator[bytes]:
-        with within(deadline):
-            progress = self._begin(call)
-        with _concluding(progress):
-            attempt, live = self._repeat(progress, lambda *begun: begun)
-            with closing(live):
-                while piece := self._piece(attempt, live):
-                    yield piece
-
-    def _repeat(self, progress: Progress, read: Callable[[Attempt, requests.Response], _T]) -> _T:
+    def _repeat(self, call: Call, read: Callable[[Attempt, requests.Response], _T]) -> _T:
         def attempt() -> _T:
-            progress.attempts += 1
+            call.attempts += 1
             try:
-                return self._attempt(progress, read)
+                return self._attempt(call, read)
             except QrmiError:
-                if not self._renewed(progress):
+                if not self._renewed(call):
                     raise
-            return self._attempt(progress, read)
+            return self._attempt(call, read)
 
         return self.retry.run(
             attempt,
-            may_help=progress.may_help,
+            may_help=call.may_help,
             sleep=self._sleep,
-            deadline=progress.budget,
-            before_pause=partial(_announce, progress),
+            deadline=call.budget,
+            before_pause=partial(_announce, call),
         )
 
-    def _renewed(self, progress: Progress) -> bool:
+    def _renewed(self, call: Call) -> bool:
         """Return True if there is a new credential after a 401, once in a call."""
-        used = progress.authorization
-        if progress.failure is not failures.UNAUTHENTICATED or progress.renewed or used is None:
+        used = call.authorization
+        if call.failure is not failures.UNAUTHENTICATED or call.renewed or used is None:
             return False
         assert self._auth
-        progress.renewed = True
+        call.renewed = True
         self._auth.refused(used)
-        with within(progress.bound):
+        with within(call.bound):
             return self._auth.authorization() != used
 
     # --- one attempt ---
 
-    def _attempt(self, progress: Progress, read: Callable[[Attempt, requests.Response], _T]) -> _T:
-        progress.failure = progress.authorization = None
-        call, bound = progress.call, progress.bound
-        with within(bound):
+    def _attempt(self, call: Call, read: Callable[[Attempt, requests.Response], _T]) -> _T:
+        call.failure = call.authorization = None
+        with within(call.bound):
             attempt = prepare(
-                progress,
-                Exchange(bound, self._settings, call.transfer, progress.redact),
+                call,
+                Exchange(call.bound, self._settings, call.transfer, call.redact),
                 base_url=self._base_url,
                 headers=self._headers,
                 auth=self._auth,
                 proxy=self._settings.proxy,
             )
-        if bound.passed():
+        if call.bound.passed():
             raise CallTimeoutError(f"{attempt.name}: no time was left for the call")
         live = self._sent(attempt)
         if isinstance(live, Exception):
@@ -304,7 +312,7 @@ class HttpClient:
     def _sent(self, attempt: Attempt) -> requests.Response | Exception:
         """Send a request, and return the response with its body unread, or what went wrong."""
         settings, proxy, start = self._settings, attempt.proxy, self._clock()
-        call, bound = attempt.progress.call, attempt.progress.bound
+        call = attempt.call
         cert, key = settings.client_cert, settings.client_key
         token = underway.set(attempt.exchange)
         try:
@@ -319,7 +327,7 @@ class HttpClient:
                 verify=settings.ca_bundle,
                 cert=(cert, key) if cert and key else cert,
                 timeout=(
-                    max(bound.clip(settings.connect_timeout_seconds), 0.001),
+                    max(call.bound.clip(settings.connect_timeout_seconds), 0.001),
                     attempt.exchange.first_byte_seconds,
                 ),
                 stream=True,
@@ -333,7 +341,7 @@ class HttpClient:
         _log.debug("%s: %s after %.3f s", attempt.name, status, self._clock() - start)
         if call.submission:
             # The response to a submission is small: once there, it is bounded as any other.
-            seconds = bound.clip(settings.call_timeout_seconds)
+            seconds = call.bound.clip(settings.call_timeout_seconds)
             attempt.exchange.deadline = Deadline(seconds, self._clock)
         return live
 
@@ -379,33 +387,33 @@ class HttpClient:
             failure = failure if failure.retryable else failures.PROXY_REFUSED
         attempt.note(failure)
         not_found = failure is failures.NOT_FOUND
-        kind = attempt.progress.call.not_found if not_found else failure.error
+        kind = attempt.call.not_found if not_found else failure.error
         error = explain(
             hook,
             response,
             describe(response, failure, kind, attempt.url, advice),
-            attempt.progress.redact,
+            attempt.call.redact,
         )
         error.retryable = bool(error.retryable) or failure.retryable
         return error
 
 
 @contextmanager
-def _concluding(progress: Progress) -> Iterator[None]:
+def _concluding(call: Call) -> Iterator[None]:
     """Complete the error of a call: also those of factories and of the token's renewal."""
     try:
         yield
     except QrmiError as error:
-        if progress.failure is not None and progress.attempts > 1:
-            error.message += f" ({progress.attempts} attempts)"
-        error.uncertain = progress.uncertain
-        progress.redact.clean(error)
+        if call.failure is not None and call.attempts > 1:
+            error.message += f" ({call.attempts} attempts)"
+        error.uncertain = call.uncertain
+        call.redact.clean(error)
         raise
 
 
-def _announce(progress: Progress, error: Exception, seconds: float) -> None:
+def _announce(call: Call, error: Exception, seconds: float) -> None:
     level = logging.WARNING if seconds >= _LONG_PAUSE_SECONDS else logging.INFO
-    _log.log(level, "%s; trying again in %.1f s", progress.redact(str(error)), seconds)
+    _log.log(level, "%s; trying again in %.1f s", call.redact(str(error)), seconds)
 
 
 def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -229,32 +229,30 @@ class Sessions:
 
     def current(self) -> requests.Session:
         """Return this thread's and process's session."""
-        local = self._local.__dict__
-        if local.get("process") != os.getpid():
+        own: _Own | None = getattr(self._local, "own", None)
+        if own is None or own.process != os.getpid():
             # A connection shared with the parent process would mix their responses.
             self.close()
-        session: requests.Session | None = local.get("session")
-        if session is None:
-            session = Session()
-            session.headers["User-Agent"] = self._user_agent
-            local.update(session=session, process=os.getpid(), end=_ClosedAtEnd(session))
-        return session
+            own = self._local.own = _Own(self._user_agent)
+        return own.session
 
     def close(self) -> None:
         """Close this thread's session; the next use makes another."""
-        session = self._local.__dict__.pop("session", None)
-        if session is not None:
-            session.close()
+        if own := self._local.__dict__.pop("own", None):
+            own.session.close()
 
 
-class _ClosedAtEnd:
-    """An object that closes a session when it is dropped itself.
+class _Own:
+    """The session of one thread and process, closed when this object is dropped.
 
-    A traceback, for one, may refer to the session for long after its thread has ended.
+    A traceback, for one, may refer to the session itself for long after its thread has ended.
     """
 
-    def __init__(self, session: Session) -> None:
-        weakref.finalize(self, _close, session, os.getpid())
+    def __init__(self, user_agent: str) -> None:
+        self.session = Session()
+        self.session.headers["User-Agent"] = user_agent
+        self.process = os.getpid()
+        weakref.finalize(self, _close, self.session, self.process)
 
 
 def _close(session: Session, process: int) -> None:

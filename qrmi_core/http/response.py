@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
@@ -19,7 +19,6 @@ from qrmi_core.redaction import Redactor
 
 MAX_ERROR_BYTES = 1 << 16
 _EXCERPT_CHARACTERS = 300
-_T = TypeVar("_T")
 
 
 @attrs.frozen
@@ -80,7 +79,8 @@ class Response:
         Raises:
             InvalidResponseError: The value is something else, or missing.
         """
-        return self._value(keys, dict, "an object")
+        found: dict[str, Any] = self._value(keys, "an object", lambda value: type(value) is dict)
+        return found
 
     def items(self, *keys: str) -> list[dict[str, Any]]:
         """Read a list of JSON objects.
@@ -88,9 +88,11 @@ class Response:
         Raises:
             InvalidResponseError: The value is something else, or missing.
         """
-        found = self._value(keys, list, "a list of objects")
-        if not all(isinstance(item, dict) for item in found):
-            raise self._missing(keys, "a list of objects")
+        found: list[dict[str, Any]] = self._value(
+            keys,
+            "a list of objects",
+            lambda value: type(value) is list and all(type(item) is dict for item in value),
+        )
         return found
 
     def text(self, *keys: str) -> str:
@@ -99,9 +101,7 @@ class Response:
         Raises:
             InvalidResponseError: The value is something else, or missing.
         """
-        found = self._value(keys, str, "a text")
-        if not found:
-            raise self._missing(keys, "a text")
+        found: str = self._value(keys, "a text", lambda value: type(value) is str and value != "")
         return found
 
     def created_id(self, *keys: str, kind: type[str] | type[int] = str) -> str:
@@ -114,11 +114,10 @@ class Response:
         Raises:
             InvalidResponseError: The id is missing; `uncertain` is set, since the object exists.
         """
-        keys = keys or ("id",)
         try:
-            found = self._at(keys)
-            if type(found) is not kind or found == "":
-                raise self._missing(keys, "an id")
+            found = self._value(
+                keys or ("id",), "an id", lambda value: type(value) is kind and value != ""
+            )
         except InvalidResponseError as error:
             error.uncertain = True
             raise
@@ -145,23 +144,16 @@ class Response:
             f"{self.call}: {problem}", status_code=self.status_code, uncertain=self._uncertain
         )
 
-    def _at(self, keys: tuple[str, ...]) -> Any:
+    def _value(self, keys: tuple[str, ...], what: str, fits: Callable[[Any], bool]) -> Any:
         value = self.json()
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
+        if not fits(value):
+            where = f"`{'.'.join(keys)}` of the response" if keys else "the response"
+            raise self.invalid(
+                f"{where} is not {what}; check the endpoint setting and the version of the API"
+            )
         return value
-
-    def _value(self, keys: tuple[str, ...], kind: type[_T], what: str) -> _T:
-        value = self._at(keys)
-        if not isinstance(value, kind):
-            raise self._missing(keys, what)
-        return value
-
-    def _missing(self, keys: tuple[str, ...], what: str) -> InvalidResponseError:
-        where = f"`{'.'.join(keys)}` of the response" if keys else "the response"
-        return self.invalid(
-            f"{where} is not {what}; check the endpoint setting and the version of the API"
-        )
 
 
 def join_documents(**documents: Response | None) -> bytes:
