@@ -100,8 +100,7 @@ class Acquisitions:
     def current(self) -> str | None:
         """Return the token for a task of this thread: that of its ``with``, else the newest."""
         with self._lock:
-            ours = [held for held in self._held if held.thread == threading.get_ident()]
-            newest = next(reversed(ours or self._held), None)
+            newest = _newest(self._held)
         if newest is None:
             return self._scheduler_token
         return newest.token if newest.real else None
@@ -109,7 +108,11 @@ class Acquisitions:
     def entered(self) -> str | None:
         """Return the token of the ``with`` to leave: this thread's newest, else the newest."""
         with self._lock:
-            entered = [held for held in self._held if held.thread is not None]
-            ours = [held for held in entered if held.thread == threading.get_ident()]
-            newest = next(reversed(ours or entered), None)
+            newest = _newest([held for held in self._held if held.thread is not None])
         return None if newest is None else newest.token
+
+
+def _newest(held: list[Held]) -> Held | None:
+    """Return the newest acquisition of this thread, else the newest of all."""
+    ours = [one for one in held if one.thread == threading.get_ident()]
+    return next(reversed(ours or held), None)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from qrmi_core.commands.exits import (
         DEFECT as DEFECT,
         describe as describe,
-        one_line as one_line,
         status_of as status_of,
     )
     from qrmi_core.commands.inputs import (
@@ -155,6 +154,7 @@ if TYPE_CHECKING:
     from qrmi_core.redaction import (
         Redactor as Redactor,
         is_secret as is_secret,
+        one_line as one_line,
         without_queries as without_queries,
     )
     from qrmi_core.registry import (
@@ -209,7 +209,7 @@ _lazy.export(
     {
         "qrmi_core._imports": "broken_dependency",
         "qrmi_core.checks": "Finding check_entry",
-        "qrmi_core.commands.exits": "DEFECT describe one_line status_of",
+        "qrmi_core.commands.exits": "DEFECT describe status_of",
         "qrmi_core.commands.inputs": "choose_payload read_input",
         "qrmi_core.commands.results": "SPOOL_BYTES print_result save_result",
         "qrmi_core.commands.signals": "Signals",
@@ -247,7 +247,7 @@ _lazy.export(
             "content_repr open_content read_content to_content"
         ),
         "qrmi_core.readers": "read_count read_number read_object read_text read_time",
-        "qrmi_core.redaction": "Redactor is_secret without_queries",
+        "qrmi_core.redaction": "Redactor is_secret one_line without_queries",
         "qrmi_core.registry": (
             "conflict conflicts find_driver import_function installed load load_function"
         ),

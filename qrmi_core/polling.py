@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -96,7 +95,7 @@ class _Watch(Generic[_TaskT]):
         clock: Clock,
         sleep: Sleep,
     ) -> None:
-        self.pending = list(dict.fromkeys(tasks))
+        self._pending = list(dict.fromkeys(tasks))
         self._policy = policy
         self._clock = clock
         self._sleep = sleep
@@ -111,42 +110,36 @@ class _Watch(Generic[_TaskT]):
         self._fatal: QrmiError | None = None
         self._error: QrmiError | None = None
 
-    def ended(self) -> list[_TaskT]:
-        """Wait until at least one task has ended, and take those that have out of `pending`.
-
-        Raises:
-            WaitTimeoutError: No task has ended, and the time is up.
-            QrmiError: A poll failed for good, or for too long.
-        """
-        from tenacity import Retrying, retry_if_result
-
-        if self._fatal:
-            raise self._fatal
-        ended: list[_TaskT] = Retrying(
-            retry=retry_if_result(operator.not_),
-            wait=lambda _state: self._pause(),
-            stop=lambda _state: self._last.passed(),
-            sleep=self._sleep,
-            retry_error_callback=lambda _state: [],
-        )(self._poll)
-        if not ended:
-            raise self.timed_out()
-        self._spent = self._last.passed()
-        return ended
-
-    def rest(self) -> None:
-        """Pause between two calls of `ended`.
+    def run(self) -> Iterator[_TaskT]:
+        """Yield the tasks as they end.
 
         Raises:
             WaitTimeoutError: The last poll that the time allows has been made.
+            QrmiError: A poll failed for good, or for too long.
         """
-        if self._spent:
-            raise self.timed_out()
-        self._sleep(self._pause())
+        from tenacity import Retrying
 
-    def timed_out(self) -> WaitTimeoutError:
+        rounds = Retrying(
+            retry=lambda _state: bool(self._pending),
+            wait=lambda _state: self._pause(),
+            # Not the time now: after the caller's own work there is one more poll.
+            stop=lambda _state: self._spent,
+            sleep=self._sleep,
+            retry_error_callback=lambda _state: None,
+        )
+        for attempt in rounds:
+            ended = self._poll()
+            self._spent = self._last.passed()
+            attempt.retry_state.set_result(ended)
+            yield from ended
+            if self._fatal:
+                raise self._fatal
+        if self._pending:
+            raise self._timed_out()
+
+    def _timed_out(self) -> WaitTimeoutError:
         """Return the error for a wait whose time is up."""
-        task = self.pending[0]
+        task = self._pending[0]
         status = task.last_report.status if task.last_report else None
         seen = "not seen yet" if status is None else f"last seen {status}; it goes on"
         why = f"; the last poll failed: {self._error}" if self._error else ""
@@ -166,7 +159,7 @@ class _Watch(Generic[_TaskT]):
     def _poll(self) -> list[_TaskT]:
         self._retry_after = 0.0
         self._error = None
-        groups = _unfinished(self.pending)
+        groups = _unfinished(self._pending)
         outcomes: dict[_TaskT, QrmiError | None] = {}
         # Vendors that respond come first, so that one that hangs keeps nobody waiting twice.
         order = sorted(groups, key=lambda channel: self._slow[channel])
@@ -179,12 +172,10 @@ class _Watch(Generic[_TaskT]):
             outcomes |= polls
         for task, error in outcomes.items():
             self._note(task, error)
-        ended = [task for task in self.pending if task.done]
-        rest = [task for task in self.pending if not task.done]
+        ended = [task for task in self._pending if task.done]
+        rest = [task for task in self._pending if not task.done]
         # Those whose poll failed come last: the others had none if the vendor was out of reach.
-        self.pending = sorted(rest, key=lambda task: outcomes.get(task) is not None)
-        if self._fatal and not ended:
-            raise self._fatal
+        self._pending = sorted(rest, key=lambda task: outcomes.get(task) is not None)
         return ended
 
     def _share(self, channel: Channel, waiting: int, groups: int) -> float | None:
@@ -257,10 +248,7 @@ def _completed(
     watch = _Watch(
         tasks, timeout, policy or first.polling, clock or first.clock, sleep or first.sleep
     )
-    yield from watch.ended()
-    while watch.pending:
-        watch.rest()
-        yield from watch.ended()
+    yield from watch.run()
 
 
 def wait(

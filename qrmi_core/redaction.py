@@ -34,12 +34,9 @@ def without_queries(text: str) -> str:
     return re.sub(r"(https?://[^\s\"'<>?]*)\?(?!\*\*\*)[^\s\"'<>]*", rf"\1?{REDACTED}", text)
 
 
-def printable(text: str) -> str:
-    """Return a text on one line, its control characters replaced."""
-    line = " ".join(text.split())
-    if line.isprintable():
-        return line
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in line)
+def one_line(text: str) -> str:
+    """Return a text without line breaks and control characters."""
+    return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
 
 
 class Redactor:
@@ -70,7 +67,7 @@ class Redactor:
     def excerpt(self, text: str, characters: int = MAX_MESSAGE_CHARACTERS) -> str:
         """Return the beginning of a text on one line, redacted."""
         # Cut last: part of a secret would not be recognised.
-        shown = self(printable(text))
+        shown = self(one_line(text))
         return shown if len(shown) <= characters else f"{shown[:characters]}..."
 
     def clean(self, error: QrmiError) -> None:

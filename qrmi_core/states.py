@@ -14,26 +14,19 @@ from qrmi_core.values import Observation, TaskStatus
 
 _log = logging.getLogger(__name__)
 
-_Q, _R = TaskStatus.Queued, TaskStatus.Running
-_ENDS = frozenset({TaskStatus.Completed, TaskStatus.Failed, TaskStatus.Cancelled})
+FINAL = frozenset({TaskStatus.Completed, TaskStatus.Failed, TaskStatus.Cancelled})
+"""The states that a task does not leave."""
 
 TRANSITIONS: Mapping[TaskStatus | None, frozenset[TaskStatus]] = MappingProxyType(
     {
         None: frozenset(TaskStatus),
-        _Q: _ENDS | {_R},
+        TaskStatus.Queued: FINAL | {TaskStatus.Running},
         # Vendors put a task back into the queue, for instance after a calibration.
-        _R: _ENDS | {_Q},
-        TaskStatus.Completed: frozenset(),
-        TaskStatus.Failed: frozenset(),
-        TaskStatus.Cancelled: frozenset(),
+        TaskStatus.Running: FINAL | {TaskStatus.Queued},
+        **dict.fromkeys(FINAL, frozenset()),
     }
 )
 """The legal transitions; None is a task that has not been polled yet."""
-
-FINAL = frozenset(
-    status for status, moves in TRANSITIONS.items() if status is not None and not moves
-)
-"""The states that a task does not leave."""
 
 
 @attrs.frozen
@@ -99,7 +92,7 @@ class TaskState:
                     )
                 return None
             self.observation = attrs.evolve(report, status=new)
-            if new == old or new not in TRANSITIONS[old]:
+            if new not in TRANSITIONS[old]:
                 return None
             move = Transition(new, self._now())
             self.history += (move,)

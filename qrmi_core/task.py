@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import io
 import logging
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
@@ -121,16 +122,10 @@ class Task:
             TaskCancelledError: The task was cancelled.
             InvalidResponseError: The result is not text.
         """
-        content = bytearray()
-
-        def collect(pieces: Iterator[bytes]) -> None:
-            content.clear()
-            for piece in pieces:
-                content.extend(piece)
-
-        self._read(collect, timeout)
+        content = io.BytesIO()
+        self.write_result(content, timeout)
         try:
-            return TaskResult(content.decode())
+            return TaskResult(content.getvalue().decode())
         except UnicodeDecodeError as error:
             raise InvalidResponseError(
                 f"the result of task {self.id} is not text; save it with save_result",
@@ -184,18 +179,34 @@ class Task:
                 stream that cannot seek makes an `OSError`.
             timeout: Seconds to wait for the end; None for ever, 0 polls once.
         """
-        written = False
+        self._wait_for_result(timeout)
+        begun = False
 
-        def copy(pieces: Iterator[bytes]) -> None:
-            nonlocal written
-            if written:
+        def copy() -> None:
+            nonlocal begun
+            if begun:
                 stream.seek(0)
                 stream.truncate()
-            for piece in pieces:
-                written = True
+            for piece in self._pieces():
+                begun = True
                 stream.write(piece)
 
-        self._read(copy, timeout)
+        def can_help(error: Exception) -> bool:
+            # A result may appear later than the state. What else fails before the first byte was
+            # repeated in the call, as far as that helps, unless it was a response: a page in place
+            # of a result.
+            return isinstance(error, TaskNotReadyError) or (
+                isinstance(error, QrmiError)
+                and error.retryable
+                and (begun or isinstance(error, InvalidResponseError))
+            )
+
+        try:
+            self.channel.few_attempts(copy, can_help)
+        except (TaskFailedError, TaskCancelledError) as error:
+            report = self.last_report
+            error.vendor_code = error.vendor_code or (report.code if report else None)
+            raise
 
     def stop(self) -> None:
         """Ask to stop the task; see `QuantumResource.task_stop`."""
@@ -235,33 +246,6 @@ class Task:
         if report and report.reason is not None and status is not TaskStatus.Completed:
             with self.channel.calling(self.id):
                 raise missing_result(self.id, report)
-
-    def _read(self, consume: Callable[[Iterator[bytes]], None], timeout: float | None) -> None:
-        self._wait_for_result(timeout)
-        begun = False
-
-        def pieces() -> Iterator[bytes]:
-            nonlocal begun
-            for piece in self._pieces():
-                begun = True
-                yield piece
-
-        def can_help(error: Exception) -> bool:
-            # A result may appear later than the state. What else fails before the first byte was
-            # repeated in the call, as far as that helps, unless it was a response: a page in place
-            # of a result.
-            return isinstance(error, TaskNotReadyError) or (
-                isinstance(error, QrmiError)
-                and error.retryable
-                and (begun or isinstance(error, InvalidResponseError))
-            )
-
-        try:
-            self.channel.few_attempts(lambda: consume(pieces()), can_help)
-        except (TaskFailedError, TaskCancelledError) as error:
-            report = self.last_report
-            error.vendor_code = error.vendor_code or (report.code if report else None)
-            raise
 
     def _pieces(self) -> Iterator[bytes]:
         with self.channel.calling(self.id) as driver:

@@ -34,16 +34,16 @@ def origin(url: str) -> tuple[str, str, int]:
 def without_query(url: str) -> str:
     """Return a URL without its query, fragment, user and password, for messages."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{_host(parts.netloc)}{parts.path}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 def redirect_target(url: str, location: str | None) -> str:
     """Return scheme and host of a redirect's target; empty if it names none."""
     try:
-        parts = urlsplit(urljoin(url, location)) if location else None
+        parts = urlsplit(urljoin(url, location) if location else "")
     except ValueError:
-        parts = None
-    return f"{parts.scheme}://{_host(parts.netloc)}" if parts and parts.netloc else ""
+        return ""
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
 
 
 def path_segment(identifier: str, not_found: type[QrmiError] = TaskNotFoundError) -> str:
@@ -63,7 +63,3 @@ def path_segment(identifier: str, not_found: type[QrmiError] = TaskNotFoundError
             pass
     what = "task" if not_found is TaskNotFoundError else "resource"
     raise not_found(f"{identifier!r} is not the id of a {what}")
-
-
-def _host(netloc: str) -> str:
-    return netloc.rpartition("@")[2]

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from qrmi_core._version import __version__
-from qrmi_core.commands.exits import BROKEN_PIPE, describe, one_line, status_of
+from qrmi_core.commands.exits import BROKEN_PIPE, describe, status_of
 from qrmi_core.commands.output import say
 from qrmi_core.commands.signals import Signals
+from qrmi_core.redaction import one_line
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem

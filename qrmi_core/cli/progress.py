@@ -9,8 +9,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from qrmi_core.commands.exits import one_line
 from qrmi_core.commands.output import say
+from qrmi_core.redaction import one_line
 from qrmi_core.values import TaskStatus
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from qrmi_core.errors import (
     UnsupportedFunctionError,
     WaitTimeoutError,
 )
+from qrmi_core.redaction import one_line
 
 FAILED = 1
 USAGE = 2
@@ -104,8 +105,3 @@ def describe(error: BaseException) -> str:
             )
     notes: list[str] = getattr(error, "__notes__", [])
     return one_line("; ".join([text, *notes]))
-
-
-def one_line(text: str) -> str:
-    """Return a text without line breaks and control characters."""
-    return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))

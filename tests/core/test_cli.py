@@ -55,7 +55,7 @@ from qrmi_core import (
 from qrmi_core.cli import main
 from qrmi_core.cli.completion import names
 from qrmi_core.commands import exits
-from qrmi_core.commands.exits import one_line
+from qrmi_core.redaction import one_line
 from qrmi_core.testing import FakeVendor
 from support import cli_help
 from support.sites import DRIVER, add_distribution
