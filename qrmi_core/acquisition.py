@@ -62,9 +62,9 @@ class Acquisitions:
                 "slots cannot be reserved on this resource", resource_id=self._channel.resource_id
             )
         if self._scheduler_token is not None:
-            token = self._scheduler_token
+            held = Held(self._scheduler_token, True, thread)
         elif acquiring is None:
-            token = f"nothing-held-{uuid.uuid4()}"
+            held = Held(f"nothing-held-{uuid.uuid4()}", False, thread)
             _log.info(
                 "%s cannot be reserved; the acquisition holds nothing", self._channel.resource_id
             )
@@ -72,10 +72,10 @@ class Acquisitions:
             token = until_free(
                 self._channel, lambda: self._acquire_once(acquiring, detached, slots), timeout
             )
-        real = self._scheduler_token is not None or acquiring is not None
+            held = Held(token, True, thread)
         with self._lock:
-            self._held.append(Held(token, real, thread))
-        return token
+            self._held.append(held)
+        return held.token
 
     def _acquire_once(self, acquiring: Acquires, detached: bool, slots: int | None) -> str:
         with self._channel.calling():

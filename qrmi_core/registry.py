@@ -21,14 +21,12 @@ from qrmi_core.settings import Settings
 DRIVERS = "qrmi.drivers"
 COMMANDS = "qrmi.commands"
 READERS = "qrmi.readers"
-QISKIT = "qrmi.qiskit"
-FACES = "qrmi.emulator.faces"
 GROUPS = {
     "driver": DRIVERS,
     "command": COMMANDS,
     "reader": READERS,
-    "qiskit": QISKIT,
-    "face": FACES,
+    "qiskit": "qrmi.qiskit",
+    "face": "qrmi.emulator.faces",
 }
 """Every group of entry points that names an object, by the word for its plugins."""
 CONFLICTS = "qrmi.conflicts"

@@ -292,10 +292,9 @@ def _collected(
     values: dict[str, Any] = {}
     missing: list[str] = []
     problems: list[str] = []
-    for field in attrs.fields(cls):
-        declaration = field.metadata.get(_KEY)
-        if declaration is None:
-            continue
+    fields = attrs.fields_dict(cls)
+    for name, declaration in cls.declarations().items():
+        field = fields[name]
         keys = _keys(declaration, prefixes)
         try:
             found = next(
@@ -315,7 +314,7 @@ def _collected(
             _log.info("%s is used, and not %s, which is set too", key, ", ".join(older))
         try:
             converter = field.metadata["converter"]
-            values[field.name] = converter(text) if converter else text
+            values[name] = converter(text) if converter else text
         except ConfigError as error:
             problems.append(f"{key}: {error.message}")
         except ValueError as error:

@@ -17,7 +17,7 @@ from qrmi_core.errors import (
     TaskNotReadyError,
 )
 from qrmi_core.outcomes import missing_result
-from qrmi_core.polling import as_completed
+from qrmi_core.polling import as_completed, poll
 from qrmi_core.states import TaskState, Transition
 from qrmi_core.values import Observation, TaskResult, TaskStatus, TaskUsage
 
@@ -90,11 +90,8 @@ class Task:
         Raises:
             TaskNotFoundError: The vendor has no such task.
         """
-        if not self.done:
-            report = self.channel.poll([self.id])[self.id]
-            if isinstance(report, QrmiError):
-                raise report
-            self.observe(report)
+        if error := poll([self]).get(self):
+            raise error
         return self.history[-1].status
 
     def wait(self, timeout: float | None = None) -> TaskStatus:
