@@ -361,17 +361,15 @@ def open_resource(
         raise InvalidInputError(f"{name!r} is not a name of a resource; write a name or type:id")
     if colon and any(info.name == head for info in installed()):
         return QuantumResource(tail, head, **how)
-    known: dict[str, str] = {}  # name -> where
-    looked: list[str] = []
+    looked = ["QRMI_JOB_QPU_RESOURCES"]
+    job: dict[str, str] = {}
     try:
         job = job_resources()
     except EnvVarNotSetError:
-        looked.append("QRMI_JOB_QPU_RESOURCES (not set)")
-    else:
-        if name in job:
-            return QuantumResource(name, job[name], **how)
-        looked.append("QRMI_JOB_QPU_RESOURCES")
-        known |= dict.fromkeys(job, looked[-1])
+        looked = ["QRMI_JOB_QPU_RESOURCES (not set)"]
+    if name in job:
+        return QuantumResource(name, job[name], **how)
+    known = dict.fromkeys(job, looked[0])  # name -> where
     files, closed = _found_files(config_path)
     for path in files:
         config = Config.load(path)
