@@ -34,9 +34,9 @@ def without_queries(text: str) -> str:
     return re.sub(r"(https?://[^\s\"'<>?]*)\?(?!\*\*\*)[^\s\"'<>]*", rf"\1?{REDACTED}", text)
 
 
-def one_line(text: str) -> str:
-    """Return a text without line breaks and control characters."""
-    return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
+def one_line(text: str, instead: str = " ") -> str:
+    """Return a text without line breaks, and with another character for control characters."""
+    return "".join(char if char.isprintable() else instead for char in " ".join(text.split()))
 
 
 class Redactor:
@@ -67,7 +67,7 @@ class Redactor:
     def excerpt(self, text: str, characters: int = MAX_MESSAGE_CHARACTERS) -> str:
         """Return the beginning of a text on one line, redacted."""
         # Cut last: part of a secret would not be recognised.
-        shown = self(one_line(text))
+        shown = self(one_line(text, "\N{REPLACEMENT CHARACTER}"))
         return shown if len(shown) <= characters else f"{shown[:characters]}..."
 
     def clean(self, error: QrmiError) -> None:

@@ -10,11 +10,14 @@ import difflib
 import functools
 import logging
 from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import attrs
-import msgspec
 
 from qrmi_core.plugin import InvalidInputError, QiskitPrimitive, read_content
+
+if TYPE_CHECKING:
+    import msgspec
 
 _log = logging.getLogger(__name__)
 
@@ -185,7 +188,7 @@ def _unknown(program_id: str, content: bytes) -> Iterator[str]:
         raise InvalidInputError(f"the input of {program_id} needs `{needed}`")
     yield from _unknown_keys(params, versions[version].keys, "")
     # It may be left out, and is then 2.
-    if "version" in params and msgspec.json.decode(params["version"]) not in (2, None):
+    if "version" in params and bytes(params["version"]) not in (b"2", b"null"):
         raise InvalidInputError(f"the `version` of the input of {program_id} must be 2")
 
 
@@ -205,6 +208,8 @@ def _is_null(value: msgspec.Raw) -> bool:
 
 def _members(content: bytes | msgspec.Raw, what: str) -> dict[str, msgspec.Raw]:
     """Return the members of a JSON object, which is checked completely, the values unread."""
+    import msgspec  # only what submits needs it
+
     try:
         return msgspec.json.decode(content, type=dict[str, msgspec.Raw])
     except msgspec.ValidationError:
