@@ -300,7 +300,7 @@ def test_what_the_user_has_set_counts(site: Site) -> None:
     assert found["QRMI_JOB_QPU_RESOURCES"] == name
     # The site releases what it acquired, whatever the user has set.
     [session] = site.sessions(name)
-    assert session.details["mode"] == "dedicated"
+    assert session.mode == "dedicated"
     assert site.assert_released(name) == [session.id] != ["x"]
 
 

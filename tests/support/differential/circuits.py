@@ -199,7 +199,10 @@ def _survives(circuit: QuantumCircuit) -> bool:
 
     It loses parameters of some controlled gates, and cannot bind some that it has read.
     """
-    found = duplicate(circuit)
+    try:
+        found = duplicate(circuit)
+    except TypeError:  # a gate of the user's by the name of another one, with other parameters
+        return False
     if found.parameters != circuit.parameters:
         return False
     try:
