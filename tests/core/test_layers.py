@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
 
 import qrmi_core
+from qrmi_core import Payload, QuantumResource
+from qrmi_core.testing import FakeVendor
 
 ROOT = Path(qrmi_core.__file__).parent
+PAGE = (Path(__file__).parents[2] / "docs/architecture.md").read_text(encoding="utf-8")
 
 LAYERS = (
     {"_imports", "_lazy", "_version", "deadline", "files", "locks", "readers", "values"},
@@ -74,6 +79,44 @@ def test_every_module_has_a_layer_and_imports_only_lower_ones() -> None:
     }
     assert not upward
     assert layer_of.keys() == graph().keys()
+
+
+def test_the_page_draws_these_layers() -> None:
+    drawing = PAGE.split("```text\n", 1)[1].split("```", 1)[0].splitlines()
+    # What a line says about its modules follows after several spaces.
+    drawn = [re.split(r" {4,}", line)[0].split() for line in reversed(drawing)]
+    rows = [set(row) for row in drawn]
+    layer_of = {module: number for number, row in enumerate(rows) for module in row}
+    assert layer_of.keys() == {name for name in graph() if not name.startswith("_")}
+    upward = {
+        f"{module} -> {other}"
+        for module, found in graph().items()
+        for other in found & layer_of.keys()
+        if module in layer_of and layer_of[other] >= layer_of[module]
+    }
+    assert not upward
+
+
+def test_the_page_counts_the_frames_above_the_driver() -> None:
+    frames: dict[str, int] = {}
+
+    def count(function: str) -> None:
+        frame = sys._getframe(3)  # past this one, the vendor's and the driver's
+        number = 0
+        while (caller := frame.f_back) is not None and frame.f_code.co_name != "body":
+            number, frame = number + 1, caller
+        frames[function] = number
+
+    def body() -> None:
+        task_id = resource.task_start(Payload.QiskitPrimitive("{}", "sampler"))
+        resource.task_status(task_id)
+
+    vendor = FakeVendor(on_call=count)
+    resource = QuantumResource("fake", "fake", {}, driver_class=vendor.driver())
+    body()
+    told = re.search(r"Of these, (\d+) and (\d+) are in the core above the driver", PAGE)
+    assert told
+    assert (frames["task_start"], frames["task_status"]) == tuple(map(int, told.groups()))
 
 
 @pytest.mark.parametrize(
