@@ -160,7 +160,7 @@ class Submission:
             if isinstance(lost, CallTimeoutError) or lost.status_code in _STILL_AT_WORK:
                 # The vendor may create the task after the search.
                 raise self._uncertain(lost) from lost
-            raise lost from None
+            raise lost from lost.__cause__  # and not from the search
         _log.warning("submission %s was found again as task %s", self._tag, found)
         return found
 

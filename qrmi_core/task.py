@@ -136,14 +136,15 @@ class Task:
         A plugin reads them; the vendor's text is what `result` returns.
 
         Args:
-            timeout: Seconds to wait for the end; None for ever, 0 looks once.
+            timeout: Seconds to wait for the end; None for ever, 0 polls once.
 
         Raises:
             UnsupportedFunctionError: No plugin is installed that reads such results.
             InvalidResponseError: The result has no counts.
+            PluginError: The only reader that might read it cannot be used.
             WaitTimeoutError: The time is up; the task goes on.
-            TaskFailedError: It failed.
-            TaskCancelledError: It was cancelled.
+            TaskFailedError: The task failed.
+            TaskCancelledError: The task was cancelled.
         """
         from qrmi_core.counts import counts_of
 
@@ -175,6 +176,12 @@ class Task:
             stream: Where to write; emptied and written again when a read breaks off, which a
                 stream that cannot seek makes an `OSError`.
             timeout: Seconds to wait for the end; None for ever, 0 polls once.
+
+        Raises:
+            OSError: The stream cannot be written.
+            WaitTimeoutError: The time is up; the task goes on.
+            TaskFailedError: The task failed.
+            TaskCancelledError: The task was cancelled.
         """
         self._wait_for_result(timeout)
         begun = False
@@ -188,7 +195,7 @@ class Task:
                 begun = True
                 stream.write(piece)
 
-        def can_help(error: Exception) -> bool:
+        def may_help(error: Exception) -> bool:
             # A result may appear later than the state. What else fails before the first byte was
             # repeated in the call, as far as that helps, unless it was a response: a page in place
             # of a result.
@@ -199,7 +206,7 @@ class Task:
             )
 
         try:
-            self.channel.few_attempts(copy, can_help)
+            self.channel.few_attempts(copy, may_help)
         except (TaskFailedError, TaskCancelledError) as error:
             report = self.last_report
             error.vendor_code = error.vendor_code or (report.code if report else None)

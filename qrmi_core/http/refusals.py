@@ -20,8 +20,8 @@ ErrorHook = Callable[[Response, QrmiError], QrmiError | None]
 """Called with an error response and the error that it would become.
 
 It amends that error (its `message`, `vendor_code`, `request_id`, `details`), or returns or raises
-another one; texts are redacted afterwards. The error stays as it was where the hook raises
-`InvalidResponseError`, as the readers of `Response` do, or anything but a `QrmiError`. A
+another one; texts are redacted afterwards. The error stays as the hook left it where the hook
+raises `InvalidResponseError`, as the readers of `Response` do, or anything but a `QrmiError`. A
 `ResourceBusyError` is raised at once; otherwise the hook has no influence on whether the call is
 repeated, or on `uncertain`."""
 

@@ -208,7 +208,7 @@ class ObjectStore:
         from botocore.awsrequest import AWSRequest
         from botocore.credentials import Credentials
 
-        class Auth(S3SigV4Auth):  # type: ignore[misc]
+        class AllHeadersSigned(S3SigV4Auth):  # type: ignore[misc]
             def payload(self, _request: Any) -> str:
                 return "UNSIGNED-PAYLOAD"
 
@@ -224,7 +224,7 @@ class ObjectStore:
             request.method, f"http://{request.headers['host']}{raw}?{query.lstrip('&')}", named
         )
         signed.context["timestamp"] = claim.time
-        auth = Auth(Credentials(self.access_key, self.secret_key), "s3", claim.region)
+        auth = AllHeadersSigned(Credentials(self.access_key, self.secret_key), "s3", claim.region)
         text = auth.string_to_sign(signed, auth.canonical_request(signed))
         found: str = auth.signature(text, signed)
         return found

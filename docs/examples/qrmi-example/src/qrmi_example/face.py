@@ -22,7 +22,7 @@ CIRCUIT = 'OPENQASM 3.0; include "stdgates.inc"; bit[{0}] c; qubit[{0}] q; h q; 
 
 
 @attrs.define(kw_only=True)
-class CoinJob(FaceJob):
+class CoinFaceJob(FaceJob):
     """A task of the service, which is found again by its tag."""
 
     tag: str
@@ -38,7 +38,7 @@ class CoinFace(Face):
     def __init__(self, state: State) -> None:
         super().__init__(state)
         state.require_simulator("aer")
-        self._jobs = state.jobs_of(self.name, CoinJob)
+        self._jobs = state.jobs_of(self.name, CoinFaceJob)
         known = state.credentials(self.name, lambda: {"token": secrets.token_urlsafe(32)})
         self._token = known["token"]
 
@@ -94,7 +94,7 @@ class CoinFace(Face):
         circuit = CIRCUIT.format(body["program"].removeprefix("flip "))
         pubs = [[circuit, None, body["shots"]]]
         document = {"pubs": pubs, "version": 2, "support_qiskit": False}
-        job = CoinJob(resource="heads", simulator="aer", argument="sampler", tag=body["tag"])
+        job = CoinFaceJob(resource="heads", simulator="aer", argument="sampler", tag=body["tag"])
         self.submit(request, job, json.dumps(document).encode())
         return JSONResponse({"id": job.id}, 201)
 
@@ -121,7 +121,7 @@ class CoinFace(Face):
         flips = (f"{int(sample, 16):0{data['num_bits']}b}" for sample in data["samples"])
         return JSONResponse({"counts": Counter(flips)})
 
-    def _job(self, request: Request) -> CoinJob:
+    def _job(self, request: Request) -> CoinFaceJob:
         job = self._jobs.get(request.path_params["id"])
         if job is None:
             raise Refused(self.error(request.url.path, 404))
