@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import attrs
 
 from qrmi_core.errors import InvalidArgumentError
+
+
+def _listed(tags: Iterable[str]) -> tuple[str, ...]:
+    if isinstance(tags, str):  # an iterable too, of its letters
+        raise InvalidArgumentError(f"tags must be a list of strings, not the string {tags!r}")
+    return tuple(tags)
 
 
 @attrs.frozen(kw_only=True)
@@ -21,16 +29,14 @@ class TaskOptions:
     """
 
     name: str | None = None
-    tags: tuple[str, ...] = ()
+    tags: tuple[str, ...] = attrs.field(default=(), converter=_listed)
     max_seconds: float | None = None
 
     def __attrs_post_init__(self) -> None:
         limit = self.max_seconds
         if self.name is not None and not (isinstance(self.name, str) and self.name.strip()):
             raise InvalidArgumentError(f"name must be text that is not blank, not {self.name!r}")
-        if not isinstance(self.tags, tuple) or not all(
-            isinstance(tag, str) and tag.strip() for tag in self.tags
-        ):
+        if not all(isinstance(tag, str) and tag.strip() for tag in self.tags):
             raise InvalidArgumentError(f"tags must be strings that are not blank: {self.tags!r}")
         if limit is not None and not (
             isinstance(limit, int | float)

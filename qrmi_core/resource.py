@@ -331,7 +331,7 @@ class QuantumResource(Batches):
                 task exists. With any other error no task was created.
         """
         self._channel.check_payload(payload)
-        options = TaskOptions(name=name, tags=tuple(tags), max_seconds=max_seconds)
+        options = TaskOptions(name=name, tags=tags, max_seconds=max_seconds)
         refused = sorted(set(options.given()) - self._driver.task_options)
         if refused:
             honoured = ", ".join(sorted(self._driver.task_options)) or "none"

@@ -492,6 +492,7 @@ def test_an_option_that_the_driver_does_not_honour_is_refused(option: str) -> No
         {"name": " "},
         {"tags": [""]},
         {"tags": [5]},
+        {"tags": "a"},
         {"max_seconds": 0},
         {"max_seconds": float("nan")},
         {"max_seconds": float("inf")},
