@@ -148,6 +148,13 @@ class DriverContract:
             assert caught.value.task_id == self.unknown_task_id
             assert caught.value.resource_id == qpu.resource_id()
 
+    @pytest.mark.parametrize("task_id", [".", "..", "../status", "a/b", "a?b=c", "a#b", "a%2Fb"])
+    def test_an_id_that_looks_like_a_path_is_an_unknown_task(
+        self, qpu: QuantumResource, task_id: str
+    ) -> None:
+        with pytest.raises(TaskNotFoundError):
+            qpu.task_status(task_id)
+
     def test_a_stopped_task_is_cancelled(self, qpu: QuantumResource) -> None:
         payload = self.slow_payload()
         if payload is None:
