@@ -10,18 +10,18 @@
         │   ├── DriverDefectError           ... since it raised something that is none of these
         │   └── UnsupportedResourceTypeError    no installed driver has this resource type
         ├── InvalidInputError               an argument, payload or filter is wrong
-        │   ├── InvalidArgumentError        ... of a front end's call (also a ValueError)
+        │   ├── InvalidArgumentError        ... a value of an argument (also a ValueError)
         │   └── UnsupportedPayloadError     the resource does not take this kind of payload
         ├── UnsupportedFunctionError        the resource cannot do this
         ├── AuthenticationFailedError       the credential was refused
-        ├── TransportError                  the vendor could not be reached, or the answer was lost
+        ├── TransportError                  the vendor was not reached, or its response was lost
         │   └── CallTimeoutError            ... not in time (also a TimeoutError)
-        ├── ServiceError                    the vendor answered with an error
-        │   ├── InvalidResponseError        ... with something that is not the API's answer
+        ├── ServiceError                    the vendor responded with an error
+        │   ├── InvalidResponseError        ... with something that is not of its API
         │   ├── PermissionDeniedError       ... that this account may not do this
         │   ├── ResourceNotFoundError       ... that it has no such resource
         │   └── TaskNotFoundError           ... that it has no such task
-        ├── ResourceBusyError               the resource is held by others, or has no free place
+        ├── ResourceBusyError               the resource is held by others, or has no free slot
         ├── NotAcquiredError                the operation needs an acquisition that is not there
         ├── SubmissionUncertainError        a task may or may not have been created
         ├── TaskNotReadyError               the task has no result yet
@@ -30,7 +30,7 @@
         └── TaskCancelledError              the task was cancelled
 
 Anything the library raises on purpose is a `QrmiError`; Python's own `TypeError` is left for
-wrong argument types. `retryable` on each error answers whether trying the same call again can help.
+wrong argument types. `retryable` says whether the same call may succeed later.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class QrmiError(RuntimeError):
         message: What happened and what to do next.
         resource_id: The resource concerned; filled in by `QuantumResource` if the driver did not.
         task_id: The task concerned, likewise.
-        status_code: HTTP status code of the vendor's answer.
+        status_code: HTTP status code of the vendor's response.
         vendor_code: The vendor's own error code.
         request_id: The vendor's id of the exchange, to quote to their support.
         retryable: Whether trying the same call again can help.
@@ -58,7 +58,7 @@ class QrmiError(RuntimeError):
         uncertain: Whether the vendor may have carried out the call although it failed.
 
     Attributes:
-        details: What else the vendor's answer says, under the vendor's own names.
+        details: Further statements of the vendor's response, under the vendor's own names.
     """
 
     retryable: bool = False
@@ -144,9 +144,9 @@ class InvalidInputError(QrmiError):
 
 
 class InvalidArgumentError(InvalidInputError, ValueError):
-    """An argument of a front end's call is wrong. Nothing was submitted.
+    """The value of an argument is wrong. Nothing was submitted.
 
-    It is a ``ValueError`` too, as which the front ends' frameworks report it.
+    It is a ``ValueError`` too, since that is what the frameworks of front ends raise.
     """
 
 
@@ -163,21 +163,21 @@ class AuthenticationFailedError(QrmiError):
 
 
 class TransportError(QrmiError):
-    """The vendor could not be reached, or its answer was lost on the way."""
+    """The vendor was not reached, or its response was lost on the way."""
 
     retryable = True
 
 
 class CallTimeoutError(TransportError, TimeoutError):
-    """The vendor did not answer one call in time."""
+    """The vendor did not respond to one call in time."""
 
 
 class ServiceError(QrmiError):
-    """The vendor answered with an error; see `status_code` and `vendor_code`."""
+    """The vendor responded with an error; see `status_code` and `vendor_code`."""
 
 
 class InvalidResponseError(ServiceError):
-    """The answer is not what the API promises: not JSON, too large, or a page of a proxy."""
+    """The response breaks the API's contract: not JSON, too large, or a page of a proxy."""
 
 
 class PermissionDeniedError(ServiceError):
@@ -193,7 +193,7 @@ class TaskNotFoundError(ServiceError):
 
 
 class ResourceBusyError(QrmiError):
-    """The resource is held by others, or has no free place for a further task."""
+    """The resource is held by others, or has no free slot for a further task."""
 
     retryable = True
 
@@ -203,7 +203,7 @@ class NotAcquiredError(QrmiError):
 
 
 class SubmissionUncertainError(QrmiError):
-    """A submission was not answered, and whether the task exists cannot be found out.
+    """The response to a submission was lost, and it is not known whether the task exists.
 
     Look at the candidates before submitting again: the task may run, and be billed.
 
