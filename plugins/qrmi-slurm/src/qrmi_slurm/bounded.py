@@ -24,7 +24,7 @@ class LeftAlone(Exception):
     """A call did not end in time."""
 
 
-class Call(Generic[_T]):
+class BoundedCall(Generic[_T]):
     """A call that a thread makes.
 
     Args:
@@ -81,12 +81,12 @@ class Worker:
     """
 
     def __init__(self) -> None:
-        self._calls: SimpleQueue[Call[Any]] = SimpleQueue()
-        self._last: Call[Any] | None = None
+        self._calls: SimpleQueue[BoundedCall[Any]] = SimpleQueue()
+        self._last: BoundedCall[Any] | None = None
 
-    def start(self, function: Callable[[], _T], seconds: float) -> Call[_T]:
+    def start(self, function: Callable[[], _T], seconds: float) -> BoundedCall[_T]:
         """Start a call under a deadline of so many seconds."""
-        call = Call(function, seconds)
+        call = BoundedCall(function, seconds)
         if self._last is None or not self._last.ended():
             self._calls = SimpleQueue()
             threading.Thread(target=_work, args=(self._calls,), daemon=True).start()
@@ -103,6 +103,6 @@ class Worker:
         return self.start(function, seconds).result()
 
 
-def _work(calls: SimpleQueue[Call[Any]]) -> None:
+def _work(calls: SimpleQueue[BoundedCall[Any]]) -> None:
     while True:
         calls.get().make()

@@ -22,7 +22,7 @@ from qrmi_core import (
 )
 from qrmi_core.plugin import Deadline
 from qrmi_slurm import granted, keys, records, slurm, variables
-from qrmi_slurm.bounded import GRACE_SECONDS, Call, LeftAlone, Worker
+from qrmi_slurm.bounded import GRACE_SECONDS, BoundedCall, LeftAlone, Worker
 from qrmi_slurm.granted import Grant
 from qrmi_slurm.job import Details, Job
 from qrmi_slurm.log import Secrets, one_line
@@ -66,7 +66,7 @@ def run(settings_file: str | None, names: list[str], *, spank: bool) -> None:
             assert folder is not None  # it was made
             if not folder.shows():
                 record = folder.read() or Record(job)
-                Attempt(site, secrets, folder, record, keys=not spank).run(names, details)
+                PrologAttempt(site, secrets, folder, record, keys=not spank).run(names, details)
     except records.Busy:
         _log.warning("job %d.%d: another prolog is at work on it", job.id, job.restart)
     except (OSError, ValueError, records.Untrusted) as error:
@@ -99,7 +99,7 @@ def hand_on_keys(settings_file: str | None, names: list[str]) -> None:
         _log.error("job %d.%d has no keys on this node: %s", job.id, job.restart, error)
 
 
-class Attempt:
+class PrologAttempt:
     """One prolog's attempt at everything that a job asks for.
 
     Args:
@@ -124,7 +124,7 @@ class Attempt:
         self._deadline = Deadline(limit - min(30.0, limit / 3))  # the rest is for giving back
         self._stop = threading.Event()
         self._worker = Worker()
-        self._call: Call[str] | None = None
+        self._call: BoundedCall[str] | None = None
 
     def run(self, names: list[str], details: Details | None) -> None:
         """Acquire, and leave in the folder what task prolog and epilog need.
