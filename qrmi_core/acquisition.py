@@ -79,7 +79,10 @@ class Acquisitions:
 
     def _acquire_once(self, acquiring: Acquires, detached: bool, slots: int | None) -> str:
         with self._channel.calling():
-            return acquiring.acquire(detached=detached, slots=slots)
+            token = acquiring.acquire(detached=detached, slots=slots)
+            if not isinstance(token, str) or not token:
+                raise TypeError(f"acquire must return a token, not {token!r}")
+            return token
 
     def release(self, token: str, *, cancel_pending: bool) -> None:
         """End a reservation; see `QuantumResource.release`."""

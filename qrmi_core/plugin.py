@@ -1,4 +1,4 @@
-"""The public names for authors of drivers, each imported when it is first used."""
+"""The public names for authors of plugins, each imported when it is first used."""
 
 from qrmi_core import _lazy
 

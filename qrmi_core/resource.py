@@ -137,19 +137,21 @@ class QuantumResource(Batches):
     ) -> None:
         token = self._acquisitions.entered()
         try:
-            if token is not None:
-                self.release(token, cancel_pending=kind is not None)
+            try:
+                if token is not None:
+                    self.release(token, cancel_pending=kind is not None)
+            finally:
+                self.close()
         except QrmiError as failure:
             if error is None:
                 raise
             # The error under way matters more than that of the release.
             _log.error("%s could not be released: %s", self._id, failure)
-        finally:
-            self.close()
 
     def close(self) -> None:
         """Close connections; the object can be used again afterwards."""
-        self._driver.close()
+        with self._channel.calling() as driver:
+            driver.close()
 
     # The resource
 

@@ -461,6 +461,31 @@ def test_slots_reach_a_driver_that_counts_them_and_are_refused_by_others() -> No
     assert told == [None, 3, None]
 
 
+@pytest.mark.parametrize("token", [None, ""])
+def test_an_acquisition_without_a_token_is_a_defect(token: object) -> None:
+    class Tokenless(FakeVendor().driver()):  # type: ignore[misc]
+        def acquire(self, *, detached: bool, slots: int | None) -> object:
+            return token
+
+    with pytest.raises(DriverDefectError, match="acquire must return a token"):
+        QuantumResource("x", "fake", {}, driver_class=Tokenless).acquire()
+
+
+def test_a_driver_that_cannot_be_closed_hides_no_other_error() -> None:
+    class Stuck(FakeVendor().driver()):  # type: ignore[misc]
+        def close(self) -> None:
+            raise KeyError("connection")
+
+    qpu = QuantumResource("x", "fake", {}, driver_class=Stuck)
+    with pytest.raises(DriverDefectError, match="connection") as caught:
+        qpu.close()
+    assert caught.value.resource_id == "x"
+    with pytest.raises(ZeroDivisionError), qpu:
+        raise ZeroDivisionError
+    with pytest.raises(DriverDefectError, match="connection"), qpu:
+        pass
+
+
 OPTIONS: dict[str, Any] = {"name": "bell", "tags": ["a", "b"], "max_seconds": 5}
 
 
