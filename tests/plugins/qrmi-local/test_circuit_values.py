@@ -148,6 +148,18 @@ def test_parameters_of_annotated_gates_in_a_block() -> None:
     assert [result.data.c.get_counts(n) for n in range(2)] == [{"01": 10}, {"11": 10}]
 
 
+def test_parameters_of_annotated_gates_in_a_definition_in_a_block() -> None:
+    inner = QuantumCircuit(2, name="mine")
+    inner.append(AnnotatedOperation(UGate(A, 0, 0), [ControlModifier(1)]), [0, 1])
+    circuit = QuantumCircuit(2, 2)
+    circuit.x(0)
+    with circuit.if_test((circuit.clbits[0], 0)):
+        circuit.append(inner.to_gate(), [0, 1])
+    circuit.measure([0, 1], [0, 1])
+    [result] = sample([circuit, [[0.0], [np.pi]], 10])
+    assert [result.data.c.get_counts(n) for n in range(2)] == [{"01": 10}, {"11": 10}]
+
+
 @pytest.mark.parametrize("gate", ["ctrl @ rx(a) q[0], q[1];", "crx(a) q[0], q[1];"])
 def test_parameters_of_controlled_gates_in_text(gate: str) -> None:
     text = HEADER + f"input float[64] a;\nqubit[2] q;\nbit[2] c;\nx q[0];\n{gate}\nc = measure q;\n"

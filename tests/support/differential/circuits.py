@@ -273,15 +273,17 @@ class _Filler:
         factor = self._draw(st.sampled_from([1, 2, -0.5]))
         return parameter if factor == 1 else factor * parameter + 0.25
 
-    def _plain(self, most: int, parameters: list[Any]) -> Gate:
+    def _plain(self, most: int, parameters: list[Any], *, annotated: bool = True) -> Gate:
         fitting = sorted(name for name, (_, qubits, _) in _GATES.items() if qubits <= most)
         make, _, count = _GATES[self._draw(st.sampled_from(fitting))]
         gate: Gate = make(*(self._angle(parameters) for _ in range(count)))
-        return self._modified(gate, most)
+        return self._modified(gate, most, annotated=annotated)
 
-    def _modified(self, gate: Gate, most: int) -> Gate:
+    def _modified(self, gate: Gate, most: int, *, annotated: bool) -> Gate:
         room = most - gate.num_qubits
-        kinds = ["plain"] * 4 + ["inverse"] + ["control", "annotated"] * (room > 0)
+        kinds = ["plain"] * 4 + ["inverse"] + ["control"] * (room > 0)
+        if annotated and room:
+            kinds.append("annotated")
         kind = self._draw(st.sampled_from(kinds))
         try:
             if kind == "inverse":
@@ -290,8 +292,7 @@ class _Filler:
                 return gate
             count = self._draw(st.integers(1, min(room, 2)))
             state = self._draw(st.integers(0, 2**count - 1))
-            annotated = kind == "annotated"
-            return gate.control(count, ctrl_state=state, annotated=annotated)
+            return gate.control(count, ctrl_state=state, annotated=kind == "annotated")
         except (QiskitError, TypeError, ValueError):
             # Qiskit has no such variant of the gate, mostly where it has a parameter.
             return gate
@@ -305,7 +306,7 @@ class _Filler:
         inner = self._definition(size, nested=self._draw(st.booleans()))
         gate = inner.to_gate()
         if gate.name == "mine":  # of other names, Qiskit takes them for the gates it knows
-            gate = self._modified(gate, self._circuit.num_qubits)
+            gate = self._modified(gate, self._circuit.num_qubits, annotated=False)
         self._circuit.append(gate, self._qubits(gate.num_qubits))
 
     def _definition(self, size: int, *, nested: bool) -> QuantumCircuit:
@@ -315,7 +316,8 @@ class _Filler:
             deeper.name += "_inner"
             inner.append(deeper.to_gate(), range(size))
         for _ in range(self._draw(st.integers(1, 3))):
-            gate = self._plain(size, self._parameters)
+            # Qiskit does not bind parameters of annotated gates in a definition that it has read.
+            gate = self._plain(size, self._parameters, annotated=False)
             inner.append(gate, list(self._draw(st.permutations(range(size))))[: gate.num_qubits])
         return inner
 
