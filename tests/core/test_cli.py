@@ -912,6 +912,7 @@ def test_keep_leaves_the_task_on_a_signal(process: Callable[..., Any]) -> None:
     assert "qrmi task result slow:qpu task-2" in err
 
 
+@pytest.mark.slow
 def test_a_signal_during_the_submission_waits_for_the_id_and_stops_the_task(
     process: Callable[..., Any],
 ) -> None:
@@ -965,6 +966,7 @@ def test_a_reader_that_goes_away_is_no_error_to_tell(process: Callable[..., Any]
     running.stderr.close()
 
 
+@pytest.mark.slow
 def test_the_resource_is_released_although_nobody_reads_the_messages(
     process: Callable[..., Any],
 ) -> None:
@@ -1012,6 +1014,7 @@ def test_the_output_may_be_a_pipe(process: Callable[..., Any]) -> None:
         assert (running.returncode, reader.communicate(timeout=20)[0]) == (0, b"xxxxx"), err
 
 
+@pytest.mark.slow
 def test_a_terminal_gets_a_live_line(process: Callable[..., Any]) -> None:
     terminal, end = pty.openpty()
     running = process("run", "slow:qpu", "input.json", "--timeout", "1", stderr=end, TERM="xterm")

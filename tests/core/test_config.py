@@ -262,6 +262,7 @@ odd_entries = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(json_values | st.fixed_dictionaries({"resources": st.lists(odd_entries | json_values)}))
 def test_any_json_gives_entries_or_problems(tmp_path_factory: Any, data: Any) -> None:
     report = inspect_config(write(tmp_path_factory.getbasetemp() / "any.json", data))

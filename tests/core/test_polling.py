@@ -71,6 +71,7 @@ def resource(vendor: FakeVendor, clock: FakeClock, **how: bool) -> QuantumResour
     return QuantumResource("fake", "fake", {}, driver_class=driver, clock=clock, sleep=clock.sleep)
 
 
+@pytest.mark.slow
 @given(st.floats(0, 7200), st.floats(0, 0.3))
 def test_a_task_is_seen_to_end_in_time_at_a_bounded_cost(end: float, request: float) -> None:
     clock = FakeClock()

@@ -382,6 +382,7 @@ def test_an_analog_machine_has_no_target_of_qiskits(
         pasqals_target(pulses[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("blocked", "imported", "extra"),
     [

@@ -396,6 +396,7 @@ def test_jobs_of_others_wait_for_an_active_dedicated_session(
     client("DELETE", f"/sessions/{opened['id']}/close")
 
 
+@pytest.mark.slow
 def test_a_session_ends_with_its_time(emulator: Emulator, client: Client) -> None:
     opened = session(client, "batch", max_ttl=1)
     emulator.fault("job-too-long", seconds=3)

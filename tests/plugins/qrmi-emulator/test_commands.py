@@ -104,6 +104,7 @@ def test_it_serves_and_lets_faults_happen(served: tuple[str, Path], tmp_path: Pa
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_the_normal_end_and_a_second_server_waits_for_neither_port_nor_state(
     tmp_path: Path, sent: signal.Signals
@@ -133,6 +134,7 @@ def test_without_a_server_the_commands_say_so(tmp_path: Path) -> None:
     assert "qrmi emulator serve" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_address_for_others_is_warned_of(tmp_path: Path) -> None:
     done = qrmi(tmp_path, "serve", "--host", "0.0.0.0", "--resource", "nothing")
     assert done.returncode not in (0, 70)

@@ -383,6 +383,7 @@ def test_an_executor_is_taken_and_says_what_its_input_lacks(client: DirectAccess
 # The store
 
 
+@pytest.mark.slow
 def test_what_the_service_cannot_read_or_write_fails_the_job_without_its_url(
     client: DirectAccessClient,
 ) -> None:
@@ -403,6 +404,7 @@ def test_what_the_service_cannot_read_or_write_fails_the_job_without_its_url(
         client("DELETE", f"/v1/jobs/{body['id']}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("member", ["input", "results"])
 def test_a_url_that_has_expired_fails_the_job(client: DirectAccessClient, member: str) -> None:
     body = client.job(client.upload())

@@ -116,6 +116,7 @@ def test_a_broken_face_is_named_and_harms_no_others(site: Path, name: str) -> No
         assert message in str(emulator.unavailable[name])
 
 
+@pytest.mark.slow
 def test_the_command_warns_of_a_broken_face(site: Path, tmp_path: Path) -> None:
     add_face(site, "raises", "raise RuntimeError('no bell')")
     qrmi = Path(sys.executable).with_name("qrmi")

@@ -80,6 +80,7 @@ def test_a_job_goes_its_way(client: WardenClient) -> None:
     assert text == "Job with status 'DONE' can't be canceled"
 
 
+@pytest.mark.slow
 def test_who_sends_no_good_credential_is_refused(client: WardenClient) -> None:
     def get(credential: str | None) -> requests.Response:
         headers = {} if credential is None else {"X-Munge-Cred": credential}

@@ -290,6 +290,7 @@ def test_jobs_without_a_seed_get_that_of_the_settings() -> None:
     assert results[0] == results[1]
 
 
+@pytest.mark.slow
 def test_an_emulator_can_be_used_again() -> None:
     emulator = Emulator()
     for _ in range(2):

@@ -648,6 +648,7 @@ def test_ctrl_c_ends_a_wait_at_once_and_removes_the_upload(service: SystemServic
     assert not service.objects
 
 
+@pytest.mark.slow
 def test_qrmi_run_shows_the_wait(service: SystemService, tmp_path: Path) -> None:
     service.fail("POST jobs", NO_LANE)
     file = tmp_path / "input.json"

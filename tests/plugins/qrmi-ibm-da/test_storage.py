@@ -198,6 +198,7 @@ print(peak() - idle)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "size", "times"),
     [("input", 50_000_000, 2), ("value", 100_000_000, 2), ("save", 100_000_000, 0)],
@@ -229,6 +230,7 @@ finally:
 """
 
 
+@pytest.mark.slow
 def test_the_peak_of_memory_of_the_command(service: SystemService, tmp_path: Path) -> None:
     resource = {"name": "ibm_rensselaer", "type": "direct-access"}
     config = tmp_path / "config.json"

@@ -549,6 +549,7 @@ ECHOES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [200, 400, 401, 403, 404, 409, 429, 500, 502, 503])
 @pytest.mark.parametrize("echo", ECHOES)
 def test_an_answer_that_echoes_credentials_shows_none(

@@ -231,6 +231,7 @@ CONDITIONS: dict[str, tuple[Callable[[Any], Any], Callable[[int], bool]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONDITIONS)
 @pytest.mark.parametrize("on", ["aer", "fake_torino"])
 def test_a_register_as_a_truth_value(name: str, on: str) -> None:
@@ -546,6 +547,7 @@ def programs(draw: Any) -> QuantumCircuit:
     return circuit
 
 
+@pytest.mark.slow
 @slow_examples
 @given(programs())
 def test_programs_do_what_they_say(circuit: QuantumCircuit) -> None:

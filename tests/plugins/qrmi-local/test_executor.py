@@ -25,6 +25,7 @@ def look(executor: Executor, task_id: str) -> StoredTask:
     return task
 
 
+@pytest.mark.slow
 def test_a_task_is_executed_once_workers_are_started(
     home: Path, bell: Any, until: Callable[..., Any]
 ) -> None:

@@ -338,6 +338,7 @@ class TestSampler:
 
 
 class TestSeeds:
+    @pytest.mark.slow
     @pytest.mark.parametrize("on", ["aer", "fake_lagos"])
     def test_equal_seeds_give_equal_bytes_in_another_process(self, on: str, tmp_path: Path) -> None:
         payload = encoded(

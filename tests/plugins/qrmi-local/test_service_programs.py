@@ -249,6 +249,7 @@ def _pauli(term: Any, width: int) -> Pauli:
     return Pauli("".join(letters))
 
 
+@pytest.mark.slow
 def test_wide_circuits_of_unentangled_qubits_are_simulated_in_pieces() -> None:
     for resource, width in (("aer", 30), ("fake_fez", 156)):
         circuit = QuantumCircuit(width)

@@ -338,6 +338,7 @@ def test_a_fork_waits_until_no_thread_is_in_the_database(store: TaskStore) -> No
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_children_forked_while_threads_write_can_write_too(store: TaskStore) -> None:
     stop = threading.Event()

@@ -177,6 +177,7 @@ def test_qubits_that_are_observed_alone_count_too() -> None:
     assert abs(float(result.data.evs)) <= 1
 
 
+@pytest.mark.slow
 def test_control_flow_still_needs_a_state_vector(measured: Any) -> None:
     circuit = measured.assign_parameters([1.0])
     with circuit.if_test((circuit.clbits[0], 1)):

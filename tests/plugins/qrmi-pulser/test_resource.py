@@ -77,6 +77,7 @@ def test_a_resource_without_pulse_sequences_is_refused() -> None:
     assert isinstance(caught.value, ValueError)
 
 
+@pytest.mark.slow
 def test_importing_it_needs_neither_qiskit_nor_pasqals_client() -> None:
     absent = ("qiskit", "qiskit_ibm_runtime", "pasqal_cloud", "pulser_simulation")
     script = f"import sys\nfor name in {absent!r}: sys.modules[name] = None\nimport qrmi_pulser"

@@ -40,6 +40,7 @@ def analog(values: list[Any], coords: Any = ((0, 0), (0, 20))) -> QuantumCircuit
     return circuit
 
 
+@pytest.mark.slow
 def test_an_analog_circuit_is_sampled(emulator: QuantumResource) -> None:
     sampler = SamplerV2(emulator)
     assert isinstance(sampler, TheirSampler)
@@ -160,6 +161,7 @@ def test_a_resource_without_pulse_sequences_is_refused_at_once() -> None:
         QRMIPasqalBackend(fake_resource(FakeVendor()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("imported", "absent"),
     [

@@ -58,6 +58,7 @@ def slow() -> QuantumCircuit:
     return circuit
 
 
+@pytest.mark.slow
 def test_a_bell_state_is_sampled(aer: QuantumResource, bell: QuantumCircuit) -> None:
     sampler = SamplerV2(aer, options={"simulator": {"seed_simulator": 1}})
     assert isinstance(sampler, BaseSamplerV2)
@@ -100,6 +101,7 @@ def test_pubs_have_their_own_shots(aer: QuantumResource, bell: QuantumCircuit) -
     assert [pub.data.meas.num_shots for pub in result] == [3, 7]
 
 
+@pytest.mark.slow
 @on_the_simulator
 @given(data=st.data())
 def test_samples_have_the_shape_of_the_parameters(
@@ -118,6 +120,7 @@ def test_samples_have_the_shape_of_the_parameters(
         assert meas.get_int_counts(index) == {int(wanted[index]): 4}
 
 
+@pytest.mark.slow
 @on_the_simulator
 @given(
     shapes=mutually_broadcastable_shapes(num_shapes=2, max_dims=3, max_side=3),
@@ -205,6 +208,7 @@ def test_precision_0_is_refused_where_values_come_from_shots(
         EstimatorV2(device).run([(QuantumCircuit(133), "Z" * 133)], precision=0)
 
 
+@pytest.mark.slow
 def test_a_transpiled_circuit_runs_on_a_noisy_device(local: MakeResource) -> None:
     qpu = local("fake_torino")
     backend = get_backend(qpu)
@@ -232,6 +236,7 @@ def test_within_a_session_tasks_belong_to_it(local: MakeResource, bell: QuantumC
         assert SamplerV2(qpu).run([isa], shots=10).result(SECONDS)[0].data.meas.num_shots == 10
 
 
+@pytest.mark.slow
 def test_another_process_finds_the_job_by_its_id(
     aer: QuantumResource, bell: QuantumCircuit
 ) -> None:

@@ -125,6 +125,7 @@ def test_the_record_is_for_root_and_the_variables_for_the_user(site: SlurmSite) 
 # All or nothing
 
 
+@pytest.mark.slow
 def test_what_was_acquired_is_given_back_if_the_next_is_busy(site: SlurmSite) -> None:
     site.vendor.misbehave("acquire-qpu_b", *["busy"] * 50)
     assert site.prolog("qpu=qpu_a,qpu_b").status == 0
@@ -181,6 +182,7 @@ def test_an_acquisition_without_an_answer_is_told_as_uncertain(site: SlurmSite, 
     assert "there may be an acquisition that nobody releases" in site.log.read_text()
 
 
+@pytest.mark.slow
 def test_an_acquisition_that_comes_late_is_given_back(site: SlurmSite) -> None:
     site.configure(prolog_limit_seconds=1)
     site.vendor.misbehave("acquire", "slow")
@@ -204,6 +206,7 @@ def test_a_stopped_prolog_gives_back_what_it_has(site: SlurmSite) -> None:
     assert "the prolog was stopped" in site.task()[2][0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["busy", "refused", "broken"])
 def test_a_refusal_is_nothing_to_account_for(site: SlurmSite, how: str) -> None:
     site.vendor.misbehave("acquire", *[how] * 50)
@@ -231,6 +234,7 @@ def test_a_busy_qpu_is_waited_for(site: SlurmSite) -> None:
     assert site.task()[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["busy", "broken"])
 def test_a_job_is_requeued_where_the_site_wants_it(site: SlurmSite, how: str) -> None:
     site.configure(when_unavailable="requeue")
@@ -247,6 +251,7 @@ def test_a_job_that_can_never_run_is_not_requeued(site: SlurmSite) -> None:
     assert site.task()[0] == 1
 
 
+@pytest.mark.slow
 def test_a_job_that_slurm_does_not_requeue_tells_why_it_fails(site: SlurmSite) -> None:
     site.configure(when_unavailable="requeue")
     site.vendor.misbehave("acquire", *["busy"] * 50)

@@ -83,6 +83,7 @@ def test_a_release_that_failed_before_is_tried_again_while_the_job_is_there(
     assert left.vendor.held() == set()
 
 
+@pytest.mark.slow
 def test_a_vendor_that_does_not_answer_is_asked_once_for_all_its_records(left: SlurmSite) -> None:
     left.configure(epilog_limit_seconds=1)
     left.prolog("qpu=qpu_b", SLURM_JOB_ID="72")
@@ -101,6 +102,7 @@ def test_a_record_at_which_another_process_is_at_work_is_left_to_it(left: SlurmS
     assert len(left.vendor.held()) == 1
 
 
+@pytest.mark.slow
 def test_slurm_is_asked_once_however_many_records_there_are(left: SlurmSite) -> None:
     for job in range(72, 92):
         left.prolog("qpu=qpu_x", SLURM_JOB_ID=str(job))

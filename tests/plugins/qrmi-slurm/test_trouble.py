@@ -270,6 +270,7 @@ def test_no_log_has_a_secret(site: SlurmSite) -> None:
 # Answers that do not come
 
 
+@pytest.mark.slow
 def test_a_vendor_that_does_not_answer_the_release_is_left_to_the_sweep(site: SlurmSite) -> None:
     site.configure(epilog_limit_seconds=1)
     site.prolog("qpu=qpu_a,qpu_b")

@@ -618,6 +618,7 @@ def test_a_fault_that_stays_is_one_typed_error(
     assert len(service.tasks()) - before == created
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", LASTING)
 def test_a_lost_answer_that_cannot_be_looked_for_is_uncertain(
     service: PasqalService, make: Make, fault: str

@@ -19,6 +19,7 @@ def cluster(request: pytest.FixtureRequest, warden: Warden) -> Cluster:
     return Cluster(warden.host, NOBODY, warden.socket)
 
 
+@pytest.mark.slow
 def test_the_life_of_a_job(cluster: Cluster, warden: Warden) -> None:
     session = cluster.acquire()
     assert warden.sessions[session]["user_id"] == str(cluster.job_uid)
@@ -34,6 +35,7 @@ def test_the_life_of_a_job(cluster: Cluster, warden: Warden) -> None:
     assert cluster.job(session, "start", "completes").startswith("NotAcquiredError: ")
 
 
+@pytest.mark.slow
 def test_what_one_process_has_started_another_one_stops(cluster: Cluster, warden: Warden) -> None:
     session = cluster.acquire()
     task_id = cluster.job(session, "start", "endless")
@@ -42,6 +44,7 @@ def test_what_one_process_has_started_another_one_stops(cluster: Cluster, warden
     assert cluster.job(session, "result", task_id).startswith("TaskCancelledError: ")
 
 
+@pytest.mark.slow
 def test_neither_does_the_part_of_the_other(cluster: Cluster, warden: Warden) -> None:
     if cluster.job_uid == os.geteuid():
         warden.admins = {os.geteuid() + 1}
