@@ -6,8 +6,11 @@ the fixture that provides the environment, not by hand.
 
 from __future__ import annotations
 
+from collections import Counter
+
 import hypothesis
 import pytest
+from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 # Busy machines make examples slow; timings belong in benchmarks.
@@ -44,16 +47,34 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for folder, mark in MARKED_FOLDERS.items():
             if item.nodeid.startswith(folder):
                 item.add_marker(mark)
+    # What takes long begins first: begun last, it would run beside an idle process.
+    slow = {_scope(item.nodeid) for item in items if item.get_closest_marker("slow")}
+    sizes = Counter(_scope(item.nodeid) for item in items)
+
+    def order(item: pytest.Item) -> tuple[bool, int]:
+        scope = _scope(item.nodeid)
+        return scope not in slow, -sizes[scope]
+
+    items.sort(key=order)
+
+
+def _scope(nodeid: str) -> str:
+    """Return the file, or the folder with a server of its own, that a test belongs to."""
+    shared = (folder for folder in SERVER_OF_A_FOLDER if nodeid.startswith(folder))
+    return next(shared, nodeid.partition("::")[0])
 
 
 class ServerScheduling(LoadScopeScheduling):
     """Gives each process whole files, or whole folders where these share a server."""
 
+    def __init__(self, config: pytest.Config, log: Producer) -> None:
+        config.option.loadscopereorder = False  # they are in order
+        super().__init__(config, log)
+
     def _split_scope(self, nodeid: str) -> str:
-        shared = (folder for folder in SERVER_OF_A_FOLDER if nodeid.startswith(folder))
-        return next(shared, nodeid.partition("::")[0])
+        return _scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ServerScheduling:
-    return ServerScheduling(config, log)  # type: ignore[arg-type]
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ServerScheduling:
+    return ServerScheduling(config, log)
