@@ -337,6 +337,19 @@ def test_a_seeded_job_is_repeated_as_a_whole() -> None:
         assert one.data.c == two.data.c != three.data.c
 
 
+def test_observables_of_a_noisy_device_that_take_two_methods_of_aer() -> None:
+    # A gate follows the measurement in one circuit alone, which takes another method of Aer.
+    circuit = QuantumCircuit(2, 1)
+    circuit.measure(1, 0)
+    paulis = ["XI", "ZX"]
+    [result] = estimate([circuit, [paulis], None, 1 / 32], on="fake_essex")
+    apart = [
+        estimate([circuit, [pauli], None, 1 / 32], on="fake_essex")[0].data.evs for pauli in paulis
+    ]
+    assert np.ravel(apart) == pytest.approx([0, 0], abs=0.25)
+    assert np.ravel(result.data.evs) == pytest.approx([0, 0], abs=0.25)
+
+
 def test_estimates_from_shots_are_independent() -> None:
     circuit = QuantumCircuit(1)
     circuit.ry(0.7, 0)

@@ -27,5 +27,9 @@ def generated(short: int, long: int) -> settings:
     return settings(
         max_examples=long if LONG else short,
         derandomize=not LONG,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+        suppress_health_check=[
+            HealthCheck.too_slow,
+            HealthCheck.data_too_large,
+            HealthCheck.filter_too_much,  # of what cannot be compiled for a device
+        ],
     )

@@ -69,7 +69,7 @@ class Machine:
             if not isinstance(error, QiskitError) and not is_panic(error):
                 raise
             reject()  # cannot be compiled, so nothing would be sent
-        if _has_own_gates(isa):  # taken for the device's of that name, so refused
+        if has_own_gates(isa):  # taken for the device's of that name, so refused
             reject()
         names = tuple(parameter.name for parameter in circuit.parameters)
         left = tuple(parameter.name for parameter in isa.parameters)
@@ -244,7 +244,8 @@ def _has_expressions(circuit: QuantumCircuit) -> bool:
     )
 
 
-def _has_own_gates(circuit: QuantumCircuit) -> bool:
+def has_own_gates(circuit: QuantumCircuit) -> bool:
+    """Return True if the circuit has gates without a class, which a device takes for its own."""
     blocks = [block for each in _control(circuit) for block in each.blocks]
     return any(
         type(instruction.operation) in (Gate, ControlledGate)

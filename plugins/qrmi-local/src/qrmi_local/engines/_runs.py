@@ -110,7 +110,23 @@ def _run(
         # Aer would leave out marks that no measurement follows.
         options = {"enable_truncation": False, **options}
     kept = [_translated(_without_overwritten(circuit)) for circuit in circuits]
-    result = simulator.run(kept, seed_simulator=seed_of(seeds), **options).result()
+    result = _run_checked(simulator, kept, seeds, options)
+    methods = [experiment.metadata["method"] for experiment in result.results]
+    if getattr(simulator.options, "noise_model", None) is not None and len(set(methods)) > 1:
+        # Where methods change within a run, Aer takes the noise of one for another.
+        for method in sorted(set(methods)):
+            places = [place for place, each in enumerate(methods) if each == method]
+            alike = [kept[place] for place in places]
+            again = _run_checked(simulator, alike, seeds, {**options, "method": method})
+            for place, experiment in zip(places, again.results, strict=True):
+                result.results[place] = experiment
+    return result
+
+
+def _run_checked(
+    simulator: Any, circuits: list[Any], seeds: np.random.SeedSequence, options: dict[str, Any]
+) -> Any:
+    result = simulator.run(circuits, seed_simulator=seed_of(seeds), **options).result()
     failed = [
         str(experiment.status)
         for experiment in result.results
