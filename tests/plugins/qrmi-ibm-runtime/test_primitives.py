@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from qrmi_core import InvalidInputError, Payload
-from qrmi_ibm_runtime.primitives import prepare
+from qrmi_core.plugin import QiskitPrimitive
+from qrmi_ibm_common.primitives import read_input
+from qrmi_ibm_runtime.api import Body, body_of
 from support.faulty_server import cut_before
 from support.ibm_service import IbmService
 from support.resources import Make
@@ -20,8 +22,12 @@ from support.resources import Make
 
 def body(content: Any, program_id: str = "sampler") -> bytes:
     payload = Payload.QiskitPrimitive(content, program_id)
-    fields = {"backend": "b"}
-    return b"".join(prepare(payload, fields, resource_id="b", submission=str(uuid.uuid4())))
+    return b"".join(prepare(payload))
+
+
+def prepare(payload: QiskitPrimitive) -> Body:
+    program_id, params = read_input(payload, resource_id="b", submission=str(uuid.uuid4()))
+    return body_of({"program_id": program_id, "backend": "b"}, params)
 
 
 @pytest.mark.parametrize(
@@ -270,7 +276,7 @@ def test_a_large_input_goes_out_as_it_came(service: IbmService, make: Make, tmp_
 def test_checking_a_large_input_takes_no_copy_of_it() -> None:
     payload = Payload.QiskitPrimitive(LARGE, "sampler")
     tracemalloc.start()
-    made = prepare(payload, {}, resource_id="b", submission="tag")
+    made = prepare(payload)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 10_000_000

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import importlib.metadata
+import json
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
+
+import attrs
 
 from qrmi_core.plugin import (
     ConfigError,
@@ -22,7 +25,6 @@ from qrmi_core.plugin import (
     recast,
 )
 from qrmi_ibm_common import KINDS, describe, ibm_client
-from qrmi_ibm_runtime.primitives import Body
 from qrmi_ibm_runtime.settings import RuntimeSettings
 
 _log = logging.getLogger(__name__)
@@ -61,6 +63,25 @@ _ENDS = {
     b"-": b"0123456789",
 }
 """The bytes with which a JSON value can end, by its first byte."""
+
+
+@attrs.frozen
+class Body:
+    """The body of a submission in pieces, so that a large input need not be copied."""
+
+    pieces: tuple[bytes, ...] = attrs.field(repr=False)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.pieces))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.pieces)
+
+
+def body_of(fields: Mapping[str, Any], params: bytes) -> Body:
+    """Return the body of a submission: its fields, and the input, which is passed on unchanged."""
+    head = json.dumps(fields, separators=(",", ":")).encode()
+    return Body((head[:-1] + b',"params":', params, b"}"))
 
 
 class RuntimeApi:
@@ -155,10 +176,20 @@ class RuntimeApi:
 
     # Jobs
 
-    def start(self, body: Body) -> str:
-        """Create a job, and return its id."""
-        headers = {"Content-Type": "application/json"}
-        response = self._http.request("POST", "/jobs", data=body, headers=headers, submission=True)
+    def start(self, fields: Mapping[str, Any], params: bytes) -> str:
+        """Create a job, and return its id.
+
+        Args:
+            fields: The fields of the body but `params`.
+            params: The input of the program, in JSON.
+        """
+        response = self._http.request(
+            "POST",
+            "/jobs",
+            data=body_of(fields, params),
+            headers={"Content-Type": "application/json"},
+            submission=True,
+        )
         return response.created_id()
 
     def job(self, job_id: str) -> dict[str, Any]:

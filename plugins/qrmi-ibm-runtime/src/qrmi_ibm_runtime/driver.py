@@ -45,9 +45,9 @@ from qrmi_core.plugin import (
     read_time,
     recast,
 )
+from qrmi_ibm_common.primitives import read_input
 from qrmi_ibm_common.states import availability, observation
 from qrmi_ibm_runtime.api import NO_SESSIONS, PAGE, RuntimeApi
-from qrmi_ibm_runtime.primitives import prepare
 from qrmi_ibm_runtime.settings import MAX_COST_SECONDS, RuntimeSettings, checked_tags
 
 _log = logging.getLogger(__name__)
@@ -215,15 +215,18 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
             "calibration_id": settings.calibration_id,
             "private": settings.private or None,
         }
+        program_id, params = read_input(
+            payload, resource_id=self.resource_id, submission=_tag(submission)
+        )
         fields = {
+            "program_id": program_id,
             "backend": self.resource_id,
             "tags": [_tag(submission), self._group().tag, *self._tags(options)],
             "log_level": settings.log_level,
             **{name: value for name, value in optional.items() if value is not None},
         }
-        body = prepare(payload, fields, resource_id=self.resource_id, submission=_tag(submission))
         try:
-            task_id = self._api.start(body)
+            task_id = self._api.start(fields, params)
         except NotAcquiredError as error:
             if session is None:
                 raise recast(error, ServiceError) from error
