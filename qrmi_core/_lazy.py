@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # importing typing takes longer than this module
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
-
-def export(namespace: dict[str, object], homes: Mapping[str, str]) -> None:
-    """Give a module the names of other modules.
+def export(namespace: dict[str, object]) -> None:
+    """Give a module the names that its stub, the file for type checkers, imports.
 
     Args:
-        namespace: The module's ``globals()``.
-        homes: Names, separated by blanks, by the module that defines them.
+        namespace: The module's ``globals()``. Beside the module is its stub, which has lines of
+            the form ``from home import name as name`` and nothing else.
     """
-    home_of = {name: home for home, names in homes.items() for name in names.split()}
+    home_of: dict[str, str] = {}
+    home = before = ""
+    with open(f"{namespace['__file__']}i", encoding="utf-8") as stub:
+        words = stub.read().split()
+    for word in words:
+        if before == "from":
+            home = word
+        elif before == "as":
+            home_of[word.rstrip(",")] = home
+        before = word
 
     def get(name: str) -> object:
         import importlib

@@ -58,7 +58,7 @@ def imports(path: Path) -> set[str]:
 
 def graph() -> dict[str, set[str]]:
     modules: dict[str, set[str]] = {}
-    for path in ROOT.rglob("*.py"):
+    for path in (*ROOT.rglob("*.py"), *ROOT.rglob("*.pyi")):
         module = path.relative_to(ROOT).with_suffix("").parts[0]
         if module != "__init__":
             modules.setdefault(module, set()).update(imports(path))

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import example, given, strategies as st
 
-from qrmi_core import errors, plugin
+from qrmi_core import errors
 from qrmi_core.plugin import (
     ConfigError,
     InvalidResponseError,
@@ -326,19 +326,3 @@ def test_a_file_is_replaced_whole_with_its_mode_and_a_link_itself(tmp_path: Path
     assert sorted(tmp_path.iterdir()) == [target, other]
     with pytest.raises(OSError, match=str(tmp_path)):
         replace_file(tmp_path / "missing" / "file", b"")
-
-
-# --- names --------------------------------------------------------------------------------------
-
-
-def test_the_names_for_authors_are_there_and_agree_with_what_type_checkers_see() -> None:
-    source = Path(plugin.__file__).read_text()
-    block = source.split("if TYPE_CHECKING:")[1].split("_lazy.export")[0]
-    names: list[str] = plugin.__all__
-    for name in names:
-        assert getattr(plugin, name) is not None
-        assert f"{name} as {name}" in block
-    assert block.count(" as ") == len(names) == len(set(names))
-    assert set(dir(plugin)) >= set(names)
-    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
-        _ = plugin.nothing

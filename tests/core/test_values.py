@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import datetime
 import json
@@ -35,6 +36,7 @@ from qrmi_core import (
     TaskUsage,
     Transition,
     errors,
+    plugin,
 )
 from qrmi_core.files import atomic_output, check_writable
 from qrmi_core.payload import open_content, read_content
@@ -331,19 +333,19 @@ def test_a_device_is_written_to_directly() -> None:
 # Public names
 
 
-def test_the_public_names_are_there_and_agree_with_what_type_checkers_see() -> None:
-    source = Path(qrmi_core.__file__).read_text()
-    block = source.split("if TYPE_CHECKING:")[1].split("_HOMES")[0]
-    for name in qrmi_core.__all__:
-        assert getattr(qrmi_core, name) is not None
-        if name != "__version__":
-            assert name in block.replace(",", " ").split()
-    assert set(qrmi_core.__all__) == set(dir(qrmi_core))
+@pytest.mark.parametrize("module", [qrmi_core, plugin], ids=["core", "plugin"])
+def test_the_public_names_are_those_that_type_checkers_see(module: Any) -> None:
+    stub = ast.parse(Path(module.__file__).with_suffix(".pyi").read_text())
+    names = [alias.asname for line in stub.body for alias in getattr(line, "names", ())]
+    assert sorted(module.__all__) == sorted(names)
+    for name in names:
+        assert getattr(module, name) is not None
+    assert set(dir(module)) == set(names)
     with pytest.raises(AttributeError, match="nonsense"):
-        _ = qrmi_core.nonsense
+        _ = module.nonsense
     namespace: dict[str, object] = {}
-    exec("from qrmi_core import *", namespace)
-    assert "QuantumResource" in namespace
+    exec(f"from {module.__name__} import *", namespace)
+    assert {*names} <= {*namespace}
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
