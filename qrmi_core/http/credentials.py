@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import logging
@@ -105,7 +106,13 @@ class _TokenStore:
         self.lock = Lock()
 
 
-_shared_stores: dict[bytes, _TokenStore] = {}
+_sharing = Lock()
+
+
+@functools.lru_cache(maxsize=256)
+def _shared_store(_key: bytes) -> _TokenStore:
+    """Return the place of a token that objects share; the one unused for longest is dropped."""
+    return _TokenStore()
 
 
 class CachedToken:
@@ -132,7 +139,8 @@ class CachedToken:
             self._store = _TokenStore()
         else:
             key = hashlib.sha256(repr(shared_as).encode()).digest()
-            self._store = _shared_stores.setdefault(key, _TokenStore())
+            with _sharing:  # else two threads could each get a place of their own
+                self._store = _shared_store(key)
 
     def authorization(self) -> str:
         """The header's value, of a token that is valid for some time yet.
