@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
+from qrmi_core.channel import Channel
+from qrmi_core.driver import Driver
 from qrmi_core.errors import InvalidResponseError, PluginError, UnsupportedFunctionError
+from qrmi_core.locks import Lock
 from qrmi_core.registry import READERS, import_function, installed
-
-if TYPE_CHECKING:
-    from qrmi_core.channel import Channel
-    from qrmi_core.driver import Driver
 
 Reader = Callable[[str], Iterable[Mapping[str, int]]]
 """Reads the text of a result: the counts of each circuit, or an exception if it has none.
@@ -43,9 +42,10 @@ def counts_of(task: _Task, text: str) -> list[dict[str, int]]:
         PluginError: The only reader that might read it cannot be used.
     """
     driver = task.channel.driver
-    if driver not in _readers:
-        _readers[driver] = _find_readers(driver)
-    readers, broken = _readers[driver]
+    with _finding:
+        if driver not in _readers:
+            _readers[driver] = _find_readers(driver)
+        readers, broken = _readers[driver]
     failures: list[Exception] = []
     for reader in readers:
         try:
@@ -65,6 +65,7 @@ def counts_of(task: _Task, text: str) -> list[dict[str, int]]:
 _Found = tuple[list[Reader], PluginError | None]
 # Looking through all installed distributions takes longer than reading a result.
 _readers: WeakKeyDictionary[Driver[Any, Any], _Found] = WeakKeyDictionary()
+_finding = Lock()
 
 
 def _find_readers(driver: Driver[Any, Any]) -> _Found:

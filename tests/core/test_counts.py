@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import attrs
@@ -16,7 +18,9 @@ from qrmi_core import (
     QuantumResource,
     Task,
     UnsupportedFunctionError,
+    counts,
 )
+from qrmi_core.registry import PluginInfo, installed
 from qrmi_core.testing import FakeClock, FakeVendor
 from support.sites import DRIVER, add_distribution
 
@@ -136,3 +140,21 @@ def test_readers_for_other_payloads_are_not_imported(site: Path) -> None:
     flipped('{"1": 1}').counts()
     assert "qrmi_test_one" in sys.modules
     assert "qrmi_test_other" not in sys.modules
+
+
+def test_threads_that_read_counts_at_once_look_for_readers_once(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    add_reader(site, "one", JSON_READER)
+    searched = []
+
+    def slow(*group: str) -> list[PluginInfo]:
+        searched.append(group)
+        time.sleep(0.01)
+        return installed(*group)
+
+    monkeypatch.setattr(counts, "installed", slow)
+    task = flipped('{"1": 1}')
+    with ThreadPoolExecutor(4) as pool:
+        assert [*pool.map(lambda _: task.counts(), range(4))] == [[{"1": 1}]] * 4
+    assert sorted(searched) == [(), ("qrmi.readers",)]
