@@ -54,6 +54,7 @@ from support.faulty_server import (
     status,
     truncated,
 )
+from support.growth import check_that_few_tasks_are_remembered
 from support.ibm_service import CRN, sampler
 from support.resources import Make
 from support.system_service import (
@@ -977,3 +978,11 @@ def test_a_token_that_is_no_longer_taken_is_renewed(service: SystemService, make
 def test_an_unknown_key_is_the_vendors_message(make: Make) -> None:
     with pytest.raises(AuthenticationFailedError, match="BXNIM0415E"):
         make(IAM_APIKEY="another").status()
+
+
+def test_few_of_many_tasks_are_remembered(
+    service: SystemService, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    qpu = make()
+    service.fail("POST jobs", *[cut_after] * 10)
+    check_that_few_tasks_are_remembered(qpu, sampler(), monkeypatch, use=qpu._driver.task_stop)

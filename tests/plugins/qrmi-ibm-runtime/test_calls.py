@@ -32,9 +32,11 @@ from qrmi_core import (
 )
 from qrmi_core.channel import Channel
 from qrmi_core.driver import Acquires, offers
+from qrmi_core.notes import TaskNotes
 from qrmi_core.options import TaskOptions
 from qrmi_core.values import Observation
-from qrmi_ibm_runtime.driver import RuntimeDriver, _groups
+from qrmi_ibm_runtime import driver as driver_module
+from qrmi_ibm_runtime.driver import RuntimeDriver
 from qrmi_ibm_runtime.settings import RuntimeSettings
 
 IAM = "https://iam.example"
@@ -53,9 +55,10 @@ QUERY = {"limit": "200", "offset": "0", "sort": "DESC", "exclude_params": "true"
 
 
 @pytest.fixture
-def web() -> Iterator[responses.RequestsMock]:
+def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[responses.RequestsMock]:
     """The service, which answers only what a test expects, and where all headers must be there."""
-    _groups.clear()  # ids of one test are those of another
+    # Ids of one test are those of another.
+    monkeypatch.setattr(driver_module, "_started", TaskNotes())
     with responses.RequestsMock(assert_all_requests_are_fired=False) as web:
         web.post(f"{IAM}/identity/token", json={"access_token": "tok-1", "expires_in": 3600})
         yield web

@@ -45,6 +45,7 @@ from support.faulty_server import (
     status,
     truncated,
 )
+from support.growth import check_that_few_tasks_are_remembered
 from support.ibm_service import RESULT, IbmService, error, sampler
 from support.resources import SHORT, Make
 
@@ -608,3 +609,8 @@ def test_many_threads_lose_no_job_and_double_none(service: IbmService, make: Mak
         thread.join()
     assert started == Counter(list(service.jobs))
     assert len(started) == 8
+
+
+def test_few_of_many_tasks_are_remembered(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    qpu = make(SESSION_MODE="job")
+    check_that_few_tasks_are_remembered(qpu, sampler(), monkeypatch, use=qpu._driver.task_status)

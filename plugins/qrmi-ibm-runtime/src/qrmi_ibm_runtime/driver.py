@@ -55,18 +55,9 @@ _log = logging.getLogger(__name__)
 _LEAST_SESSION_SECONDS = 60.0
 
 
-class _Group:
-    """The tasks on one backend that this process has started, which share a tag."""
-
-    def __init__(self) -> None:
-        self.tag = f"qrmi-group-{uuid.uuid4().hex}"
-        self.started: TaskNotes[None] = TaskNotes()
-
-    def offsets(self, task_ids: Iterable[str]) -> dict[str, int]:
-        """Return the offsets of these tasks in the group's list, newest first; others left out."""
-        wanted = set(task_ids)
-        newest_first = [*self.started][::-1]
-        return {id: offset for offset, id in enumerate(newest_first) if id in wanted}
+_TAG = f"qrmi-group-{uuid.uuid4().hex}"
+_started: TaskNotes[tuple[str, ...]] = TaskNotes()
+"""The group of each task that this process has started, whichever object did it."""
 
 
 def _stretches(offsets: Iterable[int]) -> int:
@@ -76,10 +67,6 @@ def _stretches(offsets: Iterable[int]) -> int:
         if offset >= end:
             number, end = number + 1, offset + PAGE
     return number
-
-
-_groups: dict[tuple[str, str, str], _Group] = {}
-os.register_at_fork(after_in_child=_groups.clear)
 
 
 class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discovers):
@@ -221,7 +208,7 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
         fields = {
             "program_id": program_id,
             "backend": self.resource_id,
-            "tags": [_tag(submission), self._group().tag, *self._tags(options)],
+            "tags": [_tag(submission), self._group()[0], *self._tags(options)],
             "log_level": settings.log_level,
             **{name: value for name, value in optional.items() if value is not None},
         }
@@ -238,7 +225,7 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
                 raise
             advice = f"the service does not know session {session}; acquire again"
             raise recast(error, NotAcquiredError, advice) from error
-        self._group().started[task_id] = None
+        _started[task_id] = self._group()
         return task_id
 
     def _tags(self, options: TaskOptions) -> tuple[str, ...]:
@@ -252,10 +239,12 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
         except ValueError as error:
             raise InvalidInputError(f"the tags of a task are {error}") from None
 
-    def _group(self) -> _Group:
-        """Return the group of this process's tasks, the same for all objects for the backend."""
-        where = (self.settings.endpoint, self.settings.service_crn, self.resource_id)
-        return _groups.setdefault(where, _Group())
+    def _group(self) -> tuple[str, ...]:
+        """Return the common tag of the tasks of this process on this backend, and their place."""
+        settings = self.settings
+        # A forked child does not go on with the group of its parent.
+        tag = f"{_TAG}-{os.getpid()}"
+        return tag, settings.endpoint, settings.service_crn, self.resource_id
 
     def _session_for(self, acquisition: str | None) -> str | None:
         """Return the session to submit into, None in job mode.
@@ -273,7 +262,7 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
         for job in itertools.islice(self._api.jobs(self.resource_id, tag), PAGE):
             task_id = read_text(job.get("id"))
             if task_id and tag in (job.get("tags") or ()):
-                self._group().started[task_id] = None
+                _started[task_id] = self._group()
                 return task_id
         return None
 
@@ -283,12 +272,13 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
     def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
         # Those in the group, in as few pages of its list as hold them.
         found: dict[str, Observation] = {}
-        group = self._group()
-        waiting = group.offsets(task_ids)
+        wanted, group = set(task_ids), self._group()
+        newest_first = [id for id, its_group in reversed(_started.items()) if its_group == group]
+        waiting = {id: offset for offset, id in enumerate(newest_first) if id in wanted}
         pages = -(-len(waiting) // PAGE)
         if _stretches(waiting.values()) > pages:
             # Those between have ended, as a rule.
-            jobs = self._api.jobs(self.resource_id, group.tag, pending=True)
+            jobs = self._api.jobs(self.resource_id, group[0], pending=True)
             for job in itertools.islice(jobs, pages * PAGE):
                 if (task_id := read_text(job.get("id"))) in waiting:
                     found[task_id] = _observation(job)
@@ -297,7 +287,7 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
         while waiting:
             first, offset = next(iter(waiting.items()))
             start, known_shift = max(offset + shift, 0), shift
-            page, _ = self._api.page(self.resource_id, group.tag, start)
+            page, _ = self._api.page(self.resource_id, group[0], start)
             for place, job in enumerate(page, start):
                 task_id = read_text(job.get("id"))
                 if task_id in waiting:

@@ -39,6 +39,7 @@ from support.faulty_server import (
     status,
     truncated,
 )
+from support.growth import check_that_few_tasks_are_remembered
 from support.pasqal_service import PROJECT, RESULT, SIGNATURE, PasqalService, refusal
 from support.processes import said
 from support.resources import SHORT, Make
@@ -657,3 +658,11 @@ def test_a_damaged_result_is_an_error(service: PasqalService, make: Make) -> Non
         service.result = damaged
         with pytest.raises(InvalidResponseError):
             task.result(10)
+
+
+def test_few_of_many_tasks_are_remembered(
+    service: PasqalService, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    qpu = make()
+    service.fail("POST v1/cudaq/job", *[cut_after] * 10)
+    check_that_few_tasks_are_remembered(qpu, program(), monkeypatch, use=qpu._driver.task_status)

@@ -43,6 +43,7 @@ from support.faulty_server import (
     status,
     truncated,
 )
+from support.growth import check_that_few_tasks_are_remembered
 from support.munged import MISSING, munged
 from support.resources import SHORT, Make
 from support.warden import RESULT, SPECS, Warden, detail
@@ -524,3 +525,13 @@ def test_a_fault_that_stays_is_one_typed_error(
     }
     assert len(warden.jobs) <= 1 + (operation == "task_start")
     no_secret(caplog, failure, warden.sessions)
+
+
+def test_few_of_many_tasks_are_remembered(
+    warden: Warden, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    qpu = make()
+    session = warden.session_for(os.geteuid())
+    check_that_few_tasks_are_remembered(
+        qpu, sequence(), monkeypatch, acquisition=session, use=qpu._driver.task_status
+    )

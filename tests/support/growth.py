@@ -1,0 +1,77 @@
+"""What a driver remembers of the tasks that went through it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from types import BuiltinFunctionType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+from qrmi_core import QrmiError, QuantumResource
+from qrmi_core.notes import TaskNotes
+from qrmi_core.options import TaskOptions
+
+TASKS, LIMIT = 20, 5
+_NOT_ENTERED = (ModuleType, type, FunctionType, BuiltinFunctionType, logging.Logger)
+
+
+def check_that_few_tasks_are_remembered(
+    qpu: QuantumResource,
+    payload: object,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    acquisition: str | None = None,
+    use: Callable[[str], object] = str,
+) -> None:
+    """Let many submissions, lost ones too, go through a driver that is to remember a few.
+
+    Args:
+        qpu: The resource.
+        payload: The program of every task.
+        monkeypatch: Makes the limit of the driver's notes small.
+        acquisition: The acquisition of every task.
+        use: Called with the id of every task that was started.
+    """
+    driver: Any = qpu._driver
+    for found in _held(driver):
+        if isinstance(found, TaskNotes):
+            monkeypatch.setattr(found, "_limit", LIMIT)
+    words = set()
+    for _ in range(TASKS):
+        submission = uuid.uuid4().hex
+        words.add(submission)
+        try:
+            task_id = driver.task_start(
+                payload, submission=submission, acquisition=acquisition, options=TaskOptions()
+            )
+        except QrmiError:
+            continue
+        words.add(task_id)
+        use(task_id)
+    assert len(words) >= TASKS
+    texts = {found for found in _held(driver) if isinstance(found, str)}
+    assert len(words & texts) <= 2 * LIMIT
+
+
+def _held(driver: object) -> Iterator[object]:
+    """Yield all that a driver and the modules of its distribution hold, however deep."""
+    package = type(driver).__module__.partition(".")[0]
+    waiting: list[object] = [driver]
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == package:
+            waiting += vars(module).values()
+    seen = set()
+    while waiting:
+        found = waiting.pop()
+        if id(found) in seen or isinstance(found, _NOT_ENTERED):
+            continue
+        seen.add(id(found))
+        yield found
+        waiting += gc.get_referents(found)
+        if isinstance(found, dict):
+            waiting += list(found)  # keys that are text are not among its referents
