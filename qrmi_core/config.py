@@ -359,7 +359,7 @@ def open_resource(
     head, colon, tail = name.partition(":")
     if not head or (colon and not tail):
         raise InvalidInputError(f"{name!r} is not a name of a resource; write a name or type:id")
-    if colon and any(info.name == head for info in installed()):
+    if colon and installed(name=head):
         return QuantumResource(tail, head, **how)
     looked = ["QRMI_JOB_QPU_RESOURCES"]
     job: dict[str, str] = {}

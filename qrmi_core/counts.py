@@ -78,7 +78,7 @@ def _find_readers(driver: Driver[Any, Any]) -> _Found:
             "as counts",
             resource_id=driver.resource_id,
         )
-    own = {info.distribution for info in installed() if info.name == driver.resource_type}
+    own = {info.distribution for info in installed(name=driver.resource_type)}
     readers: list[Reader] = []
     broken: PluginError | None = None
     for info in sorted(infos, key=lambda info: info.distribution not in own):

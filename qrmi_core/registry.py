@@ -63,8 +63,13 @@ class PluginInfo:
     version: str
 
 
-def installed(group: str = DRIVERS) -> list[PluginInfo]:
-    """List the plugins of a group, sorted by name, without importing any."""
+def installed(group: str = DRIVERS, name: str | None = None) -> list[PluginInfo]:
+    """List the plugins of a group, sorted by name, without importing any.
+
+    Args:
+        group: The entry points' group.
+        name: The name of those to list; None for all, which takes longer.
+    """
     found = {
         PluginInfo(
             entry.name,
@@ -73,6 +78,7 @@ def installed(group: str = DRIVERS) -> list[PluginInfo]:
             entry.dist.version if entry.dist else "unknown",
         )
         for entry in importlib.metadata.entry_points(group=group)
+        if name in (None, entry.name)
     }
     return sorted(found, key=lambda info: (info.name, info.distribution, info.target))
 
@@ -124,10 +130,9 @@ def load_function(name: str, group: str) -> Callable[..., Any]:
 
 
 def _claim(name: str, group: str) -> PluginInfo:
-    known = installed(group)
-    claims = [info for info in known if info.name == name]
+    claims = installed(group, name)
     if not claims:
-        names = dict.fromkeys(info.name for info in known)
+        names = dict.fromkeys(info.name for info in installed(group))
         advice = f"; pip install {DISTRIBUTIONS[name]}" if name in DISTRIBUTIONS else ""
         raise UnsupportedResourceTypeError(
             f"no plugin for resource type {str(name)!r} is installed{advice}"

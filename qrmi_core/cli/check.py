@@ -65,7 +65,7 @@ def _of_resources(
 ) -> Iterator[tuple[str, str, list[Finding]]]:
     """Yield each resource with its source and its problems."""
     head, _, tail = (wanted or "").partition(":")
-    if tail and any(info.name == head for info in installed()):
+    if tail and installed(name=head):
         yield tail, "environment", list(check_environment(tail, head, [tail]))
         return
     try:

@@ -148,10 +148,10 @@ def test_threads_that_read_counts_at_once_look_for_readers_once(
     add_reader(site, "one", JSON_READER)
     searched = []
 
-    def slow(*group: str) -> list[PluginInfo]:
-        searched.append(group)
+    def slow(*of: str, **named: str) -> list[PluginInfo]:
+        searched.append(of)
         time.sleep(0.01)
-        return installed(*group)
+        return installed(*of, **named)
 
     monkeypatch.setattr(counts, "installed", slow)
     task = flipped('{"1": 1}')
