@@ -293,7 +293,7 @@ def test_without_a_batch_there_is_nothing_to_do(bench: Any) -> None:
     for call in (bench.connection.get_batch_logs, bench.connection.cancel_batch_jobs):
         with pytest.raises(InvalidArgumentError, match="has submitted no batch"):
             call()
-        with pytest.raises(InvalidArgumentError, match="is no batch's id"):
+        with pytest.raises(InvalidArgumentError, match="is not the id of a batch"):
             call("task-1||task-2")
     with pytest.raises(TaskNotFoundError):
         bench.connection._get_batch_status("nothing")

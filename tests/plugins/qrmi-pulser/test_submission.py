@@ -109,7 +109,7 @@ def test_another_emulator_than_the_backends_is_told(
 ) -> None:
     backend = RemoteEmuFreeBackend(pulse(), make_bench("EMU_MPS").connection)
     backend.run()
-    assert "EMU_MPS runs what the backend would have run on EMU_FREE" in caplog.text
+    assert "EMU_MPS runs the sequence that the backend has for EMU_FREE" in caplog.text
     caplog.clear()
     RemoteEmuFreeBackend(pulse(), make_bench("EMU_FREE").connection).run()
     assert not caplog.text

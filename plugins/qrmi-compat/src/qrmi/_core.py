@@ -1,4 +1,4 @@
-"""What the extension module of the published package has."""
+"""The names of the extension module of the published package."""
 
 from qrmi._errors import (
     AuthenticationFailedError,

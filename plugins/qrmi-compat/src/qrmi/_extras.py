@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def missing(error: ModuleNotFoundError, extra: str) -> ModuleNotFoundError:
-    """The same error, with what to install.
+    """Return the same error, with the extra to install.
 
     Args:
         error: The error of the import.

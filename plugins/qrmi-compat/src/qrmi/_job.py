@@ -25,7 +25,7 @@ class ResourceDef:
     Args:
         name: The resource's id.
         resource_type: Its type.
-        is_dynamic: Whether the entry is not a resource but the settings for discovery.
+        is_dynamic: True if the entry is not a resource but the settings for discovery.
         environment: Its settings, unprefixed; not printed, since they hold secrets.
     """
 
@@ -65,10 +65,10 @@ class Config:
 
 
 def get_job_qpu_resources_and_types() -> tuple[list[str], list[str]]:
-    """Names and type strings of the resources of this job, as the variables have them.
+    """Return names and type strings of the resources of this job, as the variables have them.
 
     Raises:
-        EnvVarNotSetError: This is no job with quantum resources.
+        EnvVarNotSetError: The process does not run in a job with quantum resources.
         ConfigError: The lists do not match; it is a ValueError too.
     """
     try:
@@ -82,12 +82,12 @@ def get_job_qpu_resources_and_types() -> tuple[list[str], list[str]]:
 class QRMIService:
     """The resources of this job that can be used now.
 
-    A resource that cannot be made, does not answer or is not online is left out with a warning.
+    A resource that cannot be made, does not respond or is not online is left out with a warning.
 
     Raises:
-        EnvVarNotSetError: This is no job with quantum resources.
+        EnvVarNotSetError: The process does not run in a job with quantum resources.
         ConfigError: The job's variables contradict each other.
-        QrmiError: No resource is left, and the scheduler's plugin said why (QRMI_PLUGIN_ERROR).
+        QrmiError: No resource is left, for the reason in the scheduler's QRMI_PLUGIN_ERROR.
     """
 
     def __init__(self) -> None:
@@ -120,9 +120,9 @@ class QRMIService:
                 _log.warning("%s (%s) is left out: it is %s%s", name, kind, state, why)
 
     def resources(self) -> list[QuantumResource]:
-        """The resources, in the order of the job's variables; the same objects each time."""
+        """Return the resources, in the order of the job's variables; the same objects each time."""
         return list(self._resources.values())
 
     def resource(self, resource_id: str) -> QuantumResource | None:
-        """The resource of this name, None if it is not among them."""
+        """Return the resource of this name, None if it is not among them."""
         return self._resources.get(resource_id)

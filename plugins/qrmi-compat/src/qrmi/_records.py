@@ -25,7 +25,7 @@ _LEVELS: Final = {
 
 
 class _Sink(logging.Handler):
-    """Hands records to a function, or prints them where there is none."""
+    """Hands records to a function, or prints them if none is set."""
 
     callback: LogCallback | None = None
 
@@ -48,8 +48,8 @@ _sink = _Sink()
 def set_log_callback(callback: LogCallback | None) -> None:
     """Hand the records of QRMI and of its plugins to a function in place of `logging`.
 
-    It may be called on any thread; an exception of it is printed and dropped. Levels are those of
-    the loggers, or that of the variable ``RUST_LOG`` (a word such as ``debug``).
+    It may be called on any thread; an exception of it is printed and dropped. The loggers' levels
+    apply, or the one in the variable ``RUST_LOG`` (a word such as ``debug``).
 
     Args:
         callback: The function; None prints records to standard error.

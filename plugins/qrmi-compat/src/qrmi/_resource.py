@@ -20,7 +20,7 @@ class QuantumResource(qrmi_core.QuantumResource):
         resource_id: The vendor's name of the resource.
         resource_type: The type: a member, or its string.
         config: Settings with unprefixed keys; without it the environment is read.
-        how: What else `qrmi_core.QuantumResource` takes.
+        how: Further arguments of `qrmi_core.QuantumResource`.
 
     Raises:
         EnvVarNotSetError: Variables are not set; all are named.
@@ -47,32 +47,32 @@ class QuantumResource(qrmi_core.QuantumResource):
         return cls(resource_id, resource_type, config)
 
     def resource_type(self) -> ResourceType:  # type: ignore[override]  # as it is published
-        """The type."""
+        """Return the type."""
         return ResourceType.of(str(super().resource_type()))
 
     def is_accessible(self) -> bool:
-        """Whether the resource takes work now; deprecated, `status` tells more."""
+        """Return True if the resource takes work now; deprecated, use `status`."""
         warnings.warn(
             "is_accessible() is deprecated, use status() instead", DeprecationWarning, stacklevel=2
         )
         return super().is_accessible()
 
     def release(self, id: str, *, cancel_pending: bool = False) -> None:
-        """Give a reservation back; harmless where there is none.
+        """End a reservation; one that has ended or is unknown is not an error.
 
         Args:
-            id: What `acquire` gave. An empty one stands for nothing that was acquired here.
-            cancel_pending: Whether to cancel what is still queued under it.
+            id: The token that `acquire` returned; with an empty one nothing happens.
+            cancel_pending: True to cancel the tasks that are still queued under it.
         """
         if id != "":
             super().release(id, cancel_pending=cancel_pending)
 
     def task_result(self, task_id: str, timeout: float | None = None) -> TaskResult:
-        """Wait for a task and fetch its result.
+        """Wait for a task and return its result.
 
         Args:
             task_id: The task's id.
-            timeout: Seconds to wait for the end; None for ever, 0 looks once.
+            timeout: Seconds to wait for the end; None for ever, 0 polls once.
 
         Raises:
             TaskNotReadyError: It failed or was cancelled, or the time is up.
@@ -124,7 +124,7 @@ class ResourceProvider(qrmi_core.ResourceProvider):
         self._hides = ResourceType.of(kind) in _HIDES_SIMULATORS
 
     def infos(self, filters: str | None = None) -> list[ResourceInfo]:
-        """What the vendor tells about each resource, the least busy first.
+        """Return the vendor's facts about each resource, the least busy first.
 
         Args:
             filters: As `qrmi_core.ResourceProvider.infos`; IBM's simulators are left out unless

@@ -28,12 +28,12 @@ class ResourceType(PublishedEnum):
 
     @property
     def type_string(self) -> str:
-        """The type as configuration files have it, such as ``pasqal-cloud``."""
+        """The type as it is in configuration files, such as ``pasqal-cloud``."""
         return str(getattr(qrmi_core.ResourceType, self.name, self.name))
 
     @classmethod
     def of(cls, type_string: str) -> ResourceType:
-        """The member for a type as configuration files have it."""
+        """Return the member for a type as it is in configuration files."""
         return cls(type_string)  # type: ignore[arg-type]  # see _missing_
 
     @classmethod
@@ -57,10 +57,10 @@ class ResourceType(PublishedEnum):
 
 
 def type_string(resource_type: ResourceType | str) -> str:
-    """The type as the core has it.
+    """Return the type as the core has it.
 
     Raises:
-        TypeError: It is neither a member nor a string.
+        TypeError: The argument is not a member and not a string.
     """
     if isinstance(resource_type, ResourceType):
         return resource_type.type_string

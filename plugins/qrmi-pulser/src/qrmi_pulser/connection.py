@@ -59,8 +59,8 @@ _ALL_ALIKE: Final = {
 class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
     """A resource, as Pulser's backends see it.
 
-    A job is a task. A batch is its jobs: its id is made of theirs, and that of an open batch is the
-    vendor's, so that any process can read the results of a batch by
+    A job is a task. A batch is its jobs: its id is made of theirs; an open batch has the vendor's
+    id. So any process can read the results of a batch by
     ``RemoteResults(batch_id, PulserQRMIConnection(resource))``.
 
     Args:
@@ -70,7 +70,7 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
 
     Raises:
         InvalidArgumentError: The resource takes no pulse sequences, or there are several.
-        ConfigError: There is none.
+        ConfigError: The job has no such resource.
     """
 
     def __init__(
@@ -109,8 +109,8 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
             Pulser's devices by the vendor's name of each.
 
         Raises:
-            UnsupportedError: The resource does not tell.
-            InvalidResponseError: It tells what Pulser cannot read.
+            UnsupportedError: The resource does not describe them.
+            InvalidResponseError: Pulser cannot read its description.
         """
         try:
             text = self._resource.target().value
@@ -119,10 +119,10 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         return read_devices(text, self._resource.resource_id())
 
     def update_sequence_device(self, sequence: Sequence) -> Sequence:
-        """The sequence for the device as it is now; see Pulser.
+        """Return the sequence for the device as it is now; see Pulser.
 
         Raises:
-            ValueError: The device is none of those available, or cannot run the sequence.
+            ValueError: The device is not available, or cannot run the sequence.
         """
         updated = super().update_sequence_device(sequence)
         # A QPU's backend calls this and then `submit`, which needs the same.
@@ -132,7 +132,7 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
     # Batches
 
     def supports_open_batch(self) -> bool:
-        """Whether the resource has batches to which jobs can be added: one on Pasqal Cloud has."""
+        """Return True if jobs can be added to a batch of the resource, as on Pasqal Cloud."""
         return self._resource.supports("batch_open")
 
     def submit(
@@ -150,8 +150,8 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
 
         Args:
             sequence: The sequence; a measurement is added where only one basis is addressed.
-            wait: Whether to wait until these jobs have ended, at most the connection's `timeout`.
-            open: Whether to open a batch that takes further jobs until it is closed; it needs no
+            wait: True to wait until these jobs have ended, at most the connection's `timeout`.
+            open: True to open a batch that takes further jobs until it is closed; it needs no
                 ``job_params``.
             batch_id: The open batch to add the jobs to.
             kwargs: ``job_params``, a list of ``{"runs": ..., "variables": {...}}``; and
@@ -203,7 +203,7 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         name = self._resource.resource_id()
         wanted = getattr(wanted, "value", wanted)
         if wanted is not None and str(wanted).upper() != name.upper():
-            _log.warning("%s runs what the backend would have run on %s", name, wanted)
+            _log.warning("%s runs the sequence that the backend has for %s", name, wanted)
 
     def _start(self, jobs: list[tuple[PasqalCloud, Program]]) -> list[str]:
         job_ids: list[str] = []
@@ -266,7 +266,7 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
 
         Raises:
             UnsupportedFunctionError: The vendor has no logs.
-            InvalidArgumentError: There is no such batch.
+            InvalidArgumentError: The batch does not exist.
         """
         return tuple(task.logs() for task in self._tasks(self._last(batch_id)))
 
@@ -277,7 +277,7 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
             batch_id: The batch; by default the last one that this connection has submitted.
 
         Raises:
-            InvalidArgumentError: There is no such batch.
+            InvalidArgumentError: The batch does not exist.
             QrmiError: A job could not be stopped; the others were asked all the same.
         """
         failure: QrmiError | None = None
@@ -296,12 +296,14 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
             raise InvalidArgumentError("this connection has submitted no batch: give a batch_id")
         return batch_id if batch_id is not None else str(self._last_batch_id)
 
-    # What RemoteResults asks
+    # For RemoteResults
 
     def _get_job_ids(self, batch_id: str) -> list[str]:
         job_ids = batch_id.split(_SEPARATOR)
         if not all(job_ids):
-            raise InvalidArgumentError(f"{batch_id!r} is no batch's id: job ids joined by |")
+            raise InvalidArgumentError(
+                f"{batch_id!r} is not the id of a batch: job ids joined by |"
+            )
         if len(job_ids) > 1 or batch_id in self._programs or not self.supports_open_batch():
             return job_ids
         if batch_id not in self._job_ids:
@@ -316,7 +318,7 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         for task in self._polled(self._tasks(batch_id)):
             status, results = _status(task), None
             if status is JobStatus.DONE:
-                # It may appear a little later than the state tells.
+                # It may appear a little later than the state that announces it.
                 with contextlib.suppress(TaskNotReadyError):
                     results = self._results_of(task)
             progress[task.id] = (status, results)
@@ -358,14 +360,14 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         return tasks
 
     def _results_of(self, task: Task) -> Results:
-        """A task's results, fetched once."""
+        """Return a task's results, fetched once."""
         if task.id not in self._results:
             text = task.result(0).value
             self._results[task.id] = to_results(task, text, self._program_of)
         return self._results[task.id]
 
     def _program_of(self, task: Task) -> Program | None:
-        """What was run; read back from the vendor where another connection has submitted it."""
+        """Return the program, which is read back if another connection has submitted it."""
         if task.id not in self._programs and self._resource.supports("task_input"):
             try:
                 self._programs[task.id] = read_program(self._resource.task_input(task.id))
@@ -377,10 +379,10 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
 
 
 def batch_status(jobs: Ordered[JobStatus]) -> BatchStatus:
-    """The state of a batch; pending if it has no job yet.
+    """Return the state of a batch; pending if it has no job yet.
 
-    That of all jobs if they are all pending, cancelled or failed; done if all have ended, whichever
-    way; else running.
+    It is the state of the jobs if they are all pending, all cancelled or all failed; done if all
+    have ended, whichever way; else running.
     """
     different = set(jobs) or {JobStatus.PENDING}
     if len(different) == 1 and (alike := _ALL_ALIKE.get(*different)):

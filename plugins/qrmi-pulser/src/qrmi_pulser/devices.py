@@ -18,14 +18,14 @@ _log = logging.getLogger(__name__)
 
 
 def read_devices(text: str, resource_id: str) -> dict[str, Device]:
-    """Pulser's devices by the vendor's name of each; what cannot be read is logged and left out.
+    """Return Pulser's devices by the vendor's names; an unreadable one is logged and left out.
 
     Args:
         text: The target, ``[{"device_type": ..., "specs": ...}, ...]`` in JSON.
-        resource_id: Whose target it is.
+        resource_id: The resource of the target.
 
     Raises:
-        InvalidResponseError: It is no such list, or Pulser can read none of the devices.
+        InvalidResponseError: The target is not such a list, or Pulser cannot read any of them.
     """
     devices: dict[str, Device] = {}
     broken: Exception | None = None

@@ -1,4 +1,4 @@
-"""What Pulser's users expect of an error, in the one tree of errors."""
+"""Errors that are those of Pulser too, in the one tree of errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class UnsupportedError(UnsupportedFunctionError, NotImplementedError):
 
 
 class MissingResultsError(QrmiError, RemoteResultsError):  # type: ignore[misc]
-    """A job has no results: not yet, or not at all. The cause tells why.
+    """A job has no results: not yet, or not at all. The cause gives the reason.
 
     It is Pulser's ``RemoteResultsError`` too, which ``RemoteResults`` turns into advice.
     """
@@ -24,6 +24,6 @@ _SHOWN_CHARACTERS: Final = 300
 
 
 def in_short(error: Exception) -> str:
-    """What an error says; that of a document against its schema can hold all of it."""
+    """Return the text of an error, cut: a schema's error can hold the whole document."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

@@ -23,7 +23,7 @@ END: Final = [1.0]
 
 @attrs.frozen
 class Program:
-    """What a result needs of the sequence that gave it.
+    """The facts about a sequence that its results need.
 
     Args:
         atom_order: The atoms, in the order of the bit strings.
@@ -35,15 +35,15 @@ class Program:
 
 
 def program_of(sequence: Sequence) -> Program:
-    """What a result needs of a sequence without variables."""
+    """Return these facts about a sequence without variables."""
     return Program(tuple(map(str, sequence.register.qubit_ids)), sequence.get_duration())
 
 
 def read_program(text: str) -> Program:
-    """The same of a sequence's abstract representation.
+    """Return these facts about a sequence in its abstract representation.
 
     Raises:
-        InvalidResponseError: It is none, or has variables.
+        InvalidResponseError: The text is something else, or the sequence has variables.
     """
     from pulser import Sequence
 
@@ -60,8 +60,8 @@ def make_jobs(
 
     Args:
         sequence: A measured sequence; it may have variables, or a register to be mapped.
-        job_params: What Pulser calls so: a list of ``{"runs": ..., "variables": {...}}``.
-        default_runs: Runs of a job that does not say how many; None for none.
+        job_params: As in Pulser, a list of ``{"runs": ..., "variables": {...}}``.
+        default_runs: Runs of a job that sets no number; None if it must set one.
         max_runs: The most that the device does; None for no limit.
 
     Raises:
@@ -124,10 +124,10 @@ def _build(sequence: Sequence, variables: Any, job: str) -> Sequence:
 
 
 def default_runs_of(configuration: EmulationConfig | None) -> int | None:
-    """The runs that the configuration of an emulator's backend gives to a job.
+    """Return the runs that the configuration of an emulator's backend gives to a job.
 
     Raises:
-        InvalidArgumentError: It asks for what cannot be sent with a sequence.
+        InvalidArgumentError: It asks for things that cannot be sent with a sequence.
     """
     if configuration is None:
         return None

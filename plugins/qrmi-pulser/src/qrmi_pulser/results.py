@@ -1,4 +1,4 @@
-"""What resources give as the result of a sequence, as Pulser's results."""
+"""The results of sequences, as resources return them, read as Pulser's results."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 def to_results(task: Task, text: str, program_of: Callable[[Task], Program | None]) -> Results:
     """Read the text of a task's result.
 
-    The counts are read by the plugins that know the resource's results; Pulser's own form, in a
-    member ``serialised_results``, is read here.
+    The counts are read by the plugins for the resource's results; Pulser's own form, in a member
+    ``serialised_results``, is read here.
 
     Args:
         task: The task.
         text: Its result.
-        program_of: Returns what was run, if the vendor's result does not tell; where it is
-            unknown, atoms are called ``q0``, ``q1`` and so on, and the duration is 0.
+        program_of: Returns the program, where the vendor's result does not have its facts; where
+            it is unknown, atoms are called ``q0``, ``q1`` and so on, and the duration is 0.
 
     Raises:
         InvalidResponseError: The text has neither.

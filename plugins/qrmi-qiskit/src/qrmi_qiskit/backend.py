@@ -1,4 +1,4 @@
-"""A resource as Qiskit's backend: what the transpiler needs to know of it."""
+"""A resource as Qiskit's backend, with the description that the transpiler needs."""
 
 from __future__ import annotations
 
@@ -135,17 +135,17 @@ _devices: WeakKeyDictionary[QuantumResource, _Device | None] = WeakKeyDictionary
 class QRMIBackend(BackendV2):  # type: ignore[misc]
     """A resource as the transpiler sees it; `get_backend` makes it.
 
-    It executes nothing: give circuits transpiled for it to `SamplerV2` or `EstimatorV2`. What the
-    configuration has, such as ``n_qubits`` or ``processor_type``, is an attribute too.
+    It executes nothing: give circuits transpiled for it to `SamplerV2` or `EstimatorV2`. Fields of
+    the configuration, such as ``n_qubits`` or ``processor_type``, are attributes too.
 
     Args:
         resource: The resource, whose `QuantumResource.target` has configuration and properties.
-        use_fractional_gates: Whether gates with an angle, such as ``rx`` and ``rzz``, are offered
+        use_fractional_gates: True if gates with an angle, such as ``rx`` and ``rzz``, are offered
             on a device that has them. A simulator offers all of its gates in any case.
 
     Raises:
         UnsupportedFunctionError: The resource has no target.
-        InvalidResponseError: Its target is not that of a backend.
+        InvalidResponseError: Its target does not describe a backend.
     """
 
     def __init__(self, resource: QuantumResource, *, use_fractional_gates: bool = False) -> None:
@@ -174,7 +174,7 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
 
     @property
     def target(self) -> Target:
-        """What the device can execute, where, how long it takes and how well it goes."""
+        """The operations of the device: their qubits, durations and errors."""
         return self._target
 
     @property
@@ -212,7 +212,7 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
         return self._properties
 
     def refresh(self) -> None:
-        """Fetch the description anew; `target` is then that of the device as it is now."""
+        """Fetch the description anew, so that `target` describes the device as it is now."""
         device = _devices[self._resource] = _Device(self._resource)
         self._configuration, self._properties, self._target = device.read(
             None if device.simulator else self._fractional
@@ -251,7 +251,7 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
         )
 
     def get_translation_stage_plugin(self) -> str | None:
-        """How the transpiler translates gates for this device, by default; None as for any."""
+        """Return the stage that translates gates for this device; None for the usual one."""
         if self._configuration.simulator:
             return None
         wanted = (*_FRACTIONAL_STAGES, _STAGE) if self._fractional else (_STAGE,)
@@ -259,7 +259,7 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
         return next((stage for stage in wanted if stage in there), None)
 
     def run(self, run_input: Any, **options: Any) -> NoReturn:  # noqa: ARG002
-        """Not there: circuits are executed by the primitives.
+        """Raise, since circuits are executed by the primitives.
 
         Raises:
             UnsupportedFunctionError: Always.
@@ -277,8 +277,8 @@ def get_backend(
     """Return a resource as a Qiskit backend.
 
     A resource that takes Qiskit's primitives becomes a `QRMIBackend`, to transpile circuits for it;
-    its description is fetched. For any other, the backend is that of the plugin that is registered
-    for the type of the resource in the group ``qrmi.qiskit``, if there is one.
+    its description is fetched. For any other, a plugin makes the backend if one is registered for
+    the type of the resource in the group ``qrmi.qiskit``.
 
     Args:
         resource: The resource.
@@ -287,7 +287,7 @@ def get_backend(
 
     Raises:
         UnsupportedFunctionError: The resource has no target.
-        InvalidResponseError: Its target is not that of a backend.
+        InvalidResponseError: Its target does not describe a backend.
         PluginError: The plugin for the type cannot be used.
     """
     if use_fractional_gates:
@@ -306,7 +306,7 @@ def get_target(resource: QuantumResource, use_fractional_gates: bool = False) ->
 
 
 def isa_target(resource: QuantumResource) -> Target | None:
-    """What circuits for a resource may contain; None where anything goes or nobody knows.
+    """Return the operations that circuits may contain; None if that is not limited or not known.
 
     The description is fetched once for a resource.
     """
@@ -340,7 +340,7 @@ def isa_defect(circuit: QuantumCircuit, values: BindingsArray, target: Target) -
     Args:
         circuit: The circuit, whose qubit n is the device's qubit n.
         values: The values of its parameters.
-        target: What the device can execute.
+        target: The operations of the device.
     """
     if circuit.num_qubits > target.num_qubits:
         return f"the circuit has {circuit.num_qubits} qubits, the device {target.num_qubits}"
@@ -431,7 +431,7 @@ def _angles(
     loops: _Loops,
     values: BindingsArray,
 ) -> Iterator[float]:
-    """An angle for every set of parameter values and every round of the loops around it."""
+    """Yield an angle for every set of parameter values and every round of its loops."""
     if not isinstance(angle, ParameterExpression):
         yield float(angle)
         return

@@ -18,7 +18,7 @@ def primitive_counts(text: str) -> Iterator[dict[str, int]]:
     The registers of a circuit are joined, the first on the right.
 
     Raises:
-        TypeError: The result is not that of a sampler.
+        TypeError: The result is one of another primitive.
     """
     found = json.loads(text, cls=vendor.find("RuntimeDecoder"))
     pubs = found if isinstance(found, PrimitiveResult) else found["results"]

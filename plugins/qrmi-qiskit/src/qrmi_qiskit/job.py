@@ -54,27 +54,27 @@ class TaskJob(BasePrimitiveJob, abc.ABC):  # type: ignore[misc]
         return self._task
 
     def status(self) -> JobStatus:
-        """Look at the task; costs no request once it has ended."""
+        """Poll the task; costs no request once it has ended."""
         return _STATES[self._task.status()]
 
     def done(self) -> bool:
-        """Whether it has ended with a result."""
+        """Return True if it has ended with a result."""
         return self.status() is JobStatus.DONE
 
     def running(self) -> bool:
-        """Whether it is being executed."""
+        """Return True if it is being executed."""
         return self.status() is JobStatus.RUNNING
 
     def cancelled(self) -> bool:
-        """Whether somebody stopped it."""
+        """Return True if somebody stopped it."""
         return self.status() is JobStatus.CANCELLED
 
     def errored(self) -> bool:
-        """Whether it failed; `result` raises the vendor's reason."""
+        """Return True if it failed; `result` raises the vendor's reason."""
         return self.status() is JobStatus.ERROR
 
     def in_final_state(self) -> bool:
-        """Whether it has ended, whichever way."""
+        """Return True if it has ended, whichever way."""
         return self.status() in (JobStatus.DONE, JobStatus.ERROR, JobStatus.CANCELLED)
 
     def wait_for_final_state(self, timeout: float | None = None) -> None:
@@ -97,20 +97,20 @@ class TaskJob(BasePrimitiveJob, abc.ABC):  # type: ignore[misc]
         return self._task.logs()
 
     def usage(self) -> TaskUsage:
-        """Ask what the task consumed: seconds of the quantum processor, and when."""
+        """Fetch the consumption of the task in seconds of the quantum processor, and its times."""
         return self._task.usage()
 
     def result(self, timeout: float | None = None) -> PrimitiveResult:
         """Wait for the task and fetch its result, once for all calls.
 
         Args:
-            timeout: Seconds to wait for the end; None for ever, 0 looks once.
+            timeout: Seconds to wait for the end; None for ever, 0 polls once.
 
         Raises:
             WaitTimeoutError: The time is up; the task goes on.
             TaskFailedError: It failed.
             TaskCancelledError: It was cancelled.
-            InvalidResponseError: The result is none of a primitive.
+            InvalidResponseError: The result is not that of a primitive.
         """
         if self._result is None:
             text = self._task.result(timeout).value
@@ -135,7 +135,7 @@ class TaskJob(BasePrimitiveJob, abc.ABC):  # type: ignore[misc]
 class PrimitiveJob(TaskJob):
     """A primitive's task; `SamplerV2.run` and `SamplerV2.job` give it.
 
-    The result is decoded from what the resource sends alone, so any process gets it by the id.
+    The result is decoded without the circuits, so any process gets it by the id.
 
     Args:
         resource: The resource that has the task.

@@ -126,7 +126,7 @@ class QRMIPasqalBackend:
         return QRMIPasqalJob(self.resource, self.resource.task_start(payload))
 
     def _sequence(self, circuit: QuantumCircuit, values: dict[str, Any]) -> str:
-        """The circuit as a pulse sequence, in Pulser's abstract representation."""
+        """Return the circuit as a pulse sequence, in Pulser's abstract representation."""
         names = {parameter.name for parameter in circuit.parameters}
         if names != values.keys():
             raise InvalidArgumentError(
@@ -189,16 +189,16 @@ class SamplerV2(_PasqalSampler):  # type: ignore[misc]
         return backend.run(run_input=circuit, values=values, shots=shots)
 
     def job(self, job_id: str) -> QRMIPasqalJob:
-        """The job of an id, also one that another process started; costs no request."""
+        """Return the job of an id, also one that another process started; costs no request."""
         return QRMIPasqalJob(self.backend().resource, job_id)
 
 
 def get_device(resource: QuantumResource) -> Any:
-    """The Pulser device to write sequences for.
+    """Return the Pulser device to write sequences for.
 
     For a QPU it is the one of its name among those that its target lists, else the first. For an
     emulator, whose name has ``emu`` in it, and where the resource has no target, it is Pulser's
-    ``DigitalAnalogDevice``, which is no machine; that costs no request.
+    ``DigitalAnalogDevice``, which stands for no machine; that costs no request.
 
     Raises:
         InvalidResponseError: The target lists no device that Pulser can read.

@@ -103,7 +103,7 @@ class _Primitive:
 
     @functools.cached_property
     def _backend(self) -> QRMIBackend:
-        """The resource as a backend, under the attribute that qiskit-experiments reads."""
+        """The resource as a backend; qiskit-experiments reads this attribute."""
         return QRMIBackend(self._resource)
 
     def job(self, job_id: str) -> PrimitiveJob:
@@ -265,8 +265,8 @@ class EstimatorV2(_Primitive, BaseEstimatorV2):  # type: ignore[misc]
 
         Args:
             pubs: Tuples of a circuit, observables, parameter values and a precision.
-            precision: The standard error wanted of the pubs that do not say it themselves; by
-                default what the resource makes of ``default_shots`` or of `twirling`, else
+            precision: The standard error for pubs that have none themselves; by default it follows
+                at the resource from ``default_shots`` or from `twirling`, and is else
                 ``default_precision``, else `DEFAULT_PRECISION`. 0 asks a simulator for the exact
                 values of a circuit without measurements.
 

@@ -1,7 +1,7 @@
-"""What is taken from qiskit-ibm-runtime: encoder, decoder, reader of a device, names of options.
+"""The parts of qiskit-ibm-runtime in use: encoder, decoder, reader of a device, names of options.
 
-It takes over a second to import, so only what needs it does that. Names have moved between its
-releases: each is looked for where it is and where it was.
+It takes over a second to import, and so is imported when it is first used. Names have moved between
+its releases: each is looked for at its old places too.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _HOMES: Final[Mapping[str, tuple[str, ...]]] = {
 
 @functools.cache
 def find(name: str) -> Any:
-    """A class or function of qiskit-ibm-runtime.
+    """Return a class or function of qiskit-ibm-runtime.
 
     Raises:
         PluginError: The installed release does not have it.

@@ -32,10 +32,10 @@ _log = logging.getLogger(__name__)
 _CLEANUP_SECONDS: Final = 5.0
 
 DEFAULT_SHOTS: Final = 1024
-"""Of a circuit, where nothing else says how many."""
+"""The shots of a circuit that sets no number."""
 
 DEFAULT_PRECISION: Final = 0.015625
-"""Of an estimate, where nothing else says which."""
+"""The precision of an estimate that sets none."""
 
 
 _STOP_DELETES: Final = ("ibm-quantum-system", "direct-access")
@@ -48,8 +48,8 @@ class RuntimeJobV2(PrimitiveJob):
     Args:
         qrmi: The resource that has the task.
         job_id: The task's id.
-        delete_job: Whether dropping the object, or the end of the program, deletes the task at an
-            IBM Quantum System once `result` has told its end. It never stops one that goes on.
+        delete_job: True if dropping the object, or the end of the program, deletes the task at an
+            IBM Quantum System once `result` has reported its end. It never stops one that goes on.
     """
 
     def __init__(self, qrmi: QuantumResource, job_id: str, *, delete_job: bool = False) -> None:
@@ -59,7 +59,7 @@ class RuntimeJobV2(PrimitiveJob):
             weakref.finalize(self, _free_place, self.task, self._told)
 
     def result(self, timeout: float | None = None) -> PrimitiveResult:
-        """Wait for the task and fetch its result; see `qrmi_qiskit.PrimitiveJob.result`."""
+        """Wait for the task and return its result; see `qrmi_qiskit.PrimitiveJob.result`."""
         try:
             found = super().result(timeout)
         except (TaskFailedError, TaskCancelledError):
@@ -113,7 +113,7 @@ class QRMIBaseSamplerV2(qrmi_qiskit.SamplerV2):
         return RuntimeJobV2(self.resource, job_id, delete_job=True)
 
     def job(self, job_id: str) -> RuntimeJobV2:
-        """The job of an id, also one that another process started; costs no request."""
+        """Return the job of an id, also one that another process started; costs no request."""
         return RuntimeJobV2(self.resource, job_id)
 
 
@@ -153,7 +153,7 @@ class QRMIBaseEstimatorV2(qrmi_qiskit.EstimatorV2):
         return RuntimeJobV2(self.resource, job_id, delete_job=True)
 
     def job(self, job_id: str) -> RuntimeJobV2:
-        """The job of an id, also one that another process started; costs no request."""
+        """Return the job of an id, also one that another process started; costs no request."""
         return RuntimeJobV2(self.resource, job_id)
 
 
@@ -161,7 +161,7 @@ def refuse_unknown(options: object, kind: type[SamplerOptions | EstimatorOptions
     """Raise if options have an unknown one, as published; those of ``run_options`` may be.
 
     Raises:
-        InvalidInputError: There is one; it is a TypeError and ValueError too.
+        InvalidInputError: An option is unknown; it is a TypeError and ValueError too.
     """
     given = set(options) if isinstance(options, Mapping) else set()
     unknown = given - {"run_options"} - {name.partition(".")[0] for name, _ in kind.described()}
@@ -172,20 +172,20 @@ def refuse_unknown(options: object, kind: type[SamplerOptions | EstimatorOptions
 
 
 def merged(options: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """One mapping of options: ``run_options``, over them the defaults, over them the rest.
+    """Return one mapping of options: ``run_options``, over them the defaults, then the rest.
 
     Raises:
-        TypeError: The options are no mapping.
+        TypeError: The options are not a mapping.
     """
     given, run_options = split(options)
     return {**run_options, **defaults, **given}
 
 
 def split(options: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options without ``run_options``, and those.
+    """Return the options without ``run_options``, and those.
 
     Raises:
-        TypeError: They are no mappings.
+        TypeError: One of the two is not a mapping.
     """
     given = options if options is not None else {}
     if not isinstance(given, Mapping):

@@ -29,5 +29,5 @@ def get_backend(qrmi: QuantumResource, use_fractional_gates: bool = False) -> QR
 
 
 def get_target(qrmi: QuantumResource) -> Target:
-    """The target alone of `get_backend`."""
+    """Return the target of `get_backend` alone."""
     return get_backend(qrmi).target

@@ -1,3 +1,3 @@
-"""Where `QRMIService` was first."""
+"""The first place of `QRMIService`."""
 
 from qrmi._core import QRMIService as QRMIService

@@ -1,4 +1,4 @@
-"""Pulser's connection, to the resource of the job where none is given."""
+"""Pulser's connection, by default to the resource of the job."""
 
 from __future__ import annotations
 

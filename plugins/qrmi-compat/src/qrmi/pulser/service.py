@@ -1,3 +1,3 @@
-"""Where `QRMIService` was up to 0.25."""
+"""The place of `QRMIService` up to 0.25."""
 
 from qrmi._core import QRMIService as QRMIService

@@ -1,4 +1,4 @@
-"""The published back end for IQM's servers, for which there is no plugin here."""
+"""The published back end for IQM's servers, which no plugin here reaches."""
 
 raise ModuleNotFoundError(
     "qrmi-compat has no qrmi.qiskit_iqm, since no plugin here reaches IQM's servers (iqm-server): "

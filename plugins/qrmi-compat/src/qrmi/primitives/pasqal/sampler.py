@@ -33,7 +33,7 @@ class QRMIPasqalJob(pasqal.QRMIPasqalJob):
         job_id: The task's id.
         backend_name: Without effect; the resource knows its name.
         poll_interval_seconds: Without effect; the resource's `polling` counts.
-        timeout_seconds: How long `result` waits if it is not told; None for ever.
+        timeout_seconds: Seconds that `result` waits by default; None for ever.
         delete_job: Without effect: dropping the object neither stops nor deletes the task.
     """
 
@@ -51,10 +51,10 @@ class QRMIPasqalJob(pasqal.QRMIPasqalJob):
         self._timeout = timeout_seconds
 
     def result(self, timeout: float | None = None) -> PrimitiveResult:
-        """Wait for the task and fetch its result, once for all calls.
+        """Wait for the task and return its result, fetched once for all calls.
 
         Args:
-            timeout: Seconds to wait for the end; None for `timeout_seconds`, 0 looks once.
+            timeout: Seconds to wait for the end; None for `timeout_seconds`, 0 polls once.
         """
         return super().result(self._timeout if timeout is None else timeout)
 
@@ -86,7 +86,7 @@ class QRMIPasqalBackend(pasqal.QRMIPasqalBackend):
 
     @functools.cached_property
     def device(self) -> Any:
-        """The Pulser device, fetched once; see `get_device`."""
+        """The Pulser device, which is fetched once; see `get_device`."""
         return get_device(self.resource)
 
     def run(

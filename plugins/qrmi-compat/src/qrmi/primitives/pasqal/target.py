@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def get_device(qrmi: QuantumResource) -> Any:
-    """The Pulser device to write sequences for; see `qrmi_qiskit.pasqal.get_device`.
+    """Return the Pulser device to write sequences for; see `qrmi_qiskit.pasqal.get_device`.
 
     For emulators, which have "emu" in their names, it is ``DigitalAnalogDevice`` without a request.
     Their target lists the devices of machines, whose limits are not theirs.
@@ -32,7 +32,7 @@ def get_device(qrmi: QuantumResource) -> Any:
 
 
 def get_target(qrmi: QuantumResource) -> NoReturn:
-    """Not there: an analog machine has no target of Qiskit's.
+    """Raise, since an analog machine has no target of Qiskit's.
 
     Raises:
         NotImplementedError: Always.

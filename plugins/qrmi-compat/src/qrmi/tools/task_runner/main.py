@@ -67,7 +67,7 @@ class App:
     Args:
         name: The resource, one of the job's.
         input_filename: A JSON file with the payload.
-        output_filename: Where to write the result, empty for standard output.
+        output_filename: The file for the result, empty for standard output.
     """
 
     def __init__(self, name: str, input_filename: str, output_filename: str | None = None) -> None:
@@ -83,18 +83,18 @@ class App:
 
     @property
     def is_running(self) -> bool:
-        """Whether the task is submitted and has not been seen to end."""
+        """True if the task is submitted and has not been seen to end."""
         return self._task is not None and not self._task.done
 
     def run(self) -> None:
-        """Submit the task, wait for it and write its result; stop it when a signal asks to end.
+        """Submit the task, wait for it and write its result; stop it on a signal.
 
         Raises:
-            ConfigError: The resource is none of the job's, or its settings are wrong.
-            InvalidInputError: The input is none of the resource's payloads.
+            ConfigError: The resource is not one of the job's, or its settings are wrong.
+            InvalidInputError: The resource does not accept the input.
             TaskFailedError: The task failed.
             TaskCancelledError: It was cancelled.
-            KeyboardInterrupt: A signal asked to end.
+            KeyboardInterrupt: A signal arrived.
         """
         with _Signals() as signals, tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
             self._run(signals, cast(BinaryIO, spool))
@@ -143,7 +143,7 @@ class App:
         self._stop(task)
 
     def _acquire(self, resource: QuantumResource, error: NotAcquiredError) -> str:
-        """Acquire what runs no task otherwise; the scheduler has not done it."""
+        """Acquire a resource that runs no task otherwise; the scheduler has not done it."""
         try:
             return resource.acquire()
         except QrmiError as failure:
@@ -158,7 +158,7 @@ class App:
             _log.error("%s could not be released: %s", self._name, error)
 
     def _stop(self, task: Task) -> None:
-        """As the published command: some vendors keep a task until it is stopped."""
+        """Stop the task, as the published command does: some vendors keep it until then."""
         try:
             task.stop()
         except QrmiError as error:
