@@ -6,13 +6,10 @@ An input may be large, so it is looked through without being taken apart, and se
 from __future__ import annotations
 
 import codecs
-import difflib
 import functools
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
-
-import attrs
 
 from qrmi_core.plugin import InvalidInputError, QiskitPrimitive, read_content
 
@@ -77,39 +74,23 @@ _EXECUTOR_0_1 = _keys("init_qubits rep_delay")
 _EXECUTOR = {**_EXECUTOR_0_1, **_keys("experimental scheduler_timing stretch_values")}
 
 
-@attrs.frozen
-class _Input:
-    """The keys of an input.
-
-    Args:
-        needs: The required key.
-        keys: All known keys.
-    """
-
-    needs: str
-    keys: _Keys
+def _learner(options: _Keys) -> _Keys:
+    return _keys("instructions schema_version", options=options)
 
 
-def _learner(options: _Keys) -> _Input:
-    return _Input("instructions", _keys("schema_version instructions", options=options))
+def _executor(options: _Keys) -> _Keys:
+    return _keys("quantum_program schema_version", options=options)
 
 
-def _executor(options: _Keys) -> _Input:
-    return _Input("quantum_program", _keys("schema_version quantum_program", options=options))
-
-
-PROGRAMS: Mapping[str, Mapping[str | None, _Input]] = {
+PROGRAMS: Mapping[str, Mapping[str | None, _Keys]] = {
     "sampler": {
-        None: _Input("pubs", _keys("pubs shots support_qiskit version", options=_SAMPLER)),
+        None: _keys("pubs shots support_qiskit version", options=_SAMPLER),
     },
     "estimator": {
-        None: _Input(
-            "pubs",
-            _keys("pubs precision resilience_level support_qiskit version", options=_ESTIMATOR),
-        ),
+        None: _keys("pubs precision resilience_level support_qiskit version", options=_ESTIMATOR),
     },
     "noise-learner": {
-        None: _Input("circuits", _keys("circuits version", options=_LEARNER)),
+        None: _keys("circuits version", options=_LEARNER),
         "v0.1": _learner(_LEARNER_0_1),
         "v0.2": _learner(_LEARNER_0_2),
         "v0.3": _learner(_LEARNER_0_3),
@@ -119,9 +100,9 @@ PROGRAMS: Mapping[str, Mapping[str | None, _Input]] = {
         **dict.fromkeys(("v0.2", "v1.0", "v1.1", "v2.0"), _executor(_EXECUTOR)),
     },
 }
-"""The inputs of the programs by their `schema_version`, None for inputs that have none; as of 0.13
-of IBM's published schemas (``ibm-quantum-schemas``), and with `shots` and `precision` of the API's
-description. Another version is left to the service."""
+"""The keys of the programs' inputs, the first of which is required, by their `schema_version`, None
+for inputs that have none; as of 0.13 of IBM's published schemas (``ibm-quantum-schemas``), and with
+`shots` and `precision` of the API's description. Another version is left to the service."""
 
 _SPELLINGS = {"noiselearner": "noise-learner", "noise_learner": "noise-learner"}
 
@@ -183,16 +164,19 @@ def _unknown(program_id: str, content: bytes) -> Iterator[str]:
         version = bytes(params["schema_version"]).decode().strip('"')
     if version not in versions:
         return
-    needed = versions[version].needs
+    known = versions[version]
+    needed = next(iter(known))
     if needed not in params:
         raise InvalidInputError(f"the input of {program_id} needs `{needed}`")
-    yield from _unknown_keys(params, versions[version].keys, "")
+    yield from _unknown_keys(params, known, "")
     # It may be left out, and is then 2.
     if "version" in params and bytes(params["version"]) not in (b"2", b"null"):
         raise InvalidInputError(f"the `version` of the input of {program_id} must be 2")
 
 
 def _unknown_keys(members: Mapping[str, msgspec.Raw], known: _Keys, where: str) -> Iterator[str]:
+    import difflib  # only what submits needs it
+
     for name in sorted(members.keys() - known.keys()):
         near = difflib.get_close_matches(name, known, n=1) if len(name) < _SHOWN else []
         yield f"{where + name!r}" + (f" (did you mean {where + near[0]!r}?)" if near else "")
