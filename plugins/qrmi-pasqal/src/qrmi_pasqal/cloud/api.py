@@ -17,7 +17,7 @@ from qrmi_core.plugin import (
 )
 from qrmi_pasqal.cloud.auth import PasqalAuth
 from qrmi_pasqal.cloud.settings import PasqalCloudSettings
-from qrmi_pasqal.errors import describe
+from qrmi_pasqal.responses import describe
 
 PAGE = 100
 """Entries in one page of a list, at most."""

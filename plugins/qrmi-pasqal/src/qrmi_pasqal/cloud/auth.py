@@ -19,7 +19,7 @@ from qrmi_core.plugin import (
     recast,
 )
 from qrmi_pasqal.cloud.settings import IN_THE_FILE, PasqalCloudSettings
-from qrmi_pasqal.errors import describe
+from qrmi_pasqal.responses import describe
 
 _MARGIN_SECONDS = 10.0
 """A token that expires within this time is not used any more."""

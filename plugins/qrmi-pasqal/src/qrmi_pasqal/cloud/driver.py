@@ -41,8 +41,8 @@ from qrmi_core.plugin import (
 from qrmi_pasqal.cloud.api import CloudApi
 from qrmi_pasqal.cloud.results import result_text, several_jobs
 from qrmi_pasqal.cloud.settings import IN_THE_FILE, PasqalCloudSettings
+from qrmi_pasqal.responses import observation
 from qrmi_pasqal.sequence import read_sequence
-from qrmi_pasqal.states import observation
 
 DEVICE_TYPES = (
     *("FRESNEL", "FRESNEL_CAN1", "FRESNEL_SA1", "FRESNEL8", "FRESNEL_RD"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
+import string
+from collections import defaultdict
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
@@ -11,8 +13,15 @@ from qrmi_core.plugin import ConfigError, home_folder
 
 _log = logging.getLogger(__name__)
 
-_REFERENCE = re.compile(r"\$(?:\$|(?P<name>[A-Za-z0-9_]+)|\{(?P<braced>[^}]*)(?P<end>\}?))")
-_NAME = re.compile(r"[A-Za-z0-9_]+")
+
+class _Template(string.Template):
+    """A path with variables, whose names may begin with a digit."""
+
+    idpattern = "[A-Za-z0-9_]+"
+    flags = re.ASCII
+
+
+_MALFORMED = re.compile(r"(?<!\$)(\$\$)*\$\{(?![A-Za-z0-9_]+\})")
 
 
 def load(
@@ -85,18 +94,9 @@ def expand(path: str, environment: Mapping[str, str]) -> str:
         ConfigError: A brace is not closed, or does not hold the name of a variable, or the user
             has no home folder.
     """
-
-    def value(match: re.Match[str]) -> str:
-        name = match["name"]
-        if match["braced"] is not None:
-            name = match["braced"]
-            if not match["end"] or not _NAME.fullmatch(name):
-                raise ConfigError(
-                    f"malformed environment variable in path {path!r}: write ${{NAME}}"
-                )
-        return environment.get(name, "") if name is not None else "$"
-
+    if _MALFORMED.search(path):
+        raise ConfigError(f"malformed environment variable in path {path!r}: write ${{NAME}}")
     home, rest = "", path
     if path == "~" or path.startswith("~/"):
         home, rest = str(home_folder(environment)), path[1:]
-    return home + _REFERENCE.sub(value, rest)
+    return home + _Template(rest).safe_substitute(defaultdict(str, environment))

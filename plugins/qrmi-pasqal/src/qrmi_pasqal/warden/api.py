@@ -23,7 +23,7 @@ from qrmi_core.plugin import (
     path_segment,
     recast,
 )
-from qrmi_pasqal.errors import describe
+from qrmi_pasqal.responses import describe
 from qrmi_pasqal.warden.munge import Munge
 from qrmi_pasqal.warden.settings import PasqalLocalSettings
 

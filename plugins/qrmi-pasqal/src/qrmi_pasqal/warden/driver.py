@@ -28,8 +28,8 @@ from qrmi_core.plugin import (
     read_text,
     read_time,
 )
+from qrmi_pasqal.responses import observation
 from qrmi_pasqal.sequence import read_sequence
-from qrmi_pasqal.states import observation
 from qrmi_pasqal.warden.api import WardenApi
 from qrmi_pasqal.warden.settings import PasqalLocalSettings
 

@@ -1,11 +1,37 @@
-"""The error bodies of Pasqal's services."""
+"""What the responses of Pasqal's services have in common: error bodies, and states of tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from qrmi_core.plugin import InvalidResponseError, QrmiError, Response, read_object, read_text
+from qrmi_core.plugin import (
+    InvalidResponseError,
+    Observation,
+    QrmiError,
+    Response,
+    TaskStatus,
+    read_object,
+    read_text,
+)
+
+_STATES = {
+    "PENDING": TaskStatus.Queued,
+    "PAUSED": TaskStatus.Queued,
+    "RUNNING": TaskStatus.Running,
+    "CANCELING": TaskStatus.Running,
+    "DONE": TaskStatus.Completed,
+    "ERROR": TaskStatus.Failed,
+    "TIMED_OUT": TaskStatus.Failed,
+    "CANCELED": TaskStatus.Cancelled,
+}
+"""The states of batches and jobs by the services' names."""
+
+
+def observation(task: Mapping[str, Any]) -> Observation:
+    """Return the state of a batch or a job."""
+    state = read_text(task.get("status"))
+    return Observation(_STATES.get((state or "").upper()), raw=state)
 
 
 def describe(response: Response, error: QrmiError) -> None:
