@@ -1,7 +1,7 @@
 """What importing the core and starting the command cost, measured on the installed wheels.
 
 An editable install would slow every start of the interpreter, so `make bench` prepares a clean
-environment with the wheels and names it in QRMI_TEST_SMOKE_VENV.
+environment with the wheels in the folder QRMI_TEST_PREPARED.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def milliseconds(command: list[str], folder: str) -> float:
 
 def main() -> int:
     """Time each command and print the medians."""
-    prepared = os.environ.get("QRMI_TEST_SMOKE_VENV")
+    prepared = os.environ.get("QRMI_TEST_PREPARED")
     if not prepared:
-        print("QRMI_TEST_SMOKE_VENV is not set; use `make bench`", file=sys.stderr)
+        print("QRMI_TEST_PREPARED is not set; use `make bench`", file=sys.stderr)
         return 2
-    python, qrmi = (str(Path(prepared, "bin", name)) for name in ("python", "qrmi"))
+    python, qrmi = (str(Path(prepared, "smoke", "bin", name)) for name in ("python", "qrmi"))
     commands = {
         "python -c pass": [python, "-c", "pass"],
         "import qrmi_core": [python, "-c", "import qrmi_core"],

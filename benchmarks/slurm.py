@@ -2,8 +2,8 @@
 
 A start is from the allocation of a batch job to the first line of its script; what the vendor took
 to answer is told apart. (`srun` looks for the end of a prolog in ever longer steps, which says more
-of Slurm than of the prolog.) `make bench` names an environment with the wheels in
-QRMI_TEST_SMOKE_VENV.
+of Slurm than of the prolog.) `make bench` prepares an environment with the wheels in the folder
+QRMI_TEST_PREPARED.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def main() -> int:
     if problem := missing("shim"):
         print(problem)
         return 0
-    prepared = os.environ.get("QRMI_TEST_SMOKE_VENV")
-    python = str(Path(prepared, "bin/python")) if prepared else sys.executable
+    prepared = os.environ.get("QRMI_TEST_PREPARED")
+    python = str(Path(prepared, "smoke/bin/python")) if prepared else sys.executable
     found = {mode: measured(mode, python, runs) for mode in ("none", "scripts", "shim")}
     base = found["none"]["without a QPU"]
     print(f"medians of {runs} starts in ms")
