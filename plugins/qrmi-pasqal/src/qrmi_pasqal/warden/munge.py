@@ -12,6 +12,7 @@ from qrmi_core.plugin import AuthenticationFailedError, ConfigError, current
 
 _OPTION_SOCKET = 8
 _PATIENCE_SECONDS = 10.0  # libmunge's own
+_C_LIBRARY = ctypes.CDLL(None)
 
 
 class Munge:
@@ -46,7 +47,7 @@ class Munge:
         return self._by_library(library)
 
     def _by_library(self, library: ctypes.CDLL) -> str:
-        context = library.munge_ctx_create()
+        context = ctypes.c_void_p(library.munge_ctx_create())
         text = ctypes.c_void_p()
         try:
             failed = self._socket is not None and library.munge_ctx_set(
@@ -58,7 +59,7 @@ class Munge:
             assert text.value
             return ctypes.string_at(text.value).decode("ascii")
         finally:
-            _c_library().free(text)
+            _C_LIBRARY.free(text)
             library.munge_ctx_destroy(context)
 
     def _by_command(self) -> str:
@@ -100,24 +101,7 @@ class Munge:
 @functools.cache
 def _loaded(name: str) -> ctypes.CDLL:
     library = ctypes.CDLL(name)
+    # All other results are int; arguments are pointers of ctypes or int, and need no types.
     library.munge_ctx_create.restype = ctypes.c_void_p
-    library.munge_ctx_destroy.argtypes = [ctypes.c_void_p]
-    library.munge_ctx_destroy.restype = None
-    library.munge_ctx_set.argtypes = [ctypes.c_void_p, ctypes.c_int]  # more follow: it is variadic
-    library.munge_ctx_strerror.argtypes = [ctypes.c_void_p]
     library.munge_ctx_strerror.restype = ctypes.c_char_p
-    library.munge_encode.argtypes = [
-        ctypes.POINTER(ctypes.c_void_p),
-        ctypes.c_void_p,
-        ctypes.c_char_p,
-        ctypes.c_int,
-    ]
-    return library
-
-
-@functools.cache
-def _c_library() -> ctypes.CDLL:
-    library = ctypes.CDLL(None)
-    library.free.argtypes = [ctypes.c_void_p]
-    library.free.restype = None
     return library
