@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
 import logging
 import math
@@ -56,7 +55,6 @@ _log = logging.getLogger(__name__)
 
 _PROGRAMS = ("sampler", "estimator", "executor")
 _CLEANUP_SECONDS = 5.0
-_LONG_AGO = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 
 
 class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discovers, Prepares):
@@ -202,17 +200,20 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         self, task_id: str, program_id: str, limit: int, url_seconds: int
     ) -> dict[str, Any]:
         """Return the description of a job, with URLs signed now."""
-        store, storage = self._store, {}
-        for kind, method in (("input", "GET"), ("results", "PUT"), ("logs", "PUT")):
-            url = store.service_url(method, _key(kind, task_id), url_seconds)
-            storage[kind] = {"type": "s3_compatible", "presigned_url": url}
+        store = self._store
         return {
             "id": task_id,
             "backend": self.resource_id,
             "program_id": program_id,
             "log_level": self.settings.log_level,
             "timeout_secs": limit,
-            "storage": storage,
+            "storage": {
+                kind: {
+                    "type": "s3_compatible",
+                    "presigned_url": store.service_url(method, _key(kind, task_id), url_seconds),
+                }
+                for kind, method in (("input", "GET"), ("results", "PUT"), ("logs", "PUT"))
+            },
         }
 
     def _exists(self, task_id: str) -> bool:
@@ -255,7 +256,11 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
             for job in self._api.jobs()
             if job.get("backend") == self.resource_id and (task_id := read_text(job.get("id")))
         ]
-        return sorted(found, key=lambda info: info.created_at or _LONG_AGO, reverse=True)
+        return sorted(
+            found,
+            key=lambda info: info.created_at.timestamp() if info.created_at else 0.0,
+            reverse=True,
+        )
 
     def task_result(self, task_id: str) -> Iterator[bytes]:
         try:

@@ -62,15 +62,8 @@ _BINARY = {"Content-Type": "application/octet-stream"}
 
 _signing: ContextVar[bool] = ContextVar("qrmi_s3_signing", default=False)
 
-
-class _NotOurs(logging.Filter):
-    """Keeps our signatures out of what botocore logs."""
-
-    def filter(self, record: logging.LogRecord) -> bool:  # noqa: ARG002
-        return not _signing.get()
-
-
-logging.getLogger("botocore.auth").addFilter(_NotOurs())
+# Our signatures stay out of what botocore logs.
+logging.getLogger("botocore.auth").addFilter(lambda _record: not _signing.get())
 
 
 @attrs.frozen
