@@ -1,5 +1,5 @@
 from qrmi_core._imports import broken_dependency as broken_dependency
-from qrmi_core.checks import (
+from qrmi_core.commands.checks import (
     Finding as Finding,
     check_entry as check_entry,
 )

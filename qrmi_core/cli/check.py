@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 import attrs
 import click
 
-from qrmi_core.checks import Finding, check_entry, check_environment, check_file
 from qrmi_core.cli.app import Group, Options, pass_options
 from qrmi_core.cli.completion import names
+from qrmi_core.commands.checks import Finding, check_entry, check_environment, check_file
 from qrmi_core.commands.exits import USAGE
 from qrmi_core.config import FileReport, config_files, inspect_config, job_resources
 from qrmi_core.errors import ConfigError, EnvVarNotSetError

@@ -26,10 +26,10 @@ LAYERS = (
     {"channel", "registry"},
     {"batches", "counts", "polling", "submission"},
     {"acquisition", "task"},
-    {"commands", "resource"},
+    {"resource"},
     {"discovery", "testing"},
     {"config"},
-    {"checks"},
+    {"commands"},
     {"plugin"},
     {"cli"},
 )
