@@ -111,14 +111,14 @@ def to_url(text: str) -> str:
     """Convert the address of an API, and strip the slashes at its end.
 
     Raises:
-        ConfigError: It is not a URL of http or https, or has a query, a fragment, a user or a
-            password.
+        ConfigError: It is not a URL of http or https, or has a blank, a query, a fragment, a user
+            or a password.
     """
     url = text.strip()
     origin(url)
-    if "?" in url or "#" in url:
+    if re.search(r"[\s?#]", url):
         raise ConfigError(
-            "the address has a query string or a fragment; leave out what begins with ? or #"
+            "the address has a blank, a query string or a fragment; leave out what begins there"
         )
     return url.rstrip("/")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, urljoin, urlsplit
 
 from qrmi_core.errors import ConfigError, QrmiError, TaskNotFoundError
@@ -16,10 +17,10 @@ def origin(url: str) -> tuple[str, str, int]:
     """
     try:
         parts = urlsplit(url)
-        scheme, host, port = parts.scheme.lower(), parts.hostname, parts.port
+        scheme, host, port = parts.scheme.lower(), parts.hostname or "", parts.port
     except ValueError:
-        scheme, host, port = "", None, None
-    if scheme not in ("http", "https") or not host:
+        scheme, host, port = "", "", None
+    if scheme not in ("http", "https") or not re.fullmatch(r"[\w.:%-]+", host):
         shown = url.partition("?")[0].rpartition("@")[2]
         raise ConfigError(
             f"not a URL that begins with https:// or http:// and names a host: {shown!r}"

@@ -11,7 +11,7 @@ import attrs
 from qrmi_core.config import FileReport
 from qrmi_core.errors import ConfigError, QrmiError
 from qrmi_core.registry import find_driver
-from qrmi_core.settings import Settings, prefixes
+from qrmi_core.settings import Settings
 from qrmi_core.values import ResourceDef
 
 _OF_THE_SCHEDULER = {"acquire", "release"}
@@ -92,7 +92,7 @@ def _left_to_users(
     else:
         severity, whom = "warning", "only the scheduler has, so that each job's user must set"
     # The form that a shell can set; of a dynamic entry the id that the job gets is not known here.
-    prefix = "<id>_" if entry.is_dynamic else prefixes(entry.name)[-1]
+    prefix = "<id>_" if entry.is_dynamic else settings_class.prefixes(entry.name)[-1]
     variables = ", ".join(f"{prefix * one.prefixed}{one.names[0]}" for one in left)
     yield Finding(source, entry.name, severity, f"{whom} {variables}")
 
@@ -110,17 +110,18 @@ def check_environment(name: str, kind: str, all_names: Iterable[str]) -> Iterato
     if settings_class is None:
         return
     yield from _unusable(name, source, lambda: settings_class.from_environment(name))
+    ours = settings_class.prefixes(name)
     others = tuple(
         prefix
         for other in all_names
-        for prefix in prefixes(other)
-        if other != name and prefix.startswith(prefixes(name))
+        for prefix in settings_class.prefixes(other)
+        if prefix.startswith(ours) and prefix not in ours
     )
     keys = {
         key: key.removeprefix(prefix)
-        for prefix in prefixes(name)
+        for prefix in ours
         for key in os.environ
-        if key.startswith(prefix) and not (others and key.startswith(others))
+        if key.startswith(prefix) and not key.startswith(others)
     }
     yield from _unknown(name, settings_class, source, keys)
 

@@ -778,6 +778,65 @@ def test_settings_are_checked_as_the_scheduler_uses_them_and_as_jobs_get_them(
     assert ended.out.splitlines()[-1] == "3 errors, 2 warnings"
 
 
+LAB = """
+import attrs
+from qrmi_core.plugin import Settings, setting, to_url
+from qrmi_core.testing import FakeVendor
+
+@attrs.frozen(kw_only=True)
+class LabSettings(Settings):
+    url: str = setting("QRMI_LAB_URL", help="Where.", converter=to_url)
+
+    @classmethod
+    def prefixes(cls, resource_id):
+        return super().prefixes(resource_id.partition(":")[0])
+
+Driver = FakeVendor().driver()
+Driver.settings_class = LabSettings
+"""
+
+
+@pytest.fixture
+def lab(site: Path, vendor: FakeVendor) -> None:
+    add_distribution(
+        site, "lab", drivers={"lab": "qrmi_test_lab:Driver"}, modules={"qrmi_test_lab": LAB}
+    )
+
+
+def test_a_prefix_of_the_settings_class_is_that_of_the_check(
+    lab: None, qrmi: Qrmi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QRMI_JOB_QPU_RESOURCES", "my-site:q1,my-site:q2")
+    monkeypatch.setenv("QRMI_JOB_QPU_TYPES", "lab,lab")
+    monkeypatch.setenv("my_site_QRMI_LAB_URL", "https://x")
+    assert qrmi("config", "check").out.endswith("0 errors, 0 warnings\n")
+    monkeypatch.setenv("my_site_QRMI_LAB_ULR", "x")
+    found = qrmi("config", "check", "--json").data["findings"]
+    typo = "unknown key my_site_QRMI_LAB_ULR; did you mean QRMI_LAB_URL?"
+    assert [(each["resource"], each["message"]) for each in found] == [
+        ("my-site:q1", typo),
+        ("my-site:q2", typo),
+    ]
+    write_config(entry("my-site:q3", {}, "lab") | {"user_credentials": True})
+    ended = qrmi("config", "check", "--config", "c.json")
+    assert "to each user my_site_QRMI_LAB_URL\n" in ended.out
+
+
+MALFORMED = (
+    *("x", "x.org/v1", "htps://x", "https://", "https:///v1", "https://x:port", "https://x:99999"),
+    *("https://[::1", "https://my host", "https://x/a b", "https://<host>/v1", "https://$HOST"),
+)
+
+
+@pytest.mark.parametrize("url", MALFORMED)
+@pytest.mark.parametrize("users", [False, True])
+def test_a_malformed_address_is_an_error(lab: None, qrmi: Qrmi, url: str, users: bool) -> None:
+    write_config(entry("q", {"QRMI_LAB_URL": url}, "lab") | {"user_credentials": users})
+    ended = qrmi("config", "check", "--config", "c.json")
+    assert "error: c.json: q: settings: QRMI_LAB_URL: " in ended.out
+    assert ended.status == 2
+
+
 def test_the_jobs_environment_is_checked(
     acme: None, qrmi: Qrmi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
