@@ -12,6 +12,7 @@ from qrmi_core.channel import Channel
 from qrmi_core.driver import Acquires
 from qrmi_core.errors import UnsupportedFunctionError
 from qrmi_core.locks import Lock
+from qrmi_core.reports import checked
 from qrmi_core.submission import until_free
 
 _log = logging.getLogger(__name__)
@@ -79,10 +80,7 @@ class Acquisitions:
 
     def _acquire_once(self, acquiring: Acquires, detached: bool, slots: int | None) -> str:
         with self._channel.calling():
-            token = acquiring.acquire(detached=detached, slots=slots)
-            if not isinstance(token, str) or not token:
-                raise TypeError(f"acquire must return a token, not {token!r}")
-            return token
+            return checked("acquire", acquiring.acquire(detached=detached, slots=slots))
 
     def release(self, token: str, *, cancel_pending: bool) -> None:
         """End a reservation; see `QuantumResource.release`."""

@@ -9,6 +9,7 @@ from qrmi_core.channel import Channel, checked_id
 from qrmi_core.driver import OpenBatches
 from qrmi_core.errors import QrmiError, SubmissionUncertainError
 from qrmi_core.payload import Payload
+from qrmi_core.reports import WrongReturnError, checked
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +31,8 @@ class Batches:
             UnsupportedFunctionError: The vendor has no such batches.
         """
         with self._channel.calling():
-            batch_id = self._channel.needed(OpenBatches, "batch_open").batch_open()
+            batches = self._channel.needed(OpenBatches, "batch_open")
+            batch_id = checked("batch_open", batches.batch_open())
         _log.info("batch %s opened on %s", batch_id, self._channel.resource_id)
         return batch_id
 
@@ -49,7 +51,9 @@ class Batches:
         try:
             with self._channel.calling(uncertain=True):
                 batches = self._channel.needed(OpenBatches, "batch_add")
-                task_ids = list(batches.batch_add(batch_id, payloads))
+                task_ids = list(checked("batch_add", batches.batch_add(batch_id, payloads)))
+                if len(task_ids) != len(payloads):
+                    raise WrongReturnError(f"returned {len(task_ids)} ids for batch_add")
         except QrmiError as error:
             if not error.uncertain:
                 raise
@@ -84,4 +88,5 @@ class Batches:
         """
         checked_id(batch_id, "batch's id", self._channel.resource_id)
         with self._channel.calling():
-            return list(self._channel.needed(OpenBatches, "batch_tasks").batch_tasks(batch_id))
+            batches = self._channel.needed(OpenBatches, "batch_tasks")
+            return list(checked("batch_tasks", batches.batch_tasks(batch_id)))

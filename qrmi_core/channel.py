@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
@@ -21,7 +22,10 @@ from qrmi_core.errors import (
     UnsupportedPayloadError,
 )
 from qrmi_core.payload import Payload
+from qrmi_core.redaction import Redactor
+from qrmi_core.reports import WrongReturnError, checked
 from qrmi_core.retry import OnWait, PollingPolicy, RetryPolicy
+from qrmi_core.settings import Settings
 from qrmi_core.values import Observation
 
 _CapabilityT = TypeVar("_CapabilityT")
@@ -56,7 +60,9 @@ class Channel:
 
     def capability(self, kind: type[_CapabilityT]) -> _CapabilityT | None:
         """Return the driver as one that has a capability, None if the resource lacks it."""
-        return cast(_CapabilityT, self.driver) if self.driver.supports(kind) else None
+        with self.calling() as driver:
+            has = checked("supports", driver.supports(kind))
+        return cast(_CapabilityT, self.driver) if has else None
 
     def needed(self, kind: type[_CapabilityT], function: str) -> _CapabilityT:
         """Return the driver as one that has a capability.
@@ -99,7 +105,7 @@ class Channel:
             uncertain: True if the vendor may have carried out a call that ended in a defect.
         """
         try:
-            with defects_named(uncertain=uncertain):
+            with defects_named(self.driver.settings, uncertain=uncertain):
                 yield self.driver
         except QrmiError as error:
             error.resource_id = error.resource_id or self.resource_id
@@ -131,8 +137,7 @@ class Channel:
         if len(ids) > 1:
             try:
                 with self.calling() as driver:
-                    for task_id, report in driver.task_statuses(ids).items():
-                        outcomes[task_id] = _observation(report, "task_statuses")
+                    outcomes |= checked("task_statuses", driver.task_statuses(ids))
             except QrmiError as error:
                 return dict.fromkeys(ids, error)
         for task_id in ids:
@@ -140,7 +145,7 @@ class Channel:
                 continue
             try:
                 with self.calling(task_id) as driver:
-                    outcomes[task_id] = _observation(driver.task_status(task_id), "task_status")
+                    outcomes[task_id] = checked("task_status", driver.task_status(task_id))
             except QrmiError as error:
                 outcomes[task_id] = error
                 if isinstance(error, TransportError):
@@ -148,17 +153,12 @@ class Channel:
         return outcomes
 
 
-def _observation(report: object, function: str) -> Observation:
-    if not isinstance(report, Observation):
-        raise TypeError(f"{function} must return Observations, not {report!r}")
-    return report
-
-
 @contextmanager
-def defects_named(*, uncertain: bool = False) -> Iterator[None]:
+def defects_named(settings: Settings, *, uncertain: bool = False) -> Iterator[None]:
     """Turn exceptions that a driver must not raise into errors of the tree.
 
     Args:
+        settings: The settings whose secrets are redacted in the messages.
         uncertain: True if the vendor may have carried out the call.
     """
     try:
@@ -166,10 +166,16 @@ def defects_named(*, uncertain: bool = False) -> Iterator[None]:
     except (QrmiError, *PASSING):
         raise
     except BaseException as error:  # vendors' libraries have errors that are no Exception
+        redacted = Redactor(settings.secrets()).excerpt
         if cause := broken_dependency(error):
-            raise PluginError(f"the driver cannot be used: {cause}", uncertain=uncertain) from error
+            raise PluginError(
+                f"the driver cannot be used: {redacted(cause)}", uncertain=uncertain
+            ) from error
+        wrong = isinstance(error, WrongReturnError)
+        # This also shows an exception whose `__str__` fails.
+        text = str(error) if wrong else "".join(traceback.format_exception_only(error))
         raise DriverDefectError(
-            f"the driver raised {type(error).__name__}: {error}; "
+            f"the driver {'' if wrong else 'raised '}{redacted(text)}; "
             "please report this to the authors of the plugin",
             uncertain=uncertain,
         ) from error

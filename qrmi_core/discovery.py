@@ -12,6 +12,7 @@ from qrmi_core.channel import defects_named
 from qrmi_core.driver import Discovers, Driver
 from qrmi_core.errors import InvalidInputError, UnsupportedResourceTypeError
 from qrmi_core.registry import find_driver
+from qrmi_core.reports import checked
 from qrmi_core.resource import QuantumResource
 from qrmi_core.values import ResourceInfo, ResourceStatusCode
 
@@ -139,8 +140,8 @@ class ResourceProvider:
         wanted = conditions(given)
         for key in given.keys() - FILTERS.keys():
             _log.warning("filter %s is unknown to resources of type %s", key, self._type)
-        with defects_named():
-            found = list(self._discover(self._settings, given))
+        with defects_named(self._settings):
+            found = list(checked("discover", self._discover(self._settings, given)))
         return sorted(
             (info for info in found if all(fits(info) for fits in wanted)),
             key=lambda info: (info.pending_job_count is None, info.pending_job_count or 0),

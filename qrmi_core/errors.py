@@ -7,7 +7,7 @@
         ├── ConfigError                     a setting is missing, malformed or contradictory
         │   └── EnvVarNotSetError           a required environment variable is not set
         ├── PluginError                     a driver or command plugin cannot be used
-        │   ├── DriverDefectError           ... since it raised something that is none of these
+        │   ├── DriverDefectError           ... since it breaks the contract of drivers
         │   └── UnsupportedResourceTypeError    no installed driver has this resource type
         ├── InvalidInputError               an argument, payload or filter is wrong
         │   ├── InvalidArgumentError        ... a value of an argument (also a ValueError)
@@ -132,7 +132,7 @@ class PluginError(QrmiError):
 
 
 class DriverDefectError(PluginError):
-    """A driver raised an exception that is not a `QrmiError`; tell its authors."""
+    """A driver raised or returned what the contract does not allow; tell its authors."""
 
 
 class UnsupportedResourceTypeError(PluginError):

@@ -21,6 +21,7 @@ from qrmi_core.locks import Lock
 from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
 from qrmi_core.registry import find_driver
+from qrmi_core.reports import checked
 from qrmi_core.retry import OnWait, PollingPolicy
 from qrmi_core.submission import Submission
 from qrmi_core.task import OnTransition, Task
@@ -93,7 +94,7 @@ class QuantumResource(Batches):
         else:
             settings = driver_class.settings_class.from_mapping(config, resource_id)
         try:
-            with defects_named():
+            with defects_named(settings):
                 self._driver = driver_class(resource_id, resource_type, settings)
         except QrmiError as error:
             error.resource_id = error.resource_id or self._id
@@ -183,7 +184,7 @@ class QuantumResource(Batches):
     def status(self) -> ResourceStatus:
         """Return the present state of the resource."""
         with self._channel.calling() as driver:
-            return driver.status()
+            return checked("status", driver.status())
 
     def target(self) -> Target:
         """Return the description of the device for compilers, as the vendor sends it.
@@ -192,7 +193,7 @@ class QuantumResource(Batches):
             UnsupportedFunctionError: The vendor has none.
         """
         with self._channel.calling() as driver:
-            return Target(driver.target().decode())
+            return Target(checked("target", driver.target()).decode())
 
     def describe(self) -> ResourceDescription:
         """Return facts about the device for people and for choosing a resource.
@@ -201,7 +202,7 @@ class QuantumResource(Batches):
             UnsupportedFunctionError: The driver does not report them.
         """
         with self._channel.calling() as driver:
-            return driver.describe()
+            return checked("describe", driver.describe())
 
     def estimate(self, payload: Payload) -> TaskEstimate:
         """Return the expected consumption of a task, without submitting it.
@@ -216,12 +217,12 @@ class QuantumResource(Batches):
         """
         self._channel.check_payload(payload)
         with self._channel.calling() as driver:
-            return driver.estimate(payload)
+            return checked("estimate", driver.estimate(payload))
 
     def metadata(self) -> dict[str, str]:
         """Return facts about the resource that need no request, and no secrets."""
         with self._channel.calling() as driver:
-            return {"backend_name": self._id, **driver.metadata()}
+            return {"backend_name": self._id, **checked("metadata", driver.metadata())}
 
     # Acquisition
 
@@ -267,7 +268,8 @@ class QuantumResource(Batches):
         """
         checked_id(token, "acquisition token", self._id)
         with self._channel.calling():
-            return self._channel.needed(Acquires, "acquisition_usage").acquisition_usage(token)
+            acquires = self._channel.needed(Acquires, "acquisition_usage")
+            return checked("acquisition_usage", acquires.acquisition_usage(token))
 
     # Tasks
 
@@ -415,4 +417,4 @@ class QuantumResource(Batches):
             UnsupportedFunctionError: The vendor cannot list them.
         """
         with self._channel.calling() as driver:
-            return list(driver.task_list())
+            return list(checked("task_list", driver.task_list()))

@@ -213,6 +213,11 @@ class Settings:
         """
         return prefixes(resource_id)
 
+    def secrets(self) -> list[str]:
+        """Return the values of the secret settings, for a `Redactor`."""
+        names = [name for name, declared in self.declarations().items() if declared.secret]
+        return [str(value) for name in names if (value := getattr(self, name)) is not None]
+
     @classmethod
     def absent(cls, mapping: Mapping[str, str]) -> dict[str, Declaration]:
         """Return the settings that a mapping of unprefixed keys lacks, by field."""

@@ -22,6 +22,7 @@ from qrmi_core.errors import (
 )
 from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
+from qrmi_core.reports import checked
 from qrmi_core.retry import checked_timeout, last_attempt, may_pass, repeat
 from qrmi_core.values import TaskInfo
 
@@ -105,9 +106,7 @@ class Submission:
                     acquisition=self._acquisition,
                     options=self._options,
                 )
-                if not isinstance(task_id, str) or not task_id:
-                    raise TypeError(f"task_start must return an id, not {task_id!r}")
-                return task_id
+                return checked("task_start", task_id)
         except ResourceBusyError as busy:
             if has_room or not self._make_room(busy):
                 raise
@@ -129,7 +128,7 @@ class Submission:
     def _make_room(self, busy: ResourceBusyError) -> bool:
         preparing = self._channel.capability(Prepares)
         with self._channel.calling():
-            return preparing is not None and preparing.make_room(busy)
+            return preparing is not None and checked("make_room", preparing.make_room(busy))
 
     def _find(self, lost: QrmiError) -> str:
         """Return the id of the task whose response was lost; raise `lost` if no task exists.
@@ -146,7 +145,7 @@ class Submission:
 
         def search() -> str:
             with self._channel.calling(uncertain=True) as driver:
-                found = driver.find_submission(self._tag)
+                found = checked("find_submission", driver.find_submission(self._tag))
             if found is None:
                 raise absent
             return found
@@ -166,13 +165,11 @@ class Submission:
 
     def _give_up(self) -> None:
         try:
-            with within(Deadline(GIVE_UP_SECONDS)):
+            with within(Deadline(GIVE_UP_SECONDS)), self._channel.calling():
                 if preparing := self._channel.capability(Prepares):
                     preparing.give_up(self._tag)
-        except PASSING:
-            raise
-        except BaseException:
-            _log.exception("the driver could not clean up after submission %s", self._tag)
+        except QrmiError as error:
+            _log.error("the driver could not clean up after submission %s: %s", self._tag, error)
 
     def _uncertain(self, error: QrmiError) -> SubmissionUncertainError:
         candidates: tuple[str, ...] = ()
@@ -180,7 +177,8 @@ class Submission:
             try:
                 with within(self._search), self._channel.calling() as driver:
                     # Newest first, and each page of the list may be a request.
-                    recent = itertools.takewhile(self._may_be_ours, driver.task_list())
+                    listed = checked("task_list", driver.task_list())
+                    recent = itertools.takewhile(self._may_be_ours, listed)
                     candidates = tuple(info.id for info in recent)
             except QrmiError as failure:
                 _log.warning("the tasks could not be listed: %s", failure)

@@ -18,6 +18,7 @@ from qrmi_core.errors import (
 )
 from qrmi_core.outcomes import missing_result
 from qrmi_core.polling import as_completed, poll
+from qrmi_core.reports import checked
 from qrmi_core.states import TaskState, Transition
 from qrmi_core.values import Observation, TaskResult, TaskStatus, TaskUsage
 
@@ -224,17 +225,17 @@ class Task:
     def logs(self) -> str:
         """Return the task's logs; see `QuantumResource.task_logs`."""
         with self.channel.calling(self.id) as driver:
-            return driver.task_logs(self.id)
+            return checked("task_logs", driver.task_logs(self.id))
 
     def usage(self) -> TaskUsage:
         """Return the task's consumption; see `QuantumResource.task_usage`."""
         with self.channel.calling(self.id) as driver:
-            return driver.task_usage(self.id)
+            return checked("task_usage", driver.task_usage(self.id))
 
     def input(self) -> str:
         """Return the task's program as the vendor keeps it; see `QuantumResource.task_input`."""
         with self.channel.calling(self.id) as driver:
-            return driver.task_input(self.id).decode()
+            return checked("task_input", driver.task_input(self.id)).decode()
 
     def _wait_for_result(self, timeout: float | None) -> None:
         """Wait until the task has a result.
@@ -253,4 +254,4 @@ class Task:
 
     def _pieces(self) -> Iterator[bytes]:
         with self.channel.calling(self.id) as driver:
-            yield from driver.task_result(self.id)
+            yield from checked("task_result", driver.task_result(self.id))

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import os
 import string
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -54,7 +54,8 @@ def provider(site: Path) -> ResourceProvider:
 class Found(FakeDriver):
     vendor = FakeVendor()
     seen: ClassVar[list[dict[str, str]]] = []
-    error: ClassVar[Exception | None] = None
+    infos: ClassVar[Any] = INFOS
+    error: ClassVar[BaseException | None] = None
 
     @classmethod
     def discover(cls, settings: Settings, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
@@ -62,7 +63,7 @@ class Found(FakeDriver):
         cls.seen.append(dict(filters))
         if cls.error:
             raise cls.error
-        return INFOS
+        return cls.infos  # type: ignore[no-any-return]
 
 
 class Hidden(Driver[Any, Any]):
@@ -160,11 +161,43 @@ def test_a_driver_that_cannot_discover_says_so(provider: ResourceProvider) -> No
         ResourceProvider("hidden", {})
 
 
+class VendorsOwnError(BaseException):
+    """As a vendor's library has them."""
+
+
+def failing(error: BaseException) -> Iterator[ResourceInfo]:
+    yield INFOS[0]
+    raise error
+
+
+@pytest.mark.parametrize("error", [KeyError("backends"), VendorsOwnError("x")])
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "late"])
 def test_a_defect_of_the_driver_is_named_as_one(
-    provider: ResourceProvider, monkeypatch: pytest.MonkeyPatch
+    provider: ResourceProvider, monkeypatch: pytest.MonkeyPatch, error: BaseException, late: bool
 ) -> None:
-    monkeypatch.setattr(Found, "error", KeyError("backends"))
-    with pytest.raises(DriverDefectError, match="driver raised KeyError"):
+    monkeypatch.setattr(Found, "infos" if late else "error", failing(error) if late else error)
+    with pytest.raises(DriverDefectError, match=rf"driver raised .*{type(error).__name__}"):
+        provider.infos()
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt(), SystemExit(3)])
+def test_the_end_of_the_program_is_not_a_defect(
+    provider: ResourceProvider, monkeypatch: pytest.MonkeyPatch, ending: BaseException
+) -> None:
+    monkeypatch.setattr(Found, "error", ending)
+    with pytest.raises(type(ending)):
+        provider.infos()
+
+
+@pytest.mark.parametrize(
+    "infos",
+    [None, "idle", ["idle"], {"idle": 5}, [ResourceInfo("idle", pending_job_count="7")]],  # type: ignore[arg-type]
+)
+def test_a_wrong_type_is_a_defect(
+    provider: ResourceProvider, monkeypatch: pytest.MonkeyPatch, infos: object
+) -> None:
+    monkeypatch.setattr(Found, "infos", infos)
+    with pytest.raises(DriverDefectError, match=r"returned \w+ for discover"):
         provider.infos()
 
 

@@ -14,6 +14,7 @@ from qrmi_core._imports import broken_dependency
 from qrmi_core.channel import defects_named
 from qrmi_core.errors import DriverDefectError, PluginError
 from qrmi_core.registry import find_driver
+from qrmi_core.settings import Settings
 from support.sites import add_distribution
 
 QRMI = Path(sys.executable).with_name("qrmi")
@@ -107,9 +108,12 @@ def test_an_error_outside_of_imports_is_none_of_a_dependency() -> None:
 
 def test_a_driver_with_a_broken_dependency_is_no_defect_of_the_driver(site: Path) -> None:
     file = shadow(site, "other", "1 / 0")
-    with pytest.raises(PluginError, match="driver cannot be used: module other"), defects_named():
+    with (
+        pytest.raises(PluginError, match="driver cannot be used: module other"),
+        defects_named(Settings()),
+    ):
         importlib.import_module("other")
-    with pytest.raises(DriverDefectError), defects_named():
+    with pytest.raises(DriverDefectError), defects_named(Settings()):
         _ = 1 // 0
     modules = {"p_x": "import other"}
     add_distribution(site, "dist-x", drivers={"x": "p_x:Driver"}, modules=modules)

@@ -33,7 +33,6 @@ from qrmi_core import (
     UnsupportedFunctionError,
     UnsupportedPayloadError,
     WaitTimeoutError,
-    poll,
 )
 from qrmi_core.driver import Acquires, OpenBatches
 from qrmi_core.options import TaskOptions
@@ -461,16 +460,6 @@ def test_slots_reach_a_driver_that_counts_them_and_are_refused_by_others() -> No
     assert told == [None, 3, None]
 
 
-@pytest.mark.parametrize("token", [None, ""])
-def test_an_acquisition_without_a_token_is_a_defect(token: object) -> None:
-    class Tokenless(FakeVendor().driver()):  # type: ignore[misc]
-        def acquire(self, *, detached: bool, slots: int | None) -> object:
-            return token
-
-    with pytest.raises(DriverDefectError, match="acquire must return a token"):
-        QuantumResource("x", "fake", {}, driver_class=Tokenless).acquire()
-
-
 def test_a_driver_that_cannot_be_closed_hides_no_other_error() -> None:
     class Stuck(FakeVendor().driver()):  # type: ignore[misc]
         def close(self) -> None:
@@ -560,22 +549,6 @@ def test_what_a_driver_raises_is_in_the_tree_or_ends_the_program(error: BaseExce
         vendor.faults["task_status"] = [ending]
         with pytest.raises(type(ending)):
             task.status()
-
-
-@pytest.mark.parametrize("report", [None, TaskStatus.Running, "running"])
-def test_a_report_that_is_none_is_the_drivers_defect(report: object) -> None:
-    vendor = FakeVendor()
-    members = {"task_status": lambda _self, _id: report}
-    qpu = QuantumResource("x", "fake", {}, driver_class=type("D", (vendor.driver(),), members))
-    with pytest.raises(DriverDefectError, match="Observation"):
-        qpu.task_status("t")
-    members = {"task_statuses": lambda _self, ids: dict.fromkeys(ids, report)}
-    qpu = QuantumResource("x", "fake", {}, driver_class=type("D", (vendor.driver(),), members))
-    for error in poll([qpu.task("t"), qpu.task("u")]).values():
-        assert isinstance(error, DriverDefectError)
-        assert "task_statuses" in error.message
-    with pytest.raises(TypeError):
-        Observation("running")  # type: ignore[arg-type]
 
 
 def test_mistakes_of_the_caller_are_not_blamed_on_the_driver() -> None:

@@ -282,7 +282,7 @@ def test_an_answer_that_is_no_id_is_an_uncertain_submission(answer: object) -> N
     members = {"task_start": lambda _self, _payload, **_how: answer}
     driver = type("D", (vendor.driver(),), members)
     qpu = QuantumResource("x", "fake", {}, driver_class=driver)
-    with pytest.raises(SubmissionUncertainError, match="must return an id"):
+    with pytest.raises(SubmissionUncertainError, match="for task_start"):
         qpu.run(PAYLOAD)
 
 
