@@ -195,17 +195,18 @@ def find_driver(resource_type: str) -> type[Driver[Any, Any]]:
         UnsupportedResourceTypeError: No installed driver has this type.
         PluginError: The driver cannot be used; the message names it and the cause.
     """
+    return _driver(resource_type, _wrong_attributes)
+
+
+def _driver(
+    resource_type: str, defects: Callable[[type[Driver[Any, Any]]], Iterator[str]]
+) -> type[Driver[Any, Any]]:
     info = _claim(resource_type, DRIVERS)
     driver = import_plugin(info, DRIVERS)
     if not (isinstance(driver, type) and issubclass(driver, Driver)):
         raise PluginError(f"{_title(info)} is not a Driver class but {_kind(driver)}; {_REPORT}")
-    version = getattr(driver, "contract_version", None)
-    if version != CONTRACT_VERSION:
-        raise PluginError(
-            f"{_title(info)} declares version {version} of the driver contract "
-            f"(contract_version), and this qrmi-core has version {CONTRACT_VERSION}; install "
-            "releases of both that fit"
-        )
+    if found := "; ".join(defects(driver)):
+        raise PluginError(f"{_title(info)} breaks the driver contract: {found}; {_REPORT}")
     return driver
 
 
@@ -224,17 +225,30 @@ def import_function(info: PluginInfo, group: str) -> Callable[..., Any]:
 def check(info: PluginInfo, group: str = DRIVERS) -> QrmiError | None:
     """Import one plugin and return what is wrong with it, or None."""
     try:
-        if group != DRIVERS:
+        if group == DRIVERS:
+            _driver(info.name, defects)
+        else:
             import_function(info, group)
-            return None
-        problems = list(defects(find_driver(info.name)))
     except QrmiError as error:
         return error
-    return PluginError(f"{_title(info)}: {'; '.join(problems)}") if problems else None
+    return None
 
 
 def defects(driver: type[Driver[Any, Any]]) -> Iterator[str]:
     """Yield the differences of a driver class to the contract, without contacting a vendor."""
+    yield from _wrong_attributes(driver)
+    for home in CONTRACT:
+        if issubclass(driver, home):
+            yield from _wrong_signatures(driver, home)
+
+
+def _wrong_attributes(driver: type[Driver[Any, Any]]) -> Iterator[str]:
+    version = getattr(driver, "contract_version", None)
+    if version != CONTRACT_VERSION:
+        yield (
+            f"it declares version {version} of it (contract_version), and this qrmi-core has "
+            f"version {CONTRACT_VERSION}, so install releases of both that fit"
+        )
     if missing := sorted(getattr(driver, "__abstractmethods__", ())):
         yield f"it does not implement {', '.join(missing)}"
     settings: object = driver.settings_class
@@ -248,14 +262,11 @@ def defects(driver: type[Driver[Any, Any]]) -> Iterator[str]:
     options = {field.name for field in attrs.fields(TaskOptions)}
     if not isinstance(driver.task_options, frozenset) or driver.task_options - options:
         yield f"task_options is not a frozenset of {', '.join(sorted(options))}"
-    for home in CONTRACT:
-        if issubclass(driver, home):
-            yield from _wrong_signatures(driver, home)
 
 
 def _wrong_signatures(driver: type, home: type) -> Iterator[str]:
     for name, declared in vars(home).items():
-        if name.startswith("__") or not isinstance(declared, FunctionType | classmethod):
+        if not isinstance(declared, FunctionType | classmethod):
             continue
         method = inspect.getattr_static(driver, name)
         if not callable(getattr(driver, name)) or (
@@ -268,7 +279,7 @@ def _wrong_signatures(driver: type, home: type) -> Iterator[str]:
         by_place = [None for one in expected if one.kind is not one.KEYWORD_ONLY]
         try:
             inspect.signature(getattr(driver, name)).bind(*by_place, **by_name)
-        except TypeError as error:
+        except (TypeError, ValueError) as error:
             yield f"{name} cannot be called as the contract says: {error}"
 
 
