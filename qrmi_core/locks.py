@@ -13,14 +13,15 @@ class Lock:
 
     Another thread of the parent may have held it at the time of the fork; that thread does not
     exist in the child, and would never release it.
+
+    Args:
+        reentrant: True if the thread that holds the lock may acquire it again.
     """
 
-    def __init__(self) -> None:
-        self._renew()
+    def __init__(self, *, reentrant: bool = False) -> None:
+        self._make = threading.RLock if reentrant else threading.Lock
+        self._lock = self._make()
         _locks.add(self)
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
 
     def acquire(self, timeout: float | None = None) -> bool:
         """Acquire the lock; return False if it was not free in time.
@@ -51,7 +52,7 @@ _locks: weakref.WeakSet[Lock] = weakref.WeakSet()
 
 def _renew_all() -> None:
     for lock in list(_locks):
-        lock._renew()
+        lock._lock = lock._make()
 
 
 os.register_at_fork(after_in_child=_renew_all)

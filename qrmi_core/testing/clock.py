@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from qrmi_core.locks import Lock
 
 
 class FakeClock:
@@ -18,7 +18,7 @@ class FakeClock:
     def __init__(self) -> None:
         self.now = 0.0
         self.pauses: list[float] = []
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def __call__(self) -> float:
         return self.now

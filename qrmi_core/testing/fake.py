@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import itertools
-import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
@@ -21,6 +20,7 @@ from qrmi_core.errors import (
     TaskNotReadyError,
     TransportError,
 )
+from qrmi_core.locks import Lock
 from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload, QiskitPrimitive
 from qrmi_core.settings import Settings
@@ -94,7 +94,7 @@ class FakeVendor:
     on_call: Callable[[str], object] | None = None
     tasks: dict[str, FakeTask] = attrs.field(factory=dict)
     tokens: list[str] = attrs.field(factory=list)
-    _lock: threading.RLock = attrs.field(factory=threading.RLock, repr=False)
+    _lock: Lock = attrs.field(factory=Lock, repr=False)
     _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), repr=False)
 
     def driver(

@@ -1,12 +1,9 @@
-"""What drivers remember: bounded, from many threads, and after a fork."""
+"""What drivers remember: bounded, and from many threads."""
 
 from __future__ import annotations
 
-import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 
-from qrmi_core.locks import Lock
 from qrmi_core.notes import TaskNotes
 
 
@@ -49,36 +46,3 @@ def test_a_note_is_popped_by_one_thread_alone() -> None:
         notes["t"] = 1
         with ThreadPoolExecutor(4) as pool:
             assert sorted(map(str, pool.map(notes.pop, ["t"] * 4))) == ["1", "None", "None", "None"]
-
-
-def test_a_forked_child_finds_a_lock_unlocked_that_another_thread_held() -> None:
-    notes: TaskNotes[int] = TaskNotes()
-    notes["t"] = 1
-    lock, entered, leave = Lock(), threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with lock, notes._lock:
-            entered.set()
-            leave.wait(30)
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert entered.wait(30)
-    child = os.fork()
-    if not child:
-        status = 1
-        try:
-            with lock:
-                notes["u"] = 2
-                status = 0 if notes.items() == [("t", 1), ("u", 2)] else 3
-        finally:
-            os._exit(status)
-    deadline = threading.Timer(20, os.kill, (child, 9))
-    deadline.start()
-    try:
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    finally:
-        deadline.cancel()
-        leave.set()
-        thread.join()
-    assert [*notes] == ["t"]

@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
-from qrmi_core.plugin import ConfigError, QrmiError, ServiceError, TransportError, current
+from qrmi_core.plugin import ConfigError, Lock, QrmiError, ServiceError, TransportError, current
 
 _T = TypeVar("_T")
 
@@ -337,7 +337,7 @@ def _begin_to_read(db: sqlite3.Connection) -> None:
 # Held by a thread while it is in a database. SQLite has locks of its own and notes which locks its
 # process has on which file. In a child they would be as they were when it was forked, for ever; so
 # no thread is in a database at that moment, and none is open.
-_in_use = threading.RLock()
+_in_use = Lock(reentrant=True)
 _databases: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
@@ -351,11 +351,4 @@ def _after_fork() -> None:
     _in_use.release()
 
 
-def _after_fork_in_child() -> None:
-    global _in_use
-    _in_use = threading.RLock()
-
-
-os.register_at_fork(
-    before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-)
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork)
