@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 from collections.abc import Callable
 
 import pytest
@@ -176,8 +178,28 @@ def test_a_wrong_key_is_an_error_that_does_not_show_it(coin: MakeCoin) -> None:
     assert "a-wrong-key" not in str(caught.value)
 
 
-@pytest.mark.parametrize("task_id", ["../coins", "a/b", "a?b", "a%2Fb", "ä"])
-def test_an_id_reaches_no_other_address(service: CoinService, coin: MakeCoin, task_id: str) -> None:
-    with pytest.raises(TaskNotFoundError, match="there is no task"):
-        coin().task_status(task_id)
-    assert all(request.startswith("GET /v1/tasks/") for request in service.requests)
+@pytest.mark.parametrize("id", ["../device", "..", ".", "a/b", "a?b", "a%2Fb", "a#b", "ä"])
+def test_an_id_reaches_no_other_address(service: CoinService, coin: MakeCoin, id: str) -> None:
+    heads = coin()
+    for call in (
+        heads.task_status,
+        lambda id: heads.task_result(id, timeout=0),
+        heads.task_stop,
+        heads.task_logs,
+        heads.task_usage,
+        heads.release,
+        heads.acquisition_usage,
+    ):
+        with contextlib.suppress(TaskNotFoundError, ResourceNotFoundError):
+            call(id)
+    known = re.compile("(GET|DELETE) /v1/(tasks|reservations)/[^/]+(/result|/log)?")
+    assert all(known.fullmatch(request) for request in service.requests), service.requests
+
+
+@pytest.mark.parametrize("name", ["../tasks", "..", "heads/target"])
+def test_a_name_reaches_no_other_address(service: CoinService, coin: MakeCoin, name: str) -> None:
+    for call in (coin(name).status, coin(name).target, coin(name).acquire):
+        with pytest.raises(ResourceNotFoundError):
+            call()
+    known = re.compile("(GET|POST) /v1/coins/[^/]+(/target|/reservations)?")
+    assert all(known.fullmatch(request) for request in service.requests), service.requests
