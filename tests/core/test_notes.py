@@ -25,6 +25,17 @@ def test_the_oldest_note_makes_room() -> None:
     assert [*notes] == ["7", "8", "9"]
 
 
+def test_notes_may_change_while_somebody_goes_through_them() -> None:
+    notes: TaskNotes[int] = TaskNotes()
+    notes["a"], notes["b"] = 1, 2
+    for task_id in notes:
+        notes[f"{task_id}{task_id}"] = 3
+    assert [*notes] == ["a", "b", "aa", "bb"]
+    for task_id, _ in notes.items():
+        notes.pop(task_id)
+    assert not len(notes)
+
+
 def test_notes_are_used_from_many_threads() -> None:
     notes: TaskNotes[int] = TaskNotes(limit=50)
 
