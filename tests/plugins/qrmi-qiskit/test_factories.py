@@ -8,7 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from qrmi_core import InvalidResponseError, Payload, PluginError, QuantumResource
+from qrmi_core import (
+    InvalidResponseError,
+    Payload,
+    PluginError,
+    QuantumResource,
+    UnsupportedFunctionError,
+)
 from qrmi_core.testing import FakeVendor
 from qrmi_qiskit import get_backend
 from qrmi_qiskit.pasqal import QRMIPasqalBackend
@@ -56,9 +62,18 @@ def test_the_plugin_for_the_type_makes_the_backend(site: Path) -> None:
 
 
 def test_a_resource_that_takes_primitives_needs_no_plugin(site: Path) -> None:
-    with pytest.raises(InvalidResponseError, match="cannot be read as a Qiskit backend"):
+    with pytest.raises(InvalidResponseError, match="cannot be used as a Qiskit backend"):
         get_backend(resource("theirs", Payload.QiskitPrimitive))
     assert "qrmi_test_theirs" not in sys.modules
+
+
+def test_a_resource_that_nothing_makes_a_backend_of_says_what_it_takes() -> None:
+    qpu = resource("nobodys", Payload.Oqtopus)
+    with pytest.raises(InvalidResponseError, match=r"qpu cannot .*\(the resource takes Oqtopus\)"):
+        get_backend(qpu)
+    qpu._driver.target = lambda: qpu._driver.task_input("t")  # type: ignore[method-assign]
+    with pytest.raises(UnsupportedFunctionError, match=r"it has no target \(the .* Oqtopus\)"):
+        get_backend(qpu)
 
 
 def test_a_broken_plugin_is_named(site: Path) -> None:

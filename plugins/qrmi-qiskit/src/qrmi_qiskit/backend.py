@@ -8,7 +8,7 @@ import importlib.metadata
 import itertools
 import json
 import logging
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -32,6 +32,7 @@ from qiskit.transpiler import Target
 from qrmi_core import (
     InvalidArgumentError,
     InvalidResponseError,
+    QrmiError,
     ResourceStatusCode,
     UnsupportedFunctionError,
 )
@@ -64,6 +65,9 @@ _MAX_RZZ_ANGLE = np.pi / 2 + 1e-10
 """In radians; with room for rounding."""
 
 
+_ErrorT = TypeVar("_ErrorT", bound=QrmiError)
+
+
 class _NotABackendError(InvalidResponseError):
     """The resource has a target, but of another kind than a backend's."""
 
@@ -73,12 +77,17 @@ class _Device:
 
     def __init__(self, resource: QuantumResource) -> None:
         self._resource_id = resource.resource_id()
+        self._takes = ", ".join(kind.kind for kind in resource.payloads()) or "nothing"
         try:
-            found = json.loads(resource.target().value)
-        except ValueError:
+            text = resource.target().value
+        except UnsupportedFunctionError as error:
+            raise self._unusable("it has no target", UnsupportedFunctionError) from error
+        try:
+            found = json.loads(text)
+        except (RecursionError, ValueError):
             found = None
         if not isinstance(found, dict) or not isinstance(found.get("configuration"), dict):
-            raise self._unreadable("it has no configuration of a backend")
+            raise self._unusable("its target has no configuration of a backend", _NotABackendError)
         self._documents: dict[str, Any] = found
 
     @property
@@ -98,7 +107,9 @@ class _Device:
                 documents["configuration"], use_fractional_gates=fractional
             )
             if configuration is None:
-                raise self._unreadable("qiskit-ibm-runtime does not understand the configuration")
+                raise self._unusable(
+                    "qiskit-ibm-runtime does not understand its configuration", _NotABackendError
+                )
             properties = documents.get("properties") and vendor.find("properties_from_server_data")(
                 documents["properties"], use_fractional_gates=fractional
             )
@@ -106,7 +117,9 @@ class _Device:
                 configuration=configuration, properties=properties
             )
         except (AttributeError, KeyError, LookupError, TypeError, ValueError) as error:
-            raise self._unreadable(f"{type(error).__name__}: {error}") from error
+            raise self._unusable(
+                f"its target cannot be read: {type(error).__name__}: {error}", _NotABackendError
+            ) from error
         supported = self._documents["configuration"].get("supported_instructions") or ()
         for name, kind in _LEAVING_LOOPS.items():
             if name in supported and name not in target.operation_names:
@@ -120,9 +133,10 @@ class _Device:
         """All that the device can execute."""
         return self.read(None)[2]
 
-    def _unreadable(self, why: str) -> _NotABackendError:
-        return _NotABackendError(
-            f"the target of {self._resource_id} cannot be read as a Qiskit backend: {why}",
+    def _unusable(self, why: str, kind: type[_ErrorT]) -> _ErrorT:
+        return kind(
+            f"{self._resource_id} cannot be used as a Qiskit backend: {why} (the resource takes "
+            f"{self._takes})",
             resource_id=self._resource_id,
         )
 
