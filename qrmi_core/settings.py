@@ -31,6 +31,8 @@ class Declaration:
         secret: Whether the value must never be printed.
         prefixed: Whether the environment variable begins with the resource's id.
         needed_by: The operations that need it; empty where it is optional or has a default.
+        required: Whether there is no default.
+        converter: Makes the value of the text.
     """
 
     names: tuple[str, ...]
@@ -38,6 +40,8 @@ class Declaration:
     secret: bool
     prefixed: bool
     needed_by: tuple[str, ...]
+    required: bool
+    converter: Callable[[str], Any]
 
 
 def setting(
@@ -64,12 +68,13 @@ def setting(
         needed_by: See `Declaration`.
         validator: Called with the settings, the field and the value, also of the default.
     """
-    declaration = Declaration(names, help, secret, prefixed, needed_by)
+    required = default is attrs.NOTHING
+    declaration = Declaration(names, help, secret, prefixed, needed_by, required, converter or str)
     return attrs.field(
         default=default,
         validator=validator,
         repr=(lambda value: repr(value) if value is None else "<secret>") if secret else True,
-        metadata={_KEY: declaration, "converter": converter},
+        metadata={_KEY: declaration},
     )
 
 
@@ -186,8 +191,7 @@ class Settings:
             raise ConfigError(
                 f"settings must be strings: {', '.join(wrong)}", resource_id=resource_id
             )
-
-        return _read(cls, mapping, None, resource_id)
+        return _read(cls, _upper(mapping), ("",), resource_id)
 
     @classmethod
     def from_environment(
@@ -221,24 +225,17 @@ class Settings:
     @classmethod
     def absent(cls, mapping: Mapping[str, str]) -> dict[str, Declaration]:
         """Return the settings that a mapping of unprefixed keys lacks, by field."""
+        given = {key.removesuffix("_FILE") for key, value in _upper(mapping).items() if value}
         return {
             field: declaration
             for field, declaration in cls.declarations().items()
-            if not any(
-                mapping.get(key) or mapping.get(_file_key(key)) for key in _keys(declaration, None)
-            )
+            if given.isdisjoint(declaration.names)
         }
-
-    @classmethod
-    def required(cls) -> frozenset[str]:
-        """Return the fields of the required settings."""
-        fields = attrs.fields_dict(cls)
-        return frozenset(name for name, field in fields.items() if field.default is attrs.NOTHING)
 
     @classmethod
     def malformed(cls, mapping: Mapping[str, str]) -> list[str]:
         """Return the problems of the values of a mapping of unprefixed keys, missing keys aside."""
-        _, _, problems = _collected(cls, mapping, None)
+        _, _, problems = _collected(cls, _upper(mapping), ("",))
         return problems
 
     @classmethod
@@ -254,6 +251,12 @@ def prefixes(resource_id: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((f"{resource_id}_", f"{escaped}_")))
 
 
+def _upper(mapping: Mapping[str, str]) -> dict[str, str]:
+    """Return a mapping with its lower-case keys in upper case too, where these are not set."""
+    lower = {key.upper(): value for key, value in mapping.items() if key.islower()}
+    return lower | {key: value for key, value in mapping.items() if value}
+
+
 def _value_of(key: str, source: Mapping[str, str]) -> str | None:
     """Return the value of a key, or of the file that ``<key>_FILE`` names; None without either.
 
@@ -261,86 +264,79 @@ def _value_of(key: str, source: Mapping[str, str]) -> str | None:
         ConfigError: Both are set, or the file cannot be read.
     """
     # An empty variable counts as unset, as it does for the shell's ${VAR:-default}.
-    value = source.get(key) or None
-    file_key = _file_key(key)
-    file = source.get(file_key) or None
-    if file is None:
+    value, file = source.get(key) or None, source.get(f"{key}_FILE")
+    if not file:
         return value
     if value is not None:
-        raise ConfigError(f"both {key} and {file_key} are set; keep one")
+        raise ConfigError(f"both {key} and {key}_FILE are set; keep one")
     try:
         return expand(file).read_text(encoding="utf-8").rstrip("\r\n") or None
     except ConfigError as error:
-        raise ConfigError(f"{file_key}: {error}") from error
+        raise ConfigError(f"{key}_FILE: {error}") from error
     except OSError as error:
-        raise ConfigError(f"{file_key}: cannot read {file}: {error.strerror}") from error
+        raise ConfigError(f"{key}_FILE: cannot read {file}: {error.strerror}") from error
     except ValueError:
-        raise ConfigError(f"{file_key}: {file} is not UTF-8 text") from None
+        raise ConfigError(f"{key}_FILE: {file} is not UTF-8 text") from None
 
 
-def _file_key(key: str) -> str:
-    return f"{key}_file" if key.islower() else f"{key}_FILE"
+def _converted(declaration: Declaration, key: str, text: str) -> Any:
+    """Return the value that a text stands for.
+
+    Raises:
+        ConfigError: It stands for none; the message names the key.
+    """
+    try:
+        return declaration.converter(text)
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error.message}") from None
+    except ValueError as error:
+        shown = "the value" if declaration.secret else repr(text)
+        raise ConfigError(f"{key}: {shown} is not {error}") from None
 
 
-def _keys(declaration: Declaration, prefixes: tuple[str, ...] | None) -> list[str]:
-    """Return the keys of a declaration, preferred first; without prefixes for a mapping."""
-    if prefixes is None:
-        return [key for name in declaration.names for key in (name, name.lower())]
+def _keys(declaration: Declaration, prefixes: tuple[str, ...]) -> list[str]:
+    """Return the keys of a declaration, preferred first."""
     used = prefixes if declaration.prefixed else ("",)
     return [f"{prefix}{name}" for name in declaration.names for prefix in used]
 
 
 def _collected(
-    cls: type[Settings], source: Mapping[str, str], prefixes: tuple[str, ...] | None
+    cls: type[Settings], source: Mapping[str, str], prefixes: tuple[str, ...]
 ) -> tuple[dict[str, Any], list[str], list[str]]:
     """Return the values by field, the missing required keys, and the problems."""
     values: dict[str, Any] = {}
     missing: list[str] = []
     problems: list[str] = []
-    fields = attrs.fields_dict(cls)
     for name, declaration in cls.declarations().items():
-        field = fields[name]
         keys = _keys(declaration, prefixes)
         try:
-            found = next(
-                ((key, text) for key in keys if (text := _value_of(key, source)) is not None), None
-            )
+            texts = ((key, _value_of(key, source)) for key in keys)
+            key, text = next(((key, text) for key, text in texts if text is not None), ("", ""))
+            if key:
+                values[name] = _converted(declaration, key, text)
+            elif declaration.required:
+                missing.append(" or ".join(_keys(declaration, prefixes[:1])))
         except ConfigError as problem:
             problems.append(problem.message)
-            continue
-        if found is None:
-            if field.default is attrs.NOTHING:
-                prefix = prefixes[0] if prefixes and declaration.prefixed else ""
-                missing.append(" or ".join(prefix + name for name in declaration.names))
-            continue
-        key, text = found
-        older = [other for other in keys if other != key and source.get(other)]
-        if older:
-            _log.info("%s is used, and not %s, which is set too", key, ", ".join(older))
-        try:
-            converter = field.metadata["converter"]
-            values[name] = converter(text) if converter else text
-        except ConfigError as error:
-            problems.append(f"{key}: {error.message}")
-        except ValueError as error:
-            shown = "the value" if declaration.secret else repr(text)
-            problems.append(f"{key}: {shown} is not {error}")
+        else:
+            if older := [other for other in keys if other != key and source.get(other)]:
+                _log.info("%s is used, and not %s, which is set too", key, ", ".join(older))
     return values, missing, problems
 
 
 def _read(
     cls: type[SettingsT],
     source: Mapping[str, str],
-    prefixes: tuple[str, ...] | None,
+    prefixes: tuple[str, ...],
     resource_id: str | None,
 ) -> SettingsT:
     values, missing, problems = _collected(cls, source, prefixes)
     if missing or problems:
         parts = [f"missing {', '.join(missing)}"] if missing else []
         parts += problems
-        if missing and (lookalikes := _lookalikes(cls, source, prefixes or ("",))):
+        if missing and (lookalikes := _lookalikes(cls, source, prefixes)):
             parts.append(f"set, but for another type or generation: {', '.join(lookalikes)}")
-        error_class = ConfigError if problems or prefixes is None else EnvVarNotSetError
+        error_class = ConfigError if problems or prefixes == ("",) else EnvVarNotSetError
         raise error_class("settings: " + "; ".join(parts), resource_id=resource_id)
     try:
         return cls(**values)

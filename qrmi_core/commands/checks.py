@@ -77,12 +77,11 @@ def _left_to_users(
     entry: ResourceDef, settings_class: type[Settings], source: str
 ) -> Iterator[Finding]:
     """Yield a finding for the settings that a job needs and the scheduler does not set."""
-    required = settings_class.required()
     there = settings_class.absent(entry.scheduler_environment)
     left = [
         declaration
         for field, declaration in settings_class.absent(entry.environment).items()
-        if field in required or set(declaration.needed_by) - _OF_THE_SCHEDULER
+        if declaration.required or set(declaration.needed_by) - _OF_THE_SCHEDULER
         if entry.user_credentials or field not in there
     ]
     if not left:
