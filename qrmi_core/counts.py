@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
-from qrmi_core.channel import Channel
+from qrmi_core.channel import PASSING, Channel
 from qrmi_core.driver import Driver
 from qrmi_core.errors import InvalidResponseError, PluginError, UnsupportedFunctionError
 from qrmi_core.locks import Lock
@@ -46,11 +46,13 @@ def counts_of(task: _Task, text: str) -> list[dict[str, int]]:
         if driver not in _readers:
             _readers[driver] = _find_readers(driver)
         readers, broken = _readers[driver]
-    failures: list[Exception] = []
+    failures: list[BaseException] = []
     for reader in readers:
         try:
             return [*_checked(reader(text))]
-        except Exception as error:
+        except PASSING:
+            raise
+        except BaseException as error:  # vendors' libraries have errors that are no Exception
             failures.append(error)
     if broken and not failures:
         raise broken
@@ -89,7 +91,7 @@ def _find_readers(driver: Driver[Any, Any]) -> _Found:
     return readers, broken
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: BaseException) -> str:
     return str(error) if type(error) is ValueError else f"{type(error).__name__}: {error}"
 
 

@@ -129,6 +129,27 @@ def test_what_a_reader_returns_is_checked(site: Path, counts: object, message: s
     assert (caught.value.resource_id, caught.value.task_id) == ("qpu", task.id)
 
 
+RAISING = """
+import json
+
+class VendorsOwnError(BaseException):
+    pass
+
+def counts(text):
+    raise KeyboardInterrupt if text == "interrupt" else VendorsOwnError(text)
+"""
+
+
+def test_any_error_of_a_reader_leaves_the_others_but_an_interrupt_ends(site: Path) -> None:
+    add_reader(site, "aaa", RAISING)
+    with pytest.raises(InvalidResponseError, match="VendorsOwnError: odd"):
+        flipped("odd").counts()
+    with pytest.raises(KeyboardInterrupt):
+        flipped("interrupt").counts()
+    add_reader(site, "zzz", JSON_READER)
+    assert flipped('{"01": 3}').counts() == [{"01": 3}]
+
+
 def test_readers_for_other_payloads_are_not_imported(site: Path) -> None:
     add_reader(site, "one", JSON_READER)
     add_distribution(
