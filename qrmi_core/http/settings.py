@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -24,6 +25,14 @@ def _http(
     return setting(
         key, help=help, default=default, converter=converter, secret=secret, validator=validator
     )
+
+
+def _to_proxy(text: str) -> str:
+    scheme, credentials = "((https?|socks[45][ah]?)://)?", "(.*@)?"
+    host, port = r"(\[[\da-fA-F:.]+\]|[\w.-]+)", r"(:\d{1,5})?/?"
+    if not re.fullmatch(scheme + credentials + host + port, text.strip(), re.IGNORECASE):
+        raise ValueError("the URL of a proxy, such as http://proxy:3128")
+    return text.strip()
 
 
 def _positive(_settings: object, attribute: attrs.Attribute[Any], value: float) -> None:
@@ -123,6 +132,7 @@ class HttpSettings(Settings):
         "URL of the proxy; by default that of the environment (HTTPS_PROXY). Loopback addresses "
         "are reached without one.",
         None,
+        _to_proxy,
     )
     ca_bundle: str | None = _http(
         "CA_BUNDLE",

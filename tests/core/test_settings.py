@@ -193,3 +193,21 @@ def test_an_older_name_that_is_set_too_is_told_without_its_value(
     caplog.clear()
     Two.from_mapping({"QRMI_X_OLD_KEY": "the old one", "QRMI_X_NEW_KEY": ""})
     assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["proxy:3128", "http://proxy", "https://me:p@ss:w/ord@h-1.org:80/", "socks5h://[::1]:9", "h_1"],
+)
+def test_a_proxy_may_be_written_in_many_ways(proxy: str) -> None:
+    assert HttpSettings.from_mapping({"QRMI_HTTP_PROXY": f" {proxy} "}).proxy == proxy
+
+
+@pytest.mark.parametrize(
+    "proxy",
+    ["htp://x", "http://", "h:port", "http://me:s3cret@", "http://my host:1", "http://[::1"],
+)
+def test_a_malformed_proxy_is_refused_without_its_password(proxy: str) -> None:
+    with pytest.raises(ConfigError, match="QRMI_HTTP_PROXY: the value is not the URL") as caught:
+        HttpSettings.from_mapping({"QRMI_HTTP_PROXY": proxy})
+    assert "s3cret" not in str(caught.value)
