@@ -11,7 +11,7 @@ from qrmi_core.channel import PASSING, Channel
 from qrmi_core.driver import Driver
 from qrmi_core.errors import InvalidResponseError, PluginError, UnsupportedFunctionError
 from qrmi_core.locks import Lock
-from qrmi_core.registry import READERS, import_function, installed
+from qrmi_core.registry import READERS, import_plugin, installed
 
 Reader = Callable[[str], Iterable[Mapping[str, int]]]
 """Reads the text of a result: the counts of each circuit, or an exception if it has none.
@@ -85,7 +85,7 @@ def _find_readers(driver: Driver[Any, Any]) -> _Found:
     broken: PluginError | None = None
     for info in sorted(infos, key=lambda info: info.distribution not in own):
         try:
-            readers.append(import_function(info, READERS))
+            readers.append(import_plugin(info, READERS))
         except PluginError as error:
             broken = error
     return readers, broken

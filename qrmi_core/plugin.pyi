@@ -133,10 +133,8 @@ from qrmi_core.registry import (
     conflict as conflict,
     conflicts as conflicts,
     find_driver as find_driver,
-    import_function as import_function,
     installed as installed,
     load as load,
-    load_function as load_function,
 )
 from qrmi_core.retry import RetryPolicy as RetryPolicy
 from qrmi_core.settings import (

@@ -105,8 +105,8 @@ def conflicts() -> list[str]:
     return [message for message in found if message]
 
 
-def load(name: str, group: str = DRIVERS) -> Any:
-    """Import the one plugin of a name and return its object.
+def load(name: str, group: str) -> Callable[..., Any]:
+    """Import the one plugin of a name and return its class or function.
 
     Args:
         name: The entry point's name.
@@ -114,19 +114,9 @@ def load(name: str, group: str = DRIVERS) -> Any:
 
     Raises:
         UnsupportedResourceTypeError: No plugin has this name.
-        PluginError: It cannot be imported, or the name is claimed more than once.
-    """
-    return import_plugin(_claim(name, group), group)
-
-
-def load_function(name: str, group: str) -> Callable[..., Any]:
-    """Import the one plugin of a name in a group whose objects are called.
-
-    Raises:
-        UnsupportedResourceTypeError: No plugin has this name.
         PluginError: It cannot be imported or called, or the name is claimed more than once.
     """
-    return import_function(_claim(name, group), group)
+    return import_plugin(_claim(name, group), group)
 
 
 def _claim(name: str, group: str) -> PluginInfo:
@@ -153,11 +143,11 @@ def _claim(name: str, group: str) -> PluginInfo:
     return info
 
 
-def import_plugin(info: PluginInfo, group: str) -> Any:
-    """Import one of the `installed` plugins and return its object.
+def import_plugin(info: PluginInfo, group: str) -> Callable[..., Any]:
+    """Import one of the `installed` plugins and return its class or function.
 
     Raises:
-        PluginError: It cannot be imported; the message names it and the cause.
+        PluginError: It cannot be imported or called; the message names it and the cause.
     """
     if not importlib.metadata.EntryPoint.pattern.match(info.target):
         raise PluginError(
@@ -185,7 +175,11 @@ def import_plugin(info: PluginInfo, group: str) -> Any:
     # vendors' errors derive from BaseException.
     except BaseException as error:
         raise _broken(info, error) from error
-    return manager[info.name].plugin
+    plugin: object = manager[info.name].plugin
+    if not callable(plugin):
+        kind = type(plugin).__name__
+        raise PluginError(f"{_title(info)} is not a class or a function but {kind}; {_REPORT}")
+    return plugin
 
 
 def find_driver(resource_type: str) -> type[Driver[Any, Any]]:
@@ -204,22 +198,10 @@ def _driver(
     info = _claim(resource_type, DRIVERS)
     driver = import_plugin(info, DRIVERS)
     if not (isinstance(driver, type) and issubclass(driver, Driver)):
-        raise PluginError(f"{_title(info)} is not a Driver class but {_kind(driver)}; {_REPORT}")
+        raise PluginError(f"{_title(info)} is not a Driver class but {driver!r}; {_REPORT}")
     if found := "; ".join(defects(driver)):
         raise PluginError(f"{_title(info)} breaks the driver contract: {found}; {_REPORT}")
     return driver
-
-
-def import_function(info: PluginInfo, group: str) -> Callable[..., Any]:
-    """Import one of the `installed` plugins of a group whose objects are called.
-
-    Raises:
-        PluginError: It cannot be imported or called; the message names it and the cause.
-    """
-    function = import_plugin(info, group)
-    if not callable(function):
-        raise PluginError(f"{_title(info)} is not a function but {_kind(function)}; {_REPORT}")
-    return function  # type: ignore[no-any-return]
 
 
 def check(info: PluginInfo, group: str = DRIVERS) -> QrmiError | None:
@@ -228,7 +210,7 @@ def check(info: PluginInfo, group: str = DRIVERS) -> QrmiError | None:
         if group == DRIVERS:
             _driver(info.name, defects)
         else:
-            import_function(info, group)
+            import_plugin(info, group)
     except QrmiError as error:
         return error
     return None
@@ -281,10 +263,6 @@ def _wrong_signatures(driver: type, home: type) -> Iterator[str]:
             inspect.signature(getattr(driver, name)).bind(*by_place, **by_name)
         except (TypeError, ValueError) as error:
             yield f"{name} cannot be called as the contract says: {error}"
-
-
-def _kind(value: object) -> str:
-    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
 def _title(info: PluginInfo) -> str:

@@ -655,7 +655,7 @@ def test_further_commands_are_plugins_and_a_broken_one_is_named_when_it_is_calle
     add_distribution(
         site,
         "bad",
-        commands={"bad": "qrmi_test_bad:hello", "odd": "os:path", "run": "os:path"},
+        commands={"bad": "qrmi_test_bad:hello", "odd": "os:stat", "run": "os:stat"},
         modules={"qrmi_test_bad": "import a_module_nobody_has"},
     )
     assert qrmi("hello", "you").out == "hello you\n"

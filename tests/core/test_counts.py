@@ -104,7 +104,7 @@ def test_a_broken_reader_harms_no_other_and_is_named_when_it_is_the_only_one(sit
 
 def test_a_reader_that_cannot_be_called_is_named(site: Path) -> None:
     add_reader(site, "odd", "counts = 5")
-    with pytest.raises(PluginError, match="is not a function but int"):
+    with pytest.raises(PluginError, match="is not a class or a function but int"):
         flipped("{}").counts()
 
 

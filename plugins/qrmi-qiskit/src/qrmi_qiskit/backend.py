@@ -36,7 +36,7 @@ from qrmi_core import (
     ResourceStatusCode,
     UnsupportedFunctionError,
 )
-from qrmi_core.plugin import QiskitPrimitive, installed, load_function
+from qrmi_core.plugin import QiskitPrimitive, installed, load
 from qrmi_qiskit import vendor
 from qrmi_qiskit.delays import evaluated
 
@@ -310,7 +310,7 @@ def get_backend(
     if not issubclass(QiskitPrimitive, resource.payloads()) and any(
         info.name == resource_type for info in installed(_GROUP)
     ):
-        return load_function(resource_type, _GROUP)(resource, **options)
+        return load(resource_type, _GROUP)(resource, **options)
     return QRMIBackend(resource, **options)
 
 
