@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from qrmi_core.channel import Channel, checked_id
 from qrmi_core.driver import OpenBatches
@@ -30,8 +31,7 @@ class Batches:
         Raises:
             UnsupportedFunctionError: The vendor has no such batches.
         """
-        with self._channel.calling():
-            batches = self._channel.needed(OpenBatches, "batch_open")
+        with self._calling("batch_open") as batches:
             batch_id = checked("batch_open", batches.batch_open())
         _log.info("batch %s opened on %s", batch_id, self._channel.resource_id)
         return batch_id
@@ -45,12 +45,10 @@ class Batches:
             SubmissionUncertainError: The response was lost, and the tasks may exist. With any other
                 error no task was created.
         """
-        checked_id(batch_id, "batch's id", self._channel.resource_id)
         for payload in payloads:
             self._channel.check_payload(payload)
         try:
-            with self._channel.calling(uncertain=True):
-                batches = self._channel.needed(OpenBatches, "batch_add")
+            with self._calling("batch_add", batch_id, uncertain=True) as batches:
                 task_ids = list(checked("batch_add", batches.batch_add(batch_id, payloads)))
                 if len(task_ids) != len(payloads):
                     raise WrongReturnError(f"returned {len(task_ids)} ids for batch_add")
@@ -76,9 +74,8 @@ class Batches:
         Raises:
             TaskNotFoundError: The vendor has no such batch.
         """
-        checked_id(batch_id, "batch's id", self._channel.resource_id)
-        with self._channel.calling():
-            self._channel.needed(OpenBatches, "batch_close").batch_close(batch_id)
+        with self._calling("batch_close", batch_id) as batches:
+            batches.batch_close(batch_id)
 
     def batch_tasks(self, batch_id: str) -> list[str]:
         """Return the ids of a batch's tasks, oldest first.
@@ -86,7 +83,13 @@ class Batches:
         Raises:
             TaskNotFoundError: The vendor has no such batch.
         """
-        checked_id(batch_id, "batch's id", self._channel.resource_id)
-        with self._channel.calling():
-            batches = self._channel.needed(OpenBatches, "batch_tasks")
+        with self._calling("batch_tasks", batch_id) as batches:
             return list(checked("batch_tasks", batches.batch_tasks(batch_id)))
+
+    @contextmanager
+    def _calling(
+        self, function: str, batch_id: str = "new", *, uncertain: bool = False
+    ) -> Iterator[OpenBatches]:
+        checked_id(batch_id, "batch's id", self._channel.resource_id)
+        with self._channel.calling(uncertain=uncertain):
+            yield self._channel.needed(OpenBatches, function)
