@@ -37,7 +37,7 @@ def counts_of(task: _Task, text: str) -> list[dict[str, int]]:
         text: The text of its result.
 
     Raises:
-        UnsupportedFunctionError: No reader is installed for what the resource runs.
+        UnsupportedFunctionError: No reader is installed for the resource's payloads.
         InvalidResponseError: The result has no counts.
         PluginError: The only reader that might read it cannot be used.
     """
@@ -100,7 +100,7 @@ def _checked(found: Iterable[Mapping[str, int]]) -> Iterator[dict[str, int]]:
     for counts in found:
         for bits, count in counts.items():
             if not re.fullmatch("[01]+", str(bits)) or type(count) is not int or count < 0:
-                raise ValueError(f"{bits!r:.40}: {count!r:.40} is no count of a bit string")
+                raise ValueError(f"{bits!r:.40}: {count!r:.40} is not a count of a bit string")
         if not any(counts.values()):
             raise ValueError("it has no counts")
         if len({len(bits) for bits in counts}) > 1:

@@ -205,7 +205,7 @@ def _driver(
 
 
 def check(info: PluginInfo, group: str = DRIVERS) -> QrmiError | None:
-    """Import one plugin and return what is wrong with it, or None."""
+    """Import one plugin and return its problem, or None."""
     try:
         if group == DRIVERS:
             _driver(info.name, defects)

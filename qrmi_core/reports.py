@@ -1,4 +1,4 @@
-"""Checks that drivers return what the contract says: its annotations are the rules."""
+"""Checks of the values that drivers return, by the annotations of the contract."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from qrmi_core.driver import CONTRACT
 _T = TypeVar("_T")
 
 _IDS = frozenset({"task_start", "find_submission", "acquire", "batch_open"})
-"""The methods whose text is an id or a token, and so not empty."""
+"""The methods that return an id or a token, which must not be empty."""
 _ALONE = (bool, str, bytes)
-"""Classes that stand for no other: a truth value is not a number, a text not a sequence."""
+"""Classes that fit no other annotation: a truth value is not a number, a text not a sequence."""
 
 
 class WrongReturnError(TypeError):
@@ -24,13 +24,13 @@ class WrongReturnError(TypeError):
 
 
 def checked(method: str, value: _T) -> _T:
-    """Return what a method of a driver returned, if its type is that of the contract.
+    """Return a value that a driver returned, if its type is that of the contract.
 
     The items of an iterable are checked while it is read.
 
     Args:
         method: The name of the method.
-        value: The value that it returned.
+        value: The returned value.
 
     Raises:
         WrongReturnError: The value or a part of it is of another type, or an id is empty.

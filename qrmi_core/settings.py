@@ -283,7 +283,7 @@ def _converted(declaration: Declaration, key: str, text: str) -> Any:
     """Return the value that a text stands for.
 
     Raises:
-        ConfigError: It stands for none; the message names the key.
+        ConfigError: The text is malformed; the message names the key.
     """
     try:
         return declaration.converter(text)

@@ -14,11 +14,11 @@ from qrmi_core.registry import COMMANDS, GROUPS, PluginInfo, check, conflicts, i
 
 
 @click.command("plugins", cls=Command)
-@click.option("--check", "do_check", is_flag=True, help="Import each, and say what is wrong.")
+@click.option("--check", "do_check", is_flag=True, help="Import each, and report its problems.")
 @pass_options
 @click.pass_context
 def plugins_command(context: click.Context, options: Options, do_check: bool) -> None:
-    """List the installed plugins: drivers, commands, and what they add to front ends."""
+    """List the installed plugins: drivers, commands, and extensions of front ends."""
     infos = [(kind, info) for kind, group in GROUPS.items() for info in installed(group)]
     data: list[dict[str, Any]] = [
         {
@@ -46,7 +46,7 @@ def plugins_command(context: click.Context, options: Options, do_check: bool) ->
 
 
 def _wrong(kind: str, info: PluginInfo) -> str | None:
-    """Return what is wrong with a plugin, or None."""
+    """Return the problem of a plugin, or None."""
     group = GROUPS[kind]
     error: QrmiError | None = None
     if group != COMMANDS:

@@ -77,7 +77,7 @@ def test_several_readers_are_tried_until_one_can_read_it(site: Path) -> None:
     add_reader(site, "two", SPLITTING_READER)
     assert flipped('{"01": 3}').counts() == [{"01": 3}]
     assert flipped("01 00 01").counts() == [{"01": 2, "00": 1}]
-    with pytest.raises(InvalidResponseError, match="Expecting value.*'x': 1 is no count"):
+    with pytest.raises(InvalidResponseError, match="Expecting value.*'x': 1 is not a count"):
         flipped("x").counts()
 
 
@@ -113,10 +113,10 @@ def test_a_reader_that_cannot_be_called_is_named(site: Path) -> None:
     [
         ({}, "no counts"),
         ({"00": 0}, "no counts"),
-        ({"00": 1.5}, "no count of a bit string"),
-        ({"00": -1}, "no count of a bit string"),
-        ({"00": True}, "no count of a bit string"),
-        ({"0x": 1}, "no count of a bit string"),
+        ({"00": 1.5}, "not a count of a bit string"),
+        ({"00": -1}, "not a count of a bit string"),
+        ({"00": True}, "not a count of a bit string"),
+        ({"0x": 1}, "not a count of a bit string"),
         ({"00": 1, "1": 1}, "different lengths"),
         (None, "AttributeError"),
     ],
