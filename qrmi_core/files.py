@@ -23,9 +23,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         if not os.access(target, os.W_OK):
             raise PermissionError(13, "Permission denied", str(target))
         return
-    descriptor, name = _temporary(_resolved(target), 0o600)
-    os.close(descriptor)
-    os.unlink(name)
+    with _temporary(_resolved(target), 0o600) as stream:
+        os.unlink(stream.name)
 
 
 @contextmanager
@@ -76,20 +75,20 @@ def _replacing(
     target: Path, mode: int | None, owner: tuple[int, int] | None = None
 ) -> Iterator[BinaryIO]:
     """Write a file beside the target, and replace the target; without a mode the umask counts."""
-    descriptor, name = _temporary(target, 0o666 if mode is None else 0o600)
+    stream = _temporary(target, 0o666 if mode is None else 0o600)
     try:
-        with os.fdopen(descriptor, "w+b") as stream:
+        with stream:
             yield stream
             stream.flush()
             if mode is not None:
-                os.fchmod(descriptor, mode)
+                os.fchmod(stream.fileno(), mode)
             if owner is not None:
-                os.fchown(descriptor, *owner)
-            os.fsync(descriptor)
-        os.replace(name, target)
+                os.fchown(stream.fileno(), *owner)
+            os.fsync(stream.fileno())
+        os.replace(stream.name, target)
     except BaseException:
         with suppress(FileNotFoundError):
-            os.unlink(name)
+            os.unlink(stream.name)
         raise
     # Not every file system can: then the name may be lost with the power, and the file is whole.
     with suppress(OSError):
@@ -114,10 +113,10 @@ def _resolved(path: Path) -> Path:
     return target
 
 
-def _temporary(target: Path, mode: int) -> tuple[int, str]:
-    name = str(target.with_name(f".{target.name[:100]}.{os.urandom(8).hex()}"))
+def _temporary(target: Path, mode: int) -> BinaryIO:
+    name = target.with_name(f".{target.name[:100]}.{os.urandom(8).hex()}")
     try:
-        # With this mode the umask is obeyed, which can only be read by changing it for all threads.
-        return os.open(name, _FLAGS, mode), name
+        # The system applies the umask, which a process can only read by setting it for all threads.
+        return open(name, "w+b", opener=lambda path, _flags: os.open(path, _FLAGS, mode))
     except OSError as error:
         raise type(error)(error.errno, error.strerror, str(target)) from error

@@ -38,7 +38,7 @@ from qrmi_core import (
     errors,
     plugin,
 )
-from qrmi_core.files import atomic_output, check_writable
+from qrmi_core.files import atomic_output, check_writable, replace_file
 from qrmi_core.payload import open_content, read_content
 
 NOW = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
@@ -312,6 +312,24 @@ def test_an_output_keeps_the_mode_of_the_file_it_replaces_and_follows_links(
     assert link.is_symlink()
     assert target.read_bytes() == b"new"
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
+
+
+def test_writing_a_file_leaves_the_umask_of_the_process_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Files of other threads would get the mask that is set only to read it."""
+    former = os.umask(0o027)
+    try:
+        with monkeypatch.context() as watched:
+            watched.setattr(os, "umask", lambda _mask: pytest.fail("the umask was set"))
+            with atomic_output(tmp_path / "new") as stream:
+                stream.write(b"content")
+            replace_file(tmp_path / "own", b"content")
+            check_writable(tmp_path / "other")
+    finally:
+        os.umask(former)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert modes == {"new": 0o640, "own": 0o600}
 
 
 @pytest.mark.parametrize("name", ["missing/out", "", "file/out"])

@@ -29,6 +29,15 @@ _NETWORK_FILE_SYSTEMS = re.compile(
     r"|orangefs|panfs|pvfs2|smb[23]|smbfs|virtiofs|wekafs"
 )
 
+# Another try may succeed, when files were deleted or other processes have ended.
+_EXHAUSTED = {
+    *(errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE),
+    *(errno.EAGAIN, errno.ENOMEM, errno.EIO),
+}
+_EXHAUSTED_SQLITE = {
+    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_NOMEM),
+}
+
 _SCHEMA = """
 CREATE TABLE tasks (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -220,6 +229,7 @@ class Database:
 
         Raises:
             ConfigError: It cannot be made, or others can read it.
+            OSError: The disk is full, or the like; see `explained`.
         """
         if not self._create:
             return
@@ -232,6 +242,8 @@ class Database:
                 for folder in self._folders:
                     folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as error:
+            if error.errno in _EXHAUSTED:
+                raise
             raise ConfigError(
                 f"the store's folder {self._home} cannot be made: {error.strerror}; "
                 "set QRMI_LOCAL_HOME to a folder of yours"
@@ -248,7 +260,7 @@ class Database:
 
         Raises:
             ConfigError: The folder cannot be used.
-            ServiceError: The disk is full, or anything else.
+            ServiceError: The disk is full, or anything else; `retryable` if that may pass.
         """
         try:
             yield
@@ -260,7 +272,7 @@ class Database:
                 raise self._full() from error
             if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
                 raise self._unusable(error) from error
-            raise ServiceError(f"the store in {self._home} cannot be used: {error}") from error
+            raise self._failed(error, retryable=code in _EXHAUSTED_SQLITE) from error
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise self._full() from error
@@ -271,9 +283,8 @@ class Database:
                 ) from error
             if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR):
                 raise self._unusable(error.strerror) from error
-            raise ServiceError(
-                f"the store in {self._home} cannot be used: {error.strerror or error}"
-            ) from error
+            reason = error.strerror or error
+            raise self._failed(reason, retryable=error.errno in _EXHAUSTED) from error
 
     def _unusable(self, reason: object) -> ConfigError:
         return ConfigError(
@@ -281,10 +292,16 @@ class Database:
             "set QRMI_LOCAL_HOME to a folder of yours"
         )
 
+    def _failed(self, reason: object, *, retryable: bool) -> ServiceError:
+        return ServiceError(
+            f"the store in {self._home} cannot be used: {reason}", retryable=retryable
+        )
+
     def _full(self) -> ServiceError:
         return ServiceError(
             f"no space left for the store in {self._home}: run `qrmi local prune`, free some, "
-            "or set QRMI_LOCAL_HOME to another disk"
+            "or set QRMI_LOCAL_HOME to another disk",
+            retryable=True,
         )
 
 

@@ -202,8 +202,8 @@ class LocalDriver(
         )
         try:
             start_workers(self._store, self.settings)
-        except QrmiError as error:
-            # The task is there; the next look at it tries again and tells.
+        except Exception as error:
+            # The task exists, and the next poll tries again and reports the error.
             _log.warning("task %s waits for a worker: %s", task_id, error)
         return task_id
 
@@ -218,12 +218,14 @@ class LocalDriver(
         task = self._current(task_id)
         match task.status:
             case TaskStatus.Completed:
-                try:
-                    return _pieces(self._store.path(task, "result").open("rb"))
-                except FileNotFoundError:
-                    raise TaskNotFoundError(
-                        f"the result of task {task_id} has been deleted"
-                    ) from None
+                with self._store.explained():
+                    try:
+                        stream = self._store.path(task, "result").open("rb")
+                    except FileNotFoundError:
+                        raise TaskNotFoundError(
+                            f"the result of task {task_id} has been deleted"
+                        ) from None
+                return self._pieces(stream)
             case TaskStatus.Failed:
                 raise TaskFailedError(f"task {task_id} failed: {task.reason}")
             case TaskStatus.Cancelled:
@@ -241,10 +243,11 @@ class LocalDriver(
         ]
 
     def task_logs(self, task_id: str) -> str:
-        try:
-            return self._store.path(self._find(task_id), "log").read_text(errors="replace")
-        except FileNotFoundError:
-            return ""  # it has not started
+        with self._store.explained():
+            try:
+                return self._store.path(self._find(task_id), "log").read_text(errors="replace")
+            except FileNotFoundError:
+                return ""  # it has not started
 
     def task_usage(self, task_id: str) -> TaskUsage:
         task = self._current(task_id)
@@ -266,6 +269,11 @@ class LocalDriver(
             engine = engine_for(self.resource_id)
             engine.known(self.resource_id)
         return engine
+
+    def _pieces(self, stream: BinaryIO) -> Iterator[bytes]:
+        with stream, self._store.explained():
+            while piece := stream.read(_PIECE_BYTES):
+                yield piece
 
     def _find(self, task_id: str) -> StoredTask:
         task = self._store.task(task_id)
@@ -323,12 +331,8 @@ def _translated() -> Iterator[None]:
         raise ConfigError(str(error)) from error
     except UnknownResource as error:
         raise ResourceNotFoundError(str(error)) from error
-
-
-def _pieces(stream: BinaryIO) -> Iterator[bytes]:
-    with stream:
-        while piece := stream.read(_PIECE_BYTES):
-            yield piece
+    except OSError as error:
+        raise ServiceError(f"the simulator cannot be loaded: {error}", retryable=True) from error
 
 
 def _time(seconds: float | None) -> datetime.datetime | None:

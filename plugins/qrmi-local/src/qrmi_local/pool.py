@@ -44,20 +44,22 @@ def start_workers(store: TaskStore, settings: LocalSettings) -> None:
     Tasks for whose resource this Python has no simulator are left to others.
 
     Raises:
-        ConfigError: This Python cannot start another.
-        ServiceError: The system refuses a further process, or workers end at once.
+        ConfigError: This Python cannot start another, or the store's folder cannot be used.
+        ServiceError: The system refuses a further process, the disk is full, or workers end at
+            once.
     """
-    resources = [resource for resource in store.pending() if can_run(resource)]
-    slots = store.free_slots(settings.slots, resources)
-    try:
-        # A worker that has started well empties the file of its slot's lock.
-        failed = max((os.fstat(lock).st_size for lock in slots.values()), default=0)
-        for slot, lock in slots.items():
-            os.pwrite(lock, b".", os.fstat(lock).st_size)
-            _start(store, settings, slot, lock)
-    finally:
-        for lock in slots.values():
-            os.close(lock)
+    with store.explained():
+        resources = [resource for resource in store.pending() if can_run(resource)]
+        slots = store.free_slots(settings.slots, resources)
+        try:
+            # A worker that has started well empties the file of its slot's lock.
+            failed = max((os.fstat(lock).st_size for lock in slots.values()), default=0)
+            for slot, lock in slots.items():
+                os.pwrite(lock, b".", os.fstat(lock).st_size)
+                _start(store, settings, slot, lock)
+        finally:
+            for lock in slots.values():
+                os.close(lock)
     if failed >= _FAILED_STARTS:
         raise ServiceError(
             f"tasks wait, since worker processes end as they start ({failed} in a row); "
@@ -119,6 +121,8 @@ def _start(store: TaskStore, settings: LocalSettings, slot: int, lock: int) -> N
             start_new_session=True,
         )
     except (OSError, subprocess.CalledProcessError) as error:
-        raise ServiceError(f"no worker process could be started: {error}") from error
+        raise ServiceError(
+            f"no worker process could be started: {error}", retryable=True
+        ) from error
     finally:
         os.close(log)

@@ -13,7 +13,7 @@ import sqlite3
 import time
 import uuid
 from collections.abc import Collection, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from qrmi_core.plugin import NotAcquiredError, ResourceBusyError, TaskStatus
@@ -168,22 +168,29 @@ class TaskStore:
             slots: The number of workers at most.
             resources: Those that the workers could serve.
         """
+        free: dict[int, int] = {}
         if not resources:
-            return {}
-        with self._db.transaction() as db:
-            self._settle(db)
-            queued, running = (
-                db.execute(f"SELECT count(*) FROM tasks WHERE {which}", parameters).fetchone()[0]
-                for which, parameters in (
-                    (f"status = 0 AND {among(resources)}", tuple(resources)),
-                    ("status = 1", ()),
+            return free
+        try:
+            with self._db.transaction() as db:
+                self._settle(db)
+                queued, running = (
+                    db.execute(f"SELECT count(*) FROM tasks WHERE {which}", values).fetchone()[0]
+                    for which, values in (
+                        (f"status = 0 AND {among(resources)}", tuple(resources)),
+                        ("status = 1", ()),
+                    )
                 )
-            )
-            taken = {slot: locks.take(self._slot(slot)) for slot in range(slots)}
-            free = {slot: lock for slot, lock in taken.items() if lock is not None}
-            idle = max(0, slots - len(free) - running)
-            while len(free) > max(0, queued - idle):
-                os.close(free.popitem()[1])
+                for slot in range(slots):
+                    if (lock := locks.take(self._slot(slot))) is not None:
+                        free[slot] = lock
+                idle = max(0, slots - len(free) - running)
+                while len(free) > max(0, queued - idle):
+                    os.close(free.popitem()[1])
+        except BaseException:
+            for lock in free.values():
+                os.close(lock)
+            raise
         return free
 
     def take_slot(self, slot: int) -> int | None:
@@ -246,27 +253,31 @@ class TaskStore:
             ResourceBusyError: It is held by others.
         """
         token = uuid.uuid4().hex
-        with self._db.transaction() as db:
-            self._expire(db)
-            held = db.execute(
-                "SELECT count(*), coalesce(max(exclusive), 0) FROM acquisitions WHERE resource = ?",
-                (resource,),
-            ).fetchone()
-            if held[1] or held[0] >= (1 if exclusive else holders):
-                raise ResourceBusyError(
-                    f"{resource} is held " + ("exclusively" if held[1] else f"by {held[0]} others")
+        try:
+            with self._db.transaction() as db:
+                self._expire(db)
+                held = db.execute(
+                    "SELECT count(*), coalesce(max(exclusive), 0) FROM acquisitions"
+                    " WHERE resource = ?",
+                    (resource,),
+                ).fetchone()
+                if held[1] or held[0] >= (1 if exclusive else holders):
+                    by = "exclusively" if held[1] else f"by {held[0]} others"
+                    raise ResourceBusyError(f"{resource} is held {by}")
+                expires = None
+                if lease_seconds is None:
+                    lock = locks.take(self._locks / token)
+                    assert lock is not None  # nobody else knows the token
+                    locks.keep(token, lock)
+                else:
+                    expires = time.time() + lease_seconds
+                db.execute(
+                    "INSERT INTO acquisitions VALUES (?, ?, ?, ?)",
+                    (token, resource, exclusive, expires),
                 )
-            expires = None
-            if lease_seconds is None:
-                lock = locks.take(self._locks / token)
-                assert lock is not None  # nobody else knows the token
-                locks.keep(token, lock)
-            else:
-                expires = time.time() + lease_seconds
-            db.execute(
-                "INSERT INTO acquisitions VALUES (?, ?, ?, ?)",
-                (token, resource, exclusive, expires),
-            )
+        except BaseException:
+            self._unlock(token)
+            raise
         return token
 
     def release(self, resource: str, token: str, *, cancel_pending: bool) -> None:
@@ -317,8 +328,19 @@ class TaskStore:
 
         Raises:
             ConfigError: It cannot be made, or other users can read it.
+            ServiceError: The disk is full, or the like.
         """
-        self._db.make_home()
+        with self.explained():
+            self._db.make_home()
+
+    def explained(self) -> AbstractContextManager[None]:
+        """Return a context that names the folder and the remedy in errors of the system.
+
+        Raises:
+            ConfigError: The folder cannot be used.
+            ServiceError: The disk is full, or anything else; `retryable` if that may pass.
+        """
+        return self._db.explained()
 
     def prune(self, older_than_seconds: float) -> int:
         """Delete the tasks that finished longer ago than this, and give their number."""
@@ -329,7 +351,8 @@ class TaskStore:
             ).fetchall()
         for (task_id,) in rows:
             self._contents.discard(task_id, *CONTENTS)
-        self._contents.discard_orphans(lambda ids: {task.id for task in self.tasks(ids)})
+        with self.explained():
+            self._contents.discard_orphans(lambda ids: {task.id for task in self.tasks(ids)})
         return len(rows)
 
     def journal_mode(self) -> str:
@@ -342,7 +365,7 @@ class TaskStore:
         total = 0
         for folder, _, names in os.walk(self.home):
             for name in names:
-                with suppress(FileNotFoundError):
+                with suppress(OSError):
                     total += os.stat(os.path.join(folder, name)).st_size
         return total
 
@@ -407,8 +430,12 @@ class TaskStore:
         if db.execute(
             "DELETE FROM acquisitions WHERE token = ? AND resource = ?", (token, resource)
         ).rowcount:
-            locks.drop(token)
-            (self._locks / token).unlink(missing_ok=True)
+            self._unlock(token)
+
+    def _unlock(self, token: str) -> None:
+        locks.drop(token)
+        with suppress(OSError):  # a file without a lock is as good as none
+            (self._locks / token).unlink()
 
     def _slot(self, slot: int) -> Path:
         return self._locks / f"worker-{slot}"

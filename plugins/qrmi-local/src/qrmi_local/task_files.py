@@ -48,7 +48,7 @@ class TaskFiles:
                 self.path(task_id, content).unlink()
 
     def discard_orphans(self, existing: Callable[[list[str]], Collection[str]]) -> None:
-        """Delete files of no task, left by a process that was killed while it wrote.
+        """Delete old files of no task, left by a process that was killed while it wrote.
 
         Args:
             existing: Returns those ids of a list that are ids of tasks.
@@ -56,11 +56,12 @@ class TaskFiles:
         old = time.time() - _ORPHAN_SECONDS
         paths = []
         for path in self.folder.iterdir():
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 if path.stat().st_mtime < old:
                     paths.append(path)
         known = existing([path.name.split(".")[0] for path in paths])
         for path in paths:
             task_id, _, content = path.name.partition(".")
             if task_id not in known or content not in CONTENTS:
-                path.unlink(missing_ok=True)
+                with suppress(OSError):
+                    path.unlink()
