@@ -465,7 +465,7 @@ def test_a_name_with_line_breaks_makes_no_further_lines(bench: Bench) -> None:
 def test_a_device_is_not_to_be_changed_for_the_log(bench: Bench) -> None:
     bench.set(log="/dev/null")
     assert bench.wrong() == [
-        "error   permissions: /dev/null is no file; name another in slurm.toml"
+        "error   permissions: /dev/null is not a file; name another in slurm.toml"
     ]
 
 

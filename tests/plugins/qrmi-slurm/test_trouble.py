@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from qrmi_slurm import records, site as sites
+from qrmi_slurm import site as sites, trust
 from support.slurm_site import KEY, SlurmSite
 
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
@@ -152,17 +152,17 @@ def test_folders_of_daemons_are_trusted_and_those_of_users_are_not(tmp_path: Pat
     folder = tmp_path / "log"
     folder.mkdir()
     folder.chmod(0o775)  # as /var/log is, of the group syslog
-    records.check_trusted(str(folder / "file"))
+    trust.check(str(folder / "file"))
     folder.chmod(0o777)
-    with pytest.raises(records.Untrusted, match="chmod go-w"):
-        records.check_trusted(str(folder / "file"))
+    with pytest.raises(trust.Untrusted, match="chmod go-w"):
+        trust.check(str(folder / "file"))
     folder.chmod(0o1777)
-    records.check_trusted(str(folder / "file"))
+    trust.check(str(folder / "file"))
     if os.getuid() == 0:
         os.chown(folder, 0, 12345)
         folder.chmod(0o775)
-        with pytest.raises(records.Untrusted, match="others may write"):
-            records.check_trusted(str(folder / "file"))
+        with pytest.raises(trust.Untrusted, match="others may write"):
+            trust.check(str(folder / "file"))
 
 
 def test_a_folder_that_users_cannot_pass_is_opened_for_them(site: SlurmSite) -> None:

@@ -7,7 +7,7 @@ import os
 import signal
 
 from qrmi_core.plugin import Deadline
-from qrmi_slurm import records
+from qrmi_slurm import records, trust
 from qrmi_slurm.job import Job
 from qrmi_slurm.records import locked
 from qrmi_slurm.release import Releaser
@@ -29,7 +29,7 @@ def run(settings_file: str | None) -> None:
         signal.signal(number, signal.SIG_IGN)  # it ends in time by itself
     job = Job.from_environment(os.environ)
     site, secrets = begin(settings_file)
-    records.check_trusted(site.state)
+    trust.check(site.state)
     deadline = Deadline(site.epilog_limit_seconds)
     releaser = Releaser(site, secrets)
     for _, restart in records.restarts(site.state, job.id):

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
 from qrmi_core.plugin import is_secret
-from qrmi_slurm import records
+from qrmi_slurm import trust
 from qrmi_slurm.site import Site
 
 _LEAST_CHARACTERS = 4
@@ -66,7 +66,7 @@ def start(site: Site, secrets: Secrets) -> None:
     handler: logging.Handler
     try:
         handler = logging.StreamHandler(os.fdopen(append_to(site.log), "a", encoding="utf-8"))
-    except (OSError, records.Untrusted) as error:
+    except (OSError, trust.Untrusted) as error:
         handler = logging.StreamHandler(sys.stderr)
         trouble = error
     handler.setFormatter(_Formatter(secrets))
@@ -88,7 +88,7 @@ def append_to(path: str) -> int:
         OSError: It cannot be written.
         Untrusted: Somebody else could have put another file in its place.
     """
-    records.check_trusted(path)
+    trust.check(path)
     os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
     return os.open(path, flags, 0o640)

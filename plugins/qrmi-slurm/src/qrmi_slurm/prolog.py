@@ -21,14 +21,14 @@ from qrmi_core import (
     ResourceStatusCode,
 )
 from qrmi_core.plugin import Deadline
-from qrmi_slurm import granted, keys, records, slurm, variables
+from qrmi_slurm import granted, keys, records, slurm, trust, variables
 from qrmi_slurm.bounded import GRACE_SECONDS, BoundedCall, LeftAlone, Worker
 from qrmi_slurm.granted import Grant
 from qrmi_slurm.job import Details, Job
 from qrmi_slurm.log import Secrets, one_line
 from qrmi_slurm.records import Acquisition, Folder, Record, locked
 from qrmi_slurm.release import Releaser
-from qrmi_slurm.resources import begin, for_scheduler, hide, make
+from qrmi_slurm.resources import begin, for_scheduler, load_config, make
 from qrmi_slurm.site import Site
 
 _log = logging.getLogger(__name__)
@@ -69,11 +69,11 @@ def run(settings_file: str | None, names: list[str], *, spank: bool) -> None:
                 PrologAttempt(site, secrets, folder, record, keys=not spank).run(names, details)
     except records.Busy:
         _log.warning("job %d.%d: another prolog is at work on it", job.id, job.restart)
-    except (OSError, ValueError, records.Untrusted) as error:
+    except (OSError, ValueError, trust.Untrusted) as error:
         reason = secrets.without(str(error) or type(error).__name__)
         _log.error("job %d.%d: its record cannot be kept: %s", job.id, job.restart, reason)
         sys.stderr.write(f"qrmi-slurm prolog: the record cannot be kept: {reason}\n")
-        if isinstance(error, records.Untrusted) or not records.linked(site.state, job):
+        if isinstance(error, trust.Untrusted) or not records.linked(site.state, job):
             # The task prolog will find nothing, and the job would run without its QPU.
             _log.error("job %d.%d is cancelled", job.id, job.restart)
             slurm.run(site.slurm_bin, "scancel", str(job.id))
@@ -89,12 +89,13 @@ def hand_on_keys(settings_file: str | None, names: list[str]) -> None:
     job = Job.from_environment(os.environ)
     site, secrets = begin(settings_file)
     try:
+        if site.problem:
+            raise ConfigError(site.problem)
         records.prepare(site.state)
-        config = Config.load(site.config)
-        hide(config, secrets)
+        config = load_config(site, secrets)
         for name in names:
             keys.write(site.state, job, Grant(_entry(config, name), name).secrets())
-    except (QrmiError, OSError, records.Untrusted) as error:
+    except (QrmiError, OSError, trust.Untrusted) as error:
         # The first node tells the user.
         _log.error("job %d.%d has no keys on this node: %s", job.id, job.restart, error)
 
@@ -174,8 +175,7 @@ class PrologAttempt:
         details = details or self._details()
         self._record.array_job_id = details.array_job_id
         self._record.array_task_id = details.array_task_id
-        config = Config.load(self._site.config)
-        hide(config, self._secrets)
+        config = load_config(self._site, self._secrets)
         job = self._record.job
         ours = for_scheduler(config, job, {"QRMI_JOB_TIMEOUT_SECONDS": str(details.seconds)})
         entries = {name: _entry(config, name) for name in names}

@@ -19,14 +19,13 @@ from typing import Any
 import attrs
 
 from qrmi_core.plugin import replace_file
-from qrmi_slurm import variables
+from qrmi_slurm import trust, variables
 from qrmi_slurm.job import Job
 
 RECORD = "record.json"
 LOCK = "lock"
 _GONE = ".gone"
 _PAUSE_SECONDS = 0.05
-_FIRST_GROUP_OF_USERS = 1000
 
 ACQUIRING = "acquiring"
 """Asked for; if it stays so, nobody knows whether the vendor has granted it."""
@@ -42,10 +41,6 @@ UNCERTAIN = "uncertain"
 
 class Busy(Exception):
     """Another process is at work on the record."""
-
-
-class Untrusted(Exception):
-    """A path that somebody else could have made, or could change."""
 
 
 @attrs.define
@@ -278,61 +273,22 @@ def now() -> str:
 
 
 def prepare(state: str) -> None:
-    """Make the folder of all records if it is not there, and see that nobody else can change it.
+    """Make the folder of all records if it is missing, and check that only root can change it.
 
     Raises:
-        Untrusted: Somebody else could; the message names what is wrong.
+        Untrusted: Another user can; the message names the path and the remedy.
         OSError: It cannot be made.
     """
-    check_trusted(state)
+    trust.check(state)
     try:
         _make_folder(state)
     except FileExistsError:
+        trust.check(state)  # another may have made it since
         if not os.path.isdir(state):
-            raise Untrusted(f"{state} is no folder") from None
+            raise trust.Untrusted(f"{state} is not a folder") from None
         mode = stat.S_IMODE(os.stat(state).st_mode)
         if mode & 0o711 != 0o711:
-            os.chmod(state, mode | 0o711)  # jobs' users pass through it to what is theirs
-
-
-def check_trusted(path: str) -> None:
-    """See that a path leads over nothing that others than root and this user may change.
-
-    What is not there yet is trusted if the folder is in which it will be made.
-
-    Raises:
-        Untrusted: It does not; the message names what is wrong.
-        OSError: It cannot be looked at.
-    """
-    for name in _steps(path):
-        try:
-            found = os.lstat(name)
-        except FileNotFoundError:
-            continue
-        if found.st_uid not in (0, os.geteuid()):
-            raise Untrusted(f"{name} belongs to user {found.st_uid}; chown it to root")
-        if stat.S_IFMT(found.st_mode) not in (stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK):
-            raise Untrusted(f"{name} is no file; name another in slurm.toml")
-        if _loose(found):
-            raise Untrusted(f"others may write to {name}; chmod go-w {name}")
-
-
-def _loose(found: os.stat_result) -> bool:
-    """Whether users may change what is there."""
-    if stat.S_ISLNK(found.st_mode):
-        return False
-    if stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX:
-        return False  # they make files of their own there, and change no others
-    # Folders such as /var/log are open to the group of a daemon.
-    users = found.st_gid >= _FIRST_GROUP_OF_USERS and found.st_gid != os.getegid()
-    return bool(found.st_mode & 0o002) or bool(found.st_mode & 0o020 and users)
-
-
-def _steps(path: str) -> Iterator[str]:
-    """All that is passed on the way to a path, and on the way that its links lead."""
-    for way in dict.fromkeys((os.path.abspath(path), os.path.realpath(path))):
-        steps = way.split("/")
-        yield from ("/".join(steps[: count + 1]) or "/" for count in range(len(steps)))
+            os.chmod(state, mode | 0o711)  # jobs' users pass through it to their own files
 
 
 def _delete(folder: str) -> None:

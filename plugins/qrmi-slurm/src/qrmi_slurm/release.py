@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from qrmi_core import Config, ConfigError, QrmiError, QuantumResource, TransportError
 from qrmi_core.plugin import Deadline
-from qrmi_slurm import accounting, records
+from qrmi_slurm import accounting, records, trust
 from qrmi_slurm.bounded import LeftAlone, Worker
 from qrmi_slurm.job import Job
 from qrmi_slurm.log import Secrets, one_line
 from qrmi_slurm.records import Acquisition, Folder, Record
-from qrmi_slurm.resources import for_scheduler, hide, make
+from qrmi_slurm.resources import for_scheduler, load_config, make
 from qrmi_slurm.site import Site
 
 _log = logging.getLogger(__name__)
@@ -151,7 +151,7 @@ class Releaser:
         try:
             text = accounting.line(record, acquisition, outcome, usage)
             accounting.write(self._site.accounting, text)
-        except (OSError, records.Untrusted) as error:
+        except (OSError, trust.Untrusted) as error:
             _log.error("%s cannot be written: %s", self._site.accounting, error)
             return False
         return True
@@ -176,8 +176,7 @@ class Releaser:
     def _resource(self, acquisition: Acquisition, job: Job) -> tuple[QuantumResource, bool]:
         """The resource, made once so that it logs in once, and whether to cancel what is queued."""
         if self._config is None:
-            self._config = Config.load(self._site.config)
-            hide(self._config, self._secrets)
+            self._config = load_config(self._site, self._secrets)
         key = (acquisition.entry, acquisition.resource)
         entry = self._config.resource_map.get(acquisition.entry)
         if entry is None:

@@ -7,9 +7,9 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from qrmi_core import Config, QuantumResource, ResourceDef
+from qrmi_core import Config, ConfigError, QuantumResource, ResourceDef
 from qrmi_core.plugin import find_driver
-from qrmi_slurm import site as sites
+from qrmi_slurm import site as sites, trust
 from qrmi_slurm.job import Job
 from qrmi_slurm.log import Secrets, secret_values, start
 from qrmi_slurm.site import Site
@@ -42,10 +42,25 @@ def begin(settings_file: str | None) -> tuple[Site, Secrets]:
         settings_file: Where the settings are.
     """
     site = sites.load(settings_file)
+    if problem := trust.problem(site.slurm_bin):
+        site.problem = site.problem or f"{site.slurm_bin} {problem}"
     clean_environment()
     secrets = Secrets()
     start(site, secrets)
     return site, secrets
+
+
+def load_config(site: Site, secrets: Secrets) -> Config:
+    """Read the site's resources, and let no text contain their secrets.
+
+    Raises:
+        ConfigError: The file is missing or wrong, or another user could change it.
+    """
+    if problem := trust.problem(site.config):
+        raise ConfigError(f"{site.config} {problem}")
+    config = Config.load(site.config)
+    hide(config, secrets)
+    return config
 
 
 def for_scheduler(config: Config, job: Job, more: Mapping[str, str]) -> Config:

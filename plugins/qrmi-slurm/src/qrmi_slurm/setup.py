@@ -14,9 +14,11 @@ from pathlib import Path
 
 import attrs
 
-from qrmi_core import Config, ConfigError, QrmiError
+from qrmi_core import ConfigError, QrmiError
 from qrmi_core.plugin import atomic_output
 from qrmi_slurm import site
+from qrmi_slurm.log import Secrets
+from qrmi_slurm.resources import load_config
 
 FOLDER = "/etc/qrmi/slurm"
 
@@ -123,7 +125,7 @@ def install(folder: Path, settings: str, *, python: str = sys.executable) -> Rep
     found = site.load(settings)
     if found.problem:
         raise ConfigError(found.problem)
-    names = [entry.name for entry in Config.load(found.config).resources]
+    names = [entry.name for entry in load_config(found, Secrets()).resources]
     odd = [name for name in names if not NAME.fullmatch(name)]
     usable = [name for name in names if name not in odd]
     values = {

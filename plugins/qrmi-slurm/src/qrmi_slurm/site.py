@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from qrmi_slurm import trust
+
 TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,16 +153,19 @@ def state_folder(path: str | None = None) -> str:
 
 
 def _content(path: str | None) -> tuple[str | None, str | None]:
-    """The text of the file, None without one; and what is wrong with it."""
+    """Return the text of the file, None without one, and the problem with it if there is one."""
+    file = path or FILE
+    if problem := trust.problem(file):
+        return None, f"{file} {problem}"
     try:
-        with open(path or FILE, encoding="utf-8") as stream:
+        with open(file, encoding="utf-8") as stream:
             return stream.read(), None
     except FileNotFoundError as error:
-        return None, None if path in (None, FILE) else f"{path}: {error.strerror}"
+        return None, None if file == FILE else f"{file}: {error.strerror}"
     except OSError as error:
-        return None, f"{path or FILE}: {error.strerror}"
+        return None, f"{file}: {error.strerror}"
     except UnicodeDecodeError:
-        return None, f"{path or FILE}: it is not UTF-8 text"
+        return None, f"{file}: it is not UTF-8 text"
 
 
 def _plain_state(content: str) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 
+from qrmi_slurm import trust
+
 LIMIT_SECONDS = 10.0
 
 
@@ -24,12 +26,15 @@ def run(folder: str, *command: str, seconds: float = LIMIT_SECONDS) -> str:
         SlurmError: The message says what it said.
     """
     name, *arguments = command
+    program = os.path.join(folder, name)
+    if problem := trust.problem(program):
+        raise SlurmError(f"{program} {problem}")
     environment = {"LC_ALL": "C"}
     if "SLURM_CONF" in os.environ:
         environment["SLURM_CONF"] = os.environ["SLURM_CONF"]
     try:
         done = subprocess.run(
-            [os.path.join(folder, name), *arguments],
+            [program, *arguments],
             env=environment,
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -40,7 +45,7 @@ def run(folder: str, *command: str, seconds: float = LIMIT_SECONDS) -> str:
     except subprocess.TimeoutExpired:
         raise SlurmError(f"{name} did not answer within {seconds:g} s") from None
     except OSError as error:
-        raise SlurmError(f"{os.path.join(folder, name)}: {error.strerror}") from error
+        raise SlurmError(f"{program}: {error.strerror}") from error
     if done.returncode:
         said = " ".join(done.stderr.split()) or f"it ended with status {done.returncode}"
         raise SlurmError(f"{name}: {said}")

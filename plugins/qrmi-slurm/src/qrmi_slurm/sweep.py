@@ -7,7 +7,7 @@ import logging
 import sys
 
 from qrmi_core.plugin import Deadline
-from qrmi_slurm import keys, records, slurm
+from qrmi_slurm import keys, records, slurm, trust
 from qrmi_slurm.records import Record, locked
 from qrmi_slurm.release import Releaser
 from qrmi_slurm.resources import begin
@@ -44,8 +44,8 @@ def main(arguments: list[str], settings_file: str | None) -> int:
     site, secrets = begin(settings_file)
     try:
         if site.problem:
-            raise records.Untrusted(site.problem)
-        records.check_trusted(site.state)
+            raise trust.Untrusted(site.problem)
+        trust.check(site.state)
         records.tidy(site.state)
         found = records.restarts(site.state)
         keyed = keys.jobs(site.state)
@@ -53,7 +53,7 @@ def main(arguments: list[str], settings_file: str | None) -> int:
         jobs = runs(site) if found or keyed else {}
     except FileNotFoundError:
         return DONE
-    except (OSError, records.Untrusted, slurm.SlurmError) as error:
+    except (OSError, trust.Untrusted, slurm.SlurmError) as error:
         sys.stderr.write(f"qrmi-slurm sweep: {error}\n")
         return UNABLE
     releaser = Releaser(site, secrets)

@@ -7,12 +7,13 @@ import json
 import platform
 from collections.abc import Iterator
 from importlib.metadata import version
+from pathlib import Path
 
 import attrs
 
 from qrmi_core import Config
-from qrmi_core.plugin import inspect_config
-from qrmi_slurm import site as sites, slurm
+from qrmi_core.plugin import FileReport, inspect_config
+from qrmi_slurm import site as sites, slurm, trust
 from qrmi_slurm.check import leftovers, permissions, plugstack, resources, slurm_conf
 from qrmi_slurm.check.finding import ERROR, WARNING, Finding, error, ok
 from qrmi_slurm.log import Secrets, one_line
@@ -65,7 +66,12 @@ def look(settings_file: str | None, secrets: Secrets, *, offline: bool) -> Itera
         offline: Whether to leave the resources alone.
     """
     site = sites.load(settings_file)
-    report = inspect_config(site.config)
+    problem = trust.problem(site.config)
+    report = (
+        FileReport(Path(site.config), problems=(problem,))
+        if problem
+        else inspect_config(site.config)
+    )
     config = Config(report.path, report.resources)
     hide(config, secrets)
     # They answer while the rest is looked at.
@@ -101,7 +107,9 @@ def look(settings_file: str | None, secrets: Secrets, *, offline: bool) -> Itera
     another = [*permissions.account(slurmd_uid)]
     yield from another
     yield from permissions.settings(site, settings_file, jobs_of_all)
-    yield from permissions.configuration(report)
+    if not problem:
+        yield from permissions.configuration(report)
+    yield from permissions.commands(site)
     if not another:
         yield from permissions.state(site, jobs_of_all)
         yield from permissions.outputs(site)

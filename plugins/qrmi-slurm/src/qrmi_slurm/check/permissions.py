@@ -42,7 +42,7 @@ def settings(site: Site, path: str | None, jobs_of_all: bool) -> Iterator[Findin
         if not site.problem:
             yield ok(about, f"{file} is not there: all settings are the usual ones")
         return
-    findings = [*in_own_hands(about, file)]
+    findings: list[Finding] = []
     if jobs_of_all:
         findings += open_to_all(about, file, "task-prolog, which runs as the job's user,")
     yield from findings or ([] if site.problem else [ok(about, file)])
@@ -53,7 +53,6 @@ def configuration(report: FileReport) -> Iterator[Finding]:
     about, path = "permissions", str(report.path)
     if not os.path.exists(path):
         return  # the report says so
-    findings = [*in_own_hands(about, path)]
     secret, mode = first_secret(report.resources), os.stat(path).st_mode
     if secret and mode & 0o077:
         yield error(about, f"others can read {path}, which holds {secret}", f"chmod 600 {path}")
@@ -65,9 +64,14 @@ def configuration(report: FileReport) -> Iterator[Finding]:
                     f"others can read {file}, the {key} of {entry.name} for the scheduler alone",
                     f"chmod 600 {file}",
                 )
-    if not findings and not (secret and mode & 0o077):
+    if not (secret and mode & 0o077):
         yield ok(about, f"{path} is {stat.filemode(mode)}")
-    yield from findings
+
+
+def commands(site: Site) -> Iterator[Finding]:
+    """Check the folder of Slurm's commands."""
+    about, path = "permissions", site.slurm_bin
+    yield from [*in_own_hands(about, path, strict=True)] or [ok(about, f"{path}, Slurm's commands")]
 
 
 def _readable_for_others(path: str) -> bool:

@@ -9,7 +9,7 @@ import stat
 import sys
 from collections.abc import Iterator
 
-from qrmi_slurm import records, site
+from qrmi_slurm import site, trust
 from qrmi_slurm.check.finding import Finding, error, ok, warning
 
 HOOKS = {"Prolog": "prolog", "TaskProlog": "task-prolog", "Epilog": "epilog"}
@@ -95,11 +95,11 @@ def _other_setup(about: str, command: list[str], settings: str | None) -> Iterat
         )
 
 
-def in_own_hands(about: str, path: str) -> Iterator[Finding]:
-    """That nobody but root and this user can change a path, nor any folder above it."""
+def in_own_hands(about: str, path: str, *, strict: bool = False) -> Iterator[Finding]:
+    """Yield an error if another user could change a path; see `trust.check`."""
     try:
-        records.check_trusted(path)
-    except records.Untrusted as failure:
+        trust.check(path, strict=strict)
+    except trust.Untrusted as failure:
         message, _, remedy = str(failure).rpartition("; ")
         yield error(about, message, remedy)
     except OSError as failure:

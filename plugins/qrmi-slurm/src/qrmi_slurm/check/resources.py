@@ -45,7 +45,9 @@ def settings(report: FileReport, delimiter: str) -> Iterator[Finding]:
     correct = f"correct {path}"
     for problem in report.problems:
         yield error(
-            about, f"{path} {problem}", f"{correct}: jobs that ask for a QPU fail until then"
+            about,
+            f"{path} {problem}",
+            f"{correct}: jobs that ask for a QPU fail until then",
         )
     for text in report.warnings:
         # That others can read it is said with the permissions.
