@@ -27,7 +27,7 @@ from hypothesis import given, strategies as st
 
 from qrmi_core import errors
 from qrmi_core._version import __version__
-from qrmi_core.deadline import Deadline, within
+from qrmi_core.deadline import Deadline, current, within
 from qrmi_core.errors import (
     AuthenticationFailedError,
     CallTimeoutError,
@@ -41,7 +41,7 @@ from qrmi_core.errors import (
 )
 from qrmi_core.http import failures
 from qrmi_core.http.client import HttpClient
-from qrmi_core.http.credentials import CachedToken, Token
+from qrmi_core.http.credentials import CachedToken, StaticToken, Token
 from qrmi_core.http.failures import Failure, Repeat
 from qrmi_core.http.response import Response, retry_after_seconds
 from qrmi_core.http.settings import HttpSettings
@@ -841,6 +841,25 @@ def test_a_stream_that_stalls_or_is_not_there() -> None:
             next(http.stream("/result", not_found=TaskNotFoundError))
 
 
+def test_a_stream_that_is_iterated_later_keeps_its_deadline_and_leaves_the_readers() -> None:
+    script = [answer(200, b"x" * 3_000_000), stall(HALF)]
+    with SocketServer(script) as server, closing(client(server)) as http:
+        with within(Deadline(60)):
+            stream = http.stream("/result")
+        theirs = Deadline(90)
+        with within(theirs):
+            next(stream)
+            assert current() is theirs
+            assert sum(map(len, stream)) > 0
+            assert current() is theirs
+        with within(Deadline(0.2)):
+            late = http.stream("/result")
+        start = time.monotonic()
+        with pytest.raises(CallTimeoutError):
+            list(late)
+        assert time.monotonic() - start < 5
+
+
 def test_a_stream_that_is_left_early_closes_its_connection() -> None:
     with SocketServer([answer(200, b"x" * 3_000_000)]) as server, closing(client(server)) as http:
         stream = http.stream("/result")
@@ -920,7 +939,10 @@ def test_a_body_in_pieces_is_sent_as_it_is_with_its_length_at_every_attempt() ->
 
 def test_a_body_that_is_not_json_is_not_sent() -> None:
     http = HttpClient("http://127.0.0.1:1")
-    for value in (float("nan"), {1}, b"x", {(1, 2): 3}):
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (float("nan"), {1}, b"x", {(1, 2): 3}, deep):
         with pytest.raises(errors.InvalidInputError, match="cannot be sent as JSON") as caught:
             http.request("POST", "/jobs", json={"angle": value}, submission=True)
         assert not caught.value.uncertain
@@ -1465,6 +1487,25 @@ def test_no_secret_is_logged_or_in_an_error(
     assert SECRET not in everything(caught.value)
     assert SECRET not in everything(other.value)
     assert SECRET not in f"{http!r} {token!r} {Token(SECRET)!r} {HttpSettings(proxy=SECRET)!r}"
+
+
+def test_secrets_of_eight_characters_are_not_shown_wherever_they_were_sent() -> None:
+    secrets = [f"s3cret-{number}" for number in range(4)]
+    token, munge, password, signature = secrets
+    script = [answer(400, "and".join(secrets).encode())]
+    with (
+        SocketServer(script) as server,
+        closing(client(server, auth=StaticToken(token))) as http,
+        pytest.raises(QrmiError) as caught,
+    ):
+        http.request(
+            "PUT",
+            "/x",
+            params={"X-Amz-Signature": signature},
+            headers={"X-Munge-Cred": munge},
+            json={"password": password},
+        )
+    assert "***and***and***and***" in caught.value.message
 
 
 def test_retries_are_logged_with_reason_and_pause(caplog: pytest.LogCaptureFixture) -> None:

@@ -273,6 +273,11 @@ def test_a_short_secret_is_redacted_where_it_stands_alone() -> None:
     assert Redactor(["pw"])("password 'pw' refused, pw=pw") == "password '***' refused, ***=***"
 
 
+@pytest.mark.parametrize("secret", ["s3cr/t:8", "s3cret-789", "s3cret-" * 20])
+def test_a_secret_of_eight_characters_or_more_is_redacted_within_words(secret: str) -> None:
+    assert Redactor([secret])(f"x{secret}y {secret}1") == "x***y ***1"
+
+
 def test_a_secret_is_redacted_where_it_is_percent_encoded() -> None:
     assert Redactor(["s3cr/t:of us"])("?s3cr%2Ft%3Aof%20us") == "?***"
 

@@ -72,6 +72,18 @@ def malformed(handler: FaultyHandler, proceed: Callable[[], None]) -> None:
     handler.shorter = False
 
 
+def replaced(body: object) -> Fault:
+    """Carry out the request, and send another body in place of its response."""
+
+    def fault(handler: FaultyHandler, proceed: Callable[[], None]) -> None:
+        handler.muted = True
+        proceed()
+        handler.muted = False
+        handler.answer(200, body)
+
+    return fault
+
+
 def silent(_handler: FaultyHandler, _proceed: Callable[[], None]) -> None:
     """Nothing was done and nothing is answered."""
     time.sleep(0.2)

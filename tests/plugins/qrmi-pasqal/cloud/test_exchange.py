@@ -35,6 +35,7 @@ from support.faulty_server import (
     cut_after,
     cut_before,
     malformed,
+    replaced,
     silent_after,
     status,
     truncated,
@@ -471,6 +472,32 @@ def test_a_lost_job_of_cudaq_is_not_submitted_again(
         qpu.task_start(program())
     assert service.counted()["POST v1/cudaq/job"] == 1
     assert known in caught.value.candidates
+
+
+NO_IDS = ["", 17, None, True, ["x"], {"id": "x"}]
+
+
+@pytest.mark.parametrize("value", NO_IDS)
+def test_a_response_without_a_usable_id_is_a_lost_one(
+    service: PasqalService, make: Make, value: object
+) -> None:
+    reply = replaced({"status": "success", "data": {"id": value}})
+    service.fail("POST v1/batches", reply)
+    assert [make().task_start(pulse())] == list(service.batches)
+    service.fail("POST v1/cudaq/job", reply)
+    with pytest.raises(SubmissionUncertainError):
+        make().task_start(program())
+    assert len(service.cudaq) == 1
+
+
+@pytest.mark.parametrize("value", NO_IDS)
+def test_a_batch_whose_jobs_have_no_usable_id_is_not_read(
+    service: PasqalService, make: Make, value: object
+) -> None:
+    batch = make().task_start(pulse("many"))
+    service.fail("GET v2/jobs", replaced({"status": "success", "data": [{"id": value}]}))
+    with pytest.raises(InvalidResponseError, match="a job in the response has no `id`"):
+        make()._driver._api.job_ids(batch)
 
 
 # --- tokens ---

@@ -15,6 +15,7 @@ import pytest
 from qrmi_core import (
     AuthenticationFailedError,
     InvalidInputError,
+    InvalidResponseError,
     NotAcquiredError,
     Payload,
     PermissionDeniedError,
@@ -39,6 +40,7 @@ from support.faulty_server import (
     cut_after,
     cut_before,
     malformed,
+    replaced,
     silent_after,
     status,
     truncated,
@@ -440,6 +442,26 @@ def test_a_submission_without_an_answer_names_the_candidates(
     assert caught.value.candidates == tuple(set(warden.jobs) - {first})
     assert warden.counted()["POST jobs"] == 2, "nothing is submitted twice"
     assert not caught.value.retryable
+
+
+@pytest.mark.parametrize("value", ["", "17", None, True, 1.5, [17]])
+def test_a_response_without_a_usable_id_is_a_lost_one(
+    warden: Warden, inside: Make, value: object
+) -> None:
+    warden.fail("POST jobs", replaced({"id": value}))
+    with pytest.raises(SubmissionUncertainError) as caught:
+        inside().task_start(sequence())
+    assert caught.value.candidates == tuple(warden.jobs)
+    assert len(warden.jobs) == 1
+
+
+@pytest.mark.parametrize("value", ["", 17, None, True])
+def test_a_response_without_a_usable_session_is_an_error(
+    warden: Warden, make: Make, value: object
+) -> None:
+    warden.fail("POST sessions", *[replaced({"id": value})] * 9)
+    with pytest.raises(InvalidResponseError, match="the response has no session"):
+        make().acquire()
 
 
 def test_a_submission_that_was_surely_not_taken_is_repeated(warden: Warden, inside: Make) -> None:

@@ -140,7 +140,7 @@ class CloudApi:
         """Return the ids of a batch's jobs, oldest first; a request for each page."""
         order = {"order_by": "creation_order", "order_by_direction": "ASC"}
         jobs = list(_entries(self._http, "/v2/jobs", batch_id=batch_id, limit=PAGE, **order))
-        if not all(isinstance(job.get("id"), str) for job in jobs):
+        if not all(isinstance(job.get("id"), str) and job["id"] for job in jobs):
             raise InvalidResponseError("GET /v2/jobs: a job in the response has no `id`")
         return [job["id"] for job in jobs]
 

@@ -142,7 +142,7 @@ class WardenApi:
             session: Any = json.loads(response.content)
         except (ValueError, RecursionError):
             session = None
-        if not isinstance(session, dict) or not isinstance(session.get("id"), str):
+        if not (isinstance(session, dict) and isinstance(session.get("id"), str) and session["id"]):
             raise response.invalid(
                 "the response has no session; check that QRMI_WARDEN_URL is the address of Warden "
                 "and that no proxy answers in its place"
