@@ -9,6 +9,8 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 ARGS ?=
+CHAOS_SECONDS ?= 600
+CHAOS_SEED ?=
 WARDEN_COMMIT ?= dfb5652
 
 EXAMPLE := docs/examples/qrmi-example
@@ -45,6 +47,7 @@ help:
 	@echo 'make test-differential  thousands of generated circuits and sequences against a reference'
 	@echo 'make test-peers   tests with Warden itself (QRMI_TEST_WARDEN=<folder of its source>)'
 	@echo 'make test-slurm   tests on a real Slurm cluster on this machine'
+	@echo 'make chaos        clients of all drivers under random faults (CHAOS_SECONDS=60, CHAOS_SEED=7)'
 	@echo 'make bench        benchmarks'
 	@echo 'make environments  prepare all that `make test` needs'
 	@echo 'make constraints  renew constraints.txt'
@@ -80,6 +83,11 @@ test-peers: $(VENV)/.ready .munge $(if $(QRMI_TEST_WARDEN),$(WARDEN)/.ready)
 .PHONY: test-slurm
 test-slurm: $(VENV)/.ready .slurm
 	@$(VENV)/bin/python -m pytest tests/slurm docs/slurm $(ARGS)
+
+.PHONY: chaos
+chaos: $(VENV)/.ready .munge
+	@PYTHONPATH=tests $(VENV)/bin/python -m chaos --seconds '$(CHAOS_SECONDS)' \
+	    $(if $(CHAOS_SEED),--seed '$(CHAOS_SEED)') $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.ready
