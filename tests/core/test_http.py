@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import email.utils
 import gc
@@ -861,12 +862,24 @@ def test_a_stream_that_is_iterated_later_keeps_its_deadline_and_leaves_the_reade
 
 
 def test_a_stream_that_is_left_early_closes_its_connection() -> None:
-    with SocketServer([answer(200, b"x" * 3_000_000)]) as server, closing(client(server)) as http:
+    left = threading.Event()
+
+    def begin(_request: Request, connection: socket.socket) -> object:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 100_000)
+        with contextlib.suppress(ConnectionResetError):
+            connection.recv(1)  # until the client closes the connection
+        left.set()
+        return False
+
+    with SocketServer([begin]) as server, closing(client(server)) as http:
         stream = http.stream("/result")
         next(stream)
-        stream.close()  # type: ignore[attr-defined]
-        del stream
-        gc.collect()
+        assert not left.is_set()
+        # The traceback keeps the response alive, which would close its connection otherwise.
+        with pytest.raises(KeyboardInterrupt) as kept:
+            stream.throw(KeyboardInterrupt())  # type: ignore[attr-defined]
+        assert left.wait(10)
+        del kept
 
 
 # --- requests -----------------------------------------------------------------------------------

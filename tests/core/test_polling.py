@@ -438,13 +438,16 @@ def test_a_timeout_tells_why_nothing_was_seen() -> None:
 
 def test_ctrl_c_ends_a_wait_at_once() -> None:
     script = """
+import time
 from qrmi_core import Observation, Payload, PollingPolicy, QuantumResource, TaskStatus
 from qrmi_core.testing import FakeVendor
 vendor = FakeVendor(reports=[Observation(TaskStatus.Running)])
-qpu = QuantumResource("fake", "fake", {}, driver_class=vendor.driver(),
-                      polling=PollingPolicy(min_pause_seconds=300, max_pause_seconds=300))
+def pause(seconds):
+    print(f"pausing for {seconds:.0f} s", flush=True)
+    time.sleep(seconds)
+qpu = QuantumResource("fake", "fake", {}, driver_class=vendor.driver(), sleep=pause,
+                      polling=PollingPolicy(min_pause_seconds=300, max_pause_seconds=300, jitter=0))
 task = qpu.run(Payload.QiskitPrimitive(input="{}", program_id="sampler"))
-vendor.on_call = lambda _function: print("looked", flush=True)
 try:
     task.wait()
 except KeyboardInterrupt:
@@ -454,7 +457,7 @@ except KeyboardInterrupt:
         [sys.executable, "-c", script], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "looked\n"
+        assert process.stdout.readline() == "pausing for 300 s\n"
         process.send_signal(signal.SIGINT)
-        # The pause of 300 s is far longer than this.
+        # The pause is far longer than this.
         assert process.communicate(timeout=60)[0] == "interrupted\n"

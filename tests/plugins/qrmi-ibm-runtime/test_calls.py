@@ -56,12 +56,14 @@ QUERY = {"limit": "200", "offset": "0", "sort": "DESC", "exclude_params": "true"
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[responses.RequestsMock]:
-    """The service, which answers only what a test expects, and where all headers must be there."""
+    """The service: only the requests that a test expects, each of them, with all headers."""
     # Ids of one test are those of another.
     monkeypatch.setattr(driver_module, "_started", TaskNotes())
     with responses.RequestsMock(assert_all_requests_are_fired=False) as web:
         web.post(f"{IAM}/identity/token", json={"access_token": "tok-1", "expires_in": 3600})
         yield web
+        unsent = [it for it in web.registered() if not it.call_count and IAM not in str(it.url)]
+        assert not unsent
 
 
 def driver(**settings: str) -> RuntimeDriver:
@@ -560,6 +562,7 @@ def test_an_unknown_task(
             on(web, method, f"/jobs/d1{path}", json=problem(code), status=404)
     with pytest.raises(TaskNotFoundError, match="the message"):
         call(driver(), "d1")
+    web.reset()  # each call sends one of them
 
 
 @pytest.mark.parametrize("call", ON_A_TASK)
@@ -573,6 +576,7 @@ def test_an_id_cannot_lead_elsewhere(
             on(web, method, f"/jobs/a%2F..%3Fb{path}", json=problem(1291), status=404)
     with pytest.raises(TaskNotFoundError, match="the message"):
         call(driver(), "a/..?b")
+    web.reset()  # each call sends one of them
 
 
 # --- the resource ---

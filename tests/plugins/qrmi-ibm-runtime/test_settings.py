@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from qrmi_core import ConfigError, EnvVarNotSetError, QuantumResource
+from qrmi_core.registry import find_driver
 from qrmi_ibm_runtime.settings import RuntimeSettings, to_api_url
 from support.settings_table import settings_table
 
@@ -32,11 +33,12 @@ def settings(**more: str) -> RuntimeSettings:
 def test_either_type_takes_keys_of_either_generation(resource_type: str, prefix: str) -> None:
     keys = {key.replace("QCS", prefix): value for key, value in GOOD.items()}
     environment = {f"ibm_fez_{key}": value for key, value in keys.items()}
-    for qpu in (
-        QuantumResource("ibm_fez", resource_type, keys),
-        QuantumResource("ibm_fez", resource_type, environment=environment),
+    settings_class = find_driver(resource_type).settings_class
+    for read in (
+        settings_class.from_mapping(keys, "ibm_fez"),
+        settings_class.from_environment("ibm_fez", environment),
     ):
-        assert qpu.resource_type() == resource_type
+        assert read == settings()
 
 
 def test_the_newest_name_wins_key_by_key() -> None:

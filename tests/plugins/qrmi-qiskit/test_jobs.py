@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import weakref
 from typing import Any
 
 import pytest
@@ -66,10 +67,13 @@ def test_a_result_waits_and_is_fetched_once(bench: Any, job: PrimitiveJob) -> No
     assert bench.vendor.calls["task_status"] == looks
 
 
-def test_dropping_a_job_stops_nothing(bench: Any, job: PrimitiveJob) -> None:
-    job_id = job.job_id()
+def test_dropping_a_job_stops_nothing(bench: Any, bell: QuantumCircuit) -> None:
+    bench.vendor.result = result_text()
+    job = SamplerV2(bench.qpu).run([bell])
+    job_id, dropped = job.job_id(), weakref.ref(job)
     del job
     gc.collect()
+    assert dropped() is None
     assert bench.vendor.calls["task_stop"] == 0
     again = SamplerV2(bench.qpu).job(job_id)
     assert again.result()[0].data.meas.num_shots == 3
