@@ -1205,11 +1205,22 @@ def test_a_client_can_be_used_after_it_was_closed() -> None:
 
 
 def test_a_client_that_is_dropped_leaves_no_open_socket() -> None:
-    with SocketServer([answer()]) as server:
+    sockets: list[socket.socket] = []
+
+    def note(request: Request, connection: socket.socket) -> object:
+        sockets.append(connection)
+        return answer()(request, connection)
+
+    with SocketServer([note]) as server:
         http = client(server)
         http.request("GET", "/")
+        assert sockets[0].fileno() != -1
         del http
-        gc.collect()  # an unclosed socket would be a warning, and so an error
+        gc.collect()
+        until = time.monotonic() + 5
+        while sockets[0].fileno() != -1 and time.monotonic() < until:
+            time.sleep(0.01)
+        assert sockets[0].fileno() == -1
 
 
 def test_the_connections_of_a_thread_are_closed_when_it_ends() -> None:
