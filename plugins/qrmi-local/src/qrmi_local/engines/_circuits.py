@@ -36,11 +36,14 @@ from qiskit_qasm3_import.state import LocalScope
 from qrmi_local.engines import EngineError, one_line
 from qrmi_local.engines._flat import is_defined_by_circuit
 
-# Comments and strings; an opening brace, perhaps after labels of an old switch; a closing one.
+_QUOTED = r"//[^\n]*|/\*.*?(?:\*/|\Z)|\"[^\"\n]*\"?"
+_CASE = rf"\bcase\b(?:{_QUOTED}|[^:;{{}}])*+"
+# Comments and strings; labels of an old switch, perhaps with the opening brace after them; other
+# braces. The time is linear in the text: repetitions are possessive, and what is not rewritten
+# matches too, so that nothing is read again.
 _BRACES = re.compile(
-    r"//[^\n]*|/\*.*?\*/|\"[^\"\n]*\""
-    r"|(?P<labels>(?:\b(?:case\b[^:;{}]*|default\s*):\s*)*)\{"
-    r"|\}(?P<rest>\s*break\s*;)?",
+    rf"{_QUOTED}|(?P<labels>(?:(?:{_CASE}|\bdefault\b\s*+):\s*+)++)(?P<opening>\{{)?|{_CASE}"
+    r"|\{|\}(?P<rest>\s*+break\s*+;)?",
     re.DOTALL,
 )
 
@@ -212,11 +215,11 @@ def _modern_switch(text: str) -> str:
     opened: list[bool] = []
 
     def rewrite(found: re.Match[str]) -> str:
-        labels, lines = found["labels"], "\n" * found[0].count("\n")
-        if labels is not None:
-            opened.append(bool(labels))
-            if not labels:
-                return found[0]
+        lines = "\n" * found[0].count("\n")
+        if found["opening"] or found[0] == "{":
+            opened.append(bool(found["opening"]))
+        if found["opening"]:
+            labels = re.sub(_QUOTED, " ", found["labels"], flags=re.DOTALL)
             values = ", ".join(value.strip() for value in re.findall(r"case\b([^:]*)", labels))
             # With other labels in front of it, `default` still takes what no case does.
             return ("default {" if "default" in labels else f"case {values} {{") + lines

@@ -183,6 +183,10 @@ _INPUTS: Final[Mapping[str, frozenset[str]]] = {
 _FLAT: Final = {"executor": "execution.", "noise-learner": "execution."}
 
 
+# Unknown names in a message, and the most characters of each. A search for a name that is close
+# takes long.
+_NAMED, _SHOWN = 10, 100
+
 _log = logging.getLogger(__name__)
 
 
@@ -212,7 +216,8 @@ def review(program_id: str, document: Mapping[str, Any]) -> str | None:
         raise EngineError("options is not an object")
     prefix = _FLAT.get(program_id, "")
     wire = {name.removeprefix(prefix): option for name, option in OPTIONS[program_id].items()}
-    given = dict(_leaves(options, wire, ""))
+    groups = {name[:end] for name in wire for end, char in enumerate(name) if char == "."}
+    given = dict(_leaves(options, groups, ""))
     unknown = given.keys() - wire.keys()
     if unknown:
         raise EngineError(
@@ -234,15 +239,15 @@ def review(program_id: str, document: Mapping[str, Any]) -> str | None:
 
 
 def _leaves(
-    values: Mapping[str, Any], known: Mapping[str, Option], path: str
+    values: Mapping[str, Any], groups: Collection[str], path: str
 ) -> Iterator[tuple[str, Any]]:
-    """Yield the options that are set, with their full names."""
+    """Yield the options that are set, with their full names; `groups` are those of groups."""
     for key, value in values.items():
         name = f"{path}{key}"
-        if not any(each.startswith(f"{name}.") for each in known):
+        if name not in groups:
             yield name, value
         elif isinstance(value, dict):
-            yield from _leaves(value, known, f"{name}.")
+            yield from _leaves(value, groups, f"{name}.")
         elif value is not None:
             raise EngineError(f"options.{name} is not an object")
 
@@ -277,12 +282,13 @@ def _is_pair(value: object) -> bool:
 
 
 def _named(unknown: Collection[str], known: Collection[str]) -> str:
-    """Return the names with the known ones that they are close to."""
+    """Return the first of the names with the known ones that they are close to."""
     texts = []
-    for name in sorted(unknown):
+    for name in sorted(unknown)[:_NAMED]:
         group, dot, own = name.rpartition(".")
         path = group + dot
         siblings = {each[len(path) :].partition(".")[0] for each in known if each.startswith(path)}
         near = difflib.get_close_matches(own, siblings, n=1)
-        texts.append(f"{name} (did you mean {path}{near[0]}?)" if near else name)
-    return ", ".join(texts)
+        texts.append(f"{name} (did you mean {path}{near[0]}?)" if near else f"{name:.{_SHOWN}}")
+    more = len(unknown) - len(texts)
+    return ", ".join(texts) + (f" and {more} more" if more else "")

@@ -144,9 +144,10 @@ def from_ahs(program: Any, device_type: str) -> tuple[str, list[int]]:
 
 def with_vacant(bits: str, vacant: Ordered[int]) -> str:
     """Return bits with 0 at the sites that have no atoms, which `vacant` has in order."""
-    for site in vacant:
-        bits = f"{bits[:site]}0{bits[site:]}"
-    return bits
+    empty, occupied = set(vacant), iter(bits)
+    return "".join(
+        "0" if site in empty else next(occupied) for site in range(len(bits) + len(empty))
+    )
 
 
 @functools.cache
