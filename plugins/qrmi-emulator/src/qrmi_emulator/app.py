@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 import attrs
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
@@ -18,6 +19,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qrmi_emulator import faults as kinds
+from qrmi_emulator.bodies import BoundedBody
 from qrmi_emulator.control import control_routes
 from qrmi_emulator.face import Face, Refused, State
 from qrmi_emulator.faults import Fault
@@ -100,7 +102,7 @@ def application(
         routes=[route for group in routes.values() for route in group],
         lifespan=lifespan,
         middleware=[Middleware(_Gate, state=state, faces=faces, recorded=recorded, cut=cut)],
-        exception_handlers={Refused: _refused, 404: _unknown(faces), 405: _unknown(faces)},
+        exception_handlers={Refused: _refused, HTTPException: _unserved(faces)},
     )
 
 
@@ -109,10 +111,10 @@ async def _refused(_request: Request, error: Exception) -> Response:
     return error.response
 
 
-def _unknown(faces: Sequence[Face]) -> Callable[[Request, Exception], Response]:
+def _unserved(faces: Sequence[Face]) -> Callable[[Request, Exception], Response]:
     def respond(request: Request, error: Exception) -> Response:
-        status: int = getattr(error, "status_code", 404)
-        return _refusal(faces, request.url.path, status)
+        assert isinstance(error, HTTPException)
+        return _refusal(faces, request.url.path, error.status_code)
 
     return respond
 
@@ -148,8 +150,11 @@ class _Gate:
         if path.startswith("//"):
             # A client adds its path to an address that ends with a slash.
             path = scope["path"] = f"/{path.lstrip('/')}"
-        if scope["type"] != "http" or path == "/" or path.startswith("/control"):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        if path == "/" or path.startswith("/control"):
+            await self._serve(scope, receive, send)
             return
         status: int | None = None
 
@@ -171,7 +176,7 @@ class _Gate:
             if hit:
                 await self._hit(hit, scope, receive, noted)
             else:
-                await self._app(scope, receive, noted)
+                await self._serve(scope, receive, noted)
         except ClientDisconnect:
             pass  # it did not wait for the end of a latency
         finally:
@@ -190,6 +195,9 @@ class _Gate:
                     fault=taken[-1].kind if taken else None,
                 )
             )
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, BoundedBody(scope, receive).receive, send)
 
     async def _hit(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.kind in (kinds.RESET, kinds.OUTAGE):
@@ -233,5 +241,5 @@ class _Gate:
         async def keep(message: Message) -> None:
             kept.append(message)
 
-        await self._app(scope, receive, keep)
+        await self._serve(scope, receive, keep)
         return kept[0], b"".join(message.get("body", b"") for message in kept[1:])

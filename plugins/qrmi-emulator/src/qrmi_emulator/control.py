@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from qrmi_core import TaskStatus
+from qrmi_emulator.bodies import allow_body
 from qrmi_emulator.face import Condition, Endpoint, State
 from qrmi_emulator.faults import FAILED, HELD, LONG, QUEUED, Fault
 
@@ -38,6 +39,7 @@ def control_routes(
             given = request.headers.get("authorization", "")
             if not hmac.compare_digest(given.encode(), f"Bearer {key}".encode()):
                 return JSONResponse({"error": "not the control key"}, 401)
+            allow_body(request)
             try:
                 return await endpoint(request)
             except ValueError as error:

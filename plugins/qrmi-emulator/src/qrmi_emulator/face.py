@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from qrmi_emulator.bodies import allow_body as allow_body
 from qrmi_emulator.records import (
     FINAL as FINAL,
     MAINTENANCE as MAINTENANCE,
@@ -100,11 +101,26 @@ class Face(abc.ABC):
             Refused: They are missing or not valid.
         """
 
-    def route(self, path: str, endpoint: Endpoint, method: str = "GET") -> Route:
-        """Return a route whose requests need valid credentials."""
+    def route(
+        self,
+        path: str,
+        endpoint: Endpoint,
+        method: str = "GET",
+        *,
+        authenticate: Callable[[Request], None] | None = None,
+    ) -> Route:
+        """Return a route whose requests need valid credentials.
+
+        Args:
+            path: The path.
+            endpoint: The endpoint.
+            method: The method.
+            authenticate: Checks the credentials instead of `authenticate`.
+        """
 
         async def check(request: Request) -> Response:
-            self.authenticate(request)
+            (authenticate or self.authenticate)(request)
+            allow_body(request)
             return await endpoint(request)
 
         return Route(path, check, methods=[method])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import datetime
+import ipaddress
+import socket
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
 from itertools import islice
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from qrmi_emulator.face import Endpoint, Face, FaceJob, State
 
@@ -22,8 +24,13 @@ _STYLE = (
 
 def page(state: State, faces: Sequence[Face]) -> Endpoint:
     """Return the page's endpoint."""
+    hosts = {"localhost", state.settings.host.lower(), socket.gethostname().lower()}
 
-    async def show(_request: Request) -> Response:
+    async def show(request: Request) -> Response:
+        # Another name may be that of a site that had it resolved to this machine, to read the page.
+        name = request.url.hostname or ""
+        if name not in hosts and not _is_address(name):
+            return PlainTextResponse(f"The page is not served as {name!r:.60}.", 421)
         state.expire()
         known = {face.name: face for face in faces}
 
@@ -67,6 +74,14 @@ def page(state: State, faces: Sequence[Face]) -> Endpoint:
         )
 
     return show
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _table(title: str, heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:

@@ -29,6 +29,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from qrmi_emulator.bodies import allow_body
 from qrmi_emulator.threads import in_thread
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
@@ -36,6 +37,7 @@ _BUCKET: Final = re.compile(r"/([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/|$)")
 _HEADER: Final = re.compile(
     rf"{ALGORITHM}\s+Credential=([^,\s]+),\s*SignedHeaders=([^,\s]+),\s*Signature=([0-9a-f]+)\s*"
 )
+_MOST_OBJECT_BYTES: Final = 2**30
 _MOST_SECONDS: Final = 604800
 _SKEW_SECONDS: Final = 900
 _FORM: Final = "application/x-www-form-urlencoded"
@@ -47,6 +49,7 @@ _USUAL: Final = {
     403: ("AccessDenied", "Access Denied"),
     404: _UNKNOWN,
     405: ("MethodNotAllowed", "The specified method is not allowed against this resource."),
+    413: ("EntityTooLarge", "Your proposed upload exceeds the maximum allowed size."),
     408: ("RequestTimeout", "The connection was idle for too long."),
     429: ("SlowDown", "Please reduce your request rate."),
     503: ("SlowDown", "Please reduce your request rate."),
@@ -139,6 +142,7 @@ class ObjectStore:
         scope = request.scope
         try:
             self._check(request)
+            allow_body(request, _MOST_OBJECT_BYTES)
             body = await request.body()
             return await in_thread(self._thread, self._serve, scope, body)
         except Denied as denied:

@@ -9,25 +9,19 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from qrmi_emulator.faces.ibm.direct_access.errors import invalid, refused
+from qrmi_emulator.faces.ibm.direct_access.errors import invalid
 
 _LOG_LEVELS: Final = ("critical", "error", "warning", "info", "debug")
-_MOST_BODY_BYTES: Final = 2**20
 
 
 async def body_of(request: Request) -> dict[str, Any]:
     """Return the JSON object of a request.
 
     Raises:
-        Refused: The body is too large, or not a JSON object.
+        Refused: The body is not a JSON object.
     """
-    content = b""
-    async for block in request.stream():
-        content += block
-        if len(content) > _MOST_BODY_BYTES:
-            raise refused(413, "", f"The body is larger than {_MOST_BODY_BYTES} bytes.")
     try:
-        body = json.loads(content)
+        body = json.loads(await request.body())
     except (ValueError, RecursionError) as error:
         raise invalid("", "The body is not JSON.") from error
     if not isinstance(body, dict):

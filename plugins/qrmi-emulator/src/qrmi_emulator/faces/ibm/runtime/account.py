@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from qrmi_emulator.face import Endpoint
 from qrmi_emulator.faces.ibm.runtime import errors, workloads
 from qrmi_emulator.faces.ibm.runtime.service import PLAN, RuntimeRoutes, body_of
 from qrmi_emulator.times import utc
@@ -30,10 +31,8 @@ class RuntimeAccountRoutes(RuntimeRoutes):
 
     def outside(self) -> list[Route]:
         """Return the routes outside of the API: those of IBM Cloud's catalog."""
-        return [
-            Route("/v3/resources/search", self._search, methods=["POST"]),
-            Route(f"/{PLAN}", self._plan),
-        ]
+        route = self._of_account
+        return [route("/v3/resources/search", self._search, "POST"), route(f"/{PLAN}", self._plan)]
 
     def routes(self) -> list[Route]:
         """Return the routes of the API."""
@@ -45,8 +44,13 @@ class RuntimeAccountRoutes(RuntimeRoutes):
             route("/instances/configuration", self._set_limit, "PUT"),
             route("/instance", self._instance),
             route("/workloads", self._workloads),
-            Route(f"/{PLAN}", self._plan),
+            self._of_account(f"/{PLAN}", self._plan),
         ]
+
+    def _of_account(self, path: str, endpoint: Endpoint, method: str = "GET") -> Route:
+        """Return a route that needs no instance."""
+        service = self._service
+        return service.face.route(path, endpoint, method, authenticate=service.authenticate_account)
 
     async def _versions(self, _request: Request) -> Response:
         versions = [{"version": "2026-04-15", "status": "live"}]

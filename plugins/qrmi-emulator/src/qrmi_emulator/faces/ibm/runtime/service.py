@@ -52,10 +52,18 @@ class RuntimeService:
         Raises:
             Refused: They are not those of the account and its instance.
         """
-        if not self.iam.accepts(request.headers.get("authorization", "")):
-            raise errors.refused(401, 1201, "Invalid credentials.", "Get a new access token.")
+        self.authenticate_account(request)
         if request.headers.get("service-crn") != self.crn:
             raise errors.refused(404, 1279, "There is no such instance in this region.")
+
+    def authenticate_account(self, request: Request) -> None:
+        """Check the credentials of a request.
+
+        Raises:
+            Refused: They are not those of the account.
+        """
+        if not self.iam.accepts(request.headers.get("authorization", "")):
+            raise errors.refused(401, 1201, "Invalid credentials.", "Get a new access token.")
 
     def backend(self, name: object) -> str:
         """Return the name of a backend.

@@ -10,10 +10,10 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from qrmi_emulator.bodies import MOST_BYTES
 from qrmi_emulator.faces.pasqal.cloud.envelope import invalid, refused, success
 from qrmi_emulator.times import epoch
 
-_MOST_BODY_BYTES: Final = 2**26
 _MOST_PAGE: Final = 100
 
 
@@ -27,7 +27,7 @@ async def json_of(request: Request) -> Any:
     try:
         if request.headers.get("content-encoding") == "gzip":
             decoder = zlib.decompressobj(31)
-            content = decoder.decompress(content, _MOST_BODY_BYTES)
+            content = decoder.decompress(content, MOST_BYTES)
             if decoder.unconsumed_tail:
                 raise refused(413, "Payload too large")
             if not decoder.eof:

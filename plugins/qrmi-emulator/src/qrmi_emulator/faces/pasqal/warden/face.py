@@ -16,7 +16,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from qrmi_core import TaskStatus
 from qrmi_emulator.config import MARK
-from qrmi_emulator.face import Endpoint, Face, FaceJob, Refused, State
+from qrmi_emulator.face import Endpoint, Face, FaceJob, Refused, State, allow_body
 from qrmi_emulator.faces.pasqal import programs
 from qrmi_emulator.faces.pasqal.warden.munge import MungeDecoder, Undecoded
 from qrmi_emulator.faces.pasqal.warden.records import WardenJob, WardenSession
@@ -135,11 +135,13 @@ class WardenFace(Face):
         if credential is None:
             raise refused(401, "Missing MUNGE credential")
         try:
-            return await asyncio.to_thread(self._munge.uid, credential)
+            uid = await asyncio.to_thread(self._munge.uid, credential)
         except Undecoded as error:
             if error.is_expired:
                 raise refused(401, "MUNGE credential expired") from error
             raise refused(500, "MUNGE decode failed") from error
+        allow_body(request)
+        return uid
 
     async def _check_admin(self, request: Request) -> None:
         if await self._uid(request) != self.state.settings.warden_admin:
