@@ -152,6 +152,45 @@ def test_the_page_is_served_under_names_of_this_machine(
 def test_sites_without_atoms_are_filled_in_once() -> None:
     assert with_vacant("101", []) == "101"
     assert with_vacant("101", [0, 2, 5]) == "010010"
-    start = time.monotonic()
+    start = time.process_time()
     assert with_vacant("1", range(1, 500_000)) == "1" + "0" * 499_999
-    assert time.monotonic() - start < 3, "the time is not quadratic"
+    assert time.process_time() - start < 3, "the time is not quadratic"
+
+
+GREEDY = (
+    """OPENQASM 3.0;
+include "stdgates.inc";
+bit[1] c;
+qubit[18] q;
+h q;
+"""
+    + "c[0] = measure q[0];\nreset q[1];\nh q[0];\nh q[1];\n" * 40
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("setting", "reason"),
+    [
+        ({"job_seconds": 1.0}, "it ran longer than the 1 s that a task may"),
+        ({"job_mebibytes": 50}, "it needed more than the 50 MiB of memory that a task may"),
+    ],
+)
+def test_a_job_that_needs_too_much_fails_and_others_go_on(
+    tmp_path: Path, setting: dict[str, float], reason: str
+) -> None:
+    params = {"pubs": [[GREEDY, None, 1_000_000]], "version": 2}
+    with Emulator(["ibm-runtime"], slots=1, state=tmp_path / "state", **setting) as emulator:
+        client = Client(emulator)
+        job = client.submit(params=params)
+        document = client.wait(job)
+        assert document["state"] == {
+            **{"status": "Failed", "reason": reason, "reason_code": 5203},
+            "reason_solution": "See the job's logs.",
+        }
+        assert client.http.get(emulator.url, timeout=10).ok
+        client.http.close()
+    with Emulator(["ibm-runtime"], slots=1, state=tmp_path / "state") as emulator:
+        client = Client(emulator)
+        assert client.wait(client.submit())["status"] == "Completed"
+        client.http.close()

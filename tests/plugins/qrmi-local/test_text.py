@@ -25,9 +25,9 @@ REPEATED = [
 
 @contextmanager
 def no_time() -> Iterator[None]:
-    start = time.monotonic()
+    start = time.process_time()
     yield
-    assert time.monotonic() - start < MOST_SECONDS
+    assert time.process_time() - start < MOST_SECONDS
 
 
 @pytest.mark.parametrize("part", REPEATED)

@@ -18,6 +18,7 @@ from qrmi_core import QuantumResource, TaskStatus, wait
 from qrmi_core.errors import ServiceError, TaskFailedError
 from qrmi_core.payload import read_content
 from qrmi_local import pool, worker
+from qrmi_local.limits import Guard
 from qrmi_local.settings import LocalSettings
 from qrmi_local.store import StoredTask, TaskStore
 from support.processes import said
@@ -246,7 +247,7 @@ def test_a_python_without_the_simulator_leaves_the_task_to_others(
         start = time.monotonic()
         lock = store.take_slot(0)
         assert lock is not None
-        worker._execute_tasks(store, 0, os.getppid(), 30.0, 1e9)
+        worker._execute_tasks(store, 0, os.getppid(), Guard(home), 30.0, 1e9)
         os.close(lock)
         assert time.monotonic() - start < 5, "it leaves its slot to others"
     task = aer.task("00000000-0000-0000-0000-00000000000c")
@@ -261,7 +262,7 @@ def test_a_worker_prunes_while_it_lives(home, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(store, "prune", pruned.append)
     lock = store.take_slot(0)
     assert lock is not None
-    worker._execute_tasks(store, 0, os.getppid(), 0.5, 7.0)
+    worker._execute_tasks(store, 0, os.getppid(), Guard(home), 0.5, 7.0)
     os.close(lock)
     assert len(pruned) >= 2
     assert set(pruned) == {7.0}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -66,6 +67,10 @@ def _option(
     )
 
 
+def _half_of_memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**21
+
+
 @attrs.define(kw_only=True)
 class EmulatorSettings:
     """Settings of an emulator; those that are changeable may be changed while it runs."""
@@ -82,6 +87,20 @@ class EmulatorSettings:
         "Jobs that are executed at the same time; by default one for each processor.",
         type=int,
         least=1,
+    )
+    job_seconds: float = _option(
+        3600.0,
+        "Seconds that a job may run; a longer one fails, whatever its own limit is.",
+        least=1,
+        most=10**9,
+    )
+    job_mebibytes: int = _option(
+        attrs.Factory(_half_of_memory),
+        "MiB of memory that a job may need, with its simulator; one that needs more fails. "
+        "By default half of the machine's.",
+        type=int,
+        least=1,
+        most=2**43,
     )
     seed: int | None = _option(
         None,

@@ -24,7 +24,7 @@ from qrmi_emulator.record_file import RecordFile
 from qrmi_emulator.records import ONLINE, Condition, FaceJob, FaceSession, Record
 from qrmi_emulator.settings import EmulatorSettings
 from qrmi_local.engines import engine_for
-from qrmi_local.executor import Executor, LocalSettings
+from qrmi_local.executor import Executor, Limits, LocalSettings
 
 J = TypeVar("J", bound=FaceJob)
 S = TypeVar("S", bound=FaceSession)
@@ -86,7 +86,8 @@ class State:
         self.executor = Executor(
             LocalSettings(
                 home=home / "tasks", slots=settings.slots, retention_seconds=_KEEP_SECONDS
-            )
+            ),
+            Limits(seconds=settings.job_seconds, memory_bytes=settings.job_mebibytes * 2**20),
         )
         # A job that ends before it is executed may have a log too.
         self.executor.make_folder()

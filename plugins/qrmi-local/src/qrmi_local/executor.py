@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from qrmi_core.plugin import ServiceError
+from qrmi_local.limits import Limits as Limits
 from qrmi_local.pool import open_store, start_workers
 from qrmi_local.settings import LocalSettings as LocalSettings, default_slots as default_slots
 from qrmi_local.store import StoredTask as StoredTask
@@ -21,10 +23,13 @@ class Executor:
 
     Args:
         settings: The folder, the number of slots, and how long tasks and idle workers are kept.
+        limits: The most that a task of the folder may use, from the start of workers on; no limits
+            by default.
     """
 
-    def __init__(self, settings: LocalSettings) -> None:
+    def __init__(self, settings: LocalSettings, limits: Limits | None = None) -> None:
         self._settings = settings
+        self._limits: Limits | None = limits or Limits()
         self._store = open_store(settings)
 
     def make_folder(self) -> None:
@@ -66,8 +71,17 @@ class Executor:
 
         Raises:
             ConfigError: This Python cannot start another.
-            ServiceError: The system refuses a further process, or workers end at once.
+            ServiceError: The system refuses a further process, workers end at once, or the limits
+                cannot be written.
         """
+        if self._limits and self._store.exists():
+            try:
+                self._limits.write(self._store.home)
+            except OSError as error:
+                raise ServiceError(
+                    f"the limits of tasks in {self._store.home} cannot be written: {error.strerror}"
+                ) from error
+            self._limits = None
         start_workers(self._store, self._settings)
 
     def look(self, task_ids: Sequence[str]) -> list[StoredTask]:

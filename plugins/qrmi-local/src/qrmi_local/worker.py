@@ -2,8 +2,8 @@
 
 It is two processes. The watcher is small and only waits. The executor, its child, imports the
 simulators once and executes one task after the other. When the executor is stopped, killed or
-crashes, the watcher knows how it died, lets its task fail with that, and starts another while
-tasks wait. Both hold the lock of the worker's slot.
+crashes, or its task exceeds a limit, the watcher lets the task fail with that, and starts another
+executor while tasks wait. Both hold the lock of the worker's slot.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from typing import NoReturn
 from qrmi_core.plugin import QrmiError, broken_dependency
 from qrmi_local import locks
 from qrmi_local.engines import EngineError, UnknownResource, engine_for, one_line
+from qrmi_local.limits import Guard
 from qrmi_local.pool import can_run
 from qrmi_local.store import StoredTask, TaskStore
 
@@ -79,13 +80,15 @@ def _watch(
     """Let one executor live; False if it could not even take a task."""
     store.close()
     watcher = os.getpid()
+    guard = Guard(store.home)
     executor = os.fork()
     if executor == 0:
-        _become_executor(store, slot, lock, watcher, idle_seconds, retention_seconds)
+        _become_executor(store, slot, lock, watcher, guard, idle_seconds, retention_seconds)
+    excess = guard.wait(executor)
     # Reaped after its task is settled: until then its number cannot be another process's.
     ended = os.waitid(os.P_PID, executor, os.WEXITED | os.WNOWAIT)
     assert ended is not None  # only with WNOHANG is there nothing to tell
-    settled = store.settle(executor, _reason(ended)) if store.exists() else 0
+    settled = store.settle(executor, excess or _reason(ended)) if store.exists() else 0
     os.waitpid(executor, 0)
     killed = ended.si_code != os.CLD_EXITED
     return killed or settled > 0 or ended.si_status == 0
@@ -107,6 +110,7 @@ def _become_executor(
     slot: int,
     lock: int,
     watcher: int,
+    guard: Guard,
     idle_seconds: float,
     retention_seconds: float,
 ) -> NoReturn:
@@ -117,7 +121,8 @@ def _become_executor(
         faulthandler.enable(file=2)
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
         os.ftruncate(lock, 0)  # a start that went well; see start_workers
-        _execute_tasks(store, slot, watcher, idle_seconds, retention_seconds)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        _execute_tasks(store, slot, watcher, guard, idle_seconds, retention_seconds)
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -128,7 +133,12 @@ def _become_executor(
 
 
 def _execute_tasks(
-    store: TaskStore, slot: int, watcher: int, idle_seconds: float, retention_seconds: float
+    store: TaskStore,
+    slot: int,
+    watcher: int,
+    guard: Guard,
+    idle_seconds: float,
+    retention_seconds: float,
 ) -> None:
     idle_since = time.monotonic()
     prune_at = idle_since
@@ -151,7 +161,9 @@ def _execute_tasks(
             time.sleep(_PAUSE_SECONDS)
             continue
         # A task that was stopped takes this process with it, at any moment from now on.
-        if not _execute(store, task) or _peak_bytes() > _LARGE_BYTES:
+        with guard.limiting():
+            goes_on = _execute(store, task)
+        if not goes_on or _peak_bytes() > _LARGE_BYTES:
             return
         idle_since = time.monotonic()
 
