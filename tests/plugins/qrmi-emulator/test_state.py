@@ -71,7 +71,7 @@ def new_job(state: State, session: FaceSession | None = None) -> FaceJob:
         created=state.clock(),
         session=session.id if session else None,
     )
-    state.submit(job, b"{}")
+    state.submit([(job, b"{}")])
     return job
 
 

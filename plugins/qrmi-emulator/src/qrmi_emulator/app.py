@@ -7,7 +7,8 @@ import contextlib
 import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from typing import Any
 
 import attrs
 from starlette.applications import Starlette
@@ -23,7 +24,9 @@ from qrmi_emulator.bodies import BoundedBody
 from qrmi_emulator.control import control_routes
 from qrmi_emulator.face import Face, Refused, State
 from qrmi_emulator.faults import Fault
+from qrmi_emulator.files import StorageError
 from qrmi_emulator.page import page
+from qrmi_emulator.record_file import lost_change
 from qrmi_emulator.runner import Runner
 from qrmi_emulator.s3 import is_presigned
 
@@ -67,6 +70,7 @@ def application(
     *,
     control_key: str,
     cut: Callable[[Scope, bool], None],
+    fail: Callable[[Exception], None],
 ) -> Starlette:
     """Return the application.
 
@@ -75,6 +79,7 @@ def application(
         faces: The faces to serve.
         control_key: The bearer token of the control endpoint.
         cut: Closes a request's connection, at once (True) or after the bytes that were sent.
+        fail: Called when the work besides the requests ends with an exception.
     """
     recorded: deque[RecordedRequest] = deque(maxlen=_REQUESTS_KEPT)
     routes: dict[str, list[BaseRoute]] = {"/": [Route("/", page(state, faces))]}
@@ -87,8 +92,14 @@ def application(
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        async def attended(work: Coroutine[Any, Any, None]) -> None:
+            try:
+                await work
+            except Exception as error:
+                fail(error)
+
         works = [Runner(state).run(), *(face.run() for face in faces)]
-        tasks = [asyncio.create_task(work) for work in works]
+        tasks = [asyncio.create_task(attended(work)) for work in works]
         try:
             yield
         finally:
@@ -197,7 +208,18 @@ class _Gate:
             )
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, BoundedBody(scope, receive).receive, send)
+        """Let the application respond, or respond with 507 if it cannot write the changes."""
+
+        async def written(message: Message) -> None:
+            if lost_change.get() and scope["method"] not in ("GET", "HEAD"):
+                raise StorageError
+            await send(message)
+
+        lost_change.set(False)
+        try:
+            await self._app(scope, BoundedBody(scope, receive).receive, written)
+        except StorageError:
+            await _refusal(self._faces, scope["path"], 507)(scope, receive, send)
 
     async def _hit(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
         if fault.kind in (kinds.RESET, kinds.OUTAGE):

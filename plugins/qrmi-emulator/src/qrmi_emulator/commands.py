@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import socket
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -108,7 +107,7 @@ def serve(
                 click.echo(f"listening on {running.url}")
                 for resource in content["resources"]:
                     click.echo(f"{resource['type']}:{resource['name']}")
-                threading.Event().wait()
+                running.wait()
     except ValueError as error:
         raise InvalidInputError(str(error)) from error
     except MissingExtra as error:

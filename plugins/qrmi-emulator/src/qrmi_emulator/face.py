@@ -136,7 +136,32 @@ class Face(abc.ABC):
             request: The request that submits it.
             job: The job; its face, time and seed are set here.
             content: Its input, which the job's simulator executes.
+
+        Raises:
+            StorageError: It cannot be written; the request ends with 507.
         """
-        job.face, job.created, job.seed = self.name, self.state.clock(), self.state.settings.seed
-        self.state.faults.take_for_job(job, request.method, request.url.path)
-        self.state.submit(job, content)
+        self.submit_all(request, [(job, content)])
+
+    def submit_all(
+        self,
+        request: Request,
+        jobs: Sequence[tuple[FaceJob, bytes]],
+        session: FaceSession | None = None,
+        shared: bytes | None = None,
+    ) -> None:
+        """Add jobs of a session to the queue, as `submit` does: all or none.
+
+        Args:
+            request: The request that submits them.
+            jobs: Each with its input.
+            session: Their session, if it is new or changes with them.
+            shared: The input that the jobs of a new session share, if they do.
+
+        Raises:
+            StorageError: They cannot be written; the request ends with 507.
+        """
+        for job, _ in jobs:
+            job.face, job.created = self.name, self.state.clock()
+            job.seed = self.state.settings.seed
+            self.state.faults.take_for_job(job, request.method, request.url.path)
+        self.state.submit(jobs, session, shared)

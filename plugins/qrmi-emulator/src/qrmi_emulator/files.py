@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
+
+
+class StorageError(Exception):
+    """The state cannot be written, such as on a full disk; what should be written is not there."""
+
+
+@contextlib.contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Write what the block writes to a database in autocommit mode, all or nothing.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    try:
+        database.execute("BEGIN IMMEDIATE")
+        yield
+        database.execute("COMMIT")
+    except BaseException as error:
+        # Of most errors of the disk SQLite has rolled back itself.
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        if isinstance(error, sqlite3.Error):
+            raise StorageError(f"the state cannot be written: {error}") from error
+        raise
 
 
 def make_private(folder: Path) -> None:
@@ -20,9 +47,17 @@ def make_private(folder: Path) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only the user may read, and that nobody reads before it is complete."""
-    with open(path, "wb", opener=_private) as stream:
-        stream.write(content)
+    """Write a file that only the user may read, and that nobody reads before it is complete.
+
+    Raises:
+        StorageError: It cannot be written.
+    """
+    try:
+        with open(path, "wb", opener=_private) as stream:
+            stream.write(content)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise StorageError(f"the state cannot be written: {error}") from error
 
 
 def lock(path: Path) -> int | None:

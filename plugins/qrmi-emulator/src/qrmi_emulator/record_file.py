@@ -1,13 +1,29 @@
-"""The database of an emulator's records, from which a restarted one goes on."""
+"""The database of an emulator's records, from which a restarted one goes on.
+
+What is new is written before it is there. A change of what is there already is tried again where it
+cannot be written.
+"""
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import attrs
+
+from qrmi_emulator.files import StorageError, transaction
+from qrmi_emulator.records import FaceJob, Record
+
+_log = logging.getLogger(__name__)
+
+lost_change: Final[ContextVar[bool]] = ContextVar("lost_change", default=False)
+"""True if a change that this request made is not written yet."""
 
 
 class RecordFile:
@@ -18,6 +34,8 @@ class RecordFile:
     """
 
     def __init__(self, path: Path) -> None:
+        self._unwritten: dict[str, Record] = {}
+        self._is_full = False
         # SQLite makes its files as the umask says; their journals get the mode of the file.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         path.chmod(0o600)
@@ -39,17 +57,69 @@ class RecordFile:
         ):
             yield key, json.loads(body)
 
-    def write(self, key: str, kind: str, document: Mapping[str, Any], face: str = "") -> None:
-        """Add a document, or replace the one with this id."""
-        self._db.execute(
-            "INSERT INTO records (id, kind, face, body) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET body = excluded.body",
-            (key, kind, face, json.dumps(document)),
+    def write(self, key: str, kind: str, document: Mapping[str, Any]) -> None:
+        """Add a document of no face, or replace the one with this id.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        self._write([(key, kind, "", json.dumps(document))])
+
+    def add(self, records: Iterable[Record]) -> None:
+        """Write records: all or none.
+
+        Raises:
+            StorageError: They cannot be written.
+        """
+        self._write(
+            (
+                *(record.id, "job" if isinstance(record, FaceJob) else "session", record.face),
+                json.dumps(attrs.asdict(record)),
+            )
+            for record in records
         )
 
+    def change(self, record: Record) -> None:
+        """Write a record that has changed, or leave it to `flush` if it cannot be written."""
+        is_behind = bool(self._unwritten)
+        self._unwritten[record.id] = record
+        if is_behind:  # a full disk is not tried with each change
+            lost_change.set(True)
+        else:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the changes that could not be written so far, if there is space."""
+        if not self._unwritten:
+            return
+        try:
+            self.add(self._unwritten.values())
+        except StorageError as error:
+            if not self._is_full:
+                _log.error("%s; trying again until there is space", error)
+            self._is_full = True
+            lost_change.set(True)
+        else:
+            self._unwritten.clear()
+            self._is_full = False
+
     def delete(self, key: str) -> None:
-        """Delete the document with this id."""
-        self._db.execute("DELETE FROM records WHERE id = ?", (key,))
+        """Delete the document with this id.
+
+        Raises:
+            StorageError: It cannot be deleted.
+        """
+        with transaction(self._db):
+            self._db.execute("DELETE FROM records WHERE id = ?", (key,))
+        self._unwritten.pop(key, None)
+
+    def _write(self, rows: Iterable[tuple[str, str, str, str]]) -> None:
+        with transaction(self._db):
+            self._db.executemany(
+                "INSERT INTO records (id, kind, face, body) VALUES (?, ?, ?, ?)"
+                " ON CONFLICT (id) DO UPDATE SET body = excluded.body",
+                rows,
+            )
 
     def close(self) -> None:
         """Close the database."""

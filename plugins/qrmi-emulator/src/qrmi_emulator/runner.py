@@ -49,6 +49,7 @@ class Runner:
         self._handed: dict[str, FaceJob] = {}
         self._most_handed = _HANDED_PER_SLOT[0] * state.settings.slots
         self._ended_at = 0.0
+        self._is_stuck = False
         self._stops: list[str] = []
         self._work = asyncio.Event()
         # One thread, since the executor has a connection for each.
@@ -66,6 +67,7 @@ class Runner:
             self._stops += [task.id for task in known if task.id not in live]
             while True:
                 self._work.clear()
+                self._state.flush()
                 self._state.expire()
                 self._play()
                 new, stops = list(self._next()), self._stops
@@ -78,13 +80,16 @@ class Runner:
                         tasks = await in_thread(
                             self._thread, self._exchange, parcels, stops, handed
                         )
-                    except QrmiError:
-                        _log.exception("the executor cannot be used, trying again")
+                    except QrmiError as error:
+                        if not self._is_stuck:
+                            _log.error("jobs cannot be executed: %s; trying again", error)
+                        self._is_stuck = True
                         self._stops += stops
                         for job in new:
                             self._handed.pop(job.id, None)
                         await asyncio.sleep(_IDLE_PAUSE_SECONDS)
                         continue
+                    self._is_stuck = False
                     for task in tasks:
                         self._report(task)
                     self._adapt(len(handed), len(handed) - len(self._handed))

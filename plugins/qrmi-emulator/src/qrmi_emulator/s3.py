@@ -30,6 +30,7 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from qrmi_emulator.bodies import allow_body
+from qrmi_emulator.files import StorageError, transaction
 from qrmi_emulator.threads import in_thread
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
@@ -236,7 +237,10 @@ class ObjectStore:
     # Objects, in the thread
 
     def _serve(self, scope: Scope, body: bytes) -> Response:
-        self._open()
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            raise StorageError(f"the objects cannot be read: {error}") from error
         found = _BUCKET.match(scope["path"])
         bucket = found[1] if found else ""
         is_new = scope["method"] == "PUT" and scope["path"].strip("/") == bucket
@@ -250,7 +254,12 @@ class ObjectStore:
         chunks, status, headers = run_wsgi_app(self._app, _environ(scope, body), buffered=True)
         code = int(status.partition(" ")[0])
         if scope["method"] not in ("GET", "HEAD") and code < 400:
-            self._keep(bucket)
+            try:
+                with transaction(self._db):
+                    self._keep(bucket)
+            except StorageError:
+                self._close()  # moto is filled again, with what is kept
+                raise
         return Response(b"".join(chunks), code, {name.lower(): value for name, value in headers})
 
     def _has_upload(self, bucket: str, upload: str) -> bool:
@@ -324,7 +333,9 @@ class ObjectStore:
         if self._app is None:
             return
         for name in self._buckets:
-            del self._moto.buckets[name], self._owners[name]
+            # One that was deleted a moment ago may be gone already.
+            self._moto.buckets.pop(name, None)
+            self._owners.pop(name, None)
             for key in self._kept[name].values():
                 key.dispose()
         self._db.close()

@@ -25,6 +25,7 @@ import uvicorn
 from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from qrmi_core import ServiceError
 from qrmi_core.plugin import replace_file
 from qrmi_emulator import config
 from qrmi_emulator.discovery import face_class, vendors
@@ -183,7 +184,7 @@ class Emulator(Control):
             # A client on another machine cannot use the address that stands for every address.
             is_any = ipaddress.ip_address(host).is_unspecified
             self._client_url = f"http://{socket.gethostname()}:{port}" if is_any else self.url
-            server = _Server(state, self.faces, self._key)
+            server = self._server = _Server(state, self.faces, self._key)
             thread = threading.Thread(target=server.serve_on, args=(listener,), daemon=True)
             thread.start()
             stack.callback(thread.join)
@@ -197,8 +198,19 @@ class Emulator(Control):
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, error: type[BaseException] | None = None, *_more: object) -> None:
         self._stack.close()
+        if error is None:
+            self._server.check()
+
+    def wait(self) -> None:
+        """Wait until the emulator ends by itself, which it does only if it fails.
+
+        Raises:
+            ServiceError: Why it failed.
+        """
+        self._server.ended.wait()
+        self._server.check()
 
     def _close_at_exit(self, process: int) -> None:
         if process == os.getpid():  # not in a forked child
@@ -300,11 +312,17 @@ class Emulator(Control):
 
 
 class _Server(uvicorn.Server):
-    """uvicorn without signal handlers, in a thread, whose connections can be cut."""
+    """uvicorn without signal handlers, in a thread, whose connections can be cut.
+
+    Attributes:
+        ended: Set when it serves no more.
+    """
 
     def __init__(self, state: State, faces: Sequence[Face], control_key: str) -> None:
         from qrmi_emulator.app import application
 
+        self.ended = threading.Event()
+        self._failure: BaseException | None = None
         connections: dict[Any, Any] = {}
 
         class Protocol(H11Protocol):
@@ -333,7 +351,7 @@ class _Server(uvicorn.Server):
 
         super().__init__(
             uvicorn.Config(
-                application(state, faces, control_key=control_key, cut=cut),
+                application(state, faces, control_key=control_key, cut=cut, fail=self._fail),
                 http=Protocol,
                 ws="none",
                 loop="asyncio",
@@ -355,8 +373,26 @@ class _Server(uvicorn.Server):
         yield
 
     def serve_on(self, listener: socket.socket) -> None:
-        """Serve until stopped."""
-        self.run(sockets=[listener])
+        """Serve until stopped, or until the work besides the requests fails."""
+        try:
+            self.run(sockets=[listener])
+        except BaseException as error:
+            self._fail(error)
+        finally:
+            self.ended.set()
+
+    def check(self) -> None:
+        """Raise ServiceError if the server failed."""
+        if self._failure:
+            raise ServiceError(
+                f"the emulator has ended: {type(self._failure).__name__}: {self._failure}"
+            ) from self._failure
+
+    def _fail(self, error: BaseException) -> None:
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        self._failure = self._failure or error
+        self.stop()
 
     def stop(self) -> None:
         """Ask the server to end."""

@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -19,7 +19,7 @@ import attrs
 from qrmi_core import TaskStatus
 from qrmi_core.plugin import replace_file
 from qrmi_emulator.faults import Faults
-from qrmi_emulator.files import lock, make_private, write_private
+from qrmi_emulator.files import StorageError, lock, make_private, write_private
 from qrmi_emulator.record_file import RecordFile
 from qrmi_emulator.records import ONLINE, Condition, FaceJob, FaceSession, Record
 from qrmi_emulator.settings import EmulatorSettings
@@ -102,6 +102,7 @@ class State:
 
     def close(self) -> None:
         """Leave the folder to others."""
+        self._file.flush()
         self._file.close()
         os.close(self._lock)
 
@@ -133,8 +134,8 @@ class State:
     def revoke(self, authorization: str) -> None:
         """Revoke the token of a header, for good."""
         digest = _digest(authorization)
-        self._revoked.add(digest)
         self._file.write(digest, "revoked", {})
+        self._revoked.add(digest)
 
     def is_revoked(self, authorization: str) -> bool:
         """Return True if the token of a header was revoked."""
@@ -148,8 +149,8 @@ class State:
 
     def set_condition(self, resource: str, condition: Condition) -> None:
         """Set the condition of a resource."""
-        self.conditions[resource] = condition
         self._file.write(resource, "condition", attrs.asdict(condition))
+        self.conditions[resource] = condition
         self.on_work()
 
     def queue_length(self, resource: str) -> int:
@@ -185,16 +186,38 @@ class State:
             self.live = dict(sorted(self.live.items(), key=lambda item: item[1].created))
         return self._jobs_of[face]  # type: ignore[return-value]
 
-    def submit(self, job: FaceJob, content: bytes) -> None:
-        """Add a job to the queue.
+    def submit(
+        self,
+        jobs: Sequence[tuple[FaceJob, bytes]],
+        session: FaceSession | None = None,
+        shared: bytes | None = None,
+    ) -> None:
+        """Add jobs to the queue: all or none.
 
         Args:
-            job: The job.
-            content: Its input.
+            jobs: Each with its input.
+            session: Their session, if it is new or changes with them.
+            shared: The input that the jobs of a new session share, if they do.
+
+        Raises:
+            StorageError: They cannot be written.
         """
-        write_private(self.input(job), content)
-        self._add(job)
-        self._save(job)
+        records: list[Record] = [job for job, _ in jobs]
+        inputs: list[tuple[Record, bytes]] = list(jobs)
+        if session:
+            records.insert(0, session)
+            if shared is not None:
+                inputs.append((session, shared))
+        try:
+            for record, content in inputs:
+                write_private(self.input(record), content)
+            self._file.add(records)
+        except StorageError:
+            for record, _ in inputs:
+                self.input(record).unlink(missing_ok=True)
+            raise
+        for record in records:
+            self._add(record)
         self.on_work()
 
     def input(self, record: Record) -> Path:
@@ -224,8 +247,8 @@ class State:
         if session:
             session.started, session.job_started = session.started or at, at
             session.reason = "session_activated"
-            self._save(session)
-        self._save(job)
+            self._file.change(session)
+        self._file.change(job)
 
     def end(
         self,
@@ -248,8 +271,8 @@ class State:
         session = self.sessions.get(job.session or "")
         if session:
             session.busy_until = max(session.busy_until or 0.0, job.finished)
-            self._save(session)
-        self._save(job)
+            self._file.change(session)
+        self._file.change(job)
         if job.private:
             self.input(job).unlink(missing_ok=True)
         for notify in self.on_end:
@@ -259,15 +282,19 @@ class State:
 
     def delete(self, job: FaceJob) -> None:
         """Delete a job that has ended, with its files."""
-        del self.jobs[job.id], self._jobs_of[job.face][job.id]
         self._file.delete(job.id)
+        del self.jobs[job.id], self._jobs_of[job.face][job.id]
         for path in (self.input(job), self.result(job), self.log(job)):
             path.unlink(missing_ok=True)
 
     def save(self, record: Record) -> None:
         """Write the changes of a record."""
-        self._save(record)
+        self._file.change(record)
         self.on_work()
+
+    def flush(self) -> None:
+        """Write the changes that could not be written so far, if there is space."""
+        self._file.flush()
 
     def named(self, name: str) -> FaceJob | None:
         """Return a job by its name, the latest if several have it."""
@@ -303,9 +330,13 @@ class State:
         return self._sessions_of[face]  # type: ignore[return-value]
 
     def open(self, session: FaceSession) -> None:
-        """Add a session."""
+        """Add a session.
+
+        Raises:
+            StorageError: It cannot be written.
+        """
+        self._file.add([session])
         self._add(session)
-        self._save(session)
 
     def state_of(self, session: FaceSession) -> str:
         """Return the state of a session: open, active, inactive or closed."""
@@ -321,7 +352,7 @@ class State:
     def refuse_jobs(self, session: FaceSession) -> None:
         """Accept no further jobs; the session closes when those that it has have ended."""
         session.accepting = False
-        self._save(session)
+        self._file.change(session)
         self.expire()
 
     def close_session(self, session: FaceSession, reason: str) -> None:
@@ -330,7 +361,7 @@ class State:
             return
         session.accepting, session.closed, session.reason = False, self.clock(), reason
         del self.open_sessions[session.id]
-        self._save(session)
+        self._file.change(session)
         for job in self.pending(session.id):
             if job.status is TaskStatus.Queued:
                 self.end(job, TaskStatus.Cancelled, "its session was closed")
@@ -389,10 +420,6 @@ class State:
 
     def _count(self, job: FaceJob) -> None:
         self.used_seconds[job.face] = self.used_seconds.get(job.face, 0.0) + job.seconds
-
-    def _save(self, record: Record) -> None:
-        kind = "job" if isinstance(record, FaceJob) else "session"
-        self._file.write(record.id, kind, attrs.asdict(record), record.face)
 
 
 def may_start(job: FaceJob, holders: Mapping[str, Collection[str]]) -> bool:

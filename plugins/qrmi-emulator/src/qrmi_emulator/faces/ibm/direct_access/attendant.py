@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -34,21 +35,20 @@ class Attendant:
     def __init__(self, state: State) -> None:
         self._state = state
         self._ends: dict[str, asyncio.Event] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = asyncio.TaskGroup()
         # Of its own, so that transfers leave other threads to the requests.
         self._threads = ThreadPoolExecutor(_TRANSFERS, "qrmi-emulator-transfer")
         state.on_end.append(self._note_end)
 
     async def run(self, jobs: Mapping[str, DirectAccessJob]) -> None:
         """Attend the jobs of a former emulator and those that come, until cancelled."""
-        for job in jobs.values():
-            if job.id not in self._ends and not job.is_final:
-                self.attend(job)
         try:
-            await asyncio.Event().wait()
+            async with self._tasks:
+                for job in jobs.values():
+                    if job.id not in self._ends and not job.is_final:
+                        self.attend(job)
+                await asyncio.Event().wait()
         finally:
-            for task in self._tasks:
-                task.cancel()
             self._threads.shutdown(wait=False, cancel_futures=True)
 
     def attend(self, job: DirectAccessJob) -> None:
@@ -56,9 +56,7 @@ class Attendant:
         ended = self._ends[job.id] = asyncio.Event()
         if job.has_ended:
             ended.set()
-        task = asyncio.create_task(self._see_through(job, ended))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.create_task(self._see_through(job, ended))
 
     def _note_end(self, job: FaceJob) -> None:
         if ended := self._ends.get(job.id):
@@ -75,7 +73,8 @@ class Attendant:
                 job.status, job.code = TaskStatus.Failed, _FAILED
                 job.reason = f"The results could not be written to their presigned URL: {problem}"
         if "logs" in job.storage:
-            with open(self._state.log(job), "a") as log:
+            # On a full disk the log is what there is of it.
+            with contextlib.suppress(OSError), open(self._state.log(job), "a") as log:
                 log.write(last_line(job))
             await self._write(job, "logs", self._state.log(job), "text/plain")
         # Only now, so that whoever sees the end finds the objects.

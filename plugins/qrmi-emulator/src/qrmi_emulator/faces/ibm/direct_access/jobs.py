@@ -88,8 +88,8 @@ class DirectAccessJobs:
             log_level=body.get("log_level") or "warning",
             storage=body["storage"],
         )
-        self._by_name[name] = job
         self._face.submit(request, job, b"")
+        self._by_name[name] = job
         self._attendant.attend(job)
         return Response(status_code=204)
 

@@ -10,14 +10,14 @@ import http.client
 import re
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 _TIMEOUT_SECONDS: Final = 60.0
 _BLOCK_BYTES: Final = 2**20
-_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504, 507})
 # Loopback addresses need no proxy, whatever the environment says.
 _OPENER: Final = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -49,12 +49,12 @@ def download(url: str, path: Path, *, agent: str, most_bytes: int) -> None:
     with _sent(urllib.request.Request(url, headers={"User-Agent": agent})) as response:
         announced = int(response.headers.get("Content-Length") or -1)
         size = 0
-        with path.open("wb") as file:
+        with _written(path) as write:
             while block := response.read(_BLOCK_BYTES):
                 size += len(block)
                 if size > most_bytes:
                     raise TransferError(f"larger than {most_bytes} bytes", is_passing=False)
-                file.write(block)
+                write(block)
         if announced not in (-1, size):
             raise TransferError(f"cut after {size} of {announced} bytes", is_passing=True)
 
@@ -81,6 +81,28 @@ def upload(url: str, path: Path, *, agent: str, content_type: str) -> None:
         headers["Content-Length"] = str(path.stat().st_size)
         with _sent(urllib.request.Request(url, file, headers, method="PUT")):
             return
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """Return a function that writes a part of a file, which is complete at the end of the block."""
+
+    def write(block: bytes) -> None:
+        try:
+            file.write(block)
+        except OSError as error:
+            raise _unkept(error) from error
+
+    try:
+        file = path.open("wb", buffering=0)
+    except OSError as error:
+        raise _unkept(error) from error
+    with file:
+        yield write
+
+
+def _unkept(error: OSError) -> TransferError:
+    return TransferError(f"it cannot be kept ({error.strerror})", is_passing=True)
 
 
 @contextmanager

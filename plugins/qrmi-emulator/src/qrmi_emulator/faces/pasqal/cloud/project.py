@@ -18,7 +18,7 @@ from qrmi_emulator.faces.pasqal.cloud.envelope import invalid, refused
 from qrmi_emulator.faces.pasqal.cloud.records import JobInput, PasqalBatch, PasqalJob
 from qrmi_emulator.faces.pasqal.cloud.requests import values_of
 from qrmi_emulator.faults import CANCELLED, HELD
-from qrmi_emulator.files import write_private
+from qrmi_emulator.files import StorageError
 from qrmi_emulator.times import utc
 from qrmi_local.engines import MissingExtra, pulser as engine
 
@@ -145,15 +145,18 @@ class CloudProject:
         inputs: Sequence[JobInput],
     ) -> None:
         """Open a batch and submit its jobs."""
-        if sequence is not None:
-            write_private(self.state.input(batch), sequence.encode())
-        self.state.open(batch)
-        self.submit(request, batch, inputs)
+        self.submit(request, batch, inputs, None if sequence is None else sequence.encode())
 
-    def submit(self, request: Request, batch: PasqalBatch, inputs: Sequence[JobInput]) -> None:
-        """Submit jobs of an open batch."""
-        for each in inputs:
-            job = PasqalJob(
+    def submit(
+        self,
+        request: Request,
+        batch: PasqalBatch,
+        inputs: Sequence[JobInput],
+        shared: bytes | None = None,
+    ) -> None:
+        """Submit jobs of a batch that is open, or new, and may then have a sequence for all."""
+        jobs = [
+            PasqalJob(
                 id=str(uuid.uuid4()),
                 resource=batch.resource,
                 simulator=self.devices[batch.resource],
@@ -161,9 +164,16 @@ class CloudProject:
                 session=batch.id,
                 **each.fields,
             )
-            batch.job_ids.append(job.id)
-            self.face.submit(request, job, each.content)
-        self.state.save(batch)
+            for each in inputs
+        ]
+        former = batch.job_ids
+        batch.job_ids = [*former, *(job.id for job in jobs)]
+        contents = [each.content for each in inputs]
+        try:
+            self.face.submit_all(request, list(zip(jobs, contents, strict=True)), batch, shared)
+        except StorageError:
+            batch.job_ids = former
+            raise
 
     def cancel(self, batch: PasqalBatch) -> None:
         """Cancel a batch; one that has ended is left unchanged."""
