@@ -1,16 +1,19 @@
-"""The acquisitions of one resource object."""
+"""The acquisition of one resource object."""
 
 from __future__ import annotations
 
 import logging
-import threading
+import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import attrs
 
 from qrmi_core.channel import Channel
+from qrmi_core.deadline import current
 from qrmi_core.driver import Acquires
-from qrmi_core.errors import UnsupportedFunctionError
+from qrmi_core.errors import InvalidArgumentError, ResourceBusyError, UnsupportedFunctionError
 from qrmi_core.locks import Lock
 from qrmi_core.reports import checked
 from qrmi_core.submission import until_free
@@ -18,23 +21,39 @@ from qrmi_core.submission import until_free
 _log = logging.getLogger(__name__)
 
 
-@attrs.frozen
-class Held:
-    """An acquisition that is held.
+@attrs.define
+class _Held:
+    """An acquisition, also one whose release has failed.
 
     Args:
         token: The acquisition token.
-        real: True if it reserves something at the vendor.
-        thread: The thread whose ``with`` acquired it, None for a call of `acquire`.
+        detached: As it was acquired.
+        slots: As it was acquired.
+        holders: The number of calls of `acquire` that are not released yet.
+        pid: The process that made it.
+        ended: True if the vendor has rejected a task because it has ended.
     """
 
     token: str = attrs.field(repr=False)
-    real: bool
-    thread: int | None
+    detached: bool
+    slots: int | None
+    holders: int = 0
+    pid: int = attrs.field(factory=os.getpid)
+    ended: bool = False
+
+    @property
+    def inherited(self) -> bool:
+        """True in a forked child, which may use it and does not end it."""
+        return self.pid != os.getpid()
+
+    @property
+    def usable(self) -> bool:
+        """True if tasks run under it."""
+        return self.holders > 0 or self.inherited
 
 
 class Acquisitions:
-    """The acquisitions of one resource object, and the one that a task runs under.
+    """The acquisition of one resource object, shared by its threads, which are counted.
 
     Args:
         channel: The channel to the driver.
@@ -45,16 +64,11 @@ class Acquisitions:
     def __init__(self, channel: Channel, scheduler_token: str | None) -> None:
         self._channel = channel
         self._scheduler_token = scheduler_token
-        self._held: list[Held] = []
+        self._held: _Held | None = None
         self._lock = Lock()
 
     def acquire(
-        self,
-        timeout: float | None,
-        *,
-        detached: bool = False,
-        slots: int | None = None,
-        thread: int | None = None,
+        self, timeout: float | None, *, detached: bool = False, slots: int | None = None
     ) -> str:
         """Reserve the resource and return the token; see `QuantumResource.acquire`."""
         acquiring = self._channel.capability(Acquires)
@@ -63,57 +77,96 @@ class Acquisitions:
                 "slots cannot be reserved on this resource", resource_id=self._channel.resource_id
             )
         if self._scheduler_token is not None:
-            held = Held(self._scheduler_token, True, thread)
-        elif acquiring is None:
-            held = Held(f"nothing-held-{uuid.uuid4()}", False, thread)
+            return self._scheduler_token
+
+        def hold() -> str:
+            with self._turn():
+                held = self._held
+                if held is None or held.ended or not held.usable:
+                    if held and not held.ended:
+                        self._end(held, cancel_pending=False)
+                    token = self._acquire_once(acquiring, detached, slots)
+                    held = self._held = _Held(token, detached, slots)
+                elif slots not in (None, held.slots) or (detached and not held.detached):
+                    raise InvalidArgumentError(
+                        "this object holds an acquisition of another kind (slots, detached); "
+                        "make a second object for a second acquisition",
+                        resource_id=self._channel.resource_id,
+                    )
+                held.holders += 1
+                return held.token
+
+        return until_free(self._channel, hold, timeout)
+
+    def _acquire_once(self, acquiring: Acquires | None, detached: bool, slots: int | None) -> str:
+        if acquiring is None:
             _log.info(
                 "%s cannot be reserved; the acquisition holds nothing", self._channel.resource_id
             )
-        else:
-            token = until_free(
-                self._channel, lambda: self._acquire_once(acquiring, detached, slots), timeout
-            )
-            held = Held(token, True, thread)
-        with self._lock:
-            self._held.append(held)
-        return held.token
-
-    def _acquire_once(self, acquiring: Acquires, detached: bool, slots: int | None) -> str:
+            return f"nothing-held-{uuid.uuid4()}"
         with self._channel.calling():
             return checked("acquire", acquiring.acquire(detached=detached, slots=slots))
 
     def release(self, token: str, *, cancel_pending: bool) -> None:
         """End a reservation; see `QuantumResource.release`."""
-        acquiring = self._channel.capability(Acquires)
-        with self._lock:
-            held = next((held for held in self._held if held.token == token), None)
         if token == self._scheduler_token:
             _log.info(
                 "%s was acquired by the scheduler, which will release it", self._channel.resource_id
             )
-        elif acquiring is not None and (held is None or held.real):
+            return
+        with self._turn():
+            held = self._held
+            if held is None or held.token != token:
+                self._release_once(token, cancel_pending)
+                return
+            held.holders = max(held.holders - 1, 0)
+            if held.inherited:
+                _log.info(
+                    "%s was acquired by the parent process, which will release it",
+                    self._channel.resource_id,
+                )
+            elif not held.holders:
+                self._end(held, cancel_pending)
+
+    def _end(self, held: _Held, cancel_pending: bool) -> None:
+        # After an error it is kept, so that it can be released again.
+        self._release_once(held.token, cancel_pending)
+        self._held = None
+
+    def _release_once(self, token: str, cancel_pending: bool) -> None:
+        if acquiring := self._channel.capability(Acquires):
             with self._channel.calling():
                 acquiring.release(token, cancel_pending=cancel_pending)
-        with self._lock:
-            if held in self._held:
-                self._held.remove(held)
 
     def current(self) -> str | None:
-        """Return the token for a task of this thread: that of its ``with``, else the newest."""
-        with self._lock:
-            newest = _newest(self._held)
-        if newest is None:
+        """Return the token that a task is submitted under, None without an acquisition."""
+        held = self._held
+        if held is None or not held.usable:
             return self._scheduler_token
-        return newest.token if newest.real else None
+        return held.token if self._channel.capability(Acquires) else None
 
-    def entered(self) -> str | None:
-        """Return the token of the ``with`` to leave: this thread's newest, else the newest."""
-        with self._lock:
-            newest = _newest([held for held in self._held if held.thread is not None])
-        return None if newest is None else newest.token
+    def ended(self, token: str | None) -> None:
+        """Make `acquire` reserve the resource anew, since this token stands for nothing now.
 
+        Tasks are not submitted without an acquisition meanwhile: that would be another queue.
+        """
+        held = self._held
+        if held and held.token == token:
+            held.ended = True
 
-def _newest(held: list[Held]) -> Held | None:
-    """Return the newest acquisition of this thread, else the newest of all."""
-    ours = [one for one in held if one.thread == threading.get_ident()]
-    return next(reversed(ours or held), None)
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Let one thread at a time acquire or release.
+
+        Raises:
+            ResourceBusyError: Another thread did so until the deadline in force.
+        """
+        if not self._lock.acquire(current().remaining()):
+            raise ResourceBusyError(
+                "another thread of this process is acquiring or releasing it",
+                resource_id=self._channel.resource_id,
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, NoReturn, Self
 from weakref import WeakValueDictionary
 
 from qrmi_core.acquisition import Acquisitions
 from qrmi_core.batches import Batches
+from qrmi_core.blocks import Blocks
 from qrmi_core.channel import Channel, checked_id, defects_named
 from qrmi_core.deadline import Clock, Sleep
 from qrmi_core.driver import Acquires, Driver, offers
-from qrmi_core.errors import QrmiError, UnsupportedFunctionError
+from qrmi_core.errors import NotAcquiredError, QrmiError, UnsupportedFunctionError
 from qrmi_core.locks import Lock
 from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
@@ -48,7 +48,10 @@ class QuantumResource(Batches):
     """A quantum computer, or a simulator that stands in for one.
 
     Construction reads the settings and contacts nobody. The object may be used from many threads.
-    As a context manager it acquires the resource on entry and releases it on exit.
+    As a context manager it acquires the resource on entry and releases it on exit. Left by
+    ``KeyboardInterrupt``, it first stops the tasks submitted in the block that have not ended, for
+    20 seconds at most, and cancels what is queued; after any other exception they go on, and a
+    warning names them.
 
     Args:
         resource_id: The vendor's name of the resource.
@@ -59,6 +62,8 @@ class QuantumResource(Batches):
         on_transition: Called with every transition of every task, unless the task has a function
             of its own.
         on_wait: Called before every pause in which a busy resource is waited for.
+        stop_on_interrupt: False to let tasks go on when ``KeyboardInterrupt`` leaves a ``with``
+            block, as they do after any other exception.
         clock: Monotonic clock in seconds.
         sleep: Sleeps for a number of seconds.
         driver_class: The driver to use in place of the installed one, for tests above all.
@@ -79,6 +84,7 @@ class QuantumResource(Batches):
         polling: PollingPolicy | None = None,
         on_transition: OnTransition | None = None,
         on_wait: OnWait | None = None,
+        stop_on_interrupt: bool = True,
         clock: Clock = time.monotonic,
         sleep: Sleep = time.sleep,
         driver_class: type[Driver[Any, Any]] | None = None,
@@ -102,6 +108,9 @@ class QuantumResource(Batches):
         policy = polling or PollingPolicy()
         super().__init__(Channel(self._driver, policy, clock, sleep, on_wait))
         self._acquisitions = Acquisitions(self._channel, settings.acquisition_token)
+        # A mapping may be that of an entry of a configuration file, which is known by its name.
+        name = resource_id if config is not None else f"{self._type!s}:{resource_id}"
+        self._blocks = Blocks(self._acquisitions, clock, name, stop_on_interrupt=stop_on_interrupt)
         self._on_transition = on_transition
         self._lock = Lock()
         # Handles that somebody holds, and the newest of those that nobody does.
@@ -127,7 +136,7 @@ class QuantumResource(Batches):
         )
 
     def __enter__(self) -> Self:
-        self._acquisitions.acquire(None, thread=threading.get_ident())
+        self._blocks.enter()
         return self
 
     def __exit__(
@@ -136,18 +145,16 @@ class QuantumResource(Batches):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        token = self._acquisitions.entered()
         try:
+            self._blocks.leave(error)
+        finally:
             try:
-                if token is not None:
-                    self.release(token, cancel_pending=kind is not None)
-            finally:
                 self.close()
-        except QrmiError as failure:
-            if error is None:
-                raise
-            # The error under way matters more than that of the release.
-            _log.error("%s could not be released: %s", self._id, failure)
+            except QrmiError as failure:
+                if error is None:
+                    raise
+                # The error under way matters more.
+                _log.error("%s could not be closed: %s", self._id, failure)
 
     def close(self) -> None:
         """Close connections; the object can be used again afterwards."""
@@ -231,6 +238,10 @@ class QuantumResource(Batches):
     ) -> str:
         """Reserve the resource and return the acquisition token.
 
+        One object has one acquisition: while it is held, this returns its token, and each call
+        needs one of `release`. The tasks of all threads run under it. Make a second object for a
+        second acquisition.
+
         Inside a scheduler's job that has acquired the resource this is the scheduler's token,
         without a request. Where the resource cannot be reserved (``supports("acquire")`` is
         False) it is a token that stands for nothing.
@@ -244,15 +255,20 @@ class QuantumResource(Batches):
         Raises:
             ResourceBusyError: The resource was busy until the time was up.
             UnsupportedFunctionError: Slots cannot be reserved on this resource.
+            InvalidArgumentError: The object already holds an acquisition with other `slots`, or one
+                that is not detached.
         """
         return self._acquisitions.acquire(timeout, detached=detached, slots=slots)
 
     def release(self, token: str, *, cancel_pending: bool = False) -> None:
-        """End a reservation. The scheduler's own is left alone.
+        """End a reservation, once for each call of `acquire`; the last one ends it.
+
+        One that has ended or is unknown is not an error. That of the scheduler is left alone, and
+        so is that of the parent process in a forked child.
 
         Args:
             token: The token that `acquire` returned, here or in another process.
-            cancel_pending: True to cancel the tasks that are still queued under it.
+            cancel_pending: True to cancel the tasks that are still queued under it when it ends.
         """
         checked_id(token, "acquisition token", self._id)
         self._acquisitions.release(token, cancel_pending=cancel_pending)
@@ -344,10 +360,21 @@ class QuantumResource(Batches):
                 f"{', '.join(refused)} (supported: {honoured})",
                 resource_id=self._id,
             )
-        submission = Submission(self._channel, payload, options, self._acquisitions.current())
-        task_id = submission.run(timeout)
+        token = self._acquisitions.current()
+        try:
+            task_id = Submission(self._channel, payload, options, token).run(timeout)
+        except NotAcquiredError:
+            self._acquisitions.ended(token)
+            raise
+        self._blocks.submitted(self.task(task_id))
         _log.info("task %s started on %s", task_id, self._id)
         return task_id
+
+    def batch_add(self, batch_id: str, payloads: Sequence[Payload]) -> list[str]:
+        task_ids = super().batch_add(batch_id, payloads)
+        for task_id in task_ids:
+            self._blocks.submitted(self.task(task_id))
+        return task_ids
 
     def task_status(self, task_id: str) -> TaskStatus:
         """Poll a task once and return its state; costs no request once it has ended.

@@ -27,6 +27,7 @@ LAYERS = (
     {"channel"},
     {"batches", "counts", "polling", "submission"},
     {"acquisition", "task"},
+    {"blocks"},
     {"resource"},
     {"discovery", "testing"},
     {"config"},

@@ -149,39 +149,6 @@ def test_a_busy_resource_is_waited_for_until_the_time_is_up(
     assert other.acquire(timeout=0)
 
 
-def test_leaving_by_an_exception_cancels_what_is_pending() -> None:
-    vendor = FakeVendor()
-    told: list[bool] = []
-
-    class Watching(vendor.driver()):  # type: ignore[misc]
-        def release(self, token: str, *, cancel_pending: bool) -> None:
-            told.append(cancel_pending)
-            super().release(token, cancel_pending=cancel_pending)
-
-    for error in (None, ValueError("mine")):
-        try:
-            with QuantumResource("x", "fake", {}, driver_class=Watching):
-                if error:
-                    raise error
-        except ValueError:
-            pass
-    assert told == [False, True]
-    assert vendor.tokens == []
-
-
-def test_a_failed_release_does_not_hide_the_error_under_way(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    vendor = FakeVendor()
-    vendor.faults["release"] = [TransportError("down"), TransportError("down")]
-    with pytest.raises(ValueError, match="mine"), fake_resource(vendor):
-        raise ValueError("mine")
-    assert "could not be released" in caplog.text
-    vendor.tokens.clear()
-    with pytest.raises(TransportError), fake_resource(vendor):
-        pass
-
-
 def test_what_cannot_be_held_is_said_and_given_a_token_that_stands_for_nothing() -> None:
     vendor = FakeVendor()
 
@@ -386,78 +353,14 @@ def test_capabilities_can_be_asked_for() -> None:
     assert qpu.payloads() == (Payload.QiskitPrimitive,)
 
 
-def test_each_thread_releases_what_its_own_block_acquired() -> None:
-    vendor = FakeVendor(holders=10)
-    qpu = fake_resource(vendor)
-    inside, go_on = threading.Barrier(2), threading.Event()
+@pytest.mark.parametrize("token", [None, ""])
+def test_an_acquisition_without_a_token_is_a_defect(token: object) -> None:
+    class Tokenless(FakeVendor().driver()):  # type: ignore[misc]
+        def acquire(self, *, detached: bool, slots: int | None) -> object:
+            return token
 
-    def other() -> None:
-        with qpu:
-            inside.wait()
-            go_on.wait()
-
-    thread = threading.Thread(target=other)
-    thread.start()
-    inside.wait()
-    mine, task_id = "", ""
-
-    def fail_inside() -> None:
-        nonlocal mine, task_id
-        with qpu:
-            mine = vendor.tokens[-1]
-            task_id = qpu.task_start(PAYLOAD)
-            raise ValueError("mine")
-
-    with pytest.raises(ValueError, match="mine"):
-        fail_inside()
-    assert vendor.tasks[task_id].acquisition == mine
-    assert mine not in vendor.tokens
-    assert len(vendor.tokens) == 1
-    go_on.set()
-    thread.join()
-    assert vendor.tokens == []
-
-
-def test_a_task_of_a_helper_thread_runs_under_the_blocks_acquisition() -> None:
-    vendor = FakeVendor()
-    ids: list[str] = []
-    with fake_resource(vendor) as qpu:
-        thread = threading.Thread(target=lambda: ids.append(qpu.task_start(PAYLOAD)))
-        thread.start()
-        thread.join()
-    assert vendor.tasks[ids[0]].acquisition == "token-1"
-
-
-def test_a_block_releases_its_own_acquisition_and_not_one_made_in_it() -> None:
-    vendor = FakeVendor(holders=2)
-    qpu = fake_resource(vendor)
-    with qpu:
-        kept = qpu.acquire()
-    assert vendor.tokens == [kept]
-    qpu.release(kept)
-    assert vendor.tokens == []
-
-
-def test_slots_reach_a_driver_that_counts_them_and_are_refused_by_others() -> None:
-    vendor = FakeVendor(holders=9)
-    told: list[int | None] = []
-
-    class Watching(vendor.driver()):  # type: ignore[misc]
-        def acquire(self, *, detached: bool, slots: int | None) -> str:
-            told.append(slots)
-            return str(super().acquire(detached=detached, slots=slots))
-
-    class Single(Watching):
-        counts_slots = False
-
-    counting = QuantumResource("x", "fake", {}, driver_class=Watching)
-    counting.acquire()
-    counting.acquire(slots=3)
-    single = QuantumResource("x", "fake", {}, driver_class=Single)
-    single.acquire()
-    with pytest.raises(UnsupportedFunctionError, match="slots"):
-        single.acquire(slots=3)
-    assert told == [None, 3, None]
+    with pytest.raises(DriverDefectError, match="acquire must return a token"):
+        QuantumResource("x", "fake", {}, driver_class=Tokenless).acquire()
 
 
 def test_a_driver_that_cannot_be_closed_hides_no_other_error() -> None:
