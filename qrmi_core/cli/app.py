@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
@@ -16,7 +17,7 @@ import click
 from qrmi_core._version import __version__
 from qrmi_core.commands.exits import BROKEN_PIPE, describe, status_of
 from qrmi_core.commands.output import say
-from qrmi_core.commands.signals import Signals
+from qrmi_core.commands.signals import SIGNAL_BASE, Signals
 from qrmi_core.redaction import one_line
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Options:
 
     def __init__(self, signals: Signals | None = None) -> None:
         self.signals = signals or Signals()
+        # Printed if the command ends before they are removed, wherever a signal breaks it off.
+        self.unfinished: dict[str, str] = {}
         self.as_json = False
         self.config: str | None = None
         self.timeout: float | None = None
@@ -55,6 +58,22 @@ class Options:
         from qrmi_core.deadline import Deadline, within
 
         return within(Deadline(self.timeout or None))
+
+    def line(self, command: str, *arguments: str) -> str:
+        """Return the line that runs a further command."""
+        config = ["--config", self.config] if self.config else []
+        return shlex.join(["qrmi", *command.split(), *config, *arguments])
+
+    def acquired(self, name: str, token: str) -> None:
+        """Have the line that releases the resource printed, unless `release` succeeds."""
+        again = self.line("release", name, token)
+        self.unfinished["release"] = f"{name} was not released; again: {again}"
+
+    def release(self, resource: QuantumResource, token: str, *, cancel_pending: bool) -> None:
+        """Release a resource; a signal takes effect afterwards."""
+        with self.signals.fragile():
+            resource.release(token, cancel_pending=cancel_pending)
+            self.unfinished.pop("release", None)
 
     def show(self, data: Any, text: str) -> None:
         """Print a command's result: the data with ``--json``, else the text."""
@@ -244,13 +263,13 @@ def cli() -> None:
 # Running
 
 
-def execute(argv: list[str]) -> int:
-    """Run the command line and give the exit status."""
+def execute(argv: list[str], signals: Signals) -> int:
+    """Run the command line and return the exit status."""
     if "_QRMI_COMPLETE" in os.environ:
         from qrmi_core.cli.completion import complete
 
         return complete(cli)
-    with Signals() as signals, _logging():
+    with _logging():
         options = Options(signals)
         try:
             status = _run(argv or ["--help"], options)
@@ -259,7 +278,8 @@ def execute(argv: list[str]) -> int:
         except SystemExit:  # of a plugin's command
             raise
         except BaseException as error:
-            status = _report(error, options.verbosity)
+            signals.finish()
+            status = _report(error, options)
     for stream in (sys.stdout, sys.stderr):
         _drop_broken(stream)
     return status
@@ -276,12 +296,17 @@ def _run(argv: list[str], options: Options) -> int:
     return 0
 
 
-def _report(error: BaseException, verbosity: int) -> int:
+def _report(error: BaseException, options: Options) -> int:
+    for line in options.unfinished.values():
+        say(f"warning: {line}")
     status = status_of(error)
     if status == BROKEN_PIPE:
         return status
+    if options.signals.received is not None:
+        # Also where the interrupt was caught on the way and became another error.
+        status = SIGNAL_BASE + options.signals.received
     say(f"error: {describe(error)}")
-    if verbosity > 1 and not isinstance(error, click.ClickException):
+    if options.verbosity > 1 and not isinstance(error, click.ClickException):
         import traceback
 
         traceback.print_exception(error)

@@ -13,7 +13,7 @@ from qrmi_core.cli.app import Command, Options, pass_options
 from qrmi_core.cli.completion import names
 from qrmi_core.cli.progress import Progress
 from qrmi_core.commands.exits import describe
-from qrmi_core.commands.output import say, table
+from qrmi_core.commands.output import flush, say, table
 from qrmi_core.errors import ConfigError, EnvVarNotSetError, QrmiError
 from qrmi_core.values import ResourceInfo
 
@@ -148,20 +148,25 @@ def acquire_command(options: Options, name: str) -> None:
     The reservation outlives the command: give it back with `qrmi release NAME TOKEN`.
     """
     token = None
-    with Progress() as progress:
-        resource = options.open(name, on_wait=progress.waiting)
-        progress.doing("acquiring")
-        try:
+    try:
+        with Progress() as progress:
+            resource = options.open(name, on_wait=progress.waiting)
+            progress.doing("acquiring")
+            held = resource.supports("acquire")
             with options.signals.fragile():
                 token = resource.acquire(options.timeout, detached=True)
-        except KeyboardInterrupt:
-            if token is not None:
-                resource.release(token)
-            raise
-    held = resource.supports("acquire")
-    if not held:
-        say(f"warning: {name} cannot be reserved; the token stands for nothing")
-    options.show({"resource": name, "token": token, "held": held}, token)
+                if held:
+                    options.acquired(name, token)
+        if not held:
+            say(f"warning: {name} cannot be reserved; the token stands for nothing")
+        options.show({"resource": name, "token": token, "held": held}, token)
+        flush()
+        options.unfinished.clear()
+    except BaseException:
+        # Nobody knows the token.
+        if token is not None:
+            options.release(resource, token, cancel_pending=False)
+        raise
 
 
 @click.command("release", cls=Command)
@@ -171,6 +176,8 @@ def acquire_command(options: Options, name: str) -> None:
 @pass_options
 def release_command(options: Options, name: str, token: str, cancel: bool) -> None:
     """Give a reservation back."""
+    resource = options.open(name)
+    options.acquired(name, token)
     with options.bounded():
-        options.open(name).release(token, cancel_pending=cancel)
+        options.release(resource, token, cancel_pending=cancel)
     options.show({"resource": name, "released": True}, f"{name} is released")

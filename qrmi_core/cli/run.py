@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import tempfile
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -67,7 +66,7 @@ def run_command(
         if output is None:
             try:
                 print_result(cast(BinaryIO, spool))
-            except OSError as error:
+            except BaseException as error:
                 if not isinstance(error, BrokenPipeError):
                     run.say_where()
                 raise
@@ -106,23 +105,24 @@ class _Run:
                 task.write_result(spool)
             else:
                 save_result(task, output)
+            self._release(cancel_pending=False)
         except BaseException as error:
             self._undo(error)
             self._summarise(output)
             raise
-        self._release(cancel_pending=False)
         self._summarise(output)
 
     def say_where(self) -> None:
         """Say how to find the task again."""
         if self._task is not None:
-            say(f"task {self._task.id} is kept: {self._command('task result', self._task.id)}")
+            say(f"task {self._task.id} is kept: {self._line('task result', self._task.id)}")
 
     def _acquire(self) -> None:
         if self._resource.supports("acquire"):
             self._progress.doing("acquiring")
             with self._options.signals.fragile():
                 self._token = self._resource.acquire(self._left())
+                self._options.acquired(self._name, self._token)
 
     def _submit(self, payload: Payload) -> Task:
         self._progress.doing("submitting")
@@ -130,6 +130,8 @@ class _Run:
             task = self._task = self._resource.run(
                 payload, self._left(), on_transition=self._progress.moved
             )
+            again = self._line("task stop", task.id)
+            self._options.unfinished["task"] = f"task {task.id} may go on: {again}"
             self._progress.watch(task)
             say(f"task {task.id} started on {self._name}")
         return task
@@ -137,6 +139,7 @@ class _Run:
     def _wait(self, task: Task) -> None:
         try:
             task.wait(self._left())
+            self._options.unfinished.pop("task")
         except WaitTimeoutError as error:
             # Whether it goes on is told apart, once it is known.
             seen = error.status.name if error.status is not None else "not seen yet"
@@ -156,19 +159,15 @@ class _Run:
     def _undo(self, error: BaseException) -> None:
         stop = isinstance(error, KeyboardInterrupt | WaitTimeoutError) and not self._keep
         task = self._task
-        try:
-            with within(Deadline(_CLEANUP_SECONDS)):
-                if task is not None and not isinstance(error, TaskFailedError | TaskCancelledError):
-                    # One that has completed meanwhile keeps its result.
-                    if stop and not task.done:
-                        self._stop(task)
-                    else:
-                        self.say_where()
-                self._release(cancel_pending=stop)
-        except KeyboardInterrupt:
-            if task is not None:
-                say(f"task {task.id} may go on: {self._command('task stop', task.id)}")
-            raise
+        with within(Deadline(_CLEANUP_SECONDS)):
+            if task is not None and not isinstance(error, TaskFailedError | TaskCancelledError):
+                # One that has completed meanwhile keeps its result.
+                if stop and not task.done:
+                    self._stop(task)
+                else:
+                    self.say_where()
+            self._options.unfinished.pop("task", None)
+            self._release(cancel_pending=stop)
 
     def _stop(self, task: Task) -> None:
         self._progress.doing("stopping")
@@ -176,21 +175,20 @@ class _Run:
             task.stop()
             say(f"task {task.id} was asked to stop")
         except QrmiError as failure:
-            again = self._command("task stop", task.id)
+            again = self._line("task stop", task.id)
             say(
                 f"warning: task {task.id} could not be stopped: {describe(failure)}; again: {again}"
             )
 
     def _release(self, *, cancel_pending: bool) -> None:
-        token, self._token = self._token, None
+        token, self._token = self._token, None  # one that is broken off is not tried again
         if token is None:
             return
         self._progress.doing("releasing")
         try:
-            self._resource.release(token, cancel_pending=cancel_pending)
+            self._options.release(self._resource, token, cancel_pending=cancel_pending)
         except QrmiError as failure:
-            again = self._command("release", token)
-            say(f"warning: {self._name} was not released: {describe(failure)}; again: {again}")
+            say(f"warning: {self._options.unfinished.pop('release')} ({describe(failure)})")
 
     def _summarise(self, output: str | None) -> None:
         task = self._task
@@ -215,6 +213,5 @@ class _Run:
             return task.usage().to_dict()
         return None
 
-    def _command(self, command: str, argument: str) -> str:
-        config = ["--config", self._options.config] if self._options.config else []
-        return shlex.join(["qrmi", *command.split(), *config, self._name, argument])
+    def _line(self, command: str, argument: str) -> str:
+        return self._options.line(command, self._name, argument)

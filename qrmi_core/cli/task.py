@@ -148,6 +148,17 @@ def usage(options: Options, name: str, task_id: str) -> None:
     options.show({"task": task_id, **data}, table(["task", task_id], rows))
 
 
+@task_command.command("input")
+@_name
+@_task_id
+@pass_options
+def input_(options: Options, name: str, task_id: str) -> None:
+    """Print the program of a task as the vendor keeps it."""
+    with options.bounded():
+        text = options.open(name).task_input(task_id)
+    options.show({"task": task_id, "input": text}, text.rstrip("\n"))
+
+
 @task_command.command("list")
 @_name
 @pass_options

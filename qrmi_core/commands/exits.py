@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from qrmi_core._imports import broken_dependency
+from qrmi_core.commands.signals import SIGNAL_BASE, Interrupted
 from qrmi_core.errors import (
     ConfigError,
     DriverDefectError,
@@ -32,8 +33,6 @@ UNCERTAIN = 6
 DEFECT = 70
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-SIGNAL_BASE = 128
-"""A signal ends the command with this and its number, as shells show it."""
 
 STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (TaskFailedError, FAILED),
@@ -58,18 +57,6 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (BaseException, DEFECT),
 )
 """The status for each class of errors; the first that fits counts."""
-
-
-class Interrupted(KeyboardInterrupt):
-    """A signal asked the command to end.
-
-    Args:
-        number: The signal's number.
-    """
-
-    def __init__(self, number: int) -> None:
-        super().__init__(f"interrupted by signal {number}")
-        self.number = number
 
 
 def status_of(error: BaseException) -> int:

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
-
-import click
 
 
 def say(text: str) -> None:
     """Print a message that is not the result, on standard error."""
     # A closed stream must not keep the command from undoing its work.
     with suppress(OSError):
-        click.echo(f"qrmi: {text}", err=True)
+        if sys.stderr is not None:
+            print(f"qrmi: {text}", file=sys.stderr, flush=True)
+
+
+def flush() -> None:
+    """Write out what was printed on standard output.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
+    sys.stdout.flush()
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import sys
 from typing import TYPE_CHECKING, BinaryIO
 
+from qrmi_core.commands.output import flush
 from qrmi_core.errors import QrmiError
 
 if TYPE_CHECKING:
@@ -19,9 +19,7 @@ SPOOL_BYTES = 2**23
 def print_result(spool: BinaryIO) -> None:
     """Copy a result to standard output, unchanged."""
     spool.seek(0)
-    if sys.stdout is None:
-        raise OSError(errno.EBADF, "standard output is closed")
-    sys.stdout.flush()
+    flush()
     shutil.copyfileobj(spool, sys.stdout.buffer)
     if sys.stdout.isatty():
         sys.stdout.buffer.write(b"\n")

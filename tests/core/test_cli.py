@@ -981,7 +981,7 @@ def test_a_signal_during_the_submission_waits_for_the_id_and_stops_the_task(
     running.send_signal(signal.SIGINT)
     _, err = running.communicate(timeout=20)
     assert running.returncode == 130
-    assert "the answer under way is waited for" in err
+    assert "the response under way is waited for" in err
     assert "task task-2 started" in err
     assert called("task_stop")
     assert called("release")

@@ -94,7 +94,7 @@ def test_each_operation_costs_one_exchange(service: IbmService, make: Make) -> N
         "task_logs": lambda: qpu.task_logs(task.id),
         "task_usage": lambda: qpu.task_usage(task.id),
         "acquire": qpu.acquire,
-        "acquire again": qpu.acquire,
+        "join": lambda: make(SESSION_ID=qpu.metadata()["session_id"]).acquire(),
         "acquisition_usage": lambda: qpu.acquisition_usage(qpu.metadata()["session_id"]),
         "release": lambda: qpu.release(qpu.metadata()["session_id"]),
     }
@@ -111,11 +111,10 @@ def test_the_status_of_a_finished_task_costs_nothing(service: IbmService, make: 
 
 
 def test_replacing_a_session_costs_one_more(service: IbmService, make: Make) -> None:
-    qpu = make()
-    first = qpu.acquire()
+    first = make().acquire()
     service.sessions[first]["state"] = "closed"
     service.forget_requests()
-    assert qpu.acquire() != first
+    assert make(SESSION_ID=first).acquire() != first
     assert service.counted() == {"GET sessions/*": 1, "POST sessions": 1}
 
 
@@ -282,10 +281,16 @@ def test_jobs_are_submitted_into_the_session(service: IbmService, make: Make) ->
     assert service.sessions[session]["state"] == "open", "queued jobs may end"
 
 
-def test_leaving_by_an_error_cancels_what_is_queued(service: IbmService, make: Make) -> None:
+def test_an_interrupt_cancels_what_is_queued_and_an_error_does_not(
+    service: IbmService, make: Make
+) -> None:
     with pytest.raises(KeyError), make() as qpu:
         task = qpu.run(sampler())
         raise KeyError
+    assert task.wait(10) is TaskStatus.Completed
+    with pytest.raises(KeyboardInterrupt), make() as qpu:
+        task = qpu.run(sampler())
+        raise KeyboardInterrupt
     assert task.wait(10) is TaskStatus.Cancelled
     with pytest.raises(TaskCancelledError):
         task.result(0)

@@ -69,12 +69,14 @@ def test_an_exclusive_acquisition_keeps_others_out(make_resource) -> None:
 
 
 def test_shared_acquisitions_are_as_many_as_there_are_slots(make_resource) -> None:
-    aer = make_resource(QRMI_LOCAL_ACQUISITION="shared", QRMI_LOCAL_SLOTS="2")
-    tokens = [aer.acquire(0), aer.acquire(0)]
+    shared = {"QRMI_LOCAL_ACQUISITION": "shared", "QRMI_LOCAL_SLOTS": "2"}
+    aer, other, third = (make_resource(**shared) for _ in range(3))
+    token = aer.acquire(0)
+    other.acquire(0)
     with pytest.raises(ResourceBusyError, match="2 others"):
-        aer.acquire(0)
-    aer.release(tokens[0])
-    assert is_free(aer)
+        third.acquire(0)
+    aer.release(token)
+    assert is_free(third)
     assert not is_free(make_resource()), "one who wants it alone waits for all"
 
 
@@ -103,12 +105,18 @@ def test_the_holders_tasks_wait_for_those_that_ran_before(
     assert mine.wait(60) is TaskStatus.Completed
 
 
-def test_leaving_by_an_exception_cancels_what_is_queued(make_resource, slow) -> None:
+def test_an_interrupt_stops_the_tasks_and_an_error_does_not(make_resource, slow) -> None:
     aer = make_resource(QRMI_LOCAL_SLOTS="1")
     with pytest.raises(ZeroDivisionError), aer:
-        tasks = [aer.run(slow) for _ in range(3)]
+        tasks = [aer.run(slow) for _ in range(2)]
         raise ZeroDivisionError
-    assert [task.status() for task in tasks[1:]] == [TaskStatus.Cancelled] * 2
+    assert TaskStatus.Cancelled not in {task.status() for task in tasks}
+    for task in tasks:
+        task.stop()
+    with pytest.raises(KeyboardInterrupt), aer:
+        tasks = [aer.run(slow) for _ in range(2)]
+        raise KeyboardInterrupt
+    assert [task.status() for task in tasks] == [TaskStatus.Cancelled] * 2
 
 
 @pytest.mark.parametrize("how", ["attached", "forking"])
