@@ -13,7 +13,8 @@ def say(text: str) -> None:
     # A closed stream must not keep the command from undoing its work.
     with suppress(OSError):
         if sys.stderr is not None:
-            print(f"qrmi: {text}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"qrmi: {text}\n")
+            sys.stderr.flush()
 
 
 def flush() -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -294,3 +297,66 @@ def test_a_forked_child_stops_its_own_tasks_alone(tmp_path: Path) -> None:
         ended = Forked(child, tmp_path, os.environ).wait()
     assert ended.output == "['stop task-3']\n", ended.errors
     assert site.calls == ["release"]
+
+
+SCRIPT = """
+import signal, sys
+from qrmi_core import Observation, Payload, QuantumResource, TaskStatus
+from qrmi_core.testing import FakeVendor
+
+vendor = FakeVendor([Observation(TaskStatus.Running)])
+
+class Driver(vendor.driver()):
+    def task_stop(self, task_id):
+        print("stop", flush=True)
+
+    def release(self, token, *, cancel_pending):
+        print("release", cancel_pending, flush=True)
+
+if len(sys.argv) > 1:
+    signal.signal(signal.SIGTERM, eval(sys.argv[1]))
+with QuantumResource("qpu", "fake", {}, driver_class=Driver) as qpu:
+    task = qpu.run(Payload.QiskitPrimitive(input="{}", program_id="sampler"))
+    print("ready", flush=True)
+    task.result()
+"""
+
+
+@pytest.mark.parametrize(
+    ("number", "handler", "status", "printed", "line"),
+    [
+        (signal.SIGINT, [], -2, "stop\nrelease True\n", "qpu: interrupted; asked to stop task-2"),
+        (signal.SIGTERM, [], -15, "", None),
+        (
+            signal.SIGTERM,
+            ["signal.default_int_handler"],
+            -2,
+            "stop\nrelease True\n",
+            "qpu: interrupted; asked to stop task-2",
+        ),
+        (
+            signal.SIGTERM,
+            ["lambda number, frame: sys.exit(128 + number)"],
+            143,
+            "release False\n",
+            "qpu: left by SystemExit; unfinished: task-2; fetch or stop: qrmi task result qpu "
+            "task-2; qrmi task stop qpu task-2",
+        ),
+    ],
+    ids=["SIGINT", "SIGTERM", "as SIGINT", "as an exit"],
+)
+def test_a_script_that_gets_a_signal(
+    number: int, handler: list[str], status: int, printed: str, line: str | None
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *handler],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as script:
+        assert script.stdout
+        assert script.stdout.readline() == "ready\n"
+        script.send_signal(number)
+        out, err = script.communicate(timeout=60)
+    assert (script.returncode, out) == (status, printed)
+    assert err.splitlines()[:1] == ([line] if line else [])

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from qrmi.tools.task_runner.main import App, _Signals
 from qrmi_core import QuantumResource
+from qrmi_core.testing import FakeVendor
 from qrmi_emulator import Emulator
 from support.munged import MISSING, munged
 from support.pulses import sequence
@@ -140,6 +142,25 @@ def test_a_qpu_on_premises_is_acquired_where_the_scheduler_has_not(
         assert "needs a session of Warden" in done.stderr
         assert "cannot be acquired here" in done.stderr
         qpu.close()
+
+
+@pytest.mark.parametrize("signals", [1, 2])
+def test_a_signal_during_the_release_does_not_leave_it_open_silently(
+    signals: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    vendor = FakeVendor()
+
+    def interrupt(name: str) -> None:
+        for _ in range(signals if name == "release" else 0):
+            signal.raise_signal(signal.SIGINT)
+
+    vendor.on_call = interrupt
+    qpu = QuantumResource("qpu", "fake", {}, driver_class=vendor.driver())
+    token = qpu.acquire()
+    with pytest.raises(KeyboardInterrupt), _Signals() as context:
+        App("qpu", "input.json")._release(context, qpu, token)
+    assert vendor.tokens == [token] * (signals - 1)
+    assert (f"qrmi release qpu {token}" in caplog.text) is (signals == 2)
 
 
 def wrong_inputs(folder: Path) -> dict[str, str]:

@@ -116,7 +116,8 @@ class App:
                 try:
                     task = self._task = resource.run(payload)
                 except NotAcquiredError as error:
-                    held.callback(self._release, resource, self._acquire(resource, error))
+                    token = self._acquire(resource, error)
+                    held.callback(self._release, signals, resource, token)
                     task = self._task = resource.run(payload)
                 _log.info("Task ID: %s", task.id)
             self._finish(task, spool)
@@ -150,12 +151,17 @@ class App:
             error.message += f"; and it cannot be acquired here: {failure.message}"
             raise error from failure
 
-    def _release(self, resource: QuantumResource, token: str) -> None:
+    def _release(self, signals: Signals, resource: QuantumResource, token: str) -> None:
+        released = False
         try:
-            with within(Deadline(_CLEANUP_SECONDS)):
+            with signals.fragile(), within(Deadline(_CLEANUP_SECONDS)):
                 resource.release(token)
+                released = True
         except QrmiError as error:
             _log.error("%s could not be released: %s", self._name, error)
+        finally:
+            if not released:
+                _log.error("to release it: qrmi release %s %s", self._name, token)
 
     def _stop(self, task: Task) -> None:
         """Stop the task, as the published command does: some vendors keep it until then."""
