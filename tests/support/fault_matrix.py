@@ -10,6 +10,7 @@ import attrs
 import pytest
 
 from qrmi_core import Payload, PollingPolicy, QrmiError, QuantumResource
+from qrmi_core.acquisition import Acquisitions
 from qrmi_emulator import Emulator
 from support.attempts import attempt
 from support.resources import quick
@@ -49,6 +50,8 @@ class Bench:
     ) -> tuple[object, QrmiError | None]:
         """What an operation gives, or the error that it raises; all that it logs is kept."""
         qpu = self.qpu
+        # Of another object, since one object has one acquisition.
+        second = Acquisitions(qpu._channel, None)
         operations: dict[str, Callable[[], object]] = {
             "task_start": lambda: qpu.task_start(self.payload, timeout=CALL_SECONDS),
             "task_status": lambda: qpu.task_status(self.running),
@@ -57,7 +60,8 @@ class Bench:
             "task_usage": lambda: qpu.task_usage(self.finished),
             "task_stop": lambda: qpu.task_stop(self.running),
             "acquisition_usage": lambda: qpu.acquisition_usage(self.token),
-            "release": lambda: qpu.release(self.token),
+            "acquire": lambda: second.acquire(None),
+            "release": lambda: second.release(self.token, cancel_pending=False),
         }
         with caplog.at_level(logging.DEBUG):
             return attempt(operations.get(operation) or getattr(qpu, operation), CALL_SECONDS + 1)

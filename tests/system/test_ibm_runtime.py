@@ -60,12 +60,13 @@ def bench(emulator: Emulator, finished: str) -> Iterator[Bench]:
     emulator.clear_faults()
     # Sessions that are left open must not make the jobs of the next test wait.
     qpu = impatient(emulator, "aer", TYPE, QRMI_IBM_QCS_SESSION_MODE="batch")
-    with qpu:
-        emulator.fault("job-queued", count=None)
-        payload = sampler()
-        token = qpu.acquire()
-        yield Bench(qpu, finished, qpu.task_start(payload), payload, token)
-        emulator.clear_faults()
+    token = qpu.acquire()
+    emulator.fault("job-queued", count=None)
+    payload = sampler()
+    yield Bench(qpu, finished, qpu.task_start(payload), payload, token)
+    emulator.clear_faults()
+    qpu.release(token)
+    qpu.close()
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
