@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 import attrs
 
 from qrmi_core._imports import broken_dependency
-from qrmi_core.deadline import Clock, Sleep, current
+from qrmi_core.deadline import Clock, Deadline, Sleep, current
 from qrmi_core.driver import Driver, unsupported
 from qrmi_core.errors import (
     DriverDefectError,
     InvalidInputError,
     PluginError,
     QrmiError,
-    TransportError,
     UnsupportedPayloadError,
 )
 from qrmi_core.payload import Payload
 from qrmi_core.redaction import Redactor
 from qrmi_core.reports import WrongReturnError, checked
-from qrmi_core.retry import OnWait, PollingPolicy, RetryPolicy
+from qrmi_core.retry import OnWait, PollingPolicy, RetryPolicy, repeat
 from qrmi_core.settings import Settings
-from qrmi_core.values import Observation
 
 _CapabilityT = TypeVar("_CapabilityT")
 _T = TypeVar("_T")
@@ -112,7 +111,9 @@ class Channel:
             error.task_id = error.task_id or task_id
             raise
 
-    def few_attempts(self, function: Callable[[], _T], may_help: Callable[[Exception], bool]) -> _T:
+    def few_attempts(
+        self, function: Callable[[], _T], may_help: Callable[[BaseException], bool]
+    ) -> _T:
         """Call a function at most 4 times, and return its result; raise its last error.
 
         The pauses are 0.5, 1 and 2 seconds, and none that the deadline in force would cut short.
@@ -121,36 +122,16 @@ class Channel:
             function: The function.
             may_help: Return True if another attempt may help after this error.
         """
-        return RetryPolicy(jitter=0.0).run(
-            function, may_help=may_help, sleep=self.sleep, deadline=current()
+        policy = RetryPolicy(jitter=0.0)
+        # A vendor cannot ask for a longer pause than an outage may last.
+        deadline = Deadline(current().clip(self.polling.max_outage_seconds), self.clock)
+        return repeat(
+            function,
+            lambda number, error: (
+                policy.pause(number, error, deadline) if may_help(error) else math.inf
+            ),
+            self.sleep,
         )
-
-    def poll(self, task_ids: Iterable[str]) -> dict[str, Observation | QrmiError]:
-        """Poll tasks once, together where the driver can.
-
-        Returns:
-            Each task's report or error. Tasks that are missing were not polled, since the vendor
-            could not be reached.
-        """
-        ids = list(dict.fromkeys(task_ids))
-        outcomes: dict[str, Observation | QrmiError] = {}
-        if len(ids) > 1:
-            try:
-                with self.calling() as driver:
-                    outcomes |= checked("task_statuses", driver.task_statuses(ids))
-            except QrmiError as error:
-                return dict.fromkeys(ids, error)
-        for task_id in ids:
-            if task_id in outcomes:
-                continue
-            try:
-                with self.calling(task_id) as driver:
-                    outcomes[task_id] = checked("task_status", driver.task_status(task_id))
-            except QrmiError as error:
-                outcomes[task_id] = error
-                if isinstance(error, TransportError):
-                    break
-        return outcomes
 
 
 @contextmanager

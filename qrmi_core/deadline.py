@@ -10,18 +10,23 @@ from contextvars import ContextVar
 Clock = Callable[[], float]
 Sleep = Callable[[float], None]
 
+_LONGEST_SECONDS = 1e9
+"""About 30 years. Longer waits have no limit: locks and sockets refuse such numbers."""
+
 
 class Deadline:
-    """A point in time that can be asked how far away it is.
+    """A monotonic deadline.
 
     Args:
-        timeout: Seconds from now; None for no limit.
+        timeout: Seconds from now; None, infinity, and more than 30 years for no limit.
         clock: Monotonic clock in seconds.
     """
 
     def __init__(self, timeout: float | None, clock: Clock = time.monotonic) -> None:
         self._clock = clock
-        self._end = None if timeout is None else clock() + timeout
+        self._end = None
+        if timeout is not None and timeout <= _LONGEST_SECONDS:
+            self._end = clock() + timeout
 
     def remaining(self) -> float | None:
         """Seconds left, 0 for less than a millisecond; None for no limit."""

@@ -136,7 +136,6 @@ from qrmi_core.registry import (
     installed as installed,
     load as load,
 )
-from qrmi_core.retry import RetryPolicy as RetryPolicy
 from qrmi_core.settings import (
     Declaration as Declaration,
     Settings as Settings,

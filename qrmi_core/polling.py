@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from qrmi_core.channel import Channel
 from qrmi_core.deadline import Clock, Deadline, Sleep, within
 from qrmi_core.errors import QrmiError, TransportError, WaitTimeoutError
+from qrmi_core.reports import checked
 from qrmi_core.retry import PollingPolicy, checked_timeout, last_attempt, may_pass
 from qrmi_core.values import Observation
 
@@ -59,7 +60,28 @@ def poll(tasks: Iterable[_TaskT]) -> dict[_TaskT, QrmiError | None]:
     """
     outcomes: dict[_TaskT, QrmiError | None] = {}
     for channel, group in _unfinished(tasks).items():
-        outcomes |= _poll(channel, group)
+        reports: Mapping[str, Observation] = {}
+        if len(group) > 1:
+            try:
+                with channel.calling() as driver:
+                    found = driver.task_statuses([task.id for task in group])
+                    reports = checked("task_statuses", found)
+            except QrmiError as error:
+                outcomes |= dict.fromkeys(group, error)
+                continue
+        for task in group:
+            try:
+                with channel.calling(task.id) as driver:
+                    report = reports.get(task.id) or checked(
+                        "task_status", driver.task_status(task.id)
+                    )
+            except QrmiError as error:
+                outcomes[task] = error
+                if isinstance(error, TransportError):
+                    break
+            else:
+                task.observe(report)
+                outcomes[task] = None
     return outcomes
 
 
@@ -69,19 +91,6 @@ def _unfinished(tasks: Iterable[_TaskT]) -> dict[Channel, list[_TaskT]]:
         if not task.done:
             groups.setdefault(task.channel, []).append(task)
     return groups
-
-
-def _poll(channel: Channel, tasks: Sequence[_TaskT]) -> dict[_TaskT, QrmiError | None]:
-    reports = channel.poll(task.id for task in tasks)
-    outcomes: dict[_TaskT, QrmiError | None] = {}
-    for task in tasks:
-        report = reports.get(task.id)
-        if isinstance(report, Observation):
-            task.observe(report)
-            outcomes[task] = None
-        elif report is not None:
-            outcomes[task] = report
-    return outcomes
 
 
 class _Watch(Generic[_TaskT]):
@@ -166,7 +175,7 @@ class _Watch(Generic[_TaskT]):
         for number, channel in enumerate(order):
             share = self._share(channel, len(order) - number, len(order))
             with within(Deadline(share, self._clock)):
-                polls = _poll(channel, groups[channel])
+                polls = poll(groups[channel])
             slow = any(isinstance(error, TransportError) for error in polls.values())
             self._slow[channel] = self._slow[channel] + 1 if slow else 0
             outcomes |= polls
@@ -232,23 +241,14 @@ def as_completed(
         WaitTimeoutError: The time is up, and at least one task has not ended.
         QrmiError: A poll failed for good, or for longer than the policy's `max_outage_seconds`.
     """
-    return _completed(list(tasks), checked_timeout(timeout), policy, clock, sleep)
-
-
-def _completed(
-    tasks: Sequence[_TaskT],
-    timeout: float | None,
-    policy: PollingPolicy | None,
-    clock: Clock | None,
-    sleep: Sleep | None,
-) -> Iterator[_TaskT]:
+    tasks = list(tasks)
+    checked_timeout(timeout)
     if not tasks:
-        return
+        return iter(())
     first = tasks[0].channel
-    watch = _Watch(
+    return _Watch(
         tasks, timeout, policy or first.polling, clock or first.clock, sleep or first.sleep
-    )
-    yield from watch.run()
+    ).run()
 
 
 def wait(

@@ -1,20 +1,62 @@
-"""Policies for trying again: `RetryPolicy` for one call, `PollingPolicy` for waiting."""
+"""Trying again: `RetryPolicy` for one call, `PollingPolicy` for waiting, one loop for both."""
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
 from qrmi_core.deadline import Clock, Deadline, Sleep
 from qrmi_core.errors import InvalidInputError, InvalidResponseError, QrmiError
 
+if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
 _T = TypeVar("_T")
 
 OnWait = Callable[[str, float], object]
 """Called with the reason and the seconds of a pause before a busy resource is tried again."""
+
+Pause = Callable[[int, BaseException], float]
+"""Called with the number of an attempt, from 1, and its error.
+
+It returns the seconds until the next attempt, infinity if there is none.
+"""
+
+
+def repeat(function: Callable[[], _T], pause: Pause, sleep: Sleep) -> _T:
+    """Call a function until it returns, and return its result; raise its last error.
+
+    Args:
+        function: The function.
+        pause: Decides about further attempts.
+        sleep: Sleeps for a number of seconds.
+    """
+    try:
+        return function()
+    except Exception as error:
+        seconds = pause(1, error)
+        if seconds == math.inf:
+            raise
+    sleep(seconds)
+    # Imported only now, since most calls succeed at once.
+    import tenacity
+
+    def wait(state: RetryCallState) -> float:
+        error = state.outcome and state.outcome.exception()
+        assert error
+        return pause(1 + state.attempt_number, error)
+
+    return tenacity.Retrying(
+        retry=tenacity.retry_if_exception_type(),
+        wait=wait,
+        stop=lambda state: state.upcoming_sleep == math.inf,
+        sleep=sleep,
+        reraise=True,
+    )(function)
 
 
 @attrs.frozen
@@ -31,107 +73,22 @@ class RetryPolicy:
     first_pause_seconds: float = 0.5
     jitter: float = 0.25
 
-    def pause(self, attempt: int, retry_after: float | None = None) -> float:
-        """Return the seconds to wait after the given attempt.
+    def pause(self, attempt: int, error: BaseException, deadline: Deadline) -> float:
+        """Return the seconds until the next attempt, infinity if there is none.
 
         Args:
-            attempt: The number of the attempt, from 1.
-            retry_after: Seconds that the vendor asks to wait.
+            attempt: The number of the last attempt, from 1.
+            error: Its error; a number of seconds in `retry_after` lengthens the pause.
+            deadline: A pause that does not end before it is not begun.
         """
-        pause = self.first_pause_seconds * 2.0 ** (attempt - 1)
-        return max(pause * random.uniform(1.0, 1.0 + self.jitter), retry_after or 0.0)
-
-    def run(
-        self,
-        function: Callable[[], _T],
-        *,
-        may_help: Callable[[Exception], bool],
-        sleep: Sleep,
-        deadline: Deadline,
-        before_pause: Callable[[Exception, float], object] | None = None,
-    ) -> _T:
-        """Call a function until it returns, and return its result; raise its last error.
-
-        A pause that does not end before the deadline is not begun. An error with a number of
-        seconds in `retry_after` lengthens the pause.
-
-        Args:
-            function: The function.
-            may_help: Return True if another attempt may help after this error.
-            sleep: Sleeps for a number of seconds.
-            deadline: Bounds the pauses; the function bounds itself.
-            before_pause: Called with the error and the length of the pause in seconds.
-        """
-
-        def is_last(attempt: int, pause: float) -> bool:
-            return attempt >= self.attempts or deadline.passed() or deadline.clip(pause) < pause
-
-        return repeat(
-            function,
-            may_help=may_help,
-            pause=lambda attempt, error: self.pause(attempt, getattr(error, "retry_after", None)),
-            is_last=is_last,
-            sleep=sleep,
-            before_pause=before_pause,
-        )
+        seconds = self.first_pause_seconds * 2.0 ** (attempt - 1)
+        seconds *= random.uniform(1.0, 1.0 + self.jitter)
+        seconds = max(seconds, getattr(error, "retry_after", None) or 0.0)
+        last = attempt >= self.attempts or deadline.passed() or deadline.clip(seconds) < seconds
+        return math.inf if last else seconds
 
 
-def repeat(
-    function: Callable[[], _T],
-    *,
-    may_help: Callable[[Exception], bool],
-    pause: Callable[[int, Exception], float],
-    is_last: Callable[[int, float], bool],
-    sleep: Sleep,
-    before_pause: Callable[[Exception, float], object] | None = None,
-) -> _T:
-    """Call a function until it returns, and return its result; raise its last error.
-
-    Args:
-        function: The function.
-        may_help: Return True if another attempt may help after this error.
-        pause: Returns the seconds to wait after an attempt, given its number and error.
-        is_last: Returns True if there is no attempt after the one of this number, given the
-            seconds of the pause that would follow.
-        sleep: Sleeps for a number of seconds.
-        before_pause: Called with the error and the length of the pause in seconds.
-    """
-    try:
-        return function()
-    except Exception as error:
-        if not may_help(error):
-            raise
-        failed = [error]
-    # Imported only now, since most calls succeed at once.
-    import tenacity
-
-    def next_attempt() -> _T:
-        if failed:
-            raise failed.pop()
-        return function()
-
-    def error_of(state: tenacity.RetryCallState) -> Exception:
-        error = state.outcome.exception() if state.outcome else None
-        assert isinstance(error, Exception)
-        return error
-
-    def announce(state: tenacity.RetryCallState) -> None:
-        if before_pause:
-            before_pause(error_of(state), state.upcoming_sleep)
-
-    return tenacity.Retrying(
-        retry=tenacity.retry_if_exception(
-            lambda error: isinstance(error, Exception) and may_help(error)
-        ),
-        wait=lambda state: pause(state.attempt_number, error_of(state)),
-        stop=lambda state: is_last(state.attempt_number, state.upcoming_sleep),
-        before_sleep=announce,
-        sleep=sleep,
-        reraise=True,
-    )(next_attempt)
-
-
-def may_pass(error: Exception) -> bool:
+def may_pass(error: BaseException) -> bool:
     """Return True if the same call may succeed later.
 
     A response that cannot be read, such as the page of a gateway, says nothing; the next one may.
@@ -153,7 +110,8 @@ class PollingPolicy:
         min_pause_seconds: The shortest pause.
         max_pause_seconds: The longest pause.
         jitter: Random lengthening of a pause, as a share of it.
-        max_outage_seconds: The time for which a vendor may be unreachable before a wait gives up.
+        max_outage_seconds: The time for which a vendor may be unreachable before a wait gives up,
+            and the longest pause that a vendor can ask for.
     """
 
     growth: float = 0.1
@@ -175,12 +133,12 @@ class PollingPolicy:
 
         Args:
             waited: Seconds since the first request.
-            retry_after: Seconds that the vendor asked for.
+            retry_after: Seconds that the vendor asks for.
         """
         pause = min(max(waited * self.growth, self.min_pause_seconds), self.max_pause_seconds)
         # Only ever longer, so that the number of requests has an upper bound.
         pause *= 1 + random.uniform(0, self.jitter)
-        return max(pause, retry_after or 0.0)
+        return max(pause, min(retry_after or 0.0, self.max_outage_seconds))
 
 
 def checked_timeout(timeout: float | None) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import itertools
 import logging
+import math
 import uuid
 from collections.abc import Callable
 from typing import TypeVar
@@ -23,14 +24,23 @@ from qrmi_core.errors import (
 from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
 from qrmi_core.reports import checked
-from qrmi_core.retry import checked_timeout, last_attempt, may_pass, repeat
+from qrmi_core.retry import (
+    Pause,
+    RetryPolicy,
+    checked_timeout,
+    last_attempt,
+    may_pass,
+    repeat,
+)
 from qrmi_core.values import TaskInfo
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
+SUBMISSION_SECONDS = 250.0
+"""The time after which a submission without a timeout is not repeated."""
 SEARCH_SECONDS = 30.0
-"""The time that a search may take beyond the caller's: losing a task is worse."""
+"""The time for a search beyond that, or beyond the caller's timeout: losing a task is worse."""
 GIVE_UP_SECONDS = 5.0
 """The time that a driver may take to clean up after a submission without a task."""
 CLOCK_SKEW = datetime.timedelta(minutes=5)
@@ -62,8 +72,11 @@ class Submission:
         self._acquisition = acquisition
         self._tag = uuid.uuid4().hex
         self._started = datetime.datetime.now(datetime.UTC)
+        self._attempts = 0  # since a slot may have been free
+        self._again = False  # whether another attempt is safe after the last
+        self._sent = False  # whether the vendor may have the task
         self._lost: QrmiError | None = None
-        self._search = Deadline(None)
+        self._end = self._search = Deadline(None)
 
     def run(self, timeout: float | None) -> str:
         """Submit the task and return its id.
@@ -77,29 +90,39 @@ class Submission:
             QrmiError: Any other error; no task was created.
         """
         try:
-            return until_free(self._channel, self._submit, timeout)
+            return until_free(self._channel, self._attempt, timeout, self._pause)
         except BaseException as error:
+            failure: BaseException = error
+            if isinstance(error, PASSING) and self._sent:
+                error.add_note(f"the task may have been submitted; its tag is {self._tag}")
+            elif isinstance(error, QrmiError) and self._lost:
+                # An earlier attempt may have succeeded, so that a refusal settles nothing.
+                failure = self._uncertain(error)
             self._give_up()
-            if isinstance(error, ResourceBusyError) and self._lost:
-                raise self._uncertain(error) from error.__cause__
-            raise
+            if failure is error:
+                raise
+            raise failure from error
 
-    def _submit(self) -> str:
-        try:
-            return self._channel.few_attempts(self._attempt, lambda error: error is self._lost)
-        except PASSING as interrupt:
-            interrupt.add_note(f"the task may have been submitted; its tag is {self._tag}")
-            raise
-        except QrmiError as error:
-            if error is self._lost:
-                raise self._uncertain(error) from error
-            raise
+    def _pause(self, _number: int, error: BaseException) -> float:
+        """Return the seconds until the next attempt after a lost response."""
+        policy = RetryPolicy(jitter=0.0)
+        return policy.pause(self._attempts, error, self._end) if self._again else math.inf
 
     def _attempt(self, *, has_room: bool = False) -> str:
-        """Submit once and return the task's id; raise `_lost` if it may be submitted again."""
+        """Submit once and return the task's id."""
+        if not self._attempts:
+            left = current().remaining()
+            seconds = SUBMISSION_SECONDS if left is None else left
+            self._end = Deadline(seconds, self._channel.clock)
+        self._attempts += 1
+        self._again, self._sent = False, True
         try:
-            # A defect after the request is as uncertain as a lost response.
-            with self._channel.calling(uncertain=True) as driver:
+            # Only a first attempt may take as long as its bytes move.
+            with (
+                within(self._end if self._lost else current()),
+                # A defect after the request is as uncertain as a lost response.
+                self._channel.calling(uncertain=True) as driver,
+            ):
                 task_id = driver.task_start(
                     self._payload,
                     submission=self._tag,
@@ -108,21 +131,17 @@ class Submission:
                 )
                 return checked("task_start", task_id)
         except ResourceBusyError as busy:
-            if has_room or not self._make_room(busy):
-                raise
-            return self._attempt(has_room=True)
+            if not has_room and self._make_room(busy):
+                return self._attempt(has_room=True)
+            self._attempts, self._sent = 0, self._lost is not None
+            raise
         except QrmiError as error:
-            if not error.uncertain and self._lost:
-                # An earlier attempt may have succeeded, so this refusal settles nothing.
-                raise self._uncertain(error) from error
             if not error.uncertain:
                 raise
-            if self._lost is None:
-                left = current().remaining()
-                end = None if left is None else left + SEARCH_SECONDS
-                self._search = Deadline(end, self._channel.clock)
-            self._lost = error
             _log.warning("the response to submission %s was lost: %s", self._tag, error)
+            self._lost = error
+            seconds = self._end.clip(math.inf) + SEARCH_SECONDS
+            self._search = Deadline(seconds, self._channel.clock)
             return self._find(error)
 
     def _make_room(self, busy: ResourceBusyError) -> bool:
@@ -131,15 +150,16 @@ class Submission:
             return preparing is not None and checked("make_room", preparing.make_room(busy))
 
     def _find(self, lost: QrmiError) -> str:
-        """Return the id of the task whose response was lost; raise `lost` if no task exists.
+        """Return the id of the task whose response was lost.
 
         Raises:
-            SubmissionUncertainError: It is not known whether the task exists.
+            QrmiError: It was not found; `_again` is True if it may be submitted again.
         """
         if self._channel.capability(ChoosesIds) and not isinstance(lost, DriverDefectError):
+            self._again = True
             raise lost
         if not offers(self._channel.driver, "find_submission"):
-            raise self._uncertain(lost) from lost
+            raise lost
         # Lists may lag behind, so that an absent task is looked for again.
         absent = TaskNotFoundError("the vendor lists no task with this tag", retryable=True)
 
@@ -155,17 +175,17 @@ class Submission:
                 found = self._channel.few_attempts(search, may_pass)
         except QrmiError as failure:
             if failure is not absent:
-                raise self._uncertain(failure) from failure
-            if isinstance(lost, CallTimeoutError) or lost.status_code in _STILL_AT_WORK:
-                # The vendor may create the task after the search.
-                raise self._uncertain(lost) from lost
+                raise
+            # The vendor may still be at work, and create the task after the search.
+            slow = isinstance(lost, CallTimeoutError) or lost.status_code in _STILL_AT_WORK
+            self._again = not slow
             raise lost from lost.__cause__  # and not from the search
         _log.warning("submission %s was found again as task %s", self._tag, found)
         return found
 
     def _give_up(self) -> None:
         try:
-            with within(Deadline(GIVE_UP_SECONDS)), self._channel.calling():
+            with within(Deadline(self._search.clip(GIVE_UP_SECONDS))), self._channel.calling():
                 if preparing := self._channel.capability(Prepares):
                     preparing.give_up(self._tag)
         except QrmiError as error:
@@ -199,13 +219,19 @@ class Submission:
         return info.created_at.replace(tzinfo=zone) >= self._started - CLOCK_SKEW
 
 
-def until_free(channel: Channel, attempt: Callable[[], _T], timeout: float | None) -> _T:
+def until_free(
+    channel: Channel,
+    attempt: Callable[[], _T],
+    timeout: float | None,
+    other: Pause = lambda _number, _error: math.inf,
+) -> _T:
     """Repeat a call while it raises `ResourceBusyError` and the time is not up.
 
     Args:
         channel: The channel, whose pauses apply.
         attempt: The call; it holds no lock while the next attempt is waited for.
         timeout: Seconds; None for ever, 0 tries once.
+        other: Decides about further attempts after any other error.
 
     Raises:
         ResourceBusyError: The last one, when the time is up.
@@ -217,23 +243,18 @@ def until_free(channel: Channel, attempt: Callable[[], _T], timeout: float | Non
     # Without a callback the user would see a program that stands still.
     level = logging.INFO if channel.on_wait else logging.WARNING
 
-    def pause(_attempt: int, busy: Exception) -> float:
-        asked = getattr(busy, "retry_after", None)
-        return last.clip(channel.polling.pause(channel.clock() - start, asked))
-
-    def waiting(busy: Exception, seconds: float) -> None:
+    def pause(number: int, error: BaseException) -> float:
         nonlocal level
-        _log.log(level, "%s; trying again in %.1f s", busy, seconds)
+        if not isinstance(error, ResourceBusyError):
+            return other(number, error)
+        if last.passed():
+            return math.inf
+        seconds = last.clip(channel.polling.pause(channel.clock() - start, error.retry_after))
+        _log.log(level, "%s; trying again in %.1f s", error, seconds)
         level = logging.INFO
         if channel.on_wait:
-            channel.on_wait(str(busy), seconds)
+            channel.on_wait(str(error), seconds)
+        return seconds
 
     with within(deadline):
-        return repeat(
-            attempt,
-            may_help=lambda error: isinstance(error, ResourceBusyError),
-            pause=pause,
-            is_last=lambda _attempt, _pause: last.passed(),
-            sleep=channel.sleep,
-            before_pause=waiting,
-        )
+        return repeat(attempt, pause, channel.sleep)

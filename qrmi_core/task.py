@@ -196,7 +196,7 @@ class Task:
                 begun = True
                 stream.write(piece)
 
-        def may_help(error: Exception) -> bool:
+        def may_help(error: BaseException) -> bool:
             # A result may appear later than the state. What else fails before the first byte was
             # repeated in the call, as far as that helps, unless it was a response: a page in place
             # of a result.

@@ -16,7 +16,6 @@ from qrmi_core.deadline import Deadline, current
 from qrmi_core.errors import (
     InvalidInputError,
     QrmiError,
-    ResourceBusyError,
     ResourceNotFoundError,
 )
 from qrmi_core.http.connections import Exchange
@@ -24,6 +23,7 @@ from qrmi_core.http.credentials import Auth
 from qrmi_core.http.failures import Failure, of_exception
 from qrmi_core.http.proxies import Proxy, proxy_for
 from qrmi_core.http.response import Response
+from qrmi_core.http.settings import HttpSettings
 from qrmi_core.redaction import Redactor, is_secret
 from qrmi_core.urls import origin, without_query
 
@@ -75,15 +75,6 @@ class Call:
         """The deadline of each attempt."""
         return self.deadline if self.transfer else self.budget
 
-    def may_help(self, error: Exception) -> bool:
-        """Return True if another attempt is safe, and may help after this error of the last."""
-        return (
-            self.failure is not None
-            # How long to wait for a busy resource is the caller's decision.
-            and not isinstance(error, ResourceBusyError)
-            and self.failure.repeat.applies(idempotent=self.idempotent, submission=self.submission)
-        )
-
 
 @attrs.frozen(eq=False, repr=False)
 class Attempt:
@@ -94,7 +85,7 @@ class Attempt:
         url: The complete URL.
         proxy: The proxy, if one is used.
         exchange: Its time limits.
-        parts: Query, headers and body.
+        parts: The further arguments of `requests.Session.request`.
     """
 
     call: Call
@@ -143,23 +134,16 @@ class Attempt:
 
 
 def prepare(
-    call: Call,
-    exchange: Exchange,
-    *,
-    base_url: str,
-    headers: Any,
-    auth: Auth | None,
-    proxy: str | None,
+    call: Call, settings: HttpSettings, base_url: str, headers: Any, auth: Auth | None
 ) -> Attempt:
     """Return the next attempt of a call: call the factories, and note the secrets that it carries.
 
     Args:
         call: The call.
-        exchange: The time limits of the attempt.
+        settings: Time limits, certificates and the proxy.
         base_url: Put in front of the path.
         headers: Sent to the host of `base_url` only; a mapping or a function that returns one.
         auth: Provides the credential for that host.
-        proxy: URL of the proxy; None takes that of the environment.
     """
     path = _fresh(call.path)
     absolute = re.match(r"https?://", path, re.I)
@@ -181,13 +165,33 @@ def prepare(
         if isinstance(body, Mapping):
             fields += body.items()
     named = (text for name, text in fields if isinstance(text, str) and is_secret(name))
-    chosen = proxy_for(url, proxy)
-    call.redact.add((*_long(named), *(chosen.secrets if chosen else ())))
-    attempt = Attempt(call, url, chosen, exchange)
+    proxy = proxy_for(url, settings.proxy)
+    call.redact.add((*_long(named), *(proxy.secrets if proxy else ())))
+    exchange = Exchange(call.bound, settings, call.transfer, call.submission, call.redact)
+    attempt = Attempt(call, url, proxy, exchange)
     if value is not None and not data:
         data = _encoded(attempt, value)
-    attempt.parts.update(params=params, headers=sent, data=data)
+    connect_seconds = max(call.bound.clip(settings.connect_timeout_seconds), 0.001)
+    cert, key = settings.client_cert, settings.client_key
+    attempt.parts.update(
+        params=params,
+        headers=sent,
+        data=data,
+        # Else requests would take a credential from ~/.netrc.
+        auth=_leave_alone,
+        # An empty one keeps requests from taking that of the environment.
+        proxies=dict.fromkeys(("http", "https"), proxy.url if proxy else ""),
+        verify=settings.ca_bundle,
+        cert=(cert, key) if cert and key else cert,
+        timeout=(connect_seconds, exchange.first_byte_seconds),
+        stream=True,
+        allow_redirects=False,
+    )
     return attempt
+
+
+def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def _fresh(value: Any) -> Any:

@@ -16,6 +16,7 @@ or put into an error.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -27,16 +28,21 @@ from urllib3.exceptions import HTTPError
 
 from qrmi_core._version import __version__
 from qrmi_core.deadline import Clock, Deadline, Sleep, current, within
-from qrmi_core.errors import CallTimeoutError, QrmiError, ResourceNotFoundError
+from qrmi_core.errors import (
+    CallTimeoutError,
+    QrmiError,
+    ResourceBusyError,
+    ResourceNotFoundError,
+)
 from qrmi_core.http import failures
 from qrmi_core.http.call import Attempt, Call, prepare
-from qrmi_core.http.connections import Exchange, Sessions, underway
+from qrmi_core.http.connections import Sessions, underway
 from qrmi_core.http.credentials import Auth
 from qrmi_core.http.refusals import ErrorHook, describe, explain
 from qrmi_core.http.response import MAX_ERROR_BYTES, Response, status_phrase
 from qrmi_core.http.settings import HttpSettings
 from qrmi_core.redaction import Redactor
-from qrmi_core.retry import RetryPolicy
+from qrmi_core.retry import RetryPolicy, repeat
 from qrmi_core.urls import origin, without_query
 
 _log = logging.getLogger("qrmi_core.http")
@@ -75,9 +81,6 @@ class HttpClient:
 
     Raises:
         ConfigError: `base_url` is not a URL, or carries a user or password.
-
-    Attributes:
-        retry: The policy by which calls are repeated.
     """
 
     def __init__(
@@ -96,7 +99,7 @@ class HttpClient:
         origin(base_url)  # refuses what is not a URL
         self._base_url = base_url.rstrip("/")
         self._settings = settings = settings or HttpSettings()
-        self.retry = RetryPolicy(settings.attempts, settings.first_pause_seconds)
+        self._retry = RetryPolicy(settings.attempts, settings.first_pause_seconds)
         self._auth = auth
         self._headers = headers
         self._error = error
@@ -199,7 +202,9 @@ class HttpClient:
             redact=Redactor(self._secrets),
         )
         with _concluding(call):
-            return self._repeat(call, self._read)
+            return repeat(
+                partial(self._attempt, call, self._read), partial(self._pause, call), self._sleep
+            )
 
     def stream(
         self,
@@ -239,7 +244,11 @@ class HttpClient:
                     redact=Redactor(self._secrets),
                 )
             with _concluding(call):
-                attempt, live = self._repeat(call, lambda *begun: begun)
+                attempt, live = repeat(
+                    partial(self._attempt, call, lambda *begun: begun),
+                    partial(self._pause, call),
+                    self._sleep,
+                )
                 with closing(live):
                     while piece := self._piece(attempt, live):
                         yield piece
@@ -258,28 +267,31 @@ class HttpClient:
     def _budget(self) -> Deadline:
         return Deadline(current().clip(self._settings.call_timeout_seconds), self._clock)
 
-    def _repeat(self, call: Call, read: Callable[[Attempt, requests.Response], _T]) -> _T:
-        def attempt() -> _T:
-            call.attempts += 1
-            try:
-                return self._attempt(call, read)
-            except QrmiError:
-                if not self._renewed(call):
-                    raise
-            return self._attempt(call, read)
-
-        return self.retry.run(
-            attempt,
-            may_help=call.may_help,
-            sleep=self._sleep,
-            deadline=call.budget,
-            before_pause=partial(_announce, call),
-        )
+    def _pause(self, call: Call, number: int, error: BaseException) -> float:
+        """Return the seconds until the next attempt, infinity if none is safe and may help."""
+        failure = call.failure
+        if (
+            failure is None
+            # How long to wait for a busy resource is the caller's decision.
+            or isinstance(error, ResourceBusyError)
+            or not failure.repeat.applies(idempotent=call.idempotent, submission=call.submission)
+        ):
+            return math.inf
+        seconds = self._retry.pause(number, error, call.budget)
+        if seconds < math.inf:
+            level = logging.WARNING if seconds >= _LONG_PAUSE_SECONDS else logging.INFO
+            _log.log(level, "%s; trying again in %.1f s", call.redact(str(error)), seconds)
+        return seconds
 
     def _renewed(self, call: Call) -> bool:
         """Return True if there is a new credential after a 401, once in a call."""
         used = call.authorization
-        if call.failure is not failures.UNAUTHENTICATED or call.renewed or used is None:
+        if (
+            call.failure is not failures.UNAUTHENTICATED
+            or call.renewed
+            or used is None
+            or call.budget.passed()
+        ):
             return False
         assert self._auth
         call.renewed = True
@@ -290,60 +302,32 @@ class HttpClient:
     # --- one attempt ---
 
     def _attempt(self, call: Call, read: Callable[[Attempt, requests.Response], _T]) -> _T:
-        call.failure = call.authorization = None
-        with within(call.bound):
-            attempt = prepare(
-                call,
-                Exchange(call.bound, self._settings, call.transfer, call.redact),
-                base_url=self._base_url,
-                headers=self._headers,
-                auth=self._auth,
-                proxy=self._settings.proxy,
-            )
-        if call.bound.passed():
-            raise CallTimeoutError(f"{attempt.name}: no time was left for the call")
-        live = self._sent(attempt)
-        if isinstance(live, Exception):
-            raise attempt.lost(live)
-        if not (200 <= live.status_code < 300 or live.status_code in call.ok):
-            raise self._refused(attempt, live)
-        return read(attempt, live)
-
-    def _sent(self, attempt: Attempt) -> requests.Response | Exception:
-        """Send a request, and return the response with its body unread, or what went wrong."""
-        settings, proxy, start = self._settings, attempt.proxy, self._clock()
-        call = attempt.call
-        cert, key = settings.client_cert, settings.client_key
-        token = underway.set(attempt.exchange)
-        try:
-            live = self._sessions.current().request(
-                call.method,
-                attempt.url,
-                **attempt.parts,
-                # Else requests would take a credential from ~/.netrc.
-                auth=_leave_alone,
-                # An empty one keeps requests from taking that of the environment.
-                proxies=dict.fromkeys(("http", "https"), proxy.url if proxy else ""),
-                verify=settings.ca_bundle,
-                cert=(cert, key) if cert and key else cert,
-                timeout=(
-                    max(call.bound.clip(settings.connect_timeout_seconds), 0.001),
-                    attempt.exchange.first_byte_seconds,
-                ),
-                stream=True,
-                allow_redirects=False,
-            )
-        except (ValueError, HTTPError, OSError) as error:  # RequestException is an OSError
-            return error
-        finally:
-            underway.reset(token)
-        status = status_phrase(live.status_code)
-        _log.debug("%s: %s after %.3f s", attempt.name, status, self._clock() - start)
-        if call.submission:
-            # The response to a submission is small: once there, it is bounded as any other.
-            seconds = call.bound.clip(settings.call_timeout_seconds)
-            attempt.exchange.deadline = Deadline(seconds, self._clock)
-        return live
+        """Send a request, a second time with a new credential if that may help."""
+        call.attempts += 1
+        while True:
+            call.failure = call.authorization = None
+            with within(call.bound):
+                attempt = prepare(call, self._settings, self._base_url, self._headers, self._auth)
+            if call.bound.passed():
+                raise CallTimeoutError(f"{attempt.name}: no time was left for the call")
+            lost: Exception | None = None
+            start = self._clock()
+            token = underway.set(attempt.exchange)
+            try:
+                live = self._sessions.current().request(call.method, attempt.url, **attempt.parts)
+            except (ValueError, HTTPError, OSError) as error:  # RequestException is an OSError
+                lost = error
+            finally:
+                underway.reset(token)
+            if lost:
+                raise attempt.lost(lost)
+            status = status_phrase(live.status_code)
+            _log.debug("%s: %s after %.3f s", attempt.name, status, self._clock() - start)
+            if 200 <= live.status_code < 300 or live.status_code in call.ok:
+                return read(attempt, live)
+            refusal = self._refused(attempt, live)
+            if not self._renewed(call):
+                raise refusal
 
     # --- its response ---
 
@@ -409,12 +393,3 @@ def _concluding(call: Call) -> Iterator[None]:
         error.uncertain = call.uncertain
         call.redact.clean(error)
         raise
-
-
-def _announce(call: Call, error: Exception, seconds: float) -> None:
-    level = logging.WARNING if seconds >= _LONG_PAUSE_SECONDS else logging.INFO
-    _log.log(level, "%s; trying again in %.1f s", call.redact(str(error)), seconds)
-
-
-def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request

@@ -43,6 +43,7 @@ class Exchange:
         deadline: For all of it.
         settings: The limits.
         transfer: Whether it may take longer, as long as it moves.
+        small_response: Whether the response, once it begins, must end within the time for a call.
         redact: Removes what must not be logged from a text.
 
     Attributes:
@@ -56,7 +57,8 @@ class Exchange:
         deadline: Deadline,
         settings: HttpSettings,
         transfer: bool,
-        redact: Callable[[str], str] = str,
+        small_response: bool,
+        redact: Callable[[str], str],
     ) -> None:
         self.deadline = deadline
         self.settings = settings
@@ -64,6 +66,7 @@ class Exchange:
         self.too_slow = False
         self.waited_seconds = 0.0
         self._transfer = transfer
+        self._small_response = small_response
         self.connected()
 
     @property
@@ -95,6 +98,8 @@ class Exchange:
             self._moved(size, start)
         elif size:
             self._received, self._moved_bytes, self._moved_seconds = True, size, 0.0
+            if self._small_response:
+                self.deadline = Deadline(self.deadline.clip(self.settings.call_timeout_seconds))
         return size
 
     def write(self, sock: socket.socket, block: memoryview, send: Callable[[Any], None]) -> None:
