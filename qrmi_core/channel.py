@@ -15,6 +15,7 @@ from qrmi_core._imports import broken_dependency
 from qrmi_core.deadline import Clock, Deadline, Sleep, current
 from qrmi_core.driver import Driver, unsupported
 from qrmi_core.errors import (
+    PASSING,
     DriverDefectError,
     InvalidInputError,
     PluginError,
@@ -30,8 +31,7 @@ from qrmi_core.settings import Settings
 _CapabilityT = TypeVar("_CapabilityT")
 _T = TypeVar("_T")
 
-PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit)
-"""Exceptions that end a program, and are not a defect of a driver."""
+_NAMED = frozenset({"acquisition_token", "proxy"})
 
 
 @attrs.define(eq=False)
@@ -51,6 +51,10 @@ class Channel:
     clock: Clock = time.monotonic
     sleep: Sleep = time.sleep
     on_wait: OnWait | None = None
+    _redact: Redactor = attrs.field(
+        default=attrs.Factory(lambda self: Redactor(_secrets(self.driver)), takes_self=True),
+        init=False,
+    )
 
     @property
     def resource_id(self) -> str:
@@ -97,7 +101,8 @@ class Channel:
     ) -> Iterator[Driver[Any, Any]]:
         """Yield the driver; name the resource and the task in the errors of the block.
 
-        Exceptions that are not a `QrmiError` become a `DriverDefectError`.
+        The texts of an error are cleaned, and secrets of the settings redacted. Exceptions that are
+        not a `QrmiError` become a `DriverDefectError`.
 
         Args:
             task_id: The task concerned.
@@ -107,6 +112,7 @@ class Channel:
             with defects_named(self.driver.settings, uncertain=uncertain):
                 yield self.driver
         except QrmiError as error:
+            self._redact.clean(error)
             error.resource_id = error.resource_id or self.resource_id
             error.task_id = error.task_id or task_id
             raise
@@ -132,6 +138,17 @@ class Channel:
             ),
             self.sleep,
         )
+
+
+def _secrets(driver: Driver[Any, Any]) -> Iterator[str]:
+    """Yield the secrets of a driver's settings.
+
+    Errors may name an acquisition, and `HttpClient` redacts the secrets in the URL of a proxy.
+    """
+    for field, declaration in driver.settings.declarations().items():
+        value = getattr(driver.settings, field)
+        if declaration.secret and isinstance(value, str) and field not in _NAMED:
+            yield value
 
 
 @contextmanager

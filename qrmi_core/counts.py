@@ -7,9 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
-from qrmi_core.channel import PASSING, Channel
+from qrmi_core.channel import Channel
 from qrmi_core.driver import Driver
-from qrmi_core.errors import InvalidResponseError, PluginError, UnsupportedFunctionError
+from qrmi_core.errors import (
+    PASSING,
+    InvalidResponseError,
+    PluginError,
+    UnsupportedFunctionError,
+)
 from qrmi_core.locks import Lock
 from qrmi_core.registry import READERS, import_plugin, installed
 

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 
 _ErrorT = TypeVar("_ErrorT", bound="QrmiError")
 
+PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit)
+"""Exceptions that end a program, and are not a defect of a driver."""
+
 
 class QrmiError(RuntimeError):
     """Base of all errors.
@@ -77,7 +80,6 @@ class QrmiError(RuntimeError):
         uncertain: bool = False,
     ) -> None:
         super().__init__(message)
-        self.message = message
         self.resource_id = resource_id
         self.task_id = task_id
         self.status_code = status_code
@@ -88,6 +90,16 @@ class QrmiError(RuntimeError):
         self.retry_after = retry_after
         self.uncertain = uncertain
         self.details: dict[str, str] = {}
+
+    @property
+    def message(self) -> str:
+        """What happened and what to do next, without the ids and the code that `str` adds."""
+        message: str = self.args[0] if self.args else ""
+        return message
+
+    @message.setter
+    def message(self, message: str) -> None:
+        self.args = (message,)
 
     def __str__(self) -> str:
         details = [
@@ -106,7 +118,7 @@ class QrmiError(RuntimeError):
 def recast(error: QrmiError, kind: type[_ErrorT], advice: str = "") -> _ErrorT:
     """Return an error of another kind with the same message and attributes.
 
-    It is `retryable` if the error or its own kind is.
+    It is `retryable`, and `uncertain`, if the error or its own kind is.
 
     Args:
         error: The error.
@@ -114,8 +126,8 @@ def recast(error: QrmiError, kind: type[_ErrorT], advice: str = "") -> _ErrorT:
         advice: What to do, put after the message.
     """
     new = kind(f"{error.message}; {advice}" if advice else error.message)
-    retryable = new.retryable or error.retryable
-    vars(new).update(vars(error), message=new.message, retryable=retryable)
+    retryable, uncertain = new.retryable or error.retryable, new.uncertain or error.uncertain
+    vars(new).update(vars(error), retryable=retryable, uncertain=uncertain)
     return new
 
 

@@ -1,8 +1,14 @@
-"""The error of a task that has no result."""
+"""Results, and what else a driver returns as bytes; the error of a task that has no result."""
 
 from __future__ import annotations
 
-from qrmi_core.errors import QrmiError, TaskCancelledError, TaskFailedError, TaskNotReadyError
+from qrmi_core.errors import (
+    InvalidResponseError,
+    QrmiError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotReadyError,
+)
 from qrmi_core.values import Observation, TaskStatus
 
 
@@ -33,3 +39,19 @@ def missing_result(
             return TaskNotReadyError(f"task {task_id} has no result; its state is {state}")
     reason = observation.reason or no_reason
     return kind(f"task {task_id} {what}: {reason}", vendor_code=observation.code)
+
+
+def decoded(content: bytes, what: str) -> str:
+    """Return the text of a document of the vendor's.
+
+    Args:
+        content: The document.
+        what: Its name, for the error.
+
+    Raises:
+        InvalidResponseError: It is not UTF-8.
+    """
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidResponseError(f"{what} is not text in UTF-8") from error

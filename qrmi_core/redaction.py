@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
 from qrmi_core.errors import QrmiError
+from qrmi_core.readers import read_number, read_text
 
 REDACTED = "***"
 MAX_MESSAGE_CHARACTERS = 2000
-"""The longest message or detail of an error response."""
+"""The longest message or detail of an error."""
+_MAX_ID_CHARACTERS = 200
 
 _LEAST_CHARACTERS = 8
 """A shorter secret is redacted only where it stands alone, since others words may contain it."""
@@ -34,9 +36,9 @@ def without_queries(text: str) -> str:
     return re.sub(r"(https?://[^\s\"'<>?]*)\?(?!\*\*\*)[^\s\"'<>]*", rf"\1?{REDACTED}", text)
 
 
-def one_line(text: str, instead: str = " ") -> str:
-    """Return a text without line breaks, and with another character for control characters."""
-    return "".join(char if char.isprintable() else instead for char in " ".join(text.split()))
+def one_line(text: str) -> str:
+    """Return a text in one line, and without control characters."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
 class Redactor:
@@ -67,11 +69,23 @@ class Redactor:
     def excerpt(self, text: str, characters: int = MAX_MESSAGE_CHARACTERS) -> str:
         """Return the beginning of a text on one line, redacted."""
         # Cut last: part of a secret would not be recognised.
-        shown = self(one_line(text, "\N{REPLACEMENT CHARACTER}"))
+        shown = self(one_line(text))
         return shown if len(shown) <= characters else f"{shown[:characters]}..."
 
     def clean(self, error: QrmiError) -> None:
-        """Redact secrets in the texts of an error."""
-        error.message = self(error.message)
-        error.details = {name: self(text) for name, text in error.details.items()}
-        error.args = (error.message,)
+        """Make text of whatever an error has as one: redacted, of one line, not too long."""
+        error.message = self._text(error.message) or ""
+        for name in ("resource_id", "task_id", "vendor_code", "request_id"):
+            setattr(error, name, self._text(getattr(error, name), _MAX_ID_CHARACTERS))
+        details = error.details if isinstance(error.details, Mapping) else {}
+        error.details = {
+            key: text
+            for name, value in details.items()
+            if (key := self._text(name)) and (text := self._text(value))
+        }
+        error.retry_after = read_number(error.retry_after)
+        error.retryable = bool(error.retryable)
+
+    def _text(self, value: object, characters: int = MAX_MESSAGE_CHARACTERS) -> str | None:
+        text = read_text(value)
+        return self.excerpt(text, characters) if text else None

@@ -19,6 +19,7 @@ from qrmi_core.driver import Acquires, Driver, offers
 from qrmi_core.errors import NotAcquiredError, QrmiError, UnsupportedFunctionError
 from qrmi_core.locks import Lock
 from qrmi_core.options import TaskOptions
+from qrmi_core.outcomes import decoded
 from qrmi_core.payload import Payload
 from qrmi_core.registry import find_driver
 from qrmi_core.reports import checked
@@ -198,9 +199,12 @@ class QuantumResource(Batches):
 
         Raises:
             UnsupportedFunctionError: The vendor has none.
+            InvalidResponseError: It is not text.
         """
         with self._channel.calling() as driver:
-            return Target(checked("target", driver.target()).decode())
+            return Target(
+                decoded(checked("target", driver.target()), "the description of the device")
+            )
 
     def describe(self) -> ResourceDescription:
         """Return facts about the device for people and for choosing a resource.

@@ -10,10 +10,11 @@ import uuid
 from collections.abc import Callable
 from typing import TypeVar
 
-from qrmi_core.channel import PASSING, Channel
+from qrmi_core.channel import Channel
 from qrmi_core.deadline import Deadline, current, within
 from qrmi_core.driver import ChoosesIds, Prepares, offers
 from qrmi_core.errors import (
+    PASSING,
     CallTimeoutError,
     DriverDefectError,
     QrmiError,

@@ -5,20 +5,17 @@ from __future__ import annotations
 import datetime
 import io
 import logging
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from qrmi_core.channel import Channel
-from qrmi_core.errors import (
-    InvalidResponseError,
-    QrmiError,
-    TaskCancelledError,
-    TaskFailedError,
-    TaskNotReadyError,
-)
-from qrmi_core.outcomes import missing_result
+from qrmi_core.deadline import Deadline
+from qrmi_core.errors import TaskCancelledError, TaskFailedError, TaskNotReadyError
+from qrmi_core.outcomes import decoded, missing_result
 from qrmi_core.polling import as_completed, poll
 from qrmi_core.reports import checked
+from qrmi_core.retry import repeat
 from qrmi_core.states import TaskState, Transition
 from qrmi_core.values import Observation, TaskResult, TaskStatus, TaskUsage
 
@@ -26,6 +23,9 @@ if TYPE_CHECKING:
     import os
 
 _log = logging.getLogger(__name__)
+
+_LEAST_PATIENCE_SECONDS = 3.5
+"""The time for which reading a result may fail although the caller's is up."""
 
 OnTransition = Callable[["Task", TaskStatus | None, TaskStatus, datetime.datetime], object]
 """Called with the task, the old state (None at first), the new one and the time (UTC)."""
@@ -122,14 +122,9 @@ class Task:
         """
         content = io.BytesIO()
         self.write_result(content, timeout)
-        try:
-            return TaskResult(content.getvalue().decode())
-        except UnicodeDecodeError as error:
-            raise InvalidResponseError(
-                f"the result of task {self.id} is not text; save it with save_result",
-                resource_id=self.resource_id,
-                task_id=self.id,
-            ) from error
+        with self.channel.calling(self.id):
+            what = "the result, which save_result can save all the same,"
+            return TaskResult(decoded(content.getvalue(), what))
 
     def counts(self, timeout: float | None = None) -> list[dict[str, int]]:
         """Wait for the task and return how often each bit string was measured, by circuit.
@@ -166,9 +161,9 @@ class Task:
         """
         from qrmi_core.files import atomic_output
 
-        self._wait_for_result(timeout)
+        patience = self._wait_for_result(timeout)
         with atomic_output(path) as stream:
-            self.write_result(stream)
+            self._copy_result(stream, patience)
 
     def write_result(self, stream: BinaryIO, timeout: float | None = None) -> None:
         """Wait for the task and stream its result into an open binary file.
@@ -184,34 +179,7 @@ class Task:
             TaskFailedError: The task failed.
             TaskCancelledError: The task was cancelled.
         """
-        self._wait_for_result(timeout)
-        begun = False
-
-        def copy() -> None:
-            nonlocal begun
-            if begun:
-                stream.seek(0)
-                stream.truncate()
-            for piece in self._pieces():
-                begun = True
-                stream.write(piece)
-
-        def may_help(error: BaseException) -> bool:
-            # A result may appear later than the state. What else fails before the first byte was
-            # repeated in the call, as far as that helps, unless it was a response: a page in place
-            # of a result.
-            return isinstance(error, TaskNotReadyError) or (
-                isinstance(error, QrmiError)
-                and error.retryable
-                and (begun or isinstance(error, InvalidResponseError))
-            )
-
-        try:
-            self.channel.few_attempts(copy, may_help)
-        except (TaskFailedError, TaskCancelledError) as error:
-            report = self.last_report
-            error.vendor_code = error.vendor_code or (report.code if report else None)
-            raise
+        self._copy_result(stream, self._wait_for_result(timeout))
 
     def stop(self) -> None:
         """Ask to stop the task; see `QuantumResource.task_stop`."""
@@ -235,22 +203,57 @@ class Task:
     def input(self) -> str:
         """Return the task's program as the vendor keeps it; see `QuantumResource.task_input`."""
         with self.channel.calling(self.id) as driver:
-            return checked("task_input", driver.task_input(self.id)).decode()
+            return decoded(checked("task_input", driver.task_input(self.id)), "the program")
 
-    def _wait_for_result(self, timeout: float | None) -> None:
-        """Wait until the task has a result.
+    def _wait_for_result(self, timeout: float | None) -> float:
+        """Wait until the task has a result; return the seconds for which reading it may fail.
 
         Raises:
             WaitTimeoutError: The time is up; the task goes on.
             TaskFailedError: The task failed, and the vendor has given the reason.
             TaskCancelledError: The task was cancelled, likewise.
         """
+        deadline = Deadline(timeout, self.channel.clock)
         status = self.wait(timeout)
         report = self.last_report
         # Without the reason at hand the driver is asked for the result, and raises the error.
         if report and report.reason is not None and status is not TaskStatus.Completed:
             with self.channel.calling(self.id):
                 raise missing_result(self.id, report)
+        outage = self.channel.polling.max_outage_seconds
+        return max(deadline.clip(outage), _LEAST_PATIENCE_SECONDS)
+
+    def _copy_result(self, stream: BinaryIO, patience: float) -> None:
+        clock, polling = self.channel.clock, self.channel.polling
+        begun = False
+        failed_at: float | None = None
+
+        def copy() -> None:
+            nonlocal begun
+            if begun:
+                stream.seek(0)
+                stream.truncate()
+            for piece in self._pieces():
+                begun = True
+                stream.write(piece)
+
+        def pause(number: int, error: BaseException) -> float:
+            nonlocal failed_at
+            now = clock()
+            failed_at = now if failed_at is None else failed_at
+            left = failed_at + patience - now
+            if not getattr(error, "retryable", False) or left <= 0:
+                return math.inf
+            level = logging.WARNING if number == 1 else logging.DEBUG
+            _log.log(level, "the result is read again: %s", error)
+            return min(left, polling.pause(now - failed_at, getattr(error, "retry_after", None)))
+
+        try:
+            repeat(copy, pause, self.channel.sleep)
+        except (TaskFailedError, TaskCancelledError) as error:
+            report = self.last_report
+            error.vendor_code = error.vendor_code or (report.code if report else None)
+            raise
 
     def _pieces(self) -> Iterator[bytes]:
         with self.channel.calling(self.id) as driver:

@@ -91,6 +91,8 @@ def _keep(context: click.Context, parameter: click.Parameter, value: Any) -> Non
     options = context.find_object(Options)
     if options is None or (not value and value != 0):
         return
+    if value != value:
+        raise click.BadParameter("nan is not a number of seconds", context, parameter)
     if parameter.name == "verbosity":
         options.verbosity += value
         _set_level(options.verbosity)

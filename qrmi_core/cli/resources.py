@@ -134,7 +134,7 @@ def target_command(options: Options, name: str) -> None:
     if options.as_json:
         try:
             json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             text = json.dumps(text)
     click.echo(text)
 

@@ -378,7 +378,7 @@ class HttpClient:
             describe(response, failure, kind, attempt.url, advice),
             attempt.call.redact,
         )
-        error.retryable = bool(error.retryable) or failure.retryable
+        error.retryable = error.retryable or failure.retryable
         return error
 
 
@@ -388,8 +388,8 @@ def _concluding(call: Call) -> Iterator[None]:
     try:
         yield
     except QrmiError as error:
+        call.redact.clean(error)
         if call.failure is not None and call.attempts > 1:
             error.message += f" ({call.attempts} attempts)"
         error.uncertain = call.uncertain
-        call.redact.clean(error)
         raise

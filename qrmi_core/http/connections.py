@@ -27,6 +27,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from qrmi_core.deadline import Deadline
+from qrmi_core.redaction import Redactor
 
 if TYPE_CHECKING:
     from urllib3.poolmanager import PoolManager, ProxyManager
@@ -44,7 +45,7 @@ class Exchange:
         settings: The limits.
         transfer: Whether it may take longer, as long as it moves.
         small_response: Whether the response, once it begins, must end within the time for a call.
-        redact: Removes what must not be logged from a text.
+        redact: Redacts the secrets of the call.
 
     Attributes:
         sent: Whether the vendor may have received anything.
@@ -58,7 +59,7 @@ class Exchange:
         settings: HttpSettings,
         transfer: bool,
         small_response: bool,
-        redact: Callable[[str], str],
+        redact: Redactor,
     ) -> None:
         self.deadline = deadline
         self.settings = settings
@@ -267,15 +268,16 @@ def _close(session: Session, process: int) -> None:
 
 
 class _WithoutSecrets(logging.Filter):
-    """A filter that removes query strings and known secrets from the log records of urllib3."""
+    """A filter that cleans log records of urllib3, which show queries and parts of responses."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         exchange = underway.get(None)
         if exchange and isinstance(record.args, tuple):
             record.args = tuple(
-                exchange.redact(arg.partition("?")[0]) if isinstance(arg, str) else arg
+                arg if isinstance(arg, int) else exchange.redact.excerpt(str(arg).partition("?")[0])
                 for arg in record.args
             )
+            record.exc_info = None
         return True
 
 

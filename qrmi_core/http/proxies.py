@@ -61,11 +61,12 @@ class Proxy:
 
     @property
     def secrets(self) -> set[str]:
-        """The user's password, in each form in which a response could repeat it."""
+        """The password, or else the user, in each form in which a response could repeat it."""
         _, credentials, _ = self._parts()
         user, _, password = credentials.partition(":")
         basic = f"{unquote(user)}:{unquote(password)}".encode()
-        return {password, unquote(password), base64.b64encode(basic).decode()}
+        secret = password or user
+        return {secret, unquote(secret), base64.b64encode(basic).decode()}
 
     def answered(self, status: int, url: str, content: bytes) -> bool:
         """Return True if a response is probably from the proxy and not from the service.

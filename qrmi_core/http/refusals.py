@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from qrmi_core.errors import InvalidResponseError, QrmiError
+from qrmi_core.errors import PASSING, InvalidResponseError, QrmiError
 from qrmi_core.http.failures import REDIRECTED, SEE_OTHER, Failure
 from qrmi_core.http.response import Response, status_phrase
-from qrmi_core.readers import read_number, read_text
 from qrmi_core.redaction import Redactor
 from qrmi_core.urls import redirect_target
 
@@ -61,14 +60,14 @@ def explain(
     """Return the error that a driver's hook makes of an error response, cleaned."""
     described = error.message
     if hook:
+        found: object = None
         try:
             found = hook(response, error)
-            error = found if isinstance(found, QrmiError) else error
         except InvalidResponseError:
             pass  # an error page of some proxy
         except QrmiError as raised:
-            error = raised
-        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            found = raised
+        except PASSING:
             raise
         except BaseException as defect:  # vendors' libraries have errors that are no Exception
             # Without its text, which may show the response.
@@ -77,23 +76,12 @@ def explain(
                 "the authors of the plugin",
                 *(response.call, type(defect).__name__),
             )
-    message, details = read_text(error.message), error.details
-    error.message = redact.excerpt(message or described)
-    error.details = {
-        str(name): redact.excerpt(text)
-        for name, value in (details.items() if isinstance(details, Mapping) else ())
-        if (text := read_text(value))
-    }
-    error.vendor_code = _word(error.vendor_code, redact)
-    error.request_id = _word(error.request_id, redact) or next(
-        (value for name in _REQUEST_ID_HEADERS if (value := response.headers.get(name))), None
-    )
-    told = read_number(error.retry_after)
-    error.retry_after = response.retry_after if told is None else told
+        error = found if isinstance(found, QrmiError) else error
+    ids = [response.headers.get(name) for name in _REQUEST_ID_HEADERS]
+    error.request_id = error.request_id or next(filter(None, ids), None)
+    redact.clean(error)
+    error.message = error.message or described
+    if error.retry_after is None:
+        error.retry_after = response.retry_after
     error.status_code = response.status_code
     return error
-
-
-def _word(value: object, redact: Redactor) -> str | None:
-    text = read_text(value)
-    return redact.excerpt(text) if text else None

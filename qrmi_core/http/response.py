@@ -141,7 +141,9 @@ class Response:
             problem: The problem, such as ``the response has no ETag``.
         """
         return InvalidResponseError(
-            f"{self.call}: {problem}", status_code=self.status_code, uncertain=self._uncertain
+            self._redact.excerpt(f"{self.call}: {problem}"),
+            status_code=self.status_code,
+            uncertain=self._uncertain,
         )
 
     def _value(self, keys: tuple[str, ...], what: str, fits: Callable[[Any], bool]) -> Any:

@@ -232,7 +232,7 @@ def test_an_error_is_one_line_and_a_status(
     vendor.faults["status"] = [kind("what happened\nand \x1b[31mwhat to do")]
     ended = qrmi("status", "fake:qpu")
     assert (ended.status, ended.out) == (STATUSES[kind], "")
-    assert ended.error.startswith("what happened and  [31mwhat to do [resource qpu]")
+    assert ended.error.startswith("what happened and [31mwhat to do [resource qpu]")
     assert len(ended.err.splitlines()) == 1
 
 
@@ -247,7 +247,7 @@ def test_a_defect_shows_its_traceback_to_those_who_ask(vendor: FakeVendor, qrmi:
 
 
 def test_lines_have_no_control_characters() -> None:
-    assert one_line(" a\r\n\tb\x1b[2Jc\u202e ") == "a b [2Jc "
+    assert one_line(" a\r\n\tb\x1b[2Jc\u202e ") == "a b [2Jc"
 
 
 # run

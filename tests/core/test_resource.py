@@ -227,16 +227,43 @@ def test_a_page_in_place_of_a_result_is_asked_for_again_if_it_may_pass() -> None
         task.result()
 
 
-def test_a_result_that_never_comes_is_an_error_and_no_file(tmp_path: Path) -> None:
-    vendor = FakeVendor()
-    vendor.lost_responses["task_result"] = [TransportError("reset") for _ in range(9)]
-    task = fake_resource(vendor).run(PAYLOAD)
+@pytest.mark.parametrize(
+    ("timeout", "seconds"), [(None, 600), (60, 60), (9000, 600), (0, 3.5), (1.0, 3.5)]
+)
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_result_that_never_comes_is_an_error_in_time_and_no_file(
+    tmp_path: Path, timeout: float | None, seconds: float, begun: bool
+) -> None:
+    vendor = FakeVendor(reports=[Observation(TaskStatus.Completed)])
+    faults = vendor.lost_responses if begun else vendor.faults
+    faults["task_result"] = [TransportError("reset") for _ in range(999)]
+    clock = FakeClock()
+    task = fake_resource(vendor, clock).run(PAYLOAD)
     (tmp_path / "result").write_text("old")
-    with pytest.raises(TransportError):
-        task.save_result(tmp_path / "result")
+    with pytest.raises(TransportError, match="reset"):
+        task.save_result(tmp_path / "result", timeout)
     assert (tmp_path / "result").read_text() == "old"
     assert len(list(tmp_path.iterdir())) == 1
-    assert vendor.calls["task_result"] == 4
+    assert clock() == pytest.approx(seconds, rel=0.1)
+
+
+def test_an_outage_after_the_end_of_a_task_does_not_end_the_wait_for_its_result(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    vendor = FakeVendor(result=b"42")
+    clock = FakeClock()
+    task = fake_resource(vendor, clock).run(PAYLOAD)
+    task.wait()
+    back = clock() + 50
+
+    def outage(_function: str) -> None:
+        if clock() < back:
+            raise TransportError("no route")
+
+    vendor.on_call = outage
+    assert task.result(60).value == "42"
+    assert back <= clock() < back + 6
+    assert len(caplog.records) == 1
 
 
 def test_a_result_that_is_not_text_is_an_error_of_the_tree() -> None:

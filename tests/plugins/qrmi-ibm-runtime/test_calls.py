@@ -34,7 +34,8 @@ from qrmi_core.channel import Channel
 from qrmi_core.driver import Acquires, offers
 from qrmi_core.notes import TaskNotes
 from qrmi_core.options import TaskOptions
-from qrmi_core.values import Observation
+from qrmi_core.polling import poll
+from qrmi_core.task import Task
 from qrmi_ibm_runtime import driver as driver_module
 from qrmi_ibm_runtime.driver import RuntimeDriver
 from qrmi_ibm_runtime.settings import RuntimeSettings
@@ -358,11 +359,12 @@ def test_task_statuses_asks_for_each_task_that_it_did_not_start(
 ) -> None:
     on(web, "GET", "/jobs/d1", json=job("Running"))
     on(web, "GET", "/jobs/d2", json=problem(1291), status=404)
-    outcomes = Channel(driver()).poll(["d1", "d2"])
-    known, unknown = outcomes["d1"], outcomes["d2"]
-    assert isinstance(known, Observation)
-    assert known.status is TaskStatus.Running
-    assert isinstance(unknown, TaskNotFoundError)
+    channel = Channel(driver())
+    known, unknown = Task(channel, "d1"), Task(channel, "d2")
+    outcomes = poll([known, unknown])
+    assert outcomes[known] is None
+    assert known.history[-1].status is TaskStatus.Running
+    assert isinstance(outcomes[unknown], TaskNotFoundError)
     assert asked(web) == 2
 
 

@@ -67,6 +67,6 @@ def _members(text: str) -> dict[str, Any]:
     """Return the members of a result that is a JSON object, none for any other."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -387,5 +387,5 @@ def _info(device: dict[str, Any]) -> ResourceInfo:
 def _max_runs(specs: object) -> int | None:
     try:
         return read_count(json.loads(specs)["max_runs"])  # type: ignore[arg-type]
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, RecursionError, LookupError, TypeError):
         return None
