@@ -139,9 +139,9 @@ class Driver(abc.ABC, Generic[SettingsT, PayloadT]):
         """Return the result in pieces of any size, each time from its beginning.
 
         The pieces together are UTF-8 text as a rule, and reach the user unchanged. Errors are
-        raised by the call or by a step of the iterator. The core reads again from the beginning,
-        at most 4 times in all, after a `TaskNotReadyError` (the result of a completed task may
-        lag behind its status), and after a `retryable` error that broke off a result under way.
+        raised by the call or by a step of the iterator. After a `retryable` error the core reads
+        again from the beginning, for as long as a wait would outlive it; a `TaskNotReadyError` is
+        one, since the result of a completed task may lag behind its status.
 
         Raises:
             TaskNotReadyError: The task has not ended, or its result is not there yet.

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from qrmi_core.channel import Channel
 from qrmi_core.deadline import Deadline
-from qrmi_core.errors import TaskCancelledError, TaskFailedError, TaskNotReadyError
+from qrmi_core.errors import QrmiError, TaskCancelledError, TaskFailedError, TaskNotReadyError
 from qrmi_core.outcomes import decoded, missing_result
 from qrmi_core.polling import as_completed, poll
 from qrmi_core.reports import checked
-from qrmi_core.retry import repeat
+from qrmi_core.retry import RetryPolicy, repeat
 from qrmi_core.states import TaskState, Transition
 from qrmi_core.values import Observation, TaskResult, TaskStatus, TaskUsage
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_LEAST_PATIENCE_SECONDS = 3.5
-"""The time for which reading a result may fail although the caller's is up."""
 
 OnTransition = Callable[["Task", TaskStatus | None, TaskStatus, datetime.datetime], object]
 """Called with the task, the old state (None at first), the new one and the time (UTC)."""
@@ -220,8 +218,7 @@ class Task:
         if report and report.reason is not None and status is not TaskStatus.Completed:
             with self.channel.calling(self.id):
                 raise missing_result(self.id, report)
-        outage = self.channel.polling.max_outage_seconds
-        return max(deadline.clip(outage), _LEAST_PATIENCE_SECONDS)
+        return deadline.clip(self.channel.polling.max_outage_seconds)
 
     def _copy_result(self, stream: BinaryIO, patience: float) -> None:
         clock, polling = self.channel.clock, self.channel.polling
@@ -241,12 +238,15 @@ class Task:
             nonlocal failed_at
             now = clock()
             failed_at = now if failed_at is None else failed_at
-            left = failed_at + patience - now
-            if not getattr(error, "retryable", False) or left <= 0:
+            if not (isinstance(error, QrmiError) and error.retryable):
                 return math.inf
             level = logging.WARNING if number == 1 else logging.DEBUG
-            _log.log(level, "the result is read again: %s", error)
-            return min(left, polling.pause(now - failed_at, getattr(error, "retry_after", None)))
+            _log.log(level, "the result is read again, if there is time: %s", error)
+            left = failed_at + patience - now
+            if left <= 0:
+                longest = Deadline(polling.max_outage_seconds, clock)
+                return RetryPolicy(jitter=0.0).pause(number, error, longest)
+            return min(left, polling.pause(now - failed_at, error.retry_after))
 
         try:
             repeat(copy, pause, self.channel.sleep)

@@ -481,7 +481,7 @@ OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
     "acquire": ("POST sessions", lambda qpu, _id: qpu.acquire(timeout=1)),
     "task_start": ("POST jobs", lambda qpu, _id: qpu.task_start(sampler(), timeout=1)),
     "task_status": ("GET jobs", lambda qpu, id: qpu.task_status(id)),
-    "task_result": ("GET jobs/*/results", lambda qpu, id: qpu.task_result(id)),
+    "task_result": ("GET jobs/*/results", lambda qpu, id: qpu.task_result(id, 0)),
     "task_stop": ("POST jobs/*/cancel", lambda qpu, id: qpu.task_stop(id)),
     "task_logs": ("GET jobs/*/logs", lambda qpu, id: qpu.task_logs(id)),
     "task_usage": ("GET jobs/*/metrics", lambda qpu, id: qpu.task_usage(id)),

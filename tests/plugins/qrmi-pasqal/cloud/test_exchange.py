@@ -299,7 +299,7 @@ def test_a_file_of_results_is_fetched_without_credentials(
     assert SIGNATURE not in caplog.text
     # The store repeats the link in what it answers to a wrong one.
     refused = status(403, f"<Error>{service.requests[-1]}</Error>".encode())
-    service.fail("GET files/*", *[refused] * 2)
+    service.fail("GET files/*", *[refused] * 2 * 4)
     with pytest.raises(QrmiError, match="store of results.*refused a new link too") as caught:
         task.result(0)
     assert caught.value.retryable
@@ -560,12 +560,15 @@ OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
     "target": ("GET v1/devices/specs/FRESNEL", lambda qpu, _id: qpu.target()),
     "task_start": ("POST v1/batches", lambda qpu, _id: qpu.task_start(pulse(), timeout=1)),
     "task_status": ("GET v2/batches/*", lambda qpu, id: qpu.task_status(id)),
-    "task_result": ("GET v1/batches/*/full_results", lambda qpu, id: qpu.task_result(id)),
+    "task_result": ("GET v1/batches/*/full_results", lambda qpu, id: qpu.task_result(id, 0)),
     "task_stop": ("PATCH v2/batches/*/cancel", lambda qpu, id: qpu.task_stop(id)),
     "task_logs": ("GET v2/jobs/*", lambda qpu, id: qpu.task_logs(id)),
     "task_usage": ("GET v2/batches/*", lambda qpu, id: qpu.task_usage(id)),
-    "task_result by its link": ("GET v1/jobs/*/results_link", lambda qpu, id: qpu.task_result(id)),
-    "task_result in its file": ("GET files/*", lambda qpu, id: qpu.task_result(id)),
+    "task_result by its link": (
+        "GET v1/jobs/*/results_link",
+        lambda qpu, id: qpu.task_result(id, 0),
+    ),
+    "task_result in its file": ("GET files/*", lambda qpu, id: qpu.task_result(id, 0)),
     "task_status of cudaq": ("GET v1/cudaq/job/*", lambda qpu, id: qpu.task_status(id)),
     # Not to be waited for: a wait outlives such faults.
     "task_result of cudaq": ("GET v1/cudaq/job/*", lambda qpu, id: qpu.task_result(id, 0)),

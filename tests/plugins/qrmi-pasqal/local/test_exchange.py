@@ -197,7 +197,7 @@ def test_an_end_without_a_result_is_not_a_result(
     done = {"id": 1, "status": "DONE", "results": results}
     warden.fail("GET jobs", *[status(200, done)] * 9)
     with pytest.raises(TaskNotReadyError, match="has no result; its state is DONE"):
-        qpu.task_result(task_id)
+        qpu.task_result(task_id, 0)
 
 
 def test_a_failed_task_has_its_logs_as_the_reason(inside: Make) -> None:
