@@ -19,6 +19,8 @@ from qrmi_core.redaction import Redactor
 
 MAX_ERROR_BYTES = 1 << 16
 _EXCERPT_CHARACTERS = 300
+_LONGEST_SECONDS = 1e9
+"""About 30 years, which every clock and lock accepts."""
 
 
 @attrs.frozen
@@ -189,7 +191,7 @@ def retry_after_seconds(
     if until is None:
         return None
     since = _timestamp(headers.get("Date", ""))
-    return max(0.0, until - (now() if since is None else since))
+    return min(max(0.0, until - (now() if since is None else since)), _LONGEST_SECONDS)
 
 
 def status_phrase(code: int) -> str:

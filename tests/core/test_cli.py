@@ -246,6 +246,13 @@ def test_a_defect_shows_its_traceback_to_those_who_ask(vendor: FakeVendor, qrmi:
         assert ("Traceback" in ended.err) is shown
 
 
+@pytest.mark.parametrize("seconds", ["nan", "-1", "soon"])
+def test_a_timeout_that_is_not_a_time_is_a_mistake_of_the_caller(qrmi: Qrmi, seconds: str) -> None:
+    ended = qrmi("status", "fake:qpu", "--timeout", seconds)
+    assert (ended.status, ended.out) == (2, "")
+    assert "--timeout" in ended.err
+
+
 def test_lines_have_no_control_characters() -> None:
     assert one_line(" a\r\n\tb\x1b[2Jc\u202e ") == "a b [2Jc"
 

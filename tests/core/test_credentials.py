@@ -27,6 +27,7 @@ def answer(body: object) -> Response:
         ({"expires_in": 60}, 60.0),
         ({"expires_in": True}, None),
         ({"expires_in": "60"}, None),
+        ({"expires_in": 10**400}, None),
         ({}, None),
     ],
 )

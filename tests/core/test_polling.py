@@ -25,6 +25,7 @@ from qrmi_core import (
     ResourceBusyError,
     ServiceError,
     Settings,
+    SubmissionUncertainError,
     Task,
     TaskNotFoundError,
     TaskNotReadyError,
@@ -35,7 +36,8 @@ from qrmi_core import (
     wait,
 )
 from qrmi_core.channel import Channel
-from qrmi_core.deadline import current
+from qrmi_core.deadline import Deadline, current, within
+from qrmi_core.locks import Lock
 from qrmi_core.retry import OnWait
 from qrmi_core.submission import until_free
 from qrmi_core.testing import FakeClock, FakeVendor
@@ -219,6 +221,40 @@ def test_retry_after_is_obeyed() -> None:
     vendor.faults["task_status"] = [ServiceError("slow down", retryable=True, retry_after=42)]
     resource(vendor, clock).run(PAYLOAD).wait()
     assert clock.pauses[0] == 42
+
+
+@pytest.mark.parametrize("asked", [1e4, 2.5e11, 1e300, float("inf"), float("nan"), -5.0])
+@pytest.mark.parametrize("function", ["task_start", "find_submission", "task_status", "task_stop"])
+def test_a_vendor_cannot_ask_for_a_longer_pause_than_an_outage_may_last(
+    function: str, asked: float
+) -> None:
+    clock = FakeClock()
+    vendor = FakeVendor(reports=[Observation(TaskStatus.Completed)])
+    kind = {"task_start": ResourceBusyError, "task_stop": TaskNotReadyError}
+    error = kind.get(function, ServiceError)("later", retryable=True, retry_after=asked)
+    vendor.faults[function] = [error]
+    if function == "find_submission":
+        vendor.lost_responses["task_start"] = [TransportError("reset", uncertain=True)]
+    qpu = resource(vendor, clock, findable=True)
+    try:
+        task = qpu.run(PAYLOAD)
+        task.wait()
+        task.stop()
+    except QrmiError as raised:
+        assert isinstance(raised, SubmissionUncertainError | TaskNotReadyError)
+    assert clock() <= 600
+    assert sum(clock.pauses) <= 600
+
+
+@pytest.mark.parametrize("timeout", [1e10, 1e300, float("inf")])
+def test_a_timeout_of_ages_is_a_timeout(timeout: float) -> None:
+    clock = FakeClock()
+    qpu = resource(FakeVendor(), clock)
+    qpu.release(qpu.acquire(timeout))
+    assert qpu.run(PAYLOAD, timeout).wait(timeout) is TaskStatus.Completed
+    # As it happens where one thread waits for another to renew a token.
+    with within(Deadline(timeout)):
+        assert Lock().acquire(current().remaining())
 
 
 def test_a_timeout_during_an_outage_tells_the_outage() -> None:

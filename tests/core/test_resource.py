@@ -274,6 +274,28 @@ def test_a_result_that_is_not_text_is_an_error_of_the_tree() -> None:
         fake_resource(vendor).run(PAYLOAD).result()
 
 
+def test_a_description_or_program_that_is_not_text_is_the_vendors_error() -> None:
+    members = {
+        "target": lambda _self: '{"a":1}'.encode("utf-16"),
+        "task_input": lambda _self, _id: b"\xff",
+    }
+    driver = type("D", (FakeVendor().driver(),), members)
+    qpu = QuantumResource("q", "fake", {}, driver_class=driver)
+    with pytest.raises(InvalidResponseError, match="description of the device is not text"):
+        qpu.target()
+    with pytest.raises(InvalidResponseError, match="program is not text") as caught:
+        qpu.task_input("t1")
+    assert (caught.value.resource_id, caught.value.task_id) == ("q", "t1")
+
+
+def test_a_payload_that_nests_too_deeply_is_refused() -> None:
+    nested: dict[str, object] = {}
+    for _ in range(100_000):
+        nested = {"a": nested}
+    with pytest.raises(InvalidInputError, match="cannot be written as JSON"):
+        Payload.QiskitPrimitive(input=nested, program_id="sampler")
+
+
 def test_a_full_disk_is_the_systems_error_and_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
