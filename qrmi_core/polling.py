@@ -42,7 +42,7 @@ class Polled(Protocol):
     def last_report(self) -> Observation | None:
         """The last accepted report."""
 
-    def observe(self, report: Observation) -> None:
+    def observe(self, report: Observation) -> object:
         """Apply a report."""
 
 

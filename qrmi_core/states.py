@@ -47,15 +47,16 @@ def _utcnow() -> datetime.datetime:
 
 
 class TaskState:
-    """The observed state of one task, changed by `observe` alone.
+    """The observed states of one task, changed by `observe` alone; the base of `Task`.
 
     Args:
         label: The task's name in log records.
         now: Returns the time in UTC.
 
     Attributes:
-        observation: The last accepted report, an unknown status replaced by Running.
-        history: Every transition observed, in order.
+        last_report: The last accepted report, an unknown status replaced by Running; None before a
+            poll.
+        history: Every transition observed, with its time, in order.
     """
 
     def __init__(self, label: str, now: Callable[[], datetime.datetime] = _utcnow) -> None:
@@ -63,18 +64,18 @@ class TaskState:
         self._now = now
         self._lock = Lock()
         self._warned: set[str | None] = set()
-        self.observation: Observation | None = None
+        self.last_report: Observation | None = None
         self.history: tuple[Transition, ...] = ()
 
     @property
-    def status(self) -> TaskStatus | None:
-        """The present state, None before the first report."""
+    def last_status(self) -> TaskStatus | None:
+        """The last state observed; None before a poll."""
         return self.history[-1].status if self.history else None
 
     @property
-    def final(self) -> bool:
-        """True if the task has ended."""
-        return self.status in FINAL
+    def done(self) -> bool:
+        """True if the task has ended, as far as it has been polled; costs no request."""
+        return self.last_status in FINAL
 
     def observe(self, report: Observation) -> tuple[TaskStatus | None, Transition] | None:
         """Apply a vendor's report.
@@ -84,14 +85,14 @@ class TaskState:
         """
         with self._lock:
             new = self._known(report)
-            old = self.status
+            old = self.last_status
             if old in FINAL:
                 if new != old:
                     _log.warning(
                         "%s: ignored the report %s after it had ended as %s", self._label, new, old
                     )
                 return None
-            self.observation = attrs.evolve(report, status=new)
+            self.last_report = attrs.evolve(report, status=new)
             if new not in TRANSITIONS[old]:
                 return None
             move = Transition(new, self._now())

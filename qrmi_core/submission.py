@@ -75,7 +75,6 @@ class Submission:
         self._started = datetime.datetime.now(datetime.UTC)
         self._attempts = 0  # since a slot may have been free
         self._again = False  # whether another attempt is safe after the last
-        self._sent = False  # whether the vendor may have the task
         self._lost: QrmiError | None = None
         self._end = self._search = Deadline(None)
 
@@ -94,7 +93,7 @@ class Submission:
             return until_free(self._channel, self._attempt, timeout, self._pause)
         except BaseException as error:
             failure: BaseException = error
-            if isinstance(error, PASSING) and self._sent:
+            if isinstance(error, PASSING) and (self._attempts or self._lost):
                 error.add_note(f"the task may have been submitted; its tag is {self._tag}")
             elif isinstance(error, QrmiError) and self._lost:
                 # An earlier attempt may have succeeded, so that a refusal settles nothing.
@@ -116,7 +115,7 @@ class Submission:
             seconds = SUBMISSION_SECONDS if left is None else left
             self._end = Deadline(seconds, self._channel.clock)
         self._attempts += 1
-        self._again, self._sent = False, True
+        self._again = False
         try:
             # Only a first attempt may take as long as its bytes move.
             with (
@@ -134,7 +133,7 @@ class Submission:
         except ResourceBusyError as busy:
             if not has_room and self._make_room(busy):
                 return self._attempt(has_room=True)
-            self._attempts, self._sent = 0, self._lost is not None
+            self._attempts = 0
             raise
         except QrmiError as error:
             if not error.uncertain:

@@ -29,59 +29,46 @@ OnTransition = Callable[["Task", TaskStatus | None, TaskStatus, datetime.datetim
 """Called with the task, the old state (None at first), the new one and the time (UTC)."""
 
 
-class Task:
+class Task(TaskState):
     """A task on a resource; `QuantumResource.run` and `QuantumResource.task` return it.
 
     Attributes:
         id: The vendor's id of the task, by which another process finds it again.
         resource_id: The id of the resource it runs on.
+        done: True if the task has ended, as far as it has been polled; costs no request.
+        last_report: The vendor's last report, an unknown status replaced by Running; None before a
+            poll.
+        history: Every transition observed, with its time, in order.
     """
 
     def __init__(
         self, channel: Channel, task_id: str, on_transition: OnTransition | None = None
     ) -> None:
+        super().__init__(f"task {task_id} on {channel.resource_id}")
         self.channel = channel
         self.id = task_id
         self.resource_id = channel.resource_id
-        self._state = TaskState(f"task {task_id} on {self.resource_id}")
         self._default_hook = on_transition
         self._hooks: list[OnTransition] = []
 
     def __repr__(self) -> str:
-        return f"<Task {self.id} on {self.resource_id}: {self._state.status}>"
-
-    @property
-    def done(self) -> bool:
-        """True if the task has ended, as far as it has been polled; costs no request."""
-        return self._state.final
-
-    @property
-    def last_report(self) -> Observation | None:
-        """The vendor's last report, an unknown status replaced by Running; None before a poll."""
-        return self._state.observation
-
-    @property
-    def history(self) -> tuple[Transition, ...]:
-        """Every transition observed, with its time, in order."""
-        return self._state.history
+        return f"<Task {self.id} on {self.resource_id}: {self.last_status}>"
 
     def add_hook(self, on_transition: OnTransition) -> None:
         """Have a function called with every transition from now on, not the resource's."""
         if on_transition not in self._hooks:
             self._hooks.append(on_transition)
 
-    def observe(self, report: Observation) -> None:
+    def observe(self, report: Observation) -> tuple[TaskStatus | None, Transition] | None:
         """Apply a report of the driver and call the hooks; for the core."""
-        moved = self._state.observe(report)
-        if moved is None:
-            return
-        old, move = moved
-        default = [self._default_hook] if self._default_hook else []
-        for hook in self._hooks or default:
-            try:
-                hook(self, old, move.status, move.at)
-            except Exception:
-                _log.exception("on_transition of task %s failed", self.id)
+        moved = super().observe(report)
+        if moved:
+            for hook in self._hooks or filter(None, [self._default_hook]):
+                try:
+                    hook(self, moved[0], moved[1].status, moved[1].at)
+                except Exception:
+                    _log.exception("on_transition of task %s failed", self.id)
+        return moved
 
     def status(self) -> TaskStatus:
         """Poll the task and return its state; costs no request once it has ended.

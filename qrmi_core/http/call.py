@@ -178,7 +178,7 @@ def prepare(
         headers=sent,
         data=data,
         # Else requests would take a credential from ~/.netrc.
-        auth=_leave_alone,
+        auth=lambda request: request,
         # An empty one keeps requests from taking that of the environment.
         proxies=dict.fromkeys(("http", "https"), proxy.url if proxy else ""),
         verify=settings.ca_bundle,
@@ -188,10 +188,6 @@ def prepare(
         allow_redirects=False,
     )
     return attempt
-
-
-def _leave_alone(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 def _fresh(value: Any) -> Any:

@@ -38,20 +38,20 @@ class Observations(RuleBasedStateMachine):
 
     @rule(report=reports)
     def observe(self, report: Observation) -> None:
-        before = self.state.status
+        before = self.state.last_status
         moved = self.state.observe(report)
         self.seen.append(report.status)
         believed = TaskStatus.Running if report.status is None else report.status
         if before in FINAL:
             assert moved is None
-            assert self.state.status is before
+            assert self.state.last_status is before
         elif believed is before:
             assert moved is None
         else:
             assert moved is not None
             old, move = moved
             assert old is before
-            assert move.status is believed is self.state.status
+            assert move.status is believed is self.state.last_status
             self.moves.append((old, move.status))
 
     @invariant()
@@ -69,14 +69,14 @@ class Observations(RuleBasedStateMachine):
         statuses = [move.status for move in self.state.history]
         assert not FINAL & set(statuses[:-1])
         first_end = next((status for status in self.seen if status in FINAL), None)
-        assert self.state.final == (first_end is not None)
+        assert self.state.done == (first_end is not None)
         if first_end is not None:
-            assert self.state.status is first_end
+            assert self.state.last_status is first_end
 
     @invariant()
     def an_unknown_word_never_ends_a_task(self) -> None:
         if not FINAL & set(self.seen):
-            assert not self.state.final
+            assert not self.state.done
 
 
 TestObservations = Observations.TestCase
@@ -98,8 +98,8 @@ def test_an_unknown_word_is_running_with_one_warning(caplog: pytest.LogCaptureFi
     state = TaskState("task t on q")
     for _ in range(5):
         state.observe(Observation(None, raw="Calibrating"))
-    assert state.status is TaskStatus.Running
-    assert state.observation == Observation(TaskStatus.Running, raw="Calibrating")
+    assert state.last_status is TaskStatus.Running
+    assert state.last_report == Observation(TaskStatus.Running, raw="Calibrating")
     (record,) = caplog.records
     assert "task t on q" in record.getMessage()
     assert "'Calibrating'" in record.getMessage()
@@ -109,7 +109,7 @@ def test_a_report_after_the_end_is_logged_and_ignored(caplog: pytest.LogCaptureF
     state = TaskState("task t")
     state.observe(Observation(TaskStatus.Failed, reason="it broke"))
     state.observe(Observation(TaskStatus.Running))
-    assert state.observation == Observation(TaskStatus.Failed, reason="it broke")
+    assert state.last_report == Observation(TaskStatus.Failed, reason="it broke")
     assert "ignored the report TaskStatus.Running" in caplog.text
 
 
