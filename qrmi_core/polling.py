@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Generic, Protocol, TypeVar
 
 from qrmi_core.channel import Channel
 from qrmi_core.deadline import Clock, Deadline, Sleep, within
 from qrmi_core.errors import QrmiError, TransportError, WaitTimeoutError
 from qrmi_core.reports import checked
-from qrmi_core.retry import PollingPolicy, checked_timeout, last_attempt, may_pass
+from qrmi_core.retry import PollingPolicy, Waiting, may_pass
 from qrmi_core.values import Observation
 
 _log = logging.getLogger(__name__)
@@ -98,20 +98,17 @@ class _Watch(Generic[_TaskT]):
 
     def __init__(
         self,
-        tasks: Sequence[_TaskT],
+        tasks: Iterable[_TaskT],
         timeout: float | None,
         policy: PollingPolicy,
         clock: Clock,
         sleep: Sleep,
     ) -> None:
         self._pending = list(dict.fromkeys(tasks))
-        self._policy = policy
+        self._waiting = Waiting(timeout, policy, clock)
+        self._max_outage = policy.max_outage_seconds
         self._clock = clock
         self._sleep = sleep
-        self._start = clock()
-        # A timeout of 0 polls once, and that request may take its usual time.
-        self._deadline = Deadline(timeout or None, clock)
-        self._last = last_attempt(timeout, clock)
         self._spent = False
         self._retry_after = 0.0
         self._outages: dict[_TaskT, float] = {}
@@ -130,7 +127,7 @@ class _Watch(Generic[_TaskT]):
 
         rounds = Retrying(
             retry=lambda _state: bool(self._pending),
-            wait=lambda _state: self._pause(),
+            wait=lambda _state: self._waiting.pause(self._retry_after),
             # Not the time now: after the caller's own work there is one more poll.
             stop=lambda _state: self._spent,
             sleep=self._sleep,
@@ -138,7 +135,7 @@ class _Watch(Generic[_TaskT]):
         )
         for attempt in rounds:
             ended = self._poll()
-            self._spent = self._last.passed()
+            self._spent = self._waiting.last.passed()
             attempt.retry_state.set_result(ended)
             yield from ended
             if self._fatal:
@@ -153,7 +150,7 @@ class _Watch(Generic[_TaskT]):
         seen = "not seen yet" if status is None else f"last seen {status}; it goes on"
         why = f"; the last poll failed: {self._error}" if self._error else ""
         error = WaitTimeoutError(
-            f"task {task.id} is not finished after {self._clock() - self._start:.1f} s of waiting "
+            f"task {task.id} is not finished after {self._waiting.seconds:.1f} s of waiting "
             f"({seen}){why}; wait again, or stop it",
             status=status,
             resource_id=task.channel.resource_id,
@@ -161,9 +158,6 @@ class _Watch(Generic[_TaskT]):
         )
         error.__cause__ = self._error
         return error
-
-    def _pause(self) -> float:
-        return self._last.clip(self._policy.pause(self._clock() - self._start, self._retry_after))
 
     def _poll(self) -> list[_TaskT]:
         self._retry_after = 0.0
@@ -195,7 +189,7 @@ class _Watch(Generic[_TaskT]):
             waiting: The number of resources, this one included, not yet polled in this round.
             groups: The number of resources in all.
         """
-        left = self._deadline.remaining()
+        left = self._waiting.deadline.remaining()
         if left == 0.0:
             left = _LATE_POLL_SECONDS
         if groups == 1:
@@ -210,7 +204,7 @@ class _Watch(Generic[_TaskT]):
             return
         now = self._clock()
         since = self._outages.setdefault(task, now)
-        if not may_pass(error) or now - since > self._policy.max_outage_seconds:
+        if not may_pass(error) or now - since > self._max_outage:
             self._fatal = error
             return
         self._error = error
@@ -242,7 +236,6 @@ def as_completed(
         QrmiError: A poll failed for good, or for longer than the policy's `max_outage_seconds`.
     """
     tasks = list(tasks)
-    checked_timeout(timeout)
     if not tasks:
         return iter(())
     first = tasks[0].channel

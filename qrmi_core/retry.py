@@ -141,18 +141,39 @@ class PollingPolicy:
         return max(pause, min(retry_after or 0.0, self.max_outage_seconds))
 
 
-def checked_timeout(timeout: float | None) -> float | None:
-    """Return the timeout.
+class Waiting:
+    """The time of one wait.
+
+    Args:
+        timeout: Seconds; None for ever, 0 for one attempt, which may take its usual time.
+        policy: The pauses.
+        clock: Monotonic clock in seconds.
 
     Raises:
-        InvalidInputError: It is not a number of seconds of at least 0.
+        InvalidInputError: The timeout is not a number of seconds of at least 0.
+
+    Attributes:
+        deadline: The end.
+        last: The time to begin the last attempt, so that its response is there by the end.
     """
-    if timeout is not None and not timeout >= 0:
-        raise InvalidInputError(f"a timeout is a number of seconds of at least 0, not {timeout}")
-    return timeout
 
+    def __init__(self, timeout: float | None, policy: PollingPolicy, clock: Clock) -> None:
+        if timeout is not None and not timeout >= 0:
+            raise InvalidInputError(
+                f"a timeout is a number of seconds of at least 0, not {timeout}"
+            )
+        self._policy = policy
+        self._clock = clock
+        self._start = clock()
+        self.deadline = Deadline(timeout or None, clock)
+        reserve = min(0.25, (timeout or 0.0) * 0.1)
+        self.last = Deadline(None if timeout is None else timeout - reserve, clock)
 
-def last_attempt(timeout: float | None, clock: Clock) -> Deadline:
-    """Return the deadline for beginning the last attempt, so that its response is in time."""
-    reserve = min(0.25, (timeout or 0.0) * 0.1)
-    return Deadline(None if timeout is None else timeout - reserve, clock)
+    @property
+    def seconds(self) -> float:
+        """The seconds waited so far."""
+        return self._clock() - self._start
+
+    def pause(self, retry_after: float | None) -> float:
+        """Return the seconds until the next attempt, which is not after the last."""
+        return self.last.clip(self._policy.pause(self.seconds, retry_after))

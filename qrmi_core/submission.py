@@ -25,14 +25,7 @@ from qrmi_core.errors import (
 from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
 from qrmi_core.reports import checked
-from qrmi_core.retry import (
-    Pause,
-    RetryPolicy,
-    checked_timeout,
-    last_attempt,
-    may_pass,
-    repeat,
-)
+from qrmi_core.retry import Pause, RetryPolicy, Waiting, may_pass, repeat
 from qrmi_core.values import TaskInfo
 
 _log = logging.getLogger(__name__)
@@ -236,10 +229,7 @@ def until_free(
     Raises:
         ResourceBusyError: The last one, when the time is up.
     """
-    start = channel.clock()
-    # A timeout of 0 tries once, and that request may take its usual time.
-    deadline = Deadline(checked_timeout(timeout) or None, channel.clock)
-    last = last_attempt(timeout, channel.clock)
+    waiting = Waiting(timeout, channel.polling, channel.clock)
     # Without a callback the user would see a program that stands still.
     level = logging.INFO if channel.on_wait else logging.WARNING
 
@@ -247,14 +237,14 @@ def until_free(
         nonlocal level
         if not isinstance(error, ResourceBusyError):
             return other(number, error)
-        if last.passed():
+        if waiting.last.passed():
             return math.inf
-        seconds = last.clip(channel.polling.pause(channel.clock() - start, error.retry_after))
+        seconds = waiting.pause(error.retry_after)
         _log.log(level, "%s; trying again in %.1f s", error, seconds)
         level = logging.INFO
         if channel.on_wait:
             channel.on_wait(str(error), seconds)
         return seconds
 
-    with within(deadline):
+    with within(waiting.deadline):
         return repeat(attempt, pause, channel.sleep)

@@ -9,13 +9,15 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import attrs
 
 from qrmi_core.errors import InvalidResponseError
 from qrmi_core.redaction import Redactor
+
+_T = TypeVar("_T")
 
 MAX_ERROR_BYTES = 1 << 16
 _EXCERPT_CHARACTERS = 300
@@ -81,8 +83,7 @@ class Response:
         Raises:
             InvalidResponseError: The value is something else, or missing.
         """
-        found: dict[str, Any] = self._value(keys, "an object", lambda value: type(value) is dict)
-        return found
+        return self._value(keys, "an object", dict)
 
     def items(self, *keys: str) -> list[dict[str, Any]]:
         """Read a list of JSON objects.
@@ -90,12 +91,9 @@ class Response:
         Raises:
             InvalidResponseError: The value is something else, or missing.
         """
-        found: list[dict[str, Any]] = self._value(
-            keys,
-            "a list of objects",
-            lambda value: type(value) is list and all(type(item) is dict for item in value),
+        return self._value(
+            keys, "a list of objects", list, lambda found: all(type(item) is dict for item in found)
         )
-        return found
 
     def text(self, *keys: str) -> str:
         """Read a text that is not empty.
@@ -103,8 +101,7 @@ class Response:
         Raises:
             InvalidResponseError: The value is something else, or missing.
         """
-        found: str = self._value(keys, "a text", lambda value: type(value) is str and value != "")
-        return found
+        return self._value(keys, "a text", str, bool)
 
     def created_id(self, *keys: str, kind: type[str] | type[int] = str) -> str:
         """Read the id of the object that the request created.
@@ -117,13 +114,10 @@ class Response:
             InvalidResponseError: The id is missing; `uncertain` is set, since the object exists.
         """
         try:
-            found = self._value(
-                keys or ("id",), "an id", lambda value: type(value) is kind and value != ""
-            )
+            return str(self._value(keys or ("id",), "an id", kind, lambda found: found != ""))
         except InvalidResponseError as error:
             error.uncertain = True
             raise
-        return str(found)
 
     def excerpt(self) -> str:
         """Return the beginning of the body on one line, for messages, without known secrets.
@@ -148,16 +142,23 @@ class Response:
             uncertain=self._uncertain,
         )
 
-    def _value(self, keys: tuple[str, ...], what: str, fits: Callable[[Any], bool]) -> Any:
-        value = self.json()
+    def _value(
+        self,
+        keys: tuple[str, ...],
+        what: str,
+        kind: Callable[..., _T],
+        fits: Callable[[_T], bool] = lambda _value: True,
+    ) -> _T:
+        value: Any = self.json()
         for key in keys:
             value = value.get(key) if isinstance(value, dict) else None
-        if not fits(value):
+        if type(value) is not kind or not fits(value):
             where = f"`{'.'.join(keys)}` of the response" if keys else "the response"
             raise self.invalid(
                 f"{where} is not {what}; check the endpoint setting and the version of the API"
             )
-        return value
+        found: _T = value
+        return found
 
 
 def join_documents(**documents: Response | None) -> bytes:
