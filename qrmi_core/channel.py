@@ -128,16 +128,17 @@ class Channel:
             function: The function.
             may_help: Return True if another attempt may help after this error.
         """
-        policy = RetryPolicy(jitter=0.0)
-        # A vendor cannot ask for a longer pause than an outage may last.
-        deadline = Deadline(current().clip(self.polling.max_outage_seconds), self.clock)
         return repeat(
             function,
-            lambda number, error: (
-                policy.pause(number, error, deadline) if may_help(error) else math.inf
-            ),
+            lambda number, error: self.few_pause(number, error) if may_help(error) else math.inf,
             self.sleep,
         )
+
+    def few_pause(self, attempt: int, error: BaseException) -> float:
+        """Return the seconds until the next of at most 4 attempts; see `RetryPolicy.pause`."""
+        # A vendor cannot ask for a longer pause than an outage may last.
+        longest = Deadline(current().clip(self.polling.max_outage_seconds), self.clock)
+        return RetryPolicy(jitter=0.0).pause(attempt, error, longest)
 
 
 def _secrets(driver: Driver[Any, Any]) -> Iterator[str]:

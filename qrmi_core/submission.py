@@ -25,7 +25,7 @@ from qrmi_core.errors import (
 from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
 from qrmi_core.reports import checked
-from qrmi_core.retry import Pause, RetryPolicy, Waiting, may_pass, repeat
+from qrmi_core.retry import Pause, Waiting, may_pass, repeat
 from qrmi_core.values import TaskInfo
 
 _log = logging.getLogger(__name__)
@@ -98,8 +98,8 @@ class Submission:
 
     def _pause(self, _number: int, error: BaseException) -> float:
         """Return the seconds until the next attempt after a lost response."""
-        policy = RetryPolicy(jitter=0.0)
-        return policy.pause(self._attempts, error, self._end) if self._again else math.inf
+        with within(self._end):
+            return self._channel.few_pause(self._attempts, error) if self._again else math.inf
 
     def _attempt(self, *, has_room: bool = False) -> str:
         """Submit once and return the task's id."""

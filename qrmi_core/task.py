@@ -15,7 +15,7 @@ from qrmi_core.errors import QrmiError, TaskCancelledError, TaskFailedError, Tas
 from qrmi_core.outcomes import decoded, missing_result
 from qrmi_core.polling import as_completed, poll
 from qrmi_core.reports import checked
-from qrmi_core.retry import RetryPolicy, repeat
+from qrmi_core.retry import Waiting, repeat
 from qrmi_core.states import TaskState, Transition
 from qrmi_core.values import Observation, TaskResult, TaskStatus, TaskUsage
 
@@ -208,9 +208,9 @@ class Task(TaskState):
         return deadline.clip(self.channel.polling.max_outage_seconds)
 
     def _copy_result(self, stream: BinaryIO, patience: float) -> None:
-        clock, polling = self.channel.clock, self.channel.polling
+        channel = self.channel
         begun = False
-        failed_at: float | None = None
+        outage: Waiting | None = None
 
         def copy() -> None:
             nonlocal begun
@@ -222,21 +222,18 @@ class Task(TaskState):
                 stream.write(piece)
 
         def pause(number: int, error: BaseException) -> float:
-            nonlocal failed_at
-            now = clock()
-            failed_at = now if failed_at is None else failed_at
+            nonlocal outage
             if not (isinstance(error, QrmiError) and error.retryable):
                 return math.inf
-            level = logging.WARNING if number == 1 else logging.DEBUG
+            level = logging.DEBUG if outage else logging.WARNING
             _log.log(level, "the result is read again, if there is time: %s", error)
-            left = failed_at + patience - now
-            if left <= 0:
-                longest = Deadline(polling.max_outage_seconds, clock)
-                return RetryPolicy(jitter=0.0).pause(number, error, longest)
-            return min(left, polling.pause(now - failed_at, error.retry_after))
+            outage = outage or Waiting(patience, channel.polling, channel.clock)
+            if outage.last.passed():
+                return channel.few_pause(number, error)
+            return outage.pause(error.retry_after)
 
         try:
-            repeat(copy, pause, self.channel.sleep)
+            repeat(copy, pause, channel.sleep)
         except (TaskFailedError, TaskCancelledError) as error:
             report = self.last_report
             error.vendor_code = error.vendor_code or (report.code if report else None)

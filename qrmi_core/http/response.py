@@ -8,7 +8,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from http import HTTPStatus
+from http.client import responses
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -197,10 +197,7 @@ def retry_after_seconds(
 
 def status_phrase(code: int) -> str:
     """Return a status with its phrase, such as ``404 Not Found``."""
-    try:
-        return f"{code} {HTTPStatus(code).phrase}"
-    except ValueError:
-        return str(code)
+    return f"{code} {responses.get(code, '')}".strip()
 
 
 def _timestamp(text: str) -> float | None:
