@@ -1,6 +1,6 @@
 """Help for the tests of drivers and of programs that use them.
 
-`DriverContract` needs pytest, the others do not. Write ``from qrmi_core.testing import ...``.
+The contracts need pytest, the others do not. Write ``from qrmi_core.testing import ...``.
 """
 
 from __future__ import annotations
@@ -9,11 +9,28 @@ from typing import TYPE_CHECKING
 
 from qrmi_core.testing.clock import FakeClock
 from qrmi_core.testing.fake import FakeDriver, FakeVendor
+from qrmi_core.testing.loopback import (
+    Fault,
+    Faults,
+    LoopbackVendor,
+    VendorRequest,
+    VendorResponse,
+)
 
 if TYPE_CHECKING:
     from qrmi_core.testing.contract import DriverContract
 
-__all__ = ["DriverContract", "FakeClock", "FakeDriver", "FakeVendor"]
+__all__ = [
+    "DriverContract",
+    "FakeClock",
+    "FakeDriver",
+    "FakeVendor",
+    "Fault",
+    "Faults",
+    "LoopbackVendor",
+    "VendorRequest",
+    "VendorResponse",
+]
 
 
 def __getattr__(name: str) -> object:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import datetime
-import json
 import random
 import re
-import threading
 import urllib.parse
 from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from qrmi_core.testing import LoopbackVendor, VendorRequest, VendorResponse
 
 TOKEN = "a-key-for-the-coin"
 
@@ -38,45 +36,42 @@ class Refused(Exception):
         self.error = {"code": code, "message": message, **more}
 
 
-class CoinService:
-    """A server in a thread; a context manager.
+class CoinService(LoopbackVendor):
+    """The service; a context manager.
 
     Attributes:
         tasks: The tasks by id, without their results.
         results: The counts of the tasks that are done, by id.
         reservations: The coin of each reservation by id; None for one that has ended.
-        requests: Method and path of each request, in order.
-        lose_answers: How many of the next submissions are carried out and not answered.
-        failures: HTTP statuses with which the next requests fail.
     """
 
     def __init__(self) -> None:
+        super().__init__(tokens={TOKEN})
         self.tasks: dict[str, dict[str, Any]] = {}
         self.results: dict[str, dict[str, int]] = {}
         self.reservations: dict[str, str | None] = {}
-        self.requests: list[str] = []
-        self.lose_answers = 0
-        self.failures: list[int] = []
-        self.lock = threading.RLock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-        self._server.daemon_threads = True
-        self._server.service = self  # type: ignore[attr-defined]
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def ids(self) -> set[str]:
+        return {*COINS, *self.tasks, *self.reservations}
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def respond(self, request: VendorRequest) -> VendorResponse:
+        try:
+            return VendorResponse(200, self._routed(request))
+        except Refused as refused:
+            headers = {"Retry-After": "0"} if refused.status == 409 else {}
+            return VendorResponse(refused.status, {"error": refused.error}, headers)
+
+    def unauthorized(self, request: VendorRequest) -> VendorResponse:
+        problem = {"code": "unauthorized", "message": "the key is unknown"}
+        return VendorResponse(401, {"error": problem})
+
+    def _routed(self, request: VendorRequest) -> object:
+        for method, pattern, function in _ROUTES:
+            match = re.fullmatch(pattern, request.path)
+            if match and method == request.method:
+                ids = map(urllib.parse.unquote, match.groups())
+                return function(self, request.json(), request.query, *ids)  # type: ignore[operator]
+        raise Refused(404, "no_such_address", f"there is no {request.path}")
 
     # One method for each resource of the API
 
@@ -204,68 +199,3 @@ _ROUTES = [
     ("GET", r"/v1/tasks/([^/]+)/log", CoinService.log),
     ("DELETE", r"/v1/tasks/([^/]+)", CoinService.stop),
 ]
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    # Small responses in two packets would wait for each other otherwise.
-    disable_nagle_algorithm = True
-
-    @property
-    def service(self) -> CoinService:
-        return self.server.service  # type: ignore[attr-defined,no-any-return]
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Keep quiet."""
-
-    def handle_one_request(self) -> None:
-        try:
-            super().handle_one_request()
-        except ConnectionError:
-            self.close_connection = True
-
-    def do_GET(self) -> None:
-        self._respond()
-
-    def do_POST(self) -> None:
-        self._respond()
-
-    def do_DELETE(self) -> None:
-        self._respond()
-
-    def _respond(self) -> None:
-        data = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        url = urllib.parse.urlsplit(self.path)
-        service = self.service
-        with service.lock:
-            service.requests.append(f"{self.command} {url.path}")
-            try:
-                status, document = 200, self._carry_out(url, data)
-            except Refused as refused:
-                status, document = refused.status, {"error": refused.error}
-            lost = f"{self.command} {url.path}" == "POST /v1/tasks" and service.lose_answers > 0
-            service.lose_answers -= lost
-        if lost:
-            self.close_connection = True
-            return
-        body = json.dumps(document).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        if status in (409, 429, 503):
-            self.send_header("Retry-After", "0")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _carry_out(self, url: urllib.parse.SplitResult, data: bytes) -> object:
-        if self.service.failures:
-            raise Refused(self.service.failures.pop(0), "broken", "the table shakes")
-        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-            raise Refused(401, "unauthorized", "the key is unknown")
-        for method, pattern, function in _ROUTES:
-            match = re.fullmatch(pattern, url.path)
-            if match and method == self.command:
-                query = dict(urllib.parse.parse_qsl(url.query))
-                ids = map(urllib.parse.unquote, match.groups())
-                return function(self.service, json.loads(data or b"null"), query, *ids)  # type: ignore[operator]
-        raise Refused(404, "no_such_address", f"there is no {url.path}")

@@ -24,7 +24,7 @@ from qrmi_core import (
     TaskStatus,
     UnsupportedFunctionError,
 )
-from qrmi_core.testing import DriverContract
+from qrmi_core.testing import DriverContract, Faults
 from qrmi_example import Coin
 
 MakeCoin = Callable[..., QuantumResource]
@@ -154,19 +154,20 @@ def test_an_empty_program_is_refused_before_anything_is_sent(
 
 
 def test_a_submission_without_an_answer_is_one_task(service: CoinService, coin: MakeCoin) -> None:
-    service.lose_answers = 1
+    service.fail("POST /v1/tasks", Faults.lost_after)
     task = coin().run(Coin("flip 1", shots=1))
     assert list(service.tasks) == [task.id]
 
 
 def test_a_service_that_is_overloaded_is_asked_again(service: CoinService, coin: MakeCoin) -> None:
-    service.failures = [503, 429]
+    service.fail("", Faults.response(503), Faults.response(429, Retry_After="0"))
     assert coin().status().pending_job_count == 3
     assert service.requests == ["GET /v1/coins/heads"] * 3
 
 
 def test_an_error_has_the_services_words(service: CoinService, coin: MakeCoin) -> None:
-    service.failures = [501]
+    problem = {"code": "broken", "message": "the table shakes"}
+    service.fail("GET /v1/coins/*", Faults.response(501, {"error": problem}))
     with pytest.raises(ServiceError, match="the table shakes") as caught:
         coin().status()
     assert (caught.value.status_code, caught.value.vendor_code) == (501, "broken")
