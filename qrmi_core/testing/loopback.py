@@ -327,13 +327,15 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.close()
 
     def _send(self, response: VendorResponse) -> None:
-        data = b"" if response.status == 204 or self.command == "HEAD" else response.content
+        data = b"" if response.status == 204 else response.content
         self.send_response(response.status)
         for name, text in {"Content-Type": "application/json", **response.headers}.items():
             self.send_header(name, text)
         if response.status != 204:
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
+        if self.command == "HEAD":
+            return
         half = len(data) // 2 if response.cut or response.stall_seconds else len(data)
         self.wfile.write(data[:half])
         time.sleep(response.stall_seconds)

@@ -100,5 +100,6 @@ def test_a_fault_waits_for_its_kind_and_its_turn(vendor: Echo) -> None:
 
 def test_a_service_that_fails_is_reported_when_its_block_ends() -> None:
     vendor = LoopbackVendor()
-    with pytest.raises(RuntimeError, match="could not respond"), vendor:
-        pytest.raises(requests.ConnectionError, requests.get, vendor.url, timeout=2)
+    lost = pytest.raises(requests.ConnectionError)
+    with pytest.raises(RuntimeError, match="could not respond"), vendor, lost:
+        requests.get(vendor.url, timeout=2)

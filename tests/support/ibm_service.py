@@ -10,11 +10,17 @@ import json
 import time
 import uuid
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from qrmi_core import Payload
-from qrmi_core.testing import DriverContract
-from support.faulty_server import Fault, FaultyHandler, FaultyService, status
+from qrmi_core.testing import (
+    DriverContract,
+    Fault,
+    LoopbackVendor,
+    VendorRequest,
+    VendorResponse,
+)
+from support.faulty_server import Handler, status
 
 KEY = "an-api-key-that-is-secret"
 CRN = "crn:v1:bluemix:public:quantum-computing:us-east:a/0123:4567::"
@@ -69,7 +75,7 @@ def error(code: int, vendor_code: object, message: str, **more: str) -> Fault:
     return status(code, body)
 
 
-class IbmService(FaultyService):
+class IbmService(LoopbackVendor):
     """The service; a context manager.
 
     Attributes:
@@ -87,7 +93,8 @@ class IbmService(FaultyService):
     secrets = (KEY, "token-")
 
     def __init__(self) -> None:
-        super().__init__(IbmHandler)
+        super().__init__(tokens=())
+        self.host = self.url
         self.bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -96,7 +103,6 @@ class IbmService(FaultyService):
         self.token_seconds = 3600
         self.looks = 1
         self.result = RESULT
-        self.tokens: set[str] = set()
         # Another one each time, since tokens are shared by key and ports are used again.
         self.key = f"{KEY}-{uuid.uuid4().hex}"
         self.url = f"{self.host}/api/v1"
@@ -173,53 +179,51 @@ class IbmService(FaultyService):
         for job in self.jobs.values():
             job["now"] = job["end"]
 
+    # How a request is met
 
-class IbmHandler(FaultyHandler):
+    def path(self, request: VendorRequest) -> list[str]:
+        return request.path.removeprefix("/api/v1").strip("/").split("/")
+
+    def log_entry(self, request: VendorRequest) -> str:
+        path = self.path(request)
+        if path[0] != "identity":
+            self.headers.append({k.lower(): v for k, v in request.headers.items()})
+        line = f"{request.method} {'/'.join(path)}"
+        return f"{line}?{request.query_string}" if request.query_string else line
+
+    def kinds(self, request: VendorRequest) -> tuple[str, str]:
+        path = self.path(request)
+        line = f"{request.method} {path[0]}"
+        return line, f"{line}/*/{path[-1]}"
+
+    def needs_token(self, request: VendorRequest) -> bool:
+        return self.path(request)[0] != "identity"
+
+    def unauthorized(self, request: VendorRequest) -> VendorResponse:
+        return IbmHandler(self, request).refuse(401, 1201, "invalid credentials")
+
+    def respond(self, request: VendorRequest) -> VendorResponse:
+        handler, path = IbmHandler(self, request), self.path(request)
+        if path[0] == "identity":
+            return handler.identity(request.body)
+        if request.headers.get("Service-CRN") != CRN:
+            return handler.refuse(404, 1279, "instance not found")
+        return handler.route(path, parse_qs(request.query_string), request.body)
+
+
+class IbmHandler(Handler):
     service: IbmService
 
-    def refuse(self, code: int, vendor_code: object, message: str, **more: str) -> None:
-        error(code, vendor_code, message, **more)(self, lambda: None)
+    def refuse(self, code: int, vendor_code: object, message: str, **more: str) -> VendorResponse:
+        return self.as_by(error(code, vendor_code, message, **more))
 
-    def _serve(self) -> None:
-        service = self.service
-        url = urlsplit(self.path)
-        path = url.path.removeprefix("/api/v1").strip("/").split("/")
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        with service.lock:
-            line = f"{self.command} {'/'.join(path)}"
-            service.requests.append(f"{line}?{url.query}" if url.query else line)
-            if path[0] != "identity":
-                service.headers.append({k.lower(): v for k, v in self.headers.items()})
-            kinds = (f"{self.command} {path[0]}", f"{self.command} {path[0]}/*/{path[-1]}")
-            fault = service.next_fault(*kinds)
-
-        def proceed() -> None:
-            if path[0] == "identity":
-                self.identity(body)
-            elif self.headers.get("Authorization", "").removeprefix("Bearer ") not in (
-                service.tokens
-            ):
-                self.refuse(401, 1201, "invalid credentials")
-            elif self.headers.get("Service-CRN") != CRN:
-                self.refuse(404, 1279, "instance not found")
-            else:
-                with service.lock:
-                    self.route(path, parse_qs(url.query), body)
-
-        if fault:
-            fault(self, proceed)
-        else:
-            proceed()
-
-    do_GET = do_POST = do_PATCH = do_DELETE = _serve
-
-    def identity(self, body: bytes) -> None:
+    def identity(self, body: bytes) -> VendorResponse:
         service = self.service
         form = parse_qs(body.decode())
         if form.get("grant_type") != ["urn:ibm:params:oauth:grant-type:apikey"]:
-            self.answer(400, {"errorCode": "BXNIM0109E", "errorMessage": "Property missing"})
+            return self.answer(400, {"errorCode": "BXNIM0109E", "errorMessage": "Property missing"})
         elif form.get("apikey") != [service.key]:
-            self.answer(
+            return self.answer(
                 400,
                 {
                     "errorCode": "BXNIM0415E",
@@ -230,7 +234,7 @@ class IbmHandler(FaultyHandler):
         else:
             token = f"token-{uuid.uuid4().hex}"
             service.tokens.add(token)
-            self.answer(
+            return self.answer(
                 200,
                 {
                     "access_token": token,
@@ -240,68 +244,71 @@ class IbmHandler(FaultyHandler):
                 },
             )
 
-    def route(self, path: list[str], query: dict[str, list[str]], body: bytes) -> None:
+    def route(self, path: list[str], query: dict[str, list[str]], body: bytes) -> VendorResponse:
         service = self.service
         match self.command, *path:
             case "GET", "backends":
-                self.answer(200, {"devices": DEVICES})
+                return self.answer(200, {"devices": DEVICES})
             case "GET", "backends", name, what:
-                self.backend(name, what)
+                return self.backend(name, what)
             case "POST", "sessions":
-                self.open_session(json.loads(body))
+                return self.open_session(json.loads(body))
             case method, "sessions", session_id, *rest:
                 session = service.sessions.get(session_id)
                 if session is None:
-                    self.refuse(404, "not_found", "Not Found")
+                    return self.refuse(404, "not_found", "Not Found")
                 elif method == "GET":
-                    self.answer(200, session)
+                    return self.answer(200, session)
                 elif method == "PATCH":
                     session["accepting_jobs"] = json.loads(body)["accepting_jobs"]
-                    self.answer(204)
-                elif rest == ["close"]:
+                    return self.answer(204)
+                elif rest != ["close"]:
+                    return self.refuse(404, "not_found", "Not Found")
+                else:
                     session |= {"state": "closed", "accepting_jobs": False}
                     for job in service.jobs.values():
                         if job["session_id"] == session_id and job["now"]["status"] == "Queued":
                             job["now"] = job["end"] = {"status": "Cancelled"}
-                    self.answer(204)
+                    return self.answer(204)
             case "POST", "jobs":
                 service.bodies.append(body)
                 wanted = json.loads(body)
                 session = service.sessions.get(wanted.get("session_id"), {})
                 if wanted["backend"] not in {device["name"] for device in DEVICES}:
-                    self.refuse(404, 1216, "backend not found")
+                    return self.refuse(404, 1216, "backend not found")
                 elif "session_id" in wanted and not session.get("accepting_jobs"):
-                    self.refuse(400, 1217, "Session is closed", solution="open another")
+                    return self.refuse(400, 1217, "Session is closed", solution="open another")
                 else:
-                    self.answer(200, service.start(wanted))
+                    return self.answer(200, service.start(wanted))
             case "GET", "jobs":
-                self.jobs(query)
+                return self.jobs(query)
             case method, "jobs", job_id, *rest:
                 job = service.jobs.get(job_id)
                 if job is None:
-                    self.refuse(404, 1291, "Job not found", solution="check the id")
+                    return self.refuse(404, 1291, "Job not found", solution="check the id")
                 else:
-                    self.job(job, "/".join([method, *rest]))
+                    return self.job(job, "/".join([method, *rest]))
             case _:
-                self.refuse(404, "not_found", "Not Found")
+                return self.refuse(404, "not_found", "Not Found")
 
-    def backend(self, name: str, what: str) -> None:
+    def backend(self, name: str, what: str) -> VendorResponse:
         device = next((device for device in DEVICES if device["name"] == name), None)
         if device is None:
-            self.refuse(404, 1216, "backend not found")
+            return self.refuse(404, 1216, "backend not found")
         elif what == "configuration":
             shots = 100_000 if name == "ibm_fez" else 20_000
-            self.answer(200, {"backend_name": name, "n_qubits": 156, "max_shots": shots})
+            return self.answer(200, {"backend_name": name, "n_qubits": 156, "max_shots": shots})
         elif what == "properties" and not device["is_simulator"]:
-            self.answer(200, {"backend_name": name, "qubits": []})
+            return self.answer(200, {"backend_name": name, "qubits": []})
         else:
-            self.refuse(404, "not_found", "Not Found")
+            return self.refuse(404, "not_found", "Not Found")
 
-    def open_session(self, wanted: dict[str, Any]) -> None:
+    def open_session(self, wanted: dict[str, Any]) -> VendorResponse:
         service = self.service
         if service.open_plan and wanted["mode"] == "dedicated":
-            self.refuse(400, 1352, "You are not authorized to run a session", solution="use job")
-            return
+            return self.refuse(
+                400, 1352, "You are not authorized to run a session", solution="use job"
+            )
         session_id = str(uuid.uuid4())
         service.sessions[session_id] = {
             "id": session_id,
@@ -312,9 +319,9 @@ class IbmHandler(FaultyHandler):
             "max_ttl": wanted["max_ttl"],
             "active_ttl": wanted["max_ttl"],
         }
-        self.answer(200, service.sessions[session_id])
+        return self.answer(200, service.sessions[session_id])
 
-    def jobs(self, query: dict[str, list[str]]) -> None:
+    def jobs(self, query: dict[str, list[str]]) -> VendorResponse:
         service = self.service
         found = [
             job
@@ -326,22 +333,24 @@ class IbmHandler(FaultyHandler):
         ]
         offset, limit = (int(query.get(key, ["0"])[0]) for key in ("offset", "limit"))
         page = [service.look(job) for job in found[offset : offset + min(limit or 200, 200)]]
-        self.answer(200, {"jobs": page, "count": len(found), "limit": limit, "offset": offset})
+        return self.answer(
+            200, {"jobs": page, "count": len(found), "limit": limit, "offset": offset}
+        )
 
-    def job(self, job: dict[str, Any], what: str) -> None:
+    def job(self, job: dict[str, Any], what: str) -> VendorResponse:
         service = self.service
         completed = job["now"]["status"] == "Completed"
         match what:
             case "GET":
-                self.answer(200, service.look(job))
+                return self.answer(200, service.look(job))
             case "GET/results" if completed:
-                self.answer(200, service.result, {"Content-Type": "text/plain"})
+                return self.answer(200, service.result, {"Content-Type": "text/plain"})
             case "GET/results":
-                self.answer(204)
+                return self.answer(204)
             case "GET/logs":
-                self.answer(200, b"a line of the log\n", {"Content-Type": "text/plain"})
+                return self.answer(200, b"a line of the log\n", {"Content-Type": "text/plain"})
             case "GET/metrics":
-                self.answer(
+                return self.answer(
                     200,
                     {
                         "timestamps": {
@@ -355,8 +364,8 @@ class IbmHandler(FaultyHandler):
             case "POST/cancel":
                 if job["now"]["status"] in {"Queued", "Running"}:
                     job["now"] = job["end"] = {"status": "Cancelled"}
-                    self.answer(204)
+                    return self.answer(204)
                 else:
-                    self.refuse(409, 1306, "Job is not cancellable")
+                    return self.refuse(409, 1306, "Job is not cancellable")
             case _:
-                self.refuse(404, "not_found", "Not Found")
+                return self.refuse(404, "not_found", "Not Found")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import uuid
 from typing import Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
-from support.faulty_server import Fault, FaultyHandler, FaultyService, status
+from qrmi_core.testing import Fault, LoopbackVendor, VendorRequest, VendorResponse
+from support.faulty_server import Handler, status
 
 PASSWORD = "a-password-that-is-secret"
 SIGNATURE = "a-signature-that-is-secret"
@@ -21,6 +22,7 @@ RESULT = '{"counter":{"00":36,"10":64}}'
 SPECS = json.dumps({"name": "FRESNEL", "version": "1", "max_runs": 500, "channels": []})
 _FINAL = {"DONE", "ERROR", "CANCELED", "TIMED_OUT"}
 _CORE = "/core-fast/api/"
+_PUBLIC = (["devices"], ["devices", "public-specs"])
 
 
 def device(name: str, **more: Any) -> dict[str, Any]:
@@ -55,7 +57,7 @@ def refusal(code: int, message: str, vendor_code: object = None) -> Fault:
     return status(code, body)
 
 
-class PasqalService(FaultyService):
+class PasqalService(LoopbackVendor):
     """The service; a context manager.
 
     Attributes:
@@ -77,7 +79,8 @@ class PasqalService(FaultyService):
     secrets = (PASSWORD, SIGNATURE, "token-")
 
     def __init__(self) -> None:
-        super().__init__(_Handler)
+        super().__init__(tokens=())
+        self.host = self.url
         self.forms: list[dict[str, str]] = []
         self.headers: list[dict[str, str]] = []
         self.bodies: list[dict[str, Any]] = []
@@ -91,7 +94,6 @@ class PasqalService(FaultyService):
         self.page = 100
         self.looks = 1
         self.token_seconds: float | None = 3600
-        self.tokens: set[str] = set()
         # Another one each time, since tokens are shared by user and ports are used again.
         self.password = f"{PASSWORD}-{uuid.uuid4().hex}"
 
@@ -153,131 +155,153 @@ class PasqalService(FaultyService):
                 task["status"] = task["end"] if task["status"] == "RUNNING" else "RUNNING"
         return seen
 
+    # How a request is met
 
-class _Handler(FaultyHandler):
+    def path(self, request: VendorRequest) -> list[str]:
+        return request.path.removeprefix(_CORE).strip("/").split("/")
+
+    def log_entry(self, request: VendorRequest) -> str:
+        path = self.path(request)
+        if path[0] != "oauth":
+            self.headers.append({k.lower(): v for k, v in request.headers.items()})
+        line = f"{request.method} {'/'.join(path)}"
+        return f"{line}?{request.query_string}" if request.query_string else line
+
+    def kinds(self, request: VendorRequest) -> tuple[str]:
+        return (self.kind(f"{request.method} {'/'.join(self.path(request))}"),)
+
+    def needs_token(self, request: VendorRequest) -> bool:
+        path = self.path(request)
+        public = ("oauth", "files") + (("v1",) if path[1:] in _PUBLIC else ())
+        return path[0] not in public
+
+    def unauthorized(self, request: VendorRequest) -> VendorResponse:
+        return _Handler(self, request).refuse(401, "the token is not valid")
+
+    def respond(self, request: VendorRequest) -> VendorResponse:
+        return _Handler(self, request).route(self.path(request), request.query_string, request.body)
+
+
+class _Handler(Handler):
     service: PasqalService
 
-    def give(self, data: object, **more: object) -> None:
-        self.answer(
+    def give(self, data: object, **more: object) -> VendorResponse:
+        return self.answer(
             200, {"status": "success", "message": "OK.", "code": "200", "data": data, **more}
         )
 
-    def refuse(self, code: int, message: str) -> None:
-        refusal(code, message)(self, lambda: None)
+    def refuse(self, code: int, message: str) -> VendorResponse:
+        return self.as_by(refusal(code, message))
 
-    def _serve(self) -> None:
+    def route(self, path: list[str], query: str, body: bytes) -> VendorResponse:
         service = self.service
-        url = urlsplit(self.path)
-        path = url.path.removeprefix(_CORE).strip("/").split("/")
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        with service.lock:
-            line = f"{self.command} {'/'.join(path)}"
-            service.requests.append(f"{line}?{url.query}" if url.query else line)
-            if path[0] != "oauth":
-                service.headers.append({k.lower(): v for k, v in self.headers.items()})
-            known = service.ids()
-            kind = "/".join("*" if part in known else part for part in line.split("/"))
-            fault = service.next_fault(kind)
-
-        def proceed() -> None:
-            with service.lock:
-                self.route(path, url.query, body)
-
-        if fault:
-            fault(self, proceed)
-        else:
-            proceed()
-
-    do_GET = do_POST = do_PATCH = _serve
-
-    def route(self, path: list[str], query: str, body: bytes) -> None:
-        service = self.service
-        token = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        asked = {name: values[0] for name, values in parse_qs(query).items()}
+        asked = dict(parse_qsl(query))
         match [self.command, *path]:
             case ["POST", "oauth", "token"]:
-                self.token(dict(parse_qsl(body.decode(), keep_blank_values=True)))
+                return self.token(dict(parse_qsl(body.decode(), keep_blank_values=True)))
             case ["GET", "files", job_id]:
-                self.file(job_id, query)
+                return self.file(job_id, query)
             case ["GET", "v1", "devices"]:
                 wanted = asked.get("device_type")
                 found = [d for d in service.devices if wanted in (None, d["device_type"])]
-                self.page(found, asked)
+                return self.page(found, asked)
             case ["GET", "v1", "devices", "public-specs"]:
-                self.give([{"device_type": "FRESNEL", "specs": SPECS}])
-            case _ if token not in service.tokens:
-                self.refuse(401, "the token is not valid")
+                return self.give([{"device_type": "FRESNEL", "specs": SPECS}])
             case ["GET", "v1", "devices", "specs", name]:
                 if any(d["device_type"] == name for d in service.devices):
-                    self.give({"device_type": name, "specs": SPECS})
+                    return self.give({"device_type": name, "specs": SPECS})
                 else:
-                    self.refuse(404, "no such device")
+                    return self.refuse(404, "no such device")
             case ["POST", "v1", "batches"]:
-                self.create(json.loads(body))
+                return self.create(json.loads(body))
             case ["GET", "v1", "batches"]:
-                self.list(asked)
+                return self.list(asked)
             case ["POST", "v1", "cudaq", "job"]:
                 wanted = json.loads(body)
                 service.bodies.append(wanted)
                 job = service.start(service.cudaq, json.dumps(wanted["sequence"]))
-                self.give({"id": job["id"], "status": "PENDING"})
+                return self.give({"id": job["id"], "status": "PENDING"})
             case ["GET", "v1", "cudaq", "job", job_id] if job_id in service.cudaq:
                 seen = service.look(service.cudaq[job_id])
                 done = seen["status"] == "DONE"
-                self.give({**seen, "result": service.result if done else None})
+                return self.give({**seen, "result": service.result if done else None})
             case ["PATCH", "v2", "batches", task_id, "cancel"]:
-                self.cancel(task_id)
+                return self.cancel(task_id)
+            case ["POST", "v2", "batches", batch_id, "jobs"] if batch_id in service.batches:
+                return self.add(service.batches[batch_id], json.loads(body))
+            case ["PATCH", "v2", "batches", batch_id, "complete"] if batch_id in service.batches:
+                service.batches[batch_id]["open"] = False
+                return self.give({})
+            case ["GET", "v2", "jobs"]:
+                batch = service.batches.get(asked["batch_id"], {"jobs": []})
+                return self.page([{"id": job["id"]} for job in batch["jobs"]], asked)
             case [_, _, "batches", batch_id, *rest] if batch_id in service.batches:
-                self.batch(service.batches[batch_id], rest)
+                return self.batch(service.batches[batch_id], rest)
             case ["GET", _, "jobs", job_id, *rest] if job_id in service.ids():
-                batch = next(b for b in service.batches.values() if b["jobs"][0]["id"] == job_id)
-                self.job(batch, batch["jobs"][0], rest)
+                batch, job = next(
+                    (batch, job)
+                    for batch in service.batches.values()
+                    for job in batch["jobs"]
+                    if job["id"] == job_id
+                )
+                return self.job(batch, job, rest)
             case _:
-                self.refuse(404, "not found")
+                return self.refuse(404, "not found")
 
-    def token(self, form: dict[str, str]) -> None:
+    def token(self, form: dict[str, str]) -> VendorResponse:
         service = self.service
         service.forms.append(form)
         secret = form.get("password", form.get("client_secret"))
         if secret != service.password:
             words = {"error": "invalid_grant", "error_description": "Wrong email or password."}
-            self.answer(403, words)
-            return
+            return self.answer(403, words)
         token = f"token-{uuid.uuid4().hex}"
         service.tokens.add(token)
         lifetime = {} if service.token_seconds is None else {"expires_in": service.token_seconds}
-        self.answer(200, {"access_token": token, "token_type": "Bearer", **lifetime})
+        return self.answer(200, {"access_token": token, "token_type": "Bearer", **lifetime})
 
-    def file(self, job_id: str, query: str) -> None:
+    def file(self, job_id: str, query: str) -> VendorResponse:
         if "Authorization" in self.headers or SIGNATURE not in query:
-            self.answer(403, f"<Error>{query}</Error>".encode(), {"Content-Type": "text/xml"})
+            return self.answer(
+                403, f"<Error>{query}</Error>".encode(), {"Content-Type": "text/xml"}
+            )
         else:
-            self.answer(200, self.service.files.get(job_id, self.service.result))
+            return self.answer(200, self.service.files.get(job_id, self.service.result))
 
-    def page(self, found: list[Any], asked: dict[str, str]) -> None:
+    def page(self, found: list[Any], asked: dict[str, str]) -> VendorResponse:
         start = int(asked.get("offset", 0))
         end = min(start + min(self.service.page, int(asked.get("limit", 100))), len(found))
         pagination = {"total": len(found), "start": start, "end": end}
-        self.give(found[start:end], pagination=pagination)
+        return self.give(found[start:end], pagination=pagination)
 
-    def create(self, wanted: dict[str, Any]) -> None:
+    def create(self, wanted: dict[str, Any]) -> VendorResponse:
         service = self.service
         service.bodies.append(wanted)
         if not any(d["device_type"] == wanted["device_type"] for d in service.devices):
-            self.refuse(422, f"device {wanted['device_type']} is not known")
-            return
-        batch = service.start(service.batches, wanted["sequence_builder"])
-        job = {"id": str(uuid.uuid4()), "batch_id": batch["id"], **wanted["jobs"][0]}
+            return self.refuse(422, f"device {wanted['device_type']} is not known")
+        batch = service.start(service.batches, wanted["sequence_builder"] or "")
+        jobs = [{"id": str(uuid.uuid4()), "batch_id": batch["id"], **job} for job in wanted["jobs"]]
         batch |= {
             "tags": wanted.get("tags"),
             "project_id": wanted["project_id"],
             "device_type": wanted["device_type"],
-            "job_ids": [job["id"]],
-            "jobs": [job],
+            "sequence_builder": wanted["sequence_builder"],
+            "open": wanted.get("open", False),
+            "job_ids": [job["id"] for job in jobs],
+            "jobs": jobs,
         }
-        self.give(service.look(dict(batch)))
+        return self.give(service.look(dict(batch)))
 
-    def list(self, asked: dict[str, str]) -> None:
+    def add(self, batch: dict[str, Any], wanted: list[dict[str, Any]]) -> VendorResponse:
+        if not batch["open"]:
+            return self.refuse(400, "the batch is closed")
+        for job in wanted:
+            added = self.service.start({}, job["sequence"]) | job | {"batch_id": batch["id"]}
+            batch["jobs"].append(added)
+            batch["job_ids"].append(added["id"])
+        return self.give(self.service.look(batch))
+
+    def list(self, asked: dict[str, str]) -> VendorResponse:
         found = [
             {key: value for key, value in batch.items() if key not in ("looks", "end", "jobs")}
             for batch in self.service.batches.values()
@@ -285,28 +309,31 @@ class _Handler(FaultyHandler):
             and asked.get("device_type") in (None, batch["device_type"])
             and asked.get("project_id") in (None, batch["project_id"])
         ]
-        self.page(found, asked)
+        return self.page(found, asked)
 
-    def batch(self, batch: dict[str, Any], rest: list[str]) -> None:
+    def batch(self, batch: dict[str, Any], rest: list[str]) -> VendorResponse:
         service = self.service
         done = batch["status"] == "DONE"
         match rest:
             case []:
-                self.give(service.look(batch))
+                return self.give(service.look(batch))
             case ["full_results"] if service.full_results:
-                self.give({job["id"]: service.result for job in batch["jobs"]} if done else {})
+                return self.give(
+                    {job["id"]: service.result for job in batch["jobs"]} if done else {}
+                )
             case _:
-                self.refuse(404, "not found")
+                return self.refuse(404, "not found")
 
-    def job(self, batch: dict[str, Any], job: dict[str, Any], rest: list[str]) -> None:
+    def job(self, batch: dict[str, Any], job: dict[str, Any], rest: list[str]) -> VendorResponse:
         if rest == ["results_link"]:
             link = f"{self.service.host}/files/{job['id']}?X-Amz-Signature={SIGNATURE}"
-            self.give({"results_link": link if batch["status"] == "DONE" else None})
-            return
-        self.give(
+            return self.give(
+                {"results_link": link if job.get("status", batch["status"]) == "DONE" else None}
+            )
+        state = self.service.look(job) if "end" in job else {**job, "status": batch["status"]}
+        return self.give(
             {
-                **job,
-                "status": batch["status"],
+                **state,
                 "created_at": "2026-01-01T12:00:00.000Z",
                 "start_timestamp": "2026-01-01T12:00:01Z",
                 "end_timestamp": "2026-01-01T12:00:03Z",
@@ -314,14 +341,14 @@ class _Handler(FaultyHandler):
             }
         )
 
-    def cancel(self, task_id: str) -> None:
+    def cancel(self, task_id: str) -> VendorResponse:
         service = self.service
         tasks = {**service.batches, **(service.cudaq if service.cancels_cudaq else {})}
         task = tasks.get(task_id)
         if task is None:
-            self.refuse(404, "Batch not found")
+            return self.refuse(404, "Batch not found")
         elif task["status"] in _FINAL:
-            self.refuse(400, "the batch is in a final state")
+            return self.refuse(400, "the batch is in a final state")
         else:
             task["status"] = task["end"] = "CANCELED"
-            self.give(service.look(task))
+            return self.give(service.look(task))

@@ -7,18 +7,16 @@ The store checks every signature by its own reckoning.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
-import http.client
 import json
-import threading
 import time
 import uuid
-from typing import Any
-from urllib.parse import parse_qsl, quote, unquote, urlsplit
+from typing import Any, Self
+from urllib.parse import quote, unquote, urlsplit
 
-from support.faulty_server import Fault, FaultyService, status
+from qrmi_core.testing import Fault, LoopbackVendor, VendorRequest, VendorResponse
+from support.faulty_server import Handler, status
 from support.ibm_service import CRN, KEY, IbmHandler
 
 ACCESS_KEY = "AKIA-an-access-key"
@@ -56,7 +54,7 @@ NO_LANE = vendor_error(429, "1232", "all lanes are taken", solution="delete fini
 RESERVED = vendor_error(423, "1233", "the backend is reserved")
 
 
-class SystemService(FaultyService):
+class SystemService(LoopbackVendor):
     """The API and the store; a context manager.
 
     Attributes:
@@ -77,8 +75,9 @@ class SystemService(FaultyService):
     secrets = (KEY, SECRET_KEY, ACCESS_KEY, "token-", "X-Amz-", "Signature=")
 
     def __init__(self) -> None:
-        super().__init__(_Api, _Store)
-        self.url, self.store_url = self.hosts
+        super().__init__(tokens=())
+        self.store = _Store(self)
+        self.store_url = self.store.url
         self.bodies: list[bytes] = []
         self.headers: list[dict[str, str]] = []
         self.jobs: dict[str, dict[str, Any]] = {}
@@ -89,9 +88,7 @@ class SystemService(FaultyService):
         self.settle = 0
         self.result = RESULT
         self.token_seconds = 3600
-        self.tokens: set[str] = set()
         self.key = f"{KEY}-{uuid.uuid4().hex}"
-        self.store_lock = threading.Lock()
 
     def settings(self, **more: str) -> dict[str, str]:
         """Settings of a resource of this service; further ones without their prefix."""
@@ -118,12 +115,6 @@ class SystemService(FaultyService):
                 self.finish(job)
 
     # What the service does
-
-    def note(self, line: str) -> Fault | None:
-        """Take note of a request, and give what shall go wrong."""
-        with self.lock:
-            self.requests.append(line)
-            return self.next_fault(line)
 
     def finish(self, job: dict[str, Any]) -> None:
         """Let a job end: its objects are written before that can be seen."""
@@ -169,194 +160,200 @@ class SystemService(FaultyService):
     ) -> bytes | None:
         """Use one of the job's URLs; None if that fails."""
         url = urlsplit(where["presigned_url"])
-        with contextlib.closing(http.client.HTTPConnection(url.netloc, timeout=30)) as connection:
-            headers = {"User-Agent": "the-service", "Content-Type": "application/octet-stream"}
-            connection.request(method, f"{url.path}?{url.query}", content, headers)
-            answer = connection.getresponse()
-            body = answer.read()
-            return body if answer.status == 200 else None
+        request = VendorRequest(method, url.path, url.query, {"Host": url.netloc}, content or b"")
+        with self.store.lock:
+            answer = self.store.respond(request)
+        return answer.content if answer.status == 200 else None
+
+    # How a request is met
+
+    def path(self, request: VendorRequest) -> list[str]:
+        return request.path.strip("/").removeprefix("v1/").split("/")
+
+    def log_entry(self, request: VendorRequest) -> str:
+        path = self.path(request)
+        if path[0] == "identity":
+            return "token"
+        self.headers.append({k.lower(): v for k, v in request.headers.items()})
+        line = f"{request.method} {'/'.join([path[0], *('*' for _ in path[1:2]), *path[2:]])}"
+        if line == "POST jobs":
+            self.bodies.append(request.body)
+        return line
+
+    def kinds(self, request: VendorRequest) -> tuple[str]:
+        return (self.requests[-1],)
+
+    def needs_token(self, request: VendorRequest) -> bool:
+        return self.path(request)[0] != "identity"
+
+    def unauthorized(self, request: VendorRequest) -> VendorResponse:
+        return _Api(self, request).refuse(401, "1201", "invalid credentials")
+
+    def respond(self, request: VendorRequest) -> VendorResponse:
+        handler, path = _Api(self, request), self.path(request)
+        if path[0] == "identity":
+            return handler.identity(request.body)
+        return handler.route([request.method, *path], request.body)
+
+    def __enter__(self) -> Self:
+        self.store.__enter__()
+        return super().__enter__()
+
+    def __exit__(self, *reason: Any) -> None:
+        super().__exit__(*reason)
+        self.store.__exit__(*reason)
 
 
 class _Api(IbmHandler):
     service: SystemService  # type: ignore[assignment]
 
-    def _serve(self) -> None:
-        service = self.service
-        path = self.path.strip("/").split("/")
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        named = path[1:] if path[0] == "v1" else path
-        shown = [named[0], *("*" for _ in named[1:2]), *named[2:]]
-        if named[0] != "identity":
-            service.headers.append({k.lower(): v for k, v in self.headers.items()})
-        line = "token" if named[0] == "identity" else f"{self.command} {'/'.join(shown)}"
-        if line == "POST jobs":
-            service.bodies.append(body)
-        fault = service.note(line)
+    def refuse(self, code: int, vendor_code: object, message: str, **more: str) -> VendorResponse:
+        return self.as_by(vendor_error(code, str(vendor_code), message, **more))
 
-        def proceed() -> None:
-            if named[0] == "identity":
-                self.identity(body)
-            elif self.headers.get("Authorization", "")[7:] not in service.tokens:
-                self.refuse(401, "1201", "invalid credentials")
-            else:
-                with service.lock:
-                    self.route([self.command, *named], body)
-
-        if fault:
-            fault(self, proceed)
-        else:
-            proceed()
-
-    do_GET = do_POST = do_DELETE = _serve
-
-    def refuse(self, code: int, vendor_code: object, message: str, **more: str) -> None:
-        vendor_error(code, str(vendor_code), message, **more)(self, lambda: None)
-
-    def route(self, path: list[str], body: bytes) -> None:  # type: ignore[override]
+    def route(self, path: list[str], body: bytes) -> VendorResponse:  # type: ignore[override]
         service = self.service
         match path:
             case ["GET", "backends"]:
-                self.answer(200, {"backends": BACKENDS})
+                return self.answer(200, {"backends": BACKENDS})
             case ["GET", "backends", name, *what]:
                 found = next((it for it in BACKENDS if it["name"] == unquote(name)), None)
                 if found is None:
-                    self.refuse(404, "1216", "backend not found")
+                    return self.refuse(404, "1216", "backend not found")
                 elif not what:
-                    self.answer(200, found)
+                    return self.answer(200, found)
                 elif what == ["lanes"]:
                     lanes = {"lanes": service.lanes}
-                    self.answer(
+                    return self.answer(
                         200, {"hpc_workload_manager": lanes, "ibm_quantum_compute": {"lanes": 0}}
                     )
                 else:
                     simulator = {"backend_name": name, "simulator": name == "ibm_sim"}
-                    self.answer(200, CONFIGURATION | simulator)
+                    return self.answer(200, CONFIGURATION | simulator)
             case ["POST", "jobs"]:
                 wanted = json.loads(body)
                 if wanted["backend"] not in {backend["name"] for backend in BACKENDS}:
-                    self.refuse(404, "1216", "backend not found")
+                    return self.refuse(404, "1216", "backend not found")
                 elif len(service.jobs) >= service.lanes:
-                    NO_LANE(self, lambda: None)
+                    return self.as_by(NO_LANE)
                 elif wanted["id"] in service.jobs:
-                    self.refuse(409, "1231", "a job with this id exists")
+                    return self.refuse(409, "1231", "a job with this id exists")
                 else:
                     service.start(wanted)
-                    self.answer(204)
+                    return self.answer(204)
             case ["GET", "jobs"]:
                 jobs = [service.look(job) for job in service.jobs.values()]
-                self.answer(200, {"jobs": jobs or None})
+                return self.answer(200, {"jobs": jobs or None})
             case [method, "jobs", job_id, *rest]:
                 job = service.jobs.get(unquote(job_id))
                 if job is None:
-                    self.refuse(404, "1291", "job not found")
+                    return self.refuse(404, "1291", "job not found")
                 else:
-                    self.job(job, "/".join([method, *rest]))
+                    return self.job(job, "/".join([method, *rest]))
             case _:
-                self.answer(404, b"<html>no such page</html>")
+                return self.answer(404, b"<html>no such page</html>")
 
-    def job(self, job: dict[str, Any], what: str) -> None:
+    def job(self, job: dict[str, Any], what: str) -> VendorResponse:
         service = self.service
         running = job["told"]["status"] == "Running"
         match what:
             case "GET":
-                self.answer(200, service.look(job))
+                return self.answer(200, service.look(job))
             case "POST/cancel" if running:
                 job["end"] = "Cancelled"
                 service.finish(job)
-                self.answer(204)
+                return self.answer(204)
             case "POST/cancel":
-                self.refuse(409, "1306", "the job has ended")
+                return self.refuse(409, "1306", "the job has ended")
             case "DELETE" if running or service.settle:
                 service.settle = max(service.settle - 1, 0)
-                self.refuse(409, "1337", "the job has not ended")
+                return self.refuse(409, "1337", "the job has not ended")
             case "DELETE":
                 del service.jobs[job["told"]["id"]]
-                self.answer(204)
+                return self.answer(204)
             case _:
-                self.answer(404)
+                return self.answer(404)
 
 
-class _Store(IbmHandler):
-    service: SystemService  # type: ignore[assignment]
+class _Store(LoopbackVendor):
+    """The store; its requests and faults are those of the system."""
 
-    def _serve(self) -> None:
-        service = self.service
-        url = urlsplit(self.path)
-        _, bucket, key = unquote(url.path).split("/", 2)
-        query = dict(parse_qsl(url.query, keep_blank_values=True))
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        fault = None
-        if self.headers.get("User-Agent") != "the-service":
-            fault = service.note(f"S3 {self.command} {key.partition('_')[0]}")
+    def __init__(self, system: SystemService) -> None:
+        super().__init__()
+        self.system = system
+        self.requests, self.faults = system.requests, system.faults
 
-        def proceed() -> None:
-            with service.store_lock:
-                self.route(bucket, key, query, body)
+    def log_entry(self, request: VendorRequest) -> str:
+        key = unquote(request.path).split("/", 2)[2]
+        return f"S3 {request.method} {key.partition('_')[0]}"
 
-        if fault:
-            fault(self, proceed)
-        else:
-            proceed()
+    def kinds(self, request: VendorRequest) -> tuple[str]:
+        return (self.log_entry(request),)
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = _serve
+    def respond(self, request: VendorRequest) -> VendorResponse:
+        _, bucket, key = unquote(request.path).split("/", 2)
+        return _Objects(self.system, request).route(bucket, key, request.query, request.body)
 
-    def refuse(self, code: int, vendor_code: object, message: str, **_more: str) -> None:
-        s3_error(code, str(vendor_code), message)(self, lambda: None)
 
-    def route(  # type: ignore[override]
-        self, bucket: str, key: str, query: dict[str, str], body: bytes
-    ) -> None:
+class _Objects(Handler):
+    service: SystemService
+
+    def refuse(self, code: int, vendor_code: object, message: str, **_more: str) -> VendorResponse:
+        return self.as_by(s3_error(code, str(vendor_code), message))
+
+    def route(self, bucket: str, key: str, query: dict[str, str], body: bytes) -> VendorResponse:
         service = self.service
         seconds = int(query["X-Amz-Expires"])
         signed = time.mktime(time.strptime(query["X-Amz-Date"], "%Y%m%dT%H%M%SZ")) - time.timezone
         if self._signature(query) != query.pop("X-Amz-Signature"):
-            self.refuse(403, "SignatureDoesNotMatch", "the signature is another one")
+            return self.refuse(403, "SignatureDoesNotMatch", "the signature is another one")
         elif not 1 <= seconds <= 604800 or time.time() > signed + seconds:
-            self.refuse(403, "AccessDenied", "Request has expired")
+            return self.refuse(403, "AccessDenied", "Request has expired")
         elif bucket != BUCKET:
-            self.refuse(404, "NoSuchBucket", "no such bucket")
+            return self.refuse(404, "NoSuchBucket", "no such bucket")
         else:
             upload = query.get("uploadId")
             if upload is not None and upload not in service.uploads:
-                self.refuse(404, "NoSuchUpload", "no such upload")
+                return self.refuse(404, "NoSuchUpload", "no such upload")
             else:
-                self.object(key, upload, query, body)
+                return self.object(key, upload, query, body)
 
-    def object(self, key: str, upload: str | None, query: dict[str, str], body: bytes) -> None:
+    def object(
+        self, key: str, upload: str | None, query: dict[str, str], body: bytes
+    ) -> VendorResponse:
         service = self.service
         match self.command:
             case "PUT" if upload is not None:
                 service.uploads[upload][int(query["partNumber"])] = body
-                self.answer(200, b"", {"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
+                return self.answer(200, b"", {"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
             case "PUT":
                 service.objects[key] = body
-                self.answer(200)
+                return self.answer(200)
             case "POST" if upload is not None:
                 parts = service.uploads.pop(upload)
                 assert body.count(b"<Part>") == len(parts)
                 service.objects[key] = b"".join(parts[number] for number in sorted(parts))
-                self.answer(
+                return self.answer(
                     200,
                     b"<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>",
                 )
             case "POST":
                 made = uuid.uuid4().hex
                 service.uploads[made] = {}
-                self.answer(
+                return self.answer(
                     200,
                     f'<?xml version="1.0"?><InitiateMultipartUploadResult xmlns="http://s3">'
                     f"<UploadId>{made}</UploadId></InitiateMultipartUploadResult>".encode(),
                 )
             case "DELETE" if upload is not None:
                 del service.uploads[upload]
-                self.answer(204)
+                return self.answer(204)
             case "DELETE":
                 service.objects.pop(key, None)
-                self.answer(204)
+                return self.answer(204)
             case _ if key not in service.objects:
-                self.refuse(404, "NoSuchKey", "The specified key does not exist.")
+                return self.refuse(404, "NoSuchKey", "The specified key does not exist.")
             case _:
-                self.answer(200, service.objects[key])
+                return self.answer(200, service.objects[key])
 
     def _signature(self, query: dict[str, str]) -> str:
         """What the signature must be, by the description of version 4."""
@@ -366,7 +363,7 @@ class _Store(IbmHandler):
             for name, text in sorted(fields.items())
         )
         day = query["X-Amz-Date"][:8]
-        path = urlsplit(self.path).path
+        path = self.request.path
         host = self.headers["Host"]
         request = f"{self.command}\n{path}\n{canonical}\nhost:{host}\n\nhost\nUNSIGNED-PAYLOAD"
         scope = f"{day}/{REGION}/s3/aws4_request"

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from support.faulty_server import Fault, FaultyHandler, FaultyService, status
+from qrmi_core.testing import Fault, LoopbackVendor, VendorRequest, VendorResponse
+from support.faulty_server import Handler, status
 from support.munged import decoded
 
 RESULT = "{'counter': {'00': 36, '10': 64}}"
@@ -28,7 +29,7 @@ def detail(code: int, text: object) -> Fault:
     return status(code, {"detail": text}, Content_Type="application/json")
 
 
-class Warden(FaultyService):
+class Warden(LoopbackVendor):
     """Warden; a context manager.
 
     Attributes:
@@ -48,7 +49,8 @@ class Warden(FaultyService):
     """
 
     def __init__(self, socket: Path, *, later: bool = True, slots: int | None = None) -> None:
-        super().__init__(_Handler)
+        super().__init__()
+        self.host = self.url
         self.socket = socket
         self.headers: list[dict[str, str]] = []
         self.bodies: list[Any] = []
@@ -116,42 +118,52 @@ class Warden(FaultyService):
         results = RESULT if job["status"] == "DONE" else None
         return {**{key: job[key] for key in keys}, "results": results}
 
+    # How a request is met
 
-class _Handler(FaultyHandler):
+    def path(self, request: VendorRequest) -> list[str]:
+        return request.path.removeprefix("/").split("/")  # strict about slashes, as Warden is
+
+    def log_entry(self, request: VendorRequest) -> str:
+        self.headers.append({k.lower(): v for k, v in request.headers.items()})
+        if request.body:
+            self.bodies.append(request.json())
+        return f"{request.method} {'/'.join(self.path(request))}"
+
+    def kinds(self, request: VendorRequest) -> tuple[str, str]:
+        path = self.path(request)
+        return f"{request.method} {path[0]}/*/{path[-1]}", f"{request.method} {path[0]}"
+
+    def respond(self, request: VendorRequest) -> VendorResponse:
+        credential = request.headers.get("X-Munge-Cred")
+        code, uid = decoded(credential, self.socket) if credential else (None, None)
+        try:
+            return _Handler(self, request).route(
+                self.path(request), request.json() or {}, code, uid
+            )
+        except _Refused as refused:
+            return refused.response
+
+
+class _Refused(Exception):
+    """A refusal in the middle of a request.
+
+    Args:
+        response: The response.
+    """
+
+    def __init__(self, response: VendorResponse) -> None:
+        self.response = response
+
+
+class _Handler(Handler):
     service: Warden
 
-    def refuse(self, code: int, text: object) -> None:
-        self.answer(code, {"detail": text})
+    def refuse(self, code: int, text: object) -> VendorResponse:
+        return self.answer(code, {"detail": text})
 
-    def _serve(self) -> None:
-        service = self.service
-        url = urlsplit(self.path)
-        # Strict about slashes, as Warden is.
-        path = url.path.removeprefix("/").split("/")
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        with service.lock:
-            service.requests.append(f"{self.command} {'/'.join(path)}")
-            service.headers.append({k.lower(): v for k, v in self.headers.items()})
-            if body:
-                service.bodies.append(json.loads(body))
-            kinds = (f"{self.command} {path[0]}/*/{path[-1]}", f"{self.command} {path[0]}")
-            fault = service.next_fault(*kinds)
-
-        def proceed() -> None:
-            # munged is asked outside of the lock, and again by a request that comes again.
-            credential = self.headers.get("X-Munge-Cred")
-            code, uid = decoded(credential, service.socket) if credential else (None, None)
-            with service.lock:
-                self.route(path, json.loads(body or b"{}"), code, uid)
-
-        if fault:
-            fault(self, proceed)
-        else:
-            proceed()
-
-    do_GET = do_POST = do_PUT = do_DELETE = _serve
-
-    def route(self, path: list[str], body: dict[str, Any], code: int | None, uid: Any) -> None:
+    def route(
+        self, path: list[str], body: dict[str, Any], code: int | None, uid: Any
+    ) -> VendorResponse:
         service = self.service
         match self.command, *path:
             case "GET", "accessible":
@@ -198,7 +210,7 @@ class _Handler(FaultyHandler):
             else (self.job(path, uid))
         )
 
-    def open_session(self, body: dict[str, Any]) -> None:
+    def open_session(self, body: dict[str, Any]) -> VendorResponse:
         service = self.service
         if not all(isinstance(body.get(key), str) for key in ("user_id", "slurm_job_id")):
             problem = {"type": "missing", "loc": ["body", "user_id"], "msg": "Field required"}
@@ -213,26 +225,21 @@ class _Handler(FaultyHandler):
             session["qpu_slots"] = wanted
         return self.answer(200, session)
 
-    def session_id(self) -> str | None:
-        """The session in the header; None, and an answer, if that is no id of version 4."""
-        given = self.headers.get("X-Warden-Session", "")
-        return given if self.is_uuid(given, "header.X-Warden-Session") else None
+    def session_id(self) -> str:
+        """Return the session in the header."""
+        return self.checked(self.headers.get("X-Warden-Session", ""), "header.X-Warden-Session")
 
-    def is_uuid(self, text: str, place: str) -> bool:
-        try:
+    def checked(self, text: str, place: str) -> str:
+        """Return an id; raise if it is not one of version 4."""
+        with suppress(ValueError):
             if uuid.UUID(text).version == 4:
-                return True
-        except ValueError:
-            pass
+                return text
         problem = {"type": "uuid_parsing", "loc": place.split("."), "msg": "Input should be a UUID"}
-        self.refuse(422, [{**problem, "input": text}])
-        return False
+        raise _Refused(self.refuse(422, [{**problem, "input": text}]))
 
-    def revoke(self, path: list[str]) -> None:
+    def revoke(self, path: list[str]) -> VendorResponse:
         service = self.service
-        session_id = path[1] if len(path) == 2 else self.session_id()
-        if session_id is None or not self.is_uuid(session_id, "path.id"):
-            return None
+        session_id = self.checked(path[1], "path.id") if len(path) == 2 else self.session_id()
         session = service.sessions.get(session_id)
         if session is None:
             if len(path) == 1:
@@ -246,8 +253,6 @@ class _Handler(FaultyHandler):
         if "X-Warden-Session" not in self.headers:
             return self.refuse(403, "Missing 'X-Warden-Session' header.")
         session_id = self.session_id()
-        if session_id is None:
-            return None
         session = service.sessions.get(session_id)
         if session is None:
             return self.refuse(403, "Invalid session.")

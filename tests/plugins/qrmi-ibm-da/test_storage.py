@@ -17,9 +17,10 @@ from hypothesis import given, strategies as st
 
 from qrmi_core import Payload, QrmiError, ServiceError
 from qrmi_core.plugin import HttpClient
+from qrmi_core.testing import Fault
 from qrmi_ibm_da.settings import SystemSettings
 from qrmi_ibm_da.storage import NO_OBJECT, Signer, Store
-from support.faulty_server import Fault, cut_after, cut_before, status
+from support.faulty_server import cut_after, cut_before, status
 from support.processes import said
 from support.resources import Make
 from support.system_service import ACCESS_KEY, BUCKET, REGION, SECRET_KEY, SystemService, s3_error
@@ -142,7 +143,7 @@ def test_an_upload_that_fails_leaves_no_parts(
 
 def _then(*faults: Fault) -> list[Fault]:
     """The same for the completion alone, which is the second POST."""
-    return [lambda _handler, proceed: proceed(), *faults]
+    return [lambda _request, respond: respond(), *faults]
 
 
 def test_a_completion_without_an_answer_is_looked_up(service: SystemService) -> None:

@@ -31,12 +31,11 @@ from qrmi_core import (
     as_completed,
     wait,
 )
-from qrmi_core.testing import FakeClock
+from qrmi_core.testing import FakeClock, Fault, VendorRequest, VendorResponse
 from support import faulty_server
 from support.attempts import attempt, no_secret
 from support.faulty_server import (
     ODD,
-    Fault,
     bad_gateway_after,
     cut_after,
     cut_before,
@@ -360,7 +359,7 @@ def test_a_service_that_is_still_at_work_is_not_given_the_job_again(
     service.fail("POST jobs", silent_after)
     task_id = qpu.task_start(sampler())
     assert list(service.jobs) == [task_id]
-    service.fail("POST jobs", lambda _handler, _proceed: time.sleep(0.5))
+    service.fail("POST jobs", lambda _request, _respond: time.sleep(0.5))
     with pytest.raises(SubmissionUncertainError):
         qpu.task_start(sampler())
     assert len(service.jobs) == 1
@@ -565,9 +564,9 @@ def test_an_answer_that_echoes_credentials_shows_none(
     qpu = make(QRMI_HTTP_ATTEMPTS="2")
     task_id = qpu.task_start(sampler())
 
-    def answer(handler: Any, proceed: Callable[[], None]) -> None:
-        sent = f"{handler.headers.get('Authorization')} apikey={service.key}"
-        ECHOES[echo](code, sent)(handler, proceed)
+    def answer(request: VendorRequest, respond: Any) -> VendorResponse | None:
+        sent = f"{request.headers.get('Authorization')} apikey={service.key}"
+        return ECHOES[echo](code, sent)(request, respond)
 
     failures = []
     for request, call in OPERATIONS.values():

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 
 from qrmi_core import (
@@ -27,10 +28,10 @@ from qrmi_core import (
     UnsupportedFunctionError,
 )
 from qrmi_core.driver import Discovers
+from qrmi_core.testing import Fault, VendorRequest, VendorResponse
 from support import faulty_server
 from support.attempts import attempt, no_secret
 from support.faulty_server import (
-    Fault,
     bad_gateway_after,
     cut_after,
     cut_before,
@@ -434,8 +435,8 @@ def test_a_lost_submission_is_looked_for_on_every_page(service: PasqalService, m
     service.page = 2
     service.fail("POST v1/batches", cut_after)
 
-    def unfiltered(handler: Any, _proceed: Callable[[], None]) -> None:
-        handler.list({"project_id": PROJECT})
+    def unfiltered(request: VendorRequest, _respond: object) -> VendorResponse:
+        return service.respond(attrs.evolve(request, query_string=f"project_id={PROJECT}"))
 
     service.fail("GET v1/batches", unfiltered)
     task_id = qpu.task_start(pulse())

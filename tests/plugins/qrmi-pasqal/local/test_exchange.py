@@ -31,11 +31,11 @@ from qrmi_core import (
     TaskStatus,
     UnsupportedFunctionError,
 )
+from qrmi_core.testing import Fault
 from support.attempts import attempt, no_secret
 from support.faulty_server import (
     FAULTS,
     ODD,
-    Fault,
     bad_gateway_after,
     cut_after,
     cut_before,
