@@ -38,8 +38,9 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import pytest
 
-    # Without this a failing assertion of the contract would not print its values.
+    # Without this a failing assertion of a contract would not print its values.
     pytest.register_assert_rewrite("qrmi_core.testing.contract")
-    from qrmi_core.testing.contract import DriverContract
+    from qrmi_core.testing import contract
 
-    return DriverContract
+    found: object = getattr(contract, name)
+    return found

@@ -13,7 +13,7 @@ class FakeContract(DriverContract):
     kind: dict[str, bool] = {}  # noqa: RUF012
 
     @pytest.fixture(autouse=True)
-    def vendor(self) -> None:
+    def _vendor(self) -> None:
         self.fake = FakeVendor(holders=10)
 
     def resource(self) -> QuantumResource:

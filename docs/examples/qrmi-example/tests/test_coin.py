@@ -30,14 +30,17 @@ from qrmi_example import Coin
 MakeCoin = Callable[..., QuantumResource]
 
 
-class TestCoinContract(DriverContract):
+class CoinHooks:
+    """What the contracts need."""
+
     type_strings = ("coin",)
     secrets = (TOKEN,)
     unknown_task_id = "coin-0"
+    submission = "POST /v1/tasks"
 
     @pytest.fixture(autouse=True)
-    def _coin(self, coin: MakeCoin) -> None:
-        self.coin = coin
+    def _coin(self, coin: MakeCoin, service: CoinService) -> None:
+        self.coin, self.service = coin, service
 
     def resource(self) -> QuantumResource:
         return self.coin()
@@ -50,6 +53,22 @@ class TestCoinContract(DriverContract):
 
     def slow_payload(self) -> Coin:
         return Coin("spin", shots=1)
+
+    def wrong_credentials(self) -> QuantumResource:
+        return self.coin(token="a-wrong-key")
+
+    def vendor(self) -> CoinService:
+        return self.service
+
+    def received(self, task_id: str) -> object:
+        return self.service.tasks[task_id]
+
+    def task_ids(self) -> list[str]:
+        return list(self.service.tasks)
+
+
+class TestCoinContract(CoinHooks, DriverContract):
+    pass
 
 
 # The resource

@@ -12,14 +12,28 @@ from support.resources import Make
 
 class _Contract(DriverContract):
     type_strings = ("pasqal-cloud",)
+    submission = "POST v1/batches"
     secrets = (PASSWORD, "token-", SIGNATURE)
 
     @pytest.fixture(autouse=True)
     def _here(self, service: PasqalService, make: Make) -> None:
         self._make = make
+        self._service = service
 
     def resource(self) -> QuantumResource:
         return self._make()
+
+    def wrong_credentials(self) -> QuantumResource:
+        return self._make(PASQAL_PASSWORD="a-wrong-password")
+
+    def vendor(self) -> PasqalService:
+        return self._service
+
+    def received(self, task_id: str) -> object:
+        return self._service.bodies[-1]
+
+    def task_ids(self) -> set[str]:
+        return {task["id"] for task in self._service.tasks()}
 
     def _payload(self, name: str) -> Payload:
         return Payload.PasqalCloud({"version": "1", "name": name}, 100)
@@ -48,10 +62,16 @@ class TestCudaq(_Contract):
     def _payload(self, name: str) -> Payload:
         return Payload.PasqalCloud({"setup": {"name": name}, "hamiltonian": {}}, 100)
 
-    @pytest.mark.skip("jobs of CUDA-Q carry no tag")
-    def test_a_submission_is_found_again_by_its_tag(self) -> None:  # type: ignore[override]
+    @pytest.mark.skip("jobs of CUDA-Q carry no tag, are not listed and share no batch")
+    def without(self) -> None:
         """What is done instead is in test_exchange."""
 
-    @pytest.mark.skip("jobs of CUDA-Q carry no tag")
-    def test_options_are_honoured_or_refused(self) -> None:  # type: ignore[override]
-        """That the driver refuses them is in test_exchange."""
+    test_a_submission_is_found_again_by_its_tag = without  # type: ignore[assignment]
+    test_a_submission_without_a_response_is_one_task = without  # type: ignore[assignment]
+    test_options_are_honoured_or_refused = without  # type: ignore[assignment]
+    test_the_name_and_the_tags_of_users_may_be_used_twice = without  # type: ignore[assignment]
+    test_threads_get_the_tasks_that_they_submitted = without  # type: ignore[assignment]
+    test_the_list_has_the_newest_task_first = without  # type: ignore[assignment]
+    test_a_batch_accepts_tasks_until_it_is_closed = without  # type: ignore[assignment]
+    test_an_unknown_batch_is_an_error = without  # type: ignore[assignment]
+    test_an_id_that_looks_like_an_address_is_an_unknown_batch = without  # type: ignore[assignment]

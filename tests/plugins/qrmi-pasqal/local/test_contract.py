@@ -20,11 +20,21 @@ class _Contract(DriverContract):
     type_strings = ("pasqal-local",)
     secrets = ("MUNGE:",)
     unknown_task_id = "999999"
+    submission = "POST jobs"
 
     @pytest.fixture(autouse=True)
     def _here(self, warden: Warden, make: Make) -> None:
         self._warden = warden
         self._make = make
+
+    def vendor(self) -> Warden:
+        return self._warden
+
+    def received(self, task_id: str) -> object:
+        return self._warden.jobs[task_id]
+
+    def task_ids(self) -> set[str]:
+        return {*self._warden.jobs}
 
     def payload(self) -> Payload:
         return sequence()
