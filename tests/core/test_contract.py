@@ -1,0 +1,73 @@
+"""The contract of drivers passes the right driver of the example and catches wrong ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.wrong_coins import CAUGHT_BY
+
+pytest_plugins = ["pytester"]
+pytestmark = pytest.mark.slow
+
+EXAMPLE = Path(__file__).parents[2] / "docs/examples/qrmi-example/tests"
+TESTS = """
+import time
+
+import pytest
+
+from coin_service import TOKEN, CoinService
+from qrmi_core import PollingPolicy, QuantumResource
+from qrmi_core.testing import DriverContract
+from qrmi_example.driver import CoinDriver
+from support.wrong_coins import WRONG
+from test_coin import CoinHooks
+
+
+@pytest.fixture
+def service():
+    with CoinService() as service:
+        yield service
+
+
+@pytest.fixture
+def coin(service):
+    def make(token=TOKEN):
+        settings = {"QRMI_COIN_ENDPOINT": service.url, "QRMI_COIN_TOKEN": token}
+        driver = WRONG.get("{name}", CoinDriver)
+        quick = PollingPolicy(min_pause_seconds=0.01)
+        return QuantumResource("heads", "coin", settings, polling=quick, driver_class=driver)
+
+    return make
+
+
+class TestCoin(CoinHooks, DriverContract):
+    timeout_seconds = 2.0
+"""
+
+
+@pytest.fixture
+def outcomes(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> object:
+    """Return a function that runs the contract on a driver."""
+    monkeypatch.syspath_prepend(EXAMPLE)
+
+    def run(name: str, *arguments: str) -> list[pytest.TestReport]:
+        pytester.makepyfile(TESTS.replace("{name}", name))
+        done = pytester.inline_run("-p", "no:cacheprovider", "-n", "0", *arguments)
+        return [report for report in done.getreports() if isinstance(report, pytest.TestReport)]
+
+    return run
+
+
+def test_the_right_driver_passes(outcomes) -> None:  # type: ignore[no-untyped-def]
+    reports = outcomes("right")
+    assert not [report.nodeid for report in reports if report.failed]
+    called = {report.nodeid for report in reports if report.when == "call" and report.passed}
+    assert len(called) > 60
+
+
+@pytest.mark.parametrize("name", CAUGHT_BY)
+def test_a_wrong_driver_is_caught(name: str, outcomes) -> None:  # type: ignore[no-untyped-def]
+    reports = outcomes(name, "-x", "-k", CAUGHT_BY[name])
+    assert [report.when for report in reports if report.failed] == ["call"]

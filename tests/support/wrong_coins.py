@@ -1,0 +1,350 @@
+"""Wrong drivers of the example's vendor, and the test of the contract that catches each."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+import attrs
+
+from qrmi_core.plugin import (
+    AuthenticationFailedError,
+    HttpClient,
+    InvalidInputError,
+    Observation,
+    QrmiError,
+    ResourceInfo,
+    ResourceStatus,
+    TaskInfo,
+    TaskNotFoundError,
+    TaskStatus,
+    TaskUsage,
+)
+from qrmi_example import Coin
+from qrmi_example.driver import CoinDriver
+
+WRONG: dict[str, type[CoinDriver]] = {}
+"""The wrong drivers, by the names of their classes."""
+CAUGHT_BY: dict[str, str] = {}
+"""The test that catches each."""
+
+
+def caught_by(test: str) -> Any:
+    """Register a wrong driver under the name of the test that catches it."""
+
+    def register(wrong: type[CoinDriver]) -> type[CoinDriver]:
+        WRONG[wrong.__name__], CAUGHT_BY[wrong.__name__] = wrong, test
+        return wrong
+
+    return register
+
+
+# The resource
+
+
+@caught_by("test_construction_contacts_nobody")
+class AsksAtConstruction(CoinDriver):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._api.coins()
+
+
+@caught_by("test_every_status_asks_the_vendor")
+class AsksForItsStatusOnce(CoinDriver):
+    _seen: ResourceStatus | None = None
+
+    def status(self) -> ResourceStatus:
+        self._seen = self._seen or super().status()
+        return self._seen
+
+
+@caught_by("test_the_status_has_the_fields_of_the_contract")
+class CountsInText(CoinDriver):
+    def status(self) -> ResourceStatus:
+        return attrs.evolve(super().status(), pending_job_count="3")
+
+
+@caught_by("test_metadata_are_strings_and_cost_nothing")
+class CountsInMetadata(CoinDriver):
+    def metadata(self) -> Mapping[str, Any]:
+        return {"coins": 20}
+
+
+@caught_by("test_the_target_is_text")
+class ParsesTheTarget(CoinDriver):
+    def target(self) -> Any:
+        return json.loads(super().target())
+
+
+@caught_by("test_what_is_discovered_has_the_fields_of_the_contract")
+class DiscoversNames(CoinDriver):
+    @classmethod
+    def discover(cls, settings: Any, filters: Mapping[str, str]) -> Iterable[Any]:
+        return [info.resource_id for info in super().discover(settings, filters)]
+
+
+@caught_by("test_what_is_discovered_has_the_fields_of_the_contract")
+class DiscoversTwice(CoinDriver):
+    @classmethod
+    def discover(cls, settings: Any, filters: Mapping[str, str]) -> Iterable[ResourceInfo]:
+        return [*super().discover(settings, filters)] * 2
+
+
+@caught_by("test_the_class_fulfils_the_contract")
+class ListsItsPayloads(CoinDriver):
+    payloads = [Coin]  # type: ignore[assignment]  # noqa: RUF012
+
+
+# Reservations
+
+
+@caught_by("test_an_acquisition_is_a_token_and_release_is_idempotent")
+class ReleasesOnce(CoinDriver):
+    _released: tuple[str, ...] = ()
+
+    def release(self, token: str, *, cancel_pending: bool) -> None:
+        if token in self._released:
+            raise InvalidInputError("the reservation has ended")
+        self._released += (token,)
+        super().release(token, cancel_pending=cancel_pending)
+
+
+@caught_by("test_what_was_released_can_be_acquired_again")
+class ReleasesNothing(CoinDriver):
+    def release(self, token: str, *, cancel_pending: bool) -> None:
+        pass
+
+
+@caught_by("test_the_usage_of_an_acquisition_is_reported_also_after_its_end")
+class ForgetsTheReservation(CoinDriver):
+    def task_start(self, payload: Coin, *, acquisition: str | None, **how: Any) -> str:
+        return super().task_start(payload, acquisition=None, **how)
+
+
+# Submissions
+
+
+@caught_by("test_every_field_of_a_payload_reaches_the_vendor")
+class DropsTheShots(CoinDriver):
+    def task_start(self, payload: Coin, **how: Any) -> str:
+        return super().task_start(attrs.evolve(payload, shots=1), **how)
+
+
+@caught_by("test_options_are_honoured_or_refused")
+class DropsTheName(CoinDriver):
+    def task_start(self, payload: Coin, *, options: Any, **how: Any) -> str:
+        return super().task_start(payload, options=attrs.evolve(options, name=None), **how)
+
+
+@caught_by("test_a_submission_is_found_again_by_its_tag")
+class TagsAllTheSame(CoinDriver):
+    def task_start(self, payload: Coin, *, submission: str, **how: Any) -> str:
+        return super().task_start(payload, submission="qrmi", **how)
+
+    def find_submission(self, submission: str) -> str | None:
+        return super().find_submission("qrmi")
+
+
+@caught_by("test_a_submission_is_found_again_by_its_tag")
+class FindsOnlyItsOwn(CoinDriver):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._found: dict[str, str] = {}
+
+    def task_start(self, payload: Coin, *, submission: str, **how: Any) -> str:
+        self._found[submission] = super().task_start(payload, submission=submission, **how)
+        return self._found[submission]
+
+    def find_submission(self, submission: str) -> str | None:
+        return self._found.get(submission)
+
+
+@caught_by("test_a_submission_without_a_response_is_one_task")
+class SubmitsTwice(CoinDriver):
+    def task_start(self, payload: Coin, **how: Any) -> str:
+        try:
+            return super().task_start(payload, **how)
+        except QrmiError:
+            return super().task_start(payload, **how)
+
+
+@caught_by("test_a_submission_without_a_response_is_one_task")
+class IsNeverUncertain(CoinDriver):
+    def task_start(self, payload: Coin, **how: Any) -> str:
+        try:
+            return super().task_start(payload, **how)
+        except QrmiError as error:
+            error.uncertain = False
+            raise
+
+
+# Tasks
+
+
+@caught_by("test_every_report_has_the_fields_of_the_contract")
+class ReportsOddPlaces(CoinDriver):
+    def task_status(self, task_id: str) -> Observation:
+        return attrs.evolve(super().task_status(task_id), queue_position="3")
+
+
+@caught_by("test_every_poll_of_a_task_asks_the_vendor")
+class RemembersReports(CoinDriver):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._reports: dict[str, Observation] = {}
+
+    def task_status(self, task_id: str) -> Observation:
+        if task_id not in self._reports:
+            self._reports[task_id] = super().task_status(task_id)
+        return self._reports[task_id]
+
+
+@caught_by("test_a_stopped_task_is_cancelled")
+class StopsNothing(CoinDriver):
+    def task_stop(self, task_id: str) -> None:
+        self._api.task(task_id)
+
+
+@caught_by("test_an_unknown_task_is_an_error_that_names_it")
+class StopsWhatIsUnknown(CoinDriver):
+    def task_stop(self, task_id: str) -> None:
+        with suppress(TaskNotFoundError):
+            super().task_stop(task_id)
+
+
+@caught_by("test_stopping_a_finished_task_is_no_error")
+class StopsOnlyWhatRuns(CoinDriver):
+    def task_stop(self, task_id: str) -> None:
+        if self.task_status(task_id).status is TaskStatus.Completed:
+            raise InvalidInputError("the task has ended")
+        super().task_stop(task_id)
+
+
+@caught_by("test_a_result_is_pieces_of_bytes")
+class YieldsText(CoinDriver):
+    def task_result(self, task_id: str) -> Iterator[Any]:
+        return (piece.decode() for piece in super().task_result(task_id))
+
+
+@caught_by("test_a_task_that_runs_has_no_result_yet")
+class HasAnEmptyResult(CoinDriver):
+    def task_result(self, task_id: str) -> Iterator[bytes]:
+        running = self.task_status(task_id).status in (TaskStatus.Queued, TaskStatus.Running)
+        return iter(()) if running else super().task_result(task_id)
+
+
+@caught_by("test_a_task_is_known_to_another_object_by_its_id")
+class KnowsOnlyItsOwn(CoinDriver):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._own: list[str] = []
+
+    def task_start(self, payload: Coin, **how: Any) -> str:
+        self._own.append(super().task_start(payload, **how))
+        return self._own[-1]
+
+    def task_status(self, task_id: str) -> Observation:
+        if task_id not in self._own:
+            raise TaskNotFoundError("not submitted here")
+        return super().task_status(task_id)
+
+
+@caught_by("test_logs_are_text")
+class LogsBytes(CoinDriver):
+    def task_logs(self, task_id: str) -> Any:
+        return super().task_logs(task_id).encode()
+
+
+@caught_by("test_usage_has_the_fields_of_the_contract")
+class UsesLocalTime(CoinDriver):
+    def task_usage(self, task_id: str) -> TaskUsage:
+        usage = super().task_usage(task_id)
+        assert usage.created_at
+        return attrs.evolve(usage, created_at=usage.created_at.replace(tzinfo=None))
+
+
+@caught_by("test_the_list_has_the_newest_task_first")
+class ListsTheOldestFirst(CoinDriver):
+    def task_list(self) -> Iterable[TaskInfo]:
+        return [*super().task_list()][::-1]
+
+
+# Manners
+
+
+class _RawIds(CoinDriver):
+    """Puts ids into paths as they are."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._http: HttpClient = self._api._http
+
+    def _task(self, method: str, task_id: str) -> dict[str, Any]:
+        path = f"/v1/tasks/{task_id}"
+        return self._http.request(method, path, not_found=TaskNotFoundError).object()
+
+
+@caught_by("test_an_id_that_looks_like_an_address_is_an_unknown_task")
+class ReadsRawIds(_RawIds):
+    def task_status(self, task_id: str) -> Observation:
+        return Observation(TaskStatus.Running, raw=str(self._task("GET", task_id).get("state")))
+
+
+@caught_by("test_an_id_that_looks_like_an_address_is_an_unknown_task")
+class StopsRawIds(_RawIds):
+    def task_stop(self, task_id: str) -> None:
+        self._task("DELETE", task_id)
+
+
+@caught_by("test_a_token_that_looks_like_an_address_releases_nothing")
+class ReleasesRawTokens(CoinDriver):
+    def release(self, token: str, *, cancel_pending: bool) -> None:
+        path = f"/v1/reservations/{token}"
+        self._api._http.request("DELETE", path, params={"cancel": "false"}, ok=(404,))
+
+
+@caught_by("test_wrong_credentials_are_an_error_that_does_not_show_them")
+class ShowsItsKey(CoinDriver):
+    def task_start(self, payload: Coin, **how: Any) -> str:
+        try:
+            return super().task_start(payload, **how)
+        except AuthenticationFailedError:
+            raise AuthenticationFailedError(f"{self.settings.token} is not accepted") from None
+
+
+@caught_by("test_no_secret_is_shown")
+class HasItsKeyInMetadata(CoinDriver):
+    def metadata(self) -> Mapping[str, str]:
+        return {"token": self.settings.token}
+
+
+@caught_by("test_a_closed_resource_can_be_used_again")
+class IsClosedForEver(CoinDriver):
+    def close(self) -> None:
+        super().close()
+        del self._api
+
+
+@caught_by("test_threads_get_the_tasks_that_they_submitted")
+class MixesThreadsUp(CoinDriver):
+    _last = ""
+
+    def task_start(self, payload: Coin, **how: Any) -> str:
+        self._last = super().task_start(payload, **how)
+        time.sleep(0.05)
+        return self._last
+
+
+@caught_by("test_a_forked_process_can_use_the_resource")
+class HoldsALock(CoinDriver):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._one_at_a_time = threading.Lock()
+
+    def task_start(self, payload: Coin, **how: Any) -> str:
+        with self._one_at_a_time:
+            return super().task_start(payload, **how)
