@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import secrets
+import signal
 import sys
+from collections import Counter
 from pathlib import Path
 
 from chaos.audit import Findings
@@ -24,22 +26,23 @@ _SHOWN_CHARACTERS = 1500
 def report(run: Run, found: Findings) -> int:
     """Print the figures; return the exit status."""
     print(f"seed {run.seed}, {run.seconds:g} s of faults\n")
-    for title, counted in (
+    for title, counts in (
         ("done", run.done),
         ("outcomes", found.outcomes),
         ("accounted for", found.allowed),
     ):
         print(f"{title}:")
-        for what, times in sorted(counted.items()):
+        for what, times in sorted(counts.items()):
             print(f"  {times:6} {what}")
     print("\nwrong, each of which must be 0:")
     for kind, texts in found.figures().items():
         print(f"  {len(texts):6} {kind}")
     for kind, texts in found.figures().items():
-        for text in texts[:_SHOWN]:
-            print(f"\n{kind}: {text[-_SHOWN_CHARACTERS:]}")
-        if len(texts) > _SHOWN:
-            print(f"\n{kind}: and {len(texts) - _SHOWN} more")
+        counted = Counter(texts).most_common()
+        for text, times in counted[:_SHOWN]:
+            print(f"\n{kind} ({times}): {text[-_SHOWN_CHARACTERS:]}")
+        if len(counted) > _SHOWN:
+            print(f"\n{kind}: and {len(counted) - _SHOWN} more")
     return int(any(found.figures().values()))
 
 
@@ -54,12 +57,18 @@ def main() -> int:
     arguments = ["--seconds", str(given.seconds), "--seed", str(seed)]
     if given.keep:
         arguments += ["--keep", str(given.keep.absolute())]
+    # Also where SIGINT is ignored, as in the background of a shell: clients would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     confine([sys.executable, "-m", "chaos", *arguments])
-    with Run(seed, given.seconds) as run:
-        found = run.go()
-        if given.keep:
-            keep(run, given.keep)
-        return report(run, found)
+    try:
+        with Run(seed, given.seconds) as run:
+            found = run.go()
+            if given.keep:
+                keep(run, given.keep)
+            return report(run, found)
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

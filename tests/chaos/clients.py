@@ -20,7 +20,7 @@ from chaos.ledger import Journal
 from chaos.programs import document
 
 MOST_SECONDS = 240.0
-"""A client that takes longer hangs: all its waits have time limits, which add up to less."""
+"""The limit for a client, above the sum of the limits of its waits."""
 _RELEASES = 6
 _STARTED = re.compile(r"\btask (\S+) started on ")
 
@@ -97,7 +97,7 @@ class Client:
             self._note(status)
 
     def send(self, number: int) -> bool:
-        """Send a signal to its process; return False if there is none."""
+        """Send a signal to the process; return False after its end."""
         if self._process is None:
             return False
         self.journal.write("signal", number=number)
@@ -105,7 +105,7 @@ class Client:
         return True
 
     def stop(self, seconds: float) -> bool:
-        """Stop its process for a time; return False if there is none."""
+        """Stop the process for a time; return False after its end."""
         if self._process is None:
             return False
         self._process.send_signal(signal.SIGSTOP)
@@ -114,7 +114,7 @@ class Client:
         return True
 
     def _next(self) -> None:
-        """Start the next process, if there is one."""
+        """Start the next process of the plan, if any."""
         name = plans.RESOURCES[self.plan.resource_type]
         match self.plan.style, self._steps:
             case "script", 0:

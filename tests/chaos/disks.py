@@ -16,8 +16,8 @@ SIZE_BYTES = 96 * 2**20
 class Disk:
     """A folder whose space can run out.
 
-    Where nothing can be mounted, the processes that write there get a limit on the size of the
-    files that they write (`RLIMIT_FSIZE`), so that writing fails with ``EFBIG``.
+    Where nothing can be mounted, the processes that write there get a limit on the size of
+    files (`RLIMIT_FSIZE`), and writing fails with ``EFBIG``.
 
     Args:
         folder: The folder, made here.

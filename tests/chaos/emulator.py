@@ -52,7 +52,7 @@ class EmulatorProcess:
 
     @property
     def pid(self) -> int | None:
-        """The number of its process, None while there is none."""
+        """The number of its process, None between two starts."""
         return self._process.pid if self._process else None
 
     def step(self) -> None:

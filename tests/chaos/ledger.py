@@ -25,5 +25,5 @@ class Journal:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the events of a journal, none if there is no such file."""
+    """Return the events of a journal; an absent file has none."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

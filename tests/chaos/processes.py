@@ -50,7 +50,7 @@ def marked(mark: str) -> list[Process]:
 
 
 def end_all(mark: str) -> None:
-    """Kill the processes of a run, until none is left."""
+    """Kill the processes of a run, and those that they start meanwhile."""
     for _ in range(100):
         left = marked(mark)
         if not left:

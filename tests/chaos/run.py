@@ -26,6 +26,7 @@ CLIENTS = 6
 """Clients that run at the same time."""
 CALM_SECONDS = 150.0
 """How long tasks may take to end after the last client."""
+_STACK_LINES = 10
 _TESTS = Path(__file__).parents[1]
 _SIGNALS = {
     "kill-client": signal.SIGKILL,
@@ -207,7 +208,9 @@ class Run:
         process.send(signal.SIGUSR1)
         time.sleep(1)
         process.send(signal.SIGKILL)
-        return f"a forked child: {errors.read_bytes()[before:].decode(errors='replace')}"
+        stack = errors.read_bytes()[before:].decode(errors="replace").splitlines()
+        where = "\n".join(stack[1:_STACK_LINES])  # the innermost calls come first
+        return f"a forked child of client {errors.parent.name} in\n{where}"
 
     def _contents(self) -> Contents:
         return contents(self._emulator.home, self._local)

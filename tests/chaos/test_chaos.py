@@ -20,6 +20,7 @@ import pytest
 import qrmi_core
 from chaos import plan
 from chaos.audit import ClientAccount, Findings, audit, check_text
+from chaos.disks import Disk
 from chaos.programs import document, mark_of
 from chaos.stores import Contents, Held
 from support.munged import MISSING
@@ -213,6 +214,46 @@ def test_an_interrupt_is_no_fault_of_a_script() -> None:
     assert not found.raw
     check_text(text, "client 1", found)
     assert len(found.raw) == 1
+
+
+# --- disks --------------------------------------------------------------------------------------
+
+WRITER = """
+import sys
+for _ in sys.stdin:
+    try:
+        with open("file", "wb", buffering=0) as stream:
+            stream.write(bytes(100_000))
+            print(stream.write(b"x"), flush=True)
+    except OSError as error:
+        print(error.strerror, flush=True)
+"""
+
+
+def test_where_nothing_can_be_mounted_files_cannot_grow_on_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    disk = Disk(tmp_path / "disk", lambda: [writer.pid])
+    assert not disk.mounted
+    command = [sys.executable, "-c", WRITER]
+    with subprocess.Popen(
+        command, cwd=disk.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as writer:
+        assert writer.stdin
+        assert writer.stdout
+
+        def written() -> str:
+            writer.stdin.write("\n")  # type: ignore[union-attr]
+            writer.stdin.flush()  # type: ignore[union-attr]
+            return writer.stdout.readline().strip()  # type: ignore[union-attr]
+
+        assert written() == "1"
+        disk.fill(4096)
+        assert written() == "File too large"
+        disk.free()
+        assert written() == "1"
+        writer.stdin.close()
 
 
 # --- a run --------------------------------------------------------------------------------------
