@@ -145,14 +145,19 @@ class Acquisitions:
             return self._scheduler_token
         return held.token if self._channel.capability(Acquires) else None
 
-    def ended(self, token: str | None) -> None:
-        """Make `acquire` reserve the resource anew, since this token stands for nothing now.
+    def rejected(self, token: str | None) -> bool:
+        """Note that the vendor has rejected a task, since the acquisition has ended.
 
-        Tasks are not submitted without an acquisition meanwhile: that would be another queue.
+        Returns:
+            True if another thread has released it meanwhile, and the task may be submitted again.
+            Else the next `acquire` makes a new one; until then no task is submitted, as it would
+            get into another queue.
         """
-        held = self._held
-        if held and held.token == token:
-            held.ended = True
+        if token != self.current():
+            return True
+        if self._held and self._held.token == token:
+            self._held.ended = True
+        return False
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import attrs
 
 from qrmi_core.acquisition import Acquisitions
-from qrmi_core.deadline import Clock, Deadline, current, within
+from qrmi_core.channel import Channel
+from qrmi_core.deadline import Deadline, current, within
 from qrmi_core.errors import QrmiError
 from qrmi_core.locks import Lock
 from qrmi_core.polling import poll
@@ -50,17 +51,17 @@ class Blocks:
     """The open `with` blocks of one resource object, in all its threads.
 
     Args:
+        channel: The channel to the driver.
         acquisitions: The object's acquisition.
-        clock: Monotonic clock in seconds.
         name: The resource's NAME for the command `qrmi`.
         stop_on_interrupt: True to stop a block's tasks if `KeyboardInterrupt` leaves it.
     """
 
     def __init__(
-        self, acquisitions: Acquisitions, clock: Clock, name: str, *, stop_on_interrupt: bool
+        self, channel: Channel, acquisitions: Acquisitions, name: str, *, stop_on_interrupt: bool
     ) -> None:
+        self._channel = channel
         self._acquisitions = acquisitions
-        self._clock = clock
         self._name = name
         self._stop_on_interrupt = stop_on_interrupt
         self._open: list[_Block] = []
@@ -80,7 +81,7 @@ class Blocks:
                 block.add(task)
 
     def leave(self, error: BaseException | None) -> None:
-        """Close a block of this thread and release the resource.
+        """Close a block of this thread, release the resource and close connections.
 
         Args:
             error: The exception that leaves the block. After `KeyboardInterrupt` its unfinished
@@ -90,6 +91,18 @@ class Blocks:
         with self._lock:
             block = self._ours()[-1]
             self._open.remove(block)
+        try:
+            self._release(block, error)
+        finally:
+            try:
+                with self._channel.calling() as driver:
+                    driver.close()
+            except QrmiError as failure:
+                if error is None:
+                    raise
+                _log.error("%s could not be closed: %s", self._name, failure)
+
+    def _release(self, block: _Block, error: BaseException | None) -> None:
         interrupts = KeyboardInterrupt if self._stop_on_interrupt else ()
         if isinstance(error, interrupts):
             self._stop_and_release(block)
@@ -121,8 +134,8 @@ class Blocks:
         tasks, stopped, released = block.unfinished(), list[Task](), False
         failure: BaseException | None = None
         try:
-            with within(Deadline(LEAVE_SECONDS, self._clock)):
-                with within(Deadline(STOP_SECONDS, self._clock)):
+            with within(Deadline(LEAVE_SECONDS, self._channel.clock)):
+                with within(Deadline(STOP_SECONDS, self._channel.clock)):
                     failure = _stop(tasks, stopped)
                 self._acquisitions.release(block.token, cancel_pending=True)
                 released = True

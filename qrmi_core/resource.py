@@ -14,7 +14,7 @@ from qrmi_core.acquisition import Acquisitions
 from qrmi_core.batches import Batches
 from qrmi_core.blocks import Blocks
 from qrmi_core.channel import Channel, checked_id, defects_named
-from qrmi_core.deadline import Clock, Sleep
+from qrmi_core.deadline import Clock, Deadline, Sleep
 from qrmi_core.driver import Acquires, Driver, offers
 from qrmi_core.errors import NotAcquiredError, QrmiError, UnsupportedFunctionError
 from qrmi_core.locks import Lock
@@ -111,7 +111,9 @@ class QuantumResource(Batches):
         self._acquisitions = Acquisitions(self._channel, settings.acquisition_token)
         # A mapping may be that of an entry of a configuration file, which is known by its name.
         name = resource_id if config is not None else f"{self._type!s}:{resource_id}"
-        self._blocks = Blocks(self._acquisitions, clock, name, stop_on_interrupt=stop_on_interrupt)
+        self._blocks = Blocks(
+            self._channel, self._acquisitions, name, stop_on_interrupt=stop_on_interrupt
+        )
         self._on_transition = on_transition
         self._lock = Lock()
         # Handles that somebody holds, and the newest of those that nobody does.
@@ -146,16 +148,7 @@ class QuantumResource(Batches):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        try:
-            self._blocks.leave(error)
-        finally:
-            try:
-                self.close()
-            except QrmiError as failure:
-                if error is None:
-                    raise
-                # The error under way matters more.
-                _log.error("%s could not be closed: %s", self._id, failure)
+        self._blocks.leave(error)
 
     def close(self) -> None:
         """Close connections; the object can be used again afterwards."""
@@ -364,12 +357,17 @@ class QuantumResource(Batches):
                 f"{', '.join(refused)} (supported: {honoured})",
                 resource_id=self._id,
             )
-        token = self._acquisitions.current()
-        try:
-            task_id = Submission(self._channel, payload, options, token).run(timeout)
-        except NotAcquiredError:
-            self._acquisitions.ended(token)
-            raise
+        deadline = Deadline(timeout, self._channel.clock)
+        while True:
+            token = self._acquisitions.current()
+            submission = Submission(self._channel, payload, options, token)
+            try:
+                task_id = submission.run(timeout)
+                break
+            except NotAcquiredError:
+                if not self._acquisitions.rejected(token):
+                    raise
+                timeout = deadline.remaining()
         self._blocks.submitted(self.task(task_id))
         _log.info("task %s started on %s", task_id, self._id)
         return task_id

@@ -148,7 +148,13 @@ def test_a_thread_that_waits_for_another_that_fails_tries_itself() -> None:
 def test_waiting_for_another_thread_ends_with_the_timeout() -> None:
     vendor, begun, go_on = FakeVendor(), threading.Event(), threading.Event()
     qpu = QuantumResource("x", "fake", {}, driver_class=vendor.driver())
-    vendor.on_call = lambda name: (begun.set(), go_on.wait(20)) if name == "acquire" else None
+
+    def on_call(name: str) -> None:
+        if name == "acquire":
+            begun.set()
+            assert go_on.wait(20)
+
+    vendor.on_call = on_call
     with ThreadPoolExecutor() as pool:
         first = pool.submit(qpu.acquire)
         assert begun.wait(20)
@@ -220,6 +226,22 @@ def test_an_acquisition_that_has_ended_at_the_vendor_can_be_made_anew() -> None:
     assert vendor.tokens == [token]
     qpu.release(token)
     assert vendor.tokens == []
+
+
+def test_a_submission_whose_acquisition_was_released_meanwhile_goes_without() -> None:
+    vendor = FakeVendor()
+    qpu = fake_resource(vendor)
+    token = qpu.acquire()
+
+    def release_first(name: str) -> None:
+        # As another thread may, between the choice of the token and the request.
+        if name == "task_start" and token in vendor.tokens:
+            qpu.release(token)
+            raise NotAcquiredError("session token-1 is closed")
+
+    vendor.on_call = release_first
+    assert vendor.tasks[qpu.run(PAYLOAD).id].acquisition is None
+    assert vendor.calls["task_start"] == 2
 
 
 def test_slots_reach_a_driver_that_counts_them_and_are_refused_by_others() -> None:
