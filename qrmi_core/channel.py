@@ -165,19 +165,22 @@ def defects_named(settings: Settings, *, uncertain: bool = False) -> Iterator[No
     except (QrmiError, *PASSING):
         raise
     except BaseException as error:  # vendors' libraries have errors that are no Exception
-        redacted = Redactor(settings.secrets()).excerpt
+        redact = Redactor(settings.secrets())
+        defect: PluginError
         if cause := broken_dependency(error):
-            raise PluginError(
-                f"the driver cannot be used: {redacted(cause)}", uncertain=uncertain
-            ) from error
-        wrong = isinstance(error, WrongReturnError)
-        # This also shows an exception whose `__str__` fails.
-        text = str(error) if wrong else "".join(traceback.format_exception_only(error))
-        raise DriverDefectError(
-            f"the driver {'' if wrong else 'raised '}{redacted(text)}; "
-            "please report this to the authors of the plugin",
-            uncertain=uncertain,
-        ) from error
+            defect = PluginError(f"the driver cannot be used: {redact.excerpt(cause)}")
+        else:
+            wrong = isinstance(error, WrongReturnError)
+            # This also shows an exception whose `__str__` fails.
+            text = str(error) if wrong else "".join(traceback.format_exception_only(error))
+            defect = DriverDefectError(
+                f"the driver {'' if wrong else 'raised '}{redact.excerpt(text)}; "
+                "please report this to the authors of the plugin"
+            )
+        defect.uncertain = uncertain
+        # The traceback of a cause is shown with that of its effect, secrets included.
+        trace = "".join(traceback.format_exception(error))
+        raise defect from (error if redact(trace) == trace else None)
 
 
 def checked_id(value: object, what: str, resource_id: str | None = None) -> str:

@@ -75,13 +75,13 @@ def test_a_lock_is_acquired_again_by_its_thread_only_if_it_is_reentrant() -> Non
 
 @pytest.fixture
 def others() -> set[Lock]:
-    """The locks that were there before the test."""
+    """The locks of other tests."""
     return {*locks._locks}
 
 
 @contextmanager
 def held_by_another_thread(others: set[Lock]) -> Iterator[None]:
-    """Let another thread hold every lock that there is, but for some."""
+    """Let another thread hold every lock except `others`."""
     entered, leave = threading.Event(), threading.Event()
 
     def hold() -> None:

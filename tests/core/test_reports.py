@@ -1,7 +1,8 @@
-"""What drivers return and raise: every wrong type is a defect that names the method."""
+"""Values and exceptions of drivers: every wrong type is a defect that names the method."""
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, get_type_hints
 
@@ -220,7 +221,8 @@ def test_a_defect_shows_no_secret_of_the_settings(
     with pytest.raises(QrmiError) as caught:
         driver = raising(error, method)
         CALLS.get(method, CALLS["status"])(QuantumResource("q", "t", SECRETS, driver_class=driver))
-    for text in (str(caught.value), repr(caught.value), caplog.text):
+    trace = "".join(traceback.format_exception(caught.value))
+    for text in (str(caught.value), repr(caught.value), caplog.text, trace):
         assert "s3cret" not in text
         assert "314159265" not in text
     assert shown in str(caught.value)
