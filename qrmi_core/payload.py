@@ -39,7 +39,7 @@ def to_content(value: object) -> Content:
         case Mapping():
             try:
                 return json.dumps(value, separators=(",", ":"), allow_nan=False)
-            except (TypeError, ValueError, RecursionError) as error:
+            except (RecursionError, TypeError, ValueError) as error:
                 raise InvalidInputError(f"cannot be written as JSON: {error}") from None
     raise TypeError(
         f"a content must be str, bytes, a path or a mapping, not {type(value).__name__}"

@@ -162,7 +162,12 @@ def test_text_and_bytes_are_passed_on_as_they_came(tmp_path: Path) -> None:
 def test_a_mapping_is_encoded_once() -> None:
     payload = Payload.QiskitPrimitive({"pubs": [["é", None]]}, "sampler")
     assert payload.input == '{"pubs":[["\\u00e9",null]]}'
-    for bad in ({"x": object()}, {"x": float("nan")}):
+    endless: dict[str, Any] = {}
+    endless["x"] = {"y": [endless]}
+    deep: Any = []
+    for _ in range(100_000):
+        deep = [deep]
+    for bad in ({"x": object()}, {"x": float("nan")}, {"x": deep}, endless):
         with pytest.raises(InvalidInputError, match="JSON"):
             Payload.QiskitPrimitive(bad, "sampler")
 
