@@ -16,7 +16,7 @@ from qrmi_core.errors import (
     UnsupportedFunctionError,
 )
 from qrmi_core.locks import Lock
-from qrmi_core.registry import READERS, import_plugin, installed
+from qrmi_core.registry import READERS, PluginInfo, import_plugin, installed
 
 Reader = Callable[[str], Iterable[Mapping[str, int]]]
 """Reads the text of a result: the counts of each circuit, or an exception if it has none.
@@ -50,17 +50,17 @@ def counts_of(task: _Task, text: str) -> list[dict[str, int]]:
     with _finding:
         if driver not in _readers:
             _readers[driver] = _find_readers(driver)
-        readers, broken = _readers[driver]
     failures: list[BaseException] = []
-    for reader in readers:
+    for info in _readers[driver]:
         try:
-            return [*_checked(reader(text))]
+            return [*_checked(import_plugin(info, READERS)(text))]
         except PASSING:
             raise
         except BaseException as error:  # vendors' libraries have errors that are no Exception
             failures.append(error)
-    if broken and not failures:
-        raise broken
+    failures = [error for error in failures if not isinstance(error, PluginError)] or failures
+    if isinstance(failures[0], PluginError):
+        raise failures[0]
     reasons = dict.fromkeys(map(_reason, failures))
     raise InvalidResponseError(
         f"the result of task {task.id} cannot be read as counts: {'; '.join(reasons)}",
@@ -69,14 +69,13 @@ def counts_of(task: _Task, text: str) -> list[dict[str, int]]:
     ) from failures[0]
 
 
-_Found = tuple[list[Reader], PluginError | None]
 # Looking through all installed distributions takes longer than reading a result.
-_readers: WeakKeyDictionary[Driver[Any, Any], _Found] = WeakKeyDictionary()
+_readers: WeakKeyDictionary[Driver[Any, Any], list[PluginInfo]] = WeakKeyDictionary()
 _finding = Lock()
 
 
-def _find_readers(driver: Driver[Any, Any]) -> _Found:
-    """Import the readers of a resource's payloads; return them, and the error of a broken one."""
+def _find_readers(driver: Driver[Any, Any]) -> list[PluginInfo]:
+    """Return the readers of a resource's payloads, those of its driver's distribution first."""
     kinds = [kind.kind for kind in driver.payloads]
     infos = [info for info in installed(READERS) if info.name in kinds]
     if not infos:
@@ -86,14 +85,7 @@ def _find_readers(driver: Driver[Any, Any]) -> _Found:
             resource_id=driver.resource_id,
         )
     own = {info.distribution for info in installed(name=driver.resource_type)}
-    readers: list[Reader] = []
-    broken: PluginError | None = None
-    for info in sorted(infos, key=lambda info: info.distribution not in own):
-        try:
-            readers.append(import_plugin(info, READERS))
-        except PluginError as error:
-            broken = error
-    return readers, broken
+    return sorted(infos, key=lambda info: info.distribution not in own)
 
 
 def _reason(error: BaseException) -> str:
