@@ -7,6 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -31,6 +32,7 @@ from qrmi_core.settings import Settings
 _CapabilityT = TypeVar("_CapabilityT")
 _T = TypeVar("_T")
 
+_CAUSE_CHARACTERS = 1000  # so that the message keeps its end, the advice
 _NAMED = frozenset({"acquisition_token", "proxy"})
 
 
@@ -166,15 +168,16 @@ def defects_named(settings: Settings, *, uncertain: bool = False) -> Iterator[No
         raise
     except BaseException as error:  # vendors' libraries have errors that are no Exception
         redact = Redactor(settings.secrets())
+        shown = partial(redact.excerpt, characters=_CAUSE_CHARACTERS)
         defect: PluginError
         if cause := broken_dependency(error):
-            defect = PluginError(f"the driver cannot be used: {redact.excerpt(cause)}")
+            defect = PluginError(f"the driver cannot be used: {shown(cause)}")
         else:
             wrong = isinstance(error, WrongReturnError)
             # This also shows an exception whose `__str__` fails.
             text = str(error) if wrong else "".join(traceback.format_exception_only(error))
             defect = DriverDefectError(
-                f"the driver {'' if wrong else 'raised '}{redact.excerpt(text)}; "
+                f"the driver {'' if wrong else 'raised '}{shown(text)}; "
                 "please report this to the authors of the plugin"
             )
         defect.uncertain = uncertain

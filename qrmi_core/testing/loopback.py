@@ -18,6 +18,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import attrs
 
+from qrmi_core.locks import Lock
+
 
 @attrs.frozen
 class VendorRequest:
@@ -179,7 +181,7 @@ class LoopbackVendor:
         self.connections = 0
         self.faults: dict[str, deque[Fault]] = {}
         self.defects: list[Exception] = []
-        self.lock = threading.RLock()
+        self.lock = Lock(reentrant=True)
         self._server = _Server(self)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.002,))
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"

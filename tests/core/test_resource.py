@@ -402,16 +402,6 @@ def test_capabilities_can_be_asked_for() -> None:
     assert qpu.payloads() == (Payload.QiskitPrimitive,)
 
 
-@pytest.mark.parametrize("token", [None, ""])
-def test_an_acquisition_without_a_token_is_a_defect(token: object) -> None:
-    class Tokenless(FakeVendor().driver()):  # type: ignore[misc]
-        def acquire(self, *, detached: bool, slots: int | None) -> object:
-            return token
-
-    with pytest.raises(DriverDefectError, match="acquire must return a token"):
-        QuantumResource("x", "fake", {}, driver_class=Tokenless).acquire()
-
-
 def test_a_driver_that_cannot_be_closed_hides_no_other_error() -> None:
     class Stuck(FakeVendor().driver()):  # type: ignore[misc]
         def close(self) -> None:
