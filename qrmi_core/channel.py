@@ -14,7 +14,7 @@ import attrs
 
 from qrmi_core._imports import broken_dependency
 from qrmi_core.deadline import Clock, Deadline, Sleep, current
-from qrmi_core.driver import Driver, unsupported
+from qrmi_core.driver import Driver, offers, unsupported
 from qrmi_core.errors import (
     PASSING,
     DriverDefectError,
@@ -79,6 +79,11 @@ class Channel:
         if found is None:
             raise unsupported(function)
         return found
+
+    def offers(self, function: str) -> bool:
+        """Return True if the driver implements a method, and the resource supports it."""
+        with self.calling() as driver:
+            return offers(driver, function)
 
     def check_payload(self, payload: Payload) -> None:
         """Check the kind of a payload.

@@ -15,7 +15,7 @@ from qrmi_core.batches import Batches
 from qrmi_core.blocks import Blocks
 from qrmi_core.channel import Channel, checked_id, defects_named
 from qrmi_core.deadline import Clock, Deadline, Sleep
-from qrmi_core.driver import Acquires, Driver, offers
+from qrmi_core.driver import Acquires, Driver
 from qrmi_core.errors import NotAcquiredError, QrmiError, UnsupportedFunctionError
 from qrmi_core.locks import Lock
 from qrmi_core.options import TaskOptions
@@ -172,7 +172,7 @@ class QuantumResource(Batches):
         Args:
             function: A method's name, such as ``task_logs`` or ``acquire``.
         """
-        return offers(self._driver, function)
+        return self._channel.offers(function)
 
     def payloads(self) -> tuple[type[Payload], ...]:
         """Return the kinds of payload that the resource accepts."""

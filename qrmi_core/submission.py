@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from qrmi_core.channel import Channel
 from qrmi_core.deadline import Deadline, current, within
-from qrmi_core.driver import ChoosesIds, Prepares, offers
+from qrmi_core.driver import ChoosesIds, Prepares
 from qrmi_core.errors import (
     PASSING,
     CallTimeoutError,
@@ -64,6 +64,10 @@ class Submission:
         self._payload = payload
         self._options = options
         self._acquisition = acquisition
+        # Known before anything is sent: nothing is uncertain if the driver fails here.
+        self._chooses_ids = channel.capability(ChoosesIds) is not None
+        self._finds, self._lists = map(channel.offers, ("find_submission", "task_list"))
+        self._preparing = channel.capability(Prepares)
         self._tag = uuid.uuid4().hex
         self._started = datetime.datetime.now(datetime.UTC)
         self._attempts = 0  # since a slot may have been free
@@ -138,9 +142,10 @@ class Submission:
             return self._find(error)
 
     def _make_room(self, busy: ResourceBusyError) -> bool:
-        preparing = self._channel.capability(Prepares)
+        if self._preparing is None:
+            return False
         with self._channel.calling():
-            return preparing is not None and checked("make_room", preparing.make_room(busy))
+            return checked("make_room", self._preparing.make_room(busy))
 
     def _find(self, lost: QrmiError) -> str:
         """Return the id of the task whose response was lost.
@@ -148,10 +153,10 @@ class Submission:
         Raises:
             QrmiError: It was not found; `_again` is True if it may be submitted again.
         """
-        if self._channel.capability(ChoosesIds) and not isinstance(lost, DriverDefectError):
+        if self._chooses_ids and not isinstance(lost, DriverDefectError):
             self._again = True
             raise lost
-        if not offers(self._channel.driver, "find_submission"):
+        if not self._finds:
             raise lost
         # Lists may lag behind, so that an absent task is looked for again.
         absent = TaskNotFoundError("the vendor lists no task with this tag", retryable=True)
@@ -179,14 +184,14 @@ class Submission:
     def _give_up(self) -> None:
         try:
             with within(Deadline(self._search.clip(GIVE_UP_SECONDS))), self._channel.calling():
-                if preparing := self._channel.capability(Prepares):
-                    preparing.give_up(self._tag)
+                if self._preparing is not None:
+                    self._preparing.give_up(self._tag)
         except QrmiError as error:
             _log.error("the driver could not clean up after submission %s: %s", self._tag, error)
 
     def _uncertain(self, error: QrmiError) -> SubmissionUncertainError:
         candidates: tuple[str, ...] = ()
-        if offers(self._channel.driver, "task_list"):
+        if self._lists:
             try:
                 with within(self._search), self._channel.calling() as driver:
                     # Newest first, and each page of the list may be a request.

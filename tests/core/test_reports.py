@@ -163,6 +163,20 @@ def test_a_wrong_field_is_named() -> None:
         qpu.status()
 
 
+def test_a_driver_that_cannot_say_what_it_supports_is_defective() -> None:
+    def fail(*_: object) -> bool:
+        raise KeyError("mode")
+
+    vendor = FakeVendor()
+    driver = type("Moody", (vendor.driver(),), {"supports": fail})
+    qpu = QuantumResource("q", "fake", {}, driver_class=driver)
+    for call in (lambda: qpu.supports("acquire"), qpu.acquire, lambda: qpu.task_start(PAYLOAD)):
+        with pytest.raises(DriverDefectError, match="KeyError: 'mode'") as caught:
+            call()
+        assert caught.value.resource_id == "q"
+    assert not vendor.calls["task_start"]
+
+
 def test_right_values_pass_in_all_their_forms() -> None:
     facts = ResourceDescription(2, operations=("h", "x"), details={"a": "b"})
     for method, value in {
