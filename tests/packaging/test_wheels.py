@@ -110,8 +110,13 @@ def test_a_wheel_holds_its_package_and_nothing_else(wheels: Path, dist: Distribu
     }
     assert f"{dist.package}/py.typed" in names
     source = dist.folder / ("" if dist.name == "qrmi-core" else "src") / dist.package
-    modules = {str(path.relative_to(source.parent)) for path in source.rglob("*.py")}
-    assert {name for name in names if name.endswith(".py")} == modules
+    suffixes = (".py", ".pyi")
+    modules = {
+        str(path.relative_to(source.parent))
+        for path in source.rglob("*")
+        if path.suffix in suffixes
+    }
+    assert {name for name in names if name.endswith(suffixes)} == modules
     assert any(name.endswith(".dist-info/licenses/LICENSE") for name in names)
 
 

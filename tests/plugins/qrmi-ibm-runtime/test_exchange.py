@@ -618,3 +618,20 @@ def test_many_threads_lose_no_job_and_double_none(service: IbmService, make: Mak
 def test_few_of_many_tasks_are_remembered(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     qpu = make(SESSION_MODE="job")
     check_that_few_tasks_are_remembered(qpu, sampler(), monkeypatch, use=qpu._driver.task_status)
+
+
+def test_a_first_request_loads_little_more_than_requests_does(service: IbmService) -> None:
+    script = """
+import json, sys
+import requests
+requests.get(sys.argv[2], timeout=10)
+before = set(sys.modules)
+from qrmi_core import QuantumResource
+QuantumResource("ibm_fez", "ibm-quantum-compute-service", json.loads(sys.argv[1])).status()
+loaded = {name.partition(".")[0] for name in set(sys.modules) - before}
+print(*sorted(loaded - sys.stdlib_module_names))
+"""
+    command = [sys.executable, "-c", script, json.dumps(service.settings()), service.host]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    ours = {"qrmi_core", "qrmi_ibm_common", "qrmi_ibm_runtime"}
+    assert {*loaded} == ours | {"attr", "attrs", "stevedore"}

@@ -55,9 +55,9 @@ _log = logging.getLogger(__name__)
 _LEAST_SESSION_SECONDS = 60.0
 
 
-_TAG = f"qrmi-group-{uuid.uuid4().hex}"
-_started: TaskNotes[tuple[str, ...]] = TaskNotes()
-"""The group of each task that this process has started, whichever object did it."""
+_PROCESS = uuid.uuid4()
+_started: TaskNotes[str] = TaskNotes()
+"""The tasks that this process has started, each with the tag of its group."""
 
 
 def _stretches(offsets: Iterable[int]) -> int:
@@ -208,7 +208,7 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
         fields = {
             "program_id": program_id,
             "backend": self.resource_id,
-            "tags": [_tag(submission), self._group()[0], *self._tags(options)],
+            "tags": [_tag(submission), self._group(), *self._tags(options)],
             "log_level": settings.log_level,
             **{name: value for name, value in optional.items() if value is not None},
         }
@@ -239,12 +239,11 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
         except ValueError as error:
             raise InvalidInputError(f"the tags of a task are {error}") from None
 
-    def _group(self) -> tuple[str, ...]:
-        """Return the common tag of the tasks of this process on this backend, and their place."""
-        settings = self.settings
+    def _group(self) -> str:
+        """Return the tag of this process's tasks here, the same for all objects for the backend."""
         # A forked child does not go on with the group of its parent.
-        tag = f"{_TAG}-{os.getpid()}"
-        return tag, settings.endpoint, settings.service_crn, self.resource_id
+        process = f"{os.getpid()} {self.settings.endpoint} {self.settings.service_crn}"
+        return f"qrmi-group-{uuid.uuid5(_PROCESS, f'{process} {self.resource_id}').hex}"
 
     def _session_for(self, acquisition: str | None) -> str | None:
         """Return the session to submit into, None in job mode.
@@ -272,13 +271,14 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
     def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
         # Those in the group, in as few pages of its list as hold them.
         found: dict[str, Observation] = {}
-        wanted, group = set(task_ids), self._group()
-        newest_first = [id for id, its_group in reversed(_started.items()) if its_group == group]
+        wanted = set(task_ids)
+        group = self._group()
+        newest_first = [id for id, tag in reversed(_started.items()) if tag == group]
         waiting = {id: offset for offset, id in enumerate(newest_first) if id in wanted}
         pages = -(-len(waiting) // PAGE)
         if _stretches(waiting.values()) > pages:
             # Those between have ended, as a rule.
-            jobs = self._api.jobs(self.resource_id, group[0], pending=True)
+            jobs = self._api.jobs(self.resource_id, group, pending=True)
             for job in itertools.islice(jobs, pages * PAGE):
                 if (task_id := read_text(job.get("id"))) in waiting:
                     found[task_id] = _observation(job)
@@ -287,7 +287,7 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
         while waiting:
             first, offset = next(iter(waiting.items()))
             start, known_shift = max(offset + shift, 0), shift
-            page, _ = self._api.page(self.resource_id, group[0], start)
+            page, _ = self._api.page(self.resource_id, group, start)
             for place, job in enumerate(page, start):
                 task_id = read_text(job.get("id"))
                 if task_id in waiting:

@@ -13,15 +13,14 @@ from qrmi_core.plugin import ConfigError, home_folder
 
 _log = logging.getLogger(__name__)
 
+_MALFORMED = re.compile(r"(?<!\$)(\$\$)*\$\{(?![A-Za-z0-9_]+\})")
+
 
 class _Template(string.Template):
     """A path with variables, whose names may begin with a digit."""
 
     idpattern = "[A-Za-z0-9_]+"
     flags = re.ASCII
-
-
-_MALFORMED = re.compile(r"(?<!\$)(\$\$)*\$\{(?![A-Za-z0-9_]+\})")
 
 
 def load(
