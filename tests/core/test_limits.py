@@ -53,9 +53,14 @@ ENDLESS = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
 UNAUTHORIZED = ENDLESS.replace(b"200 OK", b"401 No")
 
 
-def trickle(head: bytes = ENDLESS) -> Behaviour:
+def trickle(head: bytes = ENDLESS, size: int = 1) -> Behaviour:
     """Send a byte each 20 ms, which is far less than the least rate, for 20 s."""
-    return drip(head, itertools.repeat(b" ", 1000), 0.02)
+    return drip(head, itertools.repeat(b" " * size, 1000), 0.02)
+
+
+def stream(head: bytes = ENDLESS) -> Behaviour:
+    """Send 5 kB a second, which is more than the least rate, for 20 s."""
+    return trickle(head, 100)
 
 
 def late(behaviour: Behaviour, default_seconds: float) -> Behaviour:
@@ -124,8 +129,13 @@ def test_no_submission_takes_more_than_250_seconds(
 
 @pytest.mark.parametrize(
     ("peer", "seconds"),
-    [(stall, 60), (trickle, 60), (lambda: late(trickle(), 30), 90)],
-    ids=["silence", "the body trickles", "late, then the body trickles"],
+    [
+        (stall, 60),
+        (stream, 60),
+        (lambda: stream(b"HTTP/1.1 200 OK\r\nX: "), 60),
+        (lambda: late(trickle(), 30), 90),
+    ],
+    ids=["silence", "an endless body", "an endless head", "late, then the body trickles"],
 )
 def test_a_submission_is_aborted_after_a_minute_before_or_in_the_response(
     peer: Callable[[], Behaviour], seconds: float
