@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 
 import attrs
 
-from qrmi_core.driver import Acquires, ChoosesIds, Discovers, Driver
+from qrmi_core.driver import Acquires, ChoosesIds, Discovers, Driver, OpenBatches
 from qrmi_core.errors import (
+    InvalidInputError,
     QrmiError,
     ResourceBusyError,
     TaskCancelledError,
@@ -94,7 +95,9 @@ class FakeVendor:
     on_call: Callable[[str], object] | None = None
     tasks: dict[str, FakeTask] = attrs.field(factory=dict)
     tokens: list[str] = attrs.field(factory=list)
-    _lock: Lock = attrs.field(factory=Lock, repr=False)
+    open_batches: dict[str, list[str]] = attrs.field(factory=dict)
+    closed_batches: set[str] = attrs.field(factory=set)
+    _lock: Lock = attrs.field(factory=lambda: Lock(reentrant=True), repr=False)
     _numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1), repr=False)
 
     def driver(
@@ -103,6 +106,7 @@ class FakeVendor:
         chooses_ids: bool = False,
         findable: bool = False,
         batched: bool = False,
+        open_batches: bool = False,
     ) -> type[FakeDriver]:
         """Make a driver class for this vendor.
 
@@ -110,14 +114,15 @@ class FakeVendor:
             chooses_ids: True if a task's id is made of the submission's tag.
             findable: True if a task can be found by the submission's tag.
             batched: True if many tasks can be polled in one call.
+            open_batches: True if batches can be left open for further tasks.
         """
         members: dict[str, Any] = {"vendor": self}
         if findable:
             members["find_submission"] = FakeDriver._find_submission
         if batched:
             members["task_statuses"] = FakeDriver._task_statuses
-        bases = (FakeDriver, ChoosesIds) if chooses_ids else (FakeDriver,)
-        return type("FakeDriver", bases, members)
+        bases: tuple[type, ...] = (_Batching if open_batches else FakeDriver,)
+        return type("FakeDriver", (*bases, ChoosesIds) if chooses_ids else bases, members)
 
     def called(self, function: str) -> None:
         """Count a call and raise the fault that is due."""
@@ -310,6 +315,40 @@ class FakeDriver(Driver[Settings, QiskitPrimitive], Acquires, Discovers):
             for task_id in task_ids
             if task_id in self.vendor.tasks
         }
+
+
+class _Batching(FakeDriver, OpenBatches):
+    def batch_open(self) -> str:
+        self.vendor.called("batch_open")
+        batch_id = f"batch-{len(self.vendor.open_batches) + 1}"
+        self.vendor.open_batches[batch_id] = []
+        return batch_id
+
+    def batch_add(self, batch_id: str, payloads: Sequence[QiskitPrimitive]) -> Sequence[str]:
+        self.vendor.called("batch_add")
+        tasks = self._batch(batch_id)
+        if batch_id in self.vendor.closed_batches:
+            raise InvalidInputError(f"batch {batch_id} is closed")
+        options = TaskOptions()
+        new = [self.vendor.start(payload, "", None, options, "") for payload in payloads]
+        tasks += new
+        self.vendor.responded("batch_add")
+        return new
+
+    def batch_close(self, batch_id: str) -> None:
+        self.vendor.called("batch_close")
+        self._batch(batch_id)
+        self.vendor.closed_batches.add(batch_id)
+
+    def batch_tasks(self, batch_id: str) -> Sequence[str]:
+        self.vendor.called("batch_tasks")
+        return list(self._batch(batch_id))
+
+    def _batch(self, batch_id: str) -> list[str]:
+        try:
+            return self.vendor.open_batches[batch_id]
+        except KeyError:
+            raise TaskNotFoundError(f"the fake vendor has no batch {batch_id}") from None
 
 
 def lost(message: str = "the connection was reset") -> QrmiError:

@@ -6,6 +6,7 @@ import pytest
 
 from qrmi_core import Observation, Payload, QuantumResource, TaskStatus
 from qrmi_core.testing import DriverContract, FakeVendor
+from qrmi_core.testing.fake import lost
 from support.fakes import PAYLOAD, fake_resource
 
 
@@ -21,6 +22,21 @@ class FakeContract(DriverContract):
 
     def payload(self) -> Payload:
         return PAYLOAD
+
+    def requests(self) -> list[str]:
+        return list(self.fake.calls.elements())
+
+    def received(self, task_id: str) -> object:
+        task = self.fake.tasks[task_id]
+        sent = {"parameters": task.payload.input, "program_id": task.payload.program_id}
+        return [sent, task.options.name, list(task.options.tags)]
+
+    def task_ids(self) -> set[str]:
+        return {*self.fake.tasks}
+
+    def lose_response(self) -> bool:
+        self.fake.lost_responses["task_start"].append(lost())
+        return True
 
     def failing_payload(self) -> Payload:
         self.fake.reports = [Observation(TaskStatus.Failed, reason="the fake vendor failed it")]
@@ -41,3 +57,7 @@ class TestClientChoosesId(FakeContract):
 
 class TestFindableAndBatched(FakeContract):
     kind = {"findable": True, "batched": True}  # noqa: RUF012
+
+
+class TestOpenBatches(FakeContract):
+    kind = {"open_batches": True}  # noqa: RUF012
