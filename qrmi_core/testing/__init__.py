@@ -18,7 +18,7 @@ from qrmi_core.testing.loopback import (
 )
 
 if TYPE_CHECKING:
-    from qrmi_core.testing.contract import DriverContract
+    from qrmi_core.testing.contract import DriverContract, HttpFaultContract
 
 __all__ = [
     "DriverContract",
@@ -27,6 +27,7 @@ __all__ = [
     "FakeVendor",
     "Fault",
     "Faults",
+    "HttpFaultContract",
     "LoopbackVendor",
     "VendorRequest",
     "VendorResponse",
@@ -34,7 +35,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    if name != "DriverContract":
+    if name not in ("DriverContract", "HttpFaultContract"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import pytest
 

@@ -26,22 +26,6 @@ truncated = Faults.truncated
 malformed = Faults.malformed
 silent_after = Faults.silent_after(1.0)
 
-FAULTS: dict[str, Fault] = {
-    "429": status(429, Retry_After="0"),
-    "503": status(503),
-    "500": status(500, b"<html>oops</html>"),
-    "504": status(504),
-    "reset before": cut_before,
-    "reset after": cut_after,
-    "502 after": bad_gateway_after,
-    "half": truncated,
-}
-ODD: dict[str, Fault] = {
-    "silent": Faults.silent_before(0.2),
-    "malformed": malformed,
-    "html": Faults.page,
-}
-
 
 class Handler:
     """One request at a service.

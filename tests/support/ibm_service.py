@@ -14,7 +14,6 @@ from urllib.parse import parse_qs
 
 from qrmi_core import Payload
 from qrmi_core.testing import (
-    DriverContract,
     Fault,
     LoopbackVendor,
     VendorRequest,
@@ -56,8 +55,8 @@ def sampler(text: str = "OPENQASM 3.0;") -> Payload:
     return Payload.QiskitPrimitive({"pubs": [[text, None, 10]], "version": 2}, "sampler")
 
 
-class SamplerContract(DriverContract):
-    """The contract of a driver that takes inputs for the sampler."""
+class SamplerHooks:
+    """The payloads of a driver that takes inputs for the sampler, for the contracts."""
 
     def payload(self) -> Payload:
         return sampler()
@@ -194,7 +193,7 @@ class IbmService(LoopbackVendor):
     def kinds(self, request: VendorRequest) -> tuple[str, str]:
         path = self.path(request)
         line = f"{request.method} {path[0]}"
-        return line, f"{line}/*/{path[-1]}"
+        return f"{line}/*/{path[-1]}" if len(path) > 2 else line, line
 
     def needs_token(self, request: VendorRequest) -> bool:
         return self.path(request)[0] != "identity"

@@ -171,17 +171,18 @@ class SystemService(LoopbackVendor):
         return request.path.strip("/").removeprefix("v1/").split("/")
 
     def log_entry(self, request: VendorRequest) -> str:
-        path = self.path(request)
-        if path[0] == "identity":
-            return "token"
-        self.headers.append({k.lower(): v for k, v in request.headers.items()})
-        line = f"{request.method} {'/'.join([path[0], *('*' for _ in path[1:2]), *path[2:]])}"
+        (line,) = self.kinds(request)
+        if line != "token":
+            self.headers.append({k.lower(): v for k, v in request.headers.items()})
         if line == "POST jobs":
             self.bodies.append(request.body)
         return line
 
     def kinds(self, request: VendorRequest) -> tuple[str]:
-        return (self.requests[-1],)
+        path = self.path(request)
+        if path[0] == "identity":
+            return ("token",)
+        return (f"{request.method} {'/'.join([path[0], *('*' for _ in path[1:2]), *path[2:]])}",)
 
     def needs_token(self, request: VendorRequest) -> bool:
         return self.path(request)[0] != "identity"

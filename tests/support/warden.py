@@ -131,7 +131,8 @@ class Warden(LoopbackVendor):
 
     def kinds(self, request: VendorRequest) -> tuple[str, str]:
         path = self.path(request)
-        return f"{request.method} {path[0]}/*/{path[-1]}", f"{request.method} {path[0]}"
+        line = f"{request.method} {path[0]}"
+        return f"{line}/*/{path[-1]}" if len(path) > 2 else line, line
 
     def respond(self, request: VendorRequest) -> VendorResponse:
         credential = request.headers.get("X-Munge-Cred")

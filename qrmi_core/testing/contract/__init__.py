@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from qrmi_core.testing.contract.http import HttpFaultContract
 from qrmi_core.testing.contract.manners import MannersContract
 from qrmi_core.testing.contract.resources import ResourceContract
 from qrmi_core.testing.contract.submissions import SubmissionContract
 from qrmi_core.testing.contract.tasks import TaskContract
 
-__all__ = ["DriverContract"]
+__all__ = ["DriverContract", "HttpFaultContract"]
 
 
 class DriverContract(TaskContract, SubmissionContract, ResourceContract, MannersContract):

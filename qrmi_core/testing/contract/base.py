@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from qrmi_core.driver import Driver, offers
+from qrmi_core.driver import ChoosesIds, Driver, offers
 from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
 from qrmi_core.resource import QuantumResource
@@ -85,6 +85,11 @@ class ContractHooks:
             return False
         vendor.fail(self.submission, Faults.lost_after)
         return True
+
+    def finds_submissions(self) -> bool:
+        """Return True if a submission without a response is found, by the driver's methods."""
+        driver = self.resource()._driver
+        return offers(driver, "find_submission") or driver.supports(ChoosesIds)
 
     # What the tests share
 

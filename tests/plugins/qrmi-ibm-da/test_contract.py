@@ -7,12 +7,22 @@ import json
 import pytest
 
 from qrmi_core import QuantumResource
-from support.ibm_service import SamplerContract
+from qrmi_core.testing import DriverContract, HttpFaultContract
+from support.ibm_service import SamplerHooks
 from support.resources import Make
-from support.system_service import ACCESS_KEY, KEY, SECRET_KEY, SystemService
+from support.system_service import ACCESS_KEY, KEY, SECRET_KEY, SystemService, s3_error
+
+STORE_FAULTS = {
+    "denied": s3_error(403, "AccessDenied"),
+    "bad key": s3_error(403, "SignatureDoesNotMatch"),
+    "expired": s3_error(403, "AccessDenied", "Request has expired"),
+    "slow down": s3_error(503, "SlowDown"),
+    "internal": s3_error(500, "InternalError"),
+    "no bucket": s3_error(404, "NoSuchBucket"),
+}
 
 
-class TestSystem(SamplerContract):
+class _Hooks(SamplerHooks):
     type_strings = ("ibm-quantum-system", "direct-access")
     secrets = (KEY, SECRET_KEY, ACCESS_KEY, "token-", "X-Amz-Signature", "X-Amz-Credential")
     stop_deletes = True
@@ -38,3 +48,32 @@ class TestSystem(SamplerContract):
 
     def task_ids(self) -> set[str]:
         return {*self._service.jobs}
+
+
+class TestSystem(_Hooks, DriverContract):
+    pass
+
+
+class TestFaults(_Hooks, HttpFaultContract):
+    operations = HttpFaultContract.operations | {
+        "task_status renewed": lambda tests, qpu, id: tests.renewed(qpu.task_status, id),
+    }
+    faults = HttpFaultContract.faults | STORE_FAULTS
+    # A backend is listed without its details, and older releases have no lanes.
+    harmless = frozenset(("discover", fault) for fault in HttpFaultContract.faults) | {
+        ("status", "404")
+    }
+
+    @pytest.fixture(autouse=True)
+    def _with_room(self, service: SystemService) -> None:
+        service.lanes = 1_000_000
+
+    def meets(self, kind: str, fault: str) -> bool:
+        return kind.startswith("S3") or fault not in STORE_FAULTS
+
+    def resource(self) -> QuantumResource:
+        return self._make(S3_DELETE_OBJECTS="true")
+
+    def expire_credentials(self) -> bool:
+        self._service.tokens.clear()
+        return True

@@ -44,12 +44,10 @@ from qrmi_core import (
 )
 from qrmi_core.testing import Fault, VendorRequest, VendorResponse
 from qrmi_ibm_da.storage import Store
-from support.attempts import attempt, no_secret
 from support.faulty_server import (
     bad_gateway_after,
     cut_after,
     cut_before,
-    malformed,
     silent_after,
     status,
     truncated,
@@ -822,91 +820,6 @@ def test_a_task_stopped_here_is_cancelled_and_elsewhere_gone(make: Make) -> None
         tasks[0].result(0)
     with pytest.raises(TaskNotFoundError):
         make().task_status(tasks[0].id)
-
-
-# --- every fault at every operation ---
-
-OPERATIONS: dict[str, tuple[tuple[str, ...], Callable[[QuantumResource, str], object]]] = {
-    "status": (
-        ("GET backends/*", "GET backends/*/lanes", "GET jobs"),
-        lambda qpu, _id: qpu.status(),
-    ),
-    "target": (
-        ("GET backends/*/configuration", "GET backends/*/properties"),
-        lambda qpu, _id: qpu.target(),
-    ),
-    "task_start": (
-        ("POST jobs", "S3 PUT input"),
-        lambda qpu, _id: qpu.task_start(sampler(), timeout=2),
-    ),
-    "task_status": (("GET jobs/*",), lambda qpu, id: qpu.task_status(id)),
-    "task_result": (("S3 GET results",), lambda qpu, id: qpu.task_result(id, timeout=5)),
-    "task_logs": (("S3 GET logs",), lambda qpu, id: qpu.task_logs(id)),
-    "task_usage": (("GET jobs/*",), lambda qpu, id: qpu.task_usage(id)),
-    "task_list": (("GET jobs",), lambda qpu, _id: qpu.task_list()),
-    "task_stop": (
-        ("POST jobs/*/cancel", "DELETE jobs/*", "S3 DELETE input"),
-        lambda qpu, id: qpu.task_stop(id),
-    ),
-}
-FAULTS: dict[str, Fault] = {
-    "408": status(408),
-    "429": status(429),
-    "500": status(500),
-    "502": status(502, b"<html>bad gateway</html>"),
-    "503": status(503, Retry_After="0"),
-    "cut before": cut_before,
-    "cut after": cut_after,
-    "silent": silent_after,
-    "truncated": truncated,
-    "malformed": malformed,
-    "302": status(302, Location="https://login.example"),
-    "400": status(400, b"no"),
-    "403": status(403, b"no"),
-    "page": status(200, b"<html>welcome</html>", Content_Type="text/html"),
-}
-STORE_FAULTS: dict[str, Fault] = {
-    "denied": s3_error(403, "AccessDenied"),
-    "bad key": s3_error(403, "SignatureDoesNotMatch"),
-    "expired": s3_error(403, "AccessDenied", "Request has expired"),
-    "slow down": s3_error(503, "SlowDown"),
-    "internal": s3_error(500, "InternalError"),
-    "no bucket": s3_error(404, "NoSuchBucket"),
-}
-CASES = {
-    f"{name}-{place}-{word}": (name, place, fault)
-    for name, (places, _) in OPERATIONS.items()
-    for place in places
-    for word, fault in (FAULTS | (STORE_FAULTS if "S3" in place else {})).items()
-}
-
-
-@pytest.mark.parametrize(("name", "place", "fault"), CASES.values(), ids=CASES)
-def test_every_fault_ends_in_success_or_one_error_in_time(
-    service: SystemService,
-    make: Make,
-    caplog: pytest.LogCaptureFixture,
-    name: str,
-    place: str,
-    fault: Fault,
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    qpu = make(S3_DELETE_OBJECTS="true", **PATIENT)
-    task_id = qpu.task_start(sampler())
-    service.finish_all()
-    _, operation = OPERATIONS[name]
-    for times in (1, 20):
-        known = set(service.jobs)
-        service.fail(place, *[fault] * times)
-        started, failure = attempt(lambda: operation(qpu, task_id))
-        if failure:
-            assert failure.resource_id == "ibm_rensselaer"
-            lost = isinstance(failure, SubmissionUncertainError)
-            assert lost or set(service.jobs) <= known, "a task was lost"
-        else:
-            new = {started} if name == "task_start" else set()
-            assert set(service.jobs) - known == new, "a task was doubled"
-        no_secret(caplog, failure, service.secrets)
 
 
 def test_a_fault_of_the_store_is_typed_and_says_what_to_do(

@@ -7,11 +7,12 @@ import json
 import pytest
 
 from qrmi_core import QuantumResource
-from support.ibm_service import KEY, IbmService, SamplerContract
+from qrmi_core.testing import DriverContract, HttpFaultContract
+from support.ibm_service import KEY, IbmService, SamplerHooks, error
 from support.resources import Make
 
 
-class _Contract(SamplerContract):
+class _Hooks(SamplerHooks):
     type_strings = ("ibm-quantum-compute-service", "qiskit-runtime-service")
     secrets = (KEY, "token-")
     unknown_task_id = "d93e0000000000000000"
@@ -39,13 +40,29 @@ class _Contract(SamplerContract):
         return {*self._service.jobs}
 
 
-class TestDedicated(_Contract):
+class TestDedicated(_Hooks, DriverContract):
     pass
 
 
-class TestBatch(_Contract):
+class TestBatch(_Hooks, DriverContract):
     mode = "batch"
 
 
-class TestJob(_Contract):
+class TestJob(_Hooks, DriverContract):
     mode = "job"
+
+
+class TestFaults(_Hooks, HttpFaultContract):
+    operations = HttpFaultContract.operations | {
+        "release cancelling": lambda tests, qpu, _id: qpu.release(tests.token, cancel_pending=True),
+        "task_status renewed": lambda tests, qpu, id: tests.renewed(qpu.task_status, id),
+    }
+    faults = HttpFaultContract.faults | {
+        "503 in words": error(503, 9707, "temporary", solution="try again"),
+        "401 in words": error(401, 1201, "expired"),
+    }
+    survived = HttpFaultContract.survived | {"401", "503 in words", "401 in words"}
+
+    def expire_credentials(self) -> bool:
+        self._service.tokens.clear()
+        return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
 import threading
@@ -11,9 +10,7 @@ import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -31,11 +28,8 @@ from qrmi_core import (
     as_completed,
     wait,
 )
-from qrmi_core.testing import FakeClock, Fault, VendorRequest, VendorResponse
-from support import faulty_server
-from support.attempts import attempt, no_secret
+from qrmi_core.testing import FakeClock, Fault
 from support.faulty_server import (
-    ODD,
     bad_gateway_after,
     cut_after,
     cut_before,
@@ -46,7 +40,7 @@ from support.faulty_server import (
 )
 from support.growth import check_that_few_tasks_are_remembered
 from support.ibm_service import RESULT, IbmService, error, sampler
-from support.resources import SHORT, Make
+from support.resources import Make
 
 TOKEN = {"POST identity/token": 1}
 TYPE = "ibm-quantum-compute-service"
@@ -462,120 +456,6 @@ def test_a_private_result_that_breaks_off_is_not_asked_for_again(
     with pytest.raises(QrmiError, match="lost"):
         task.result(0)
     assert service.counted()["GET jobs/*/results"] == 1
-
-
-# --- every fault at every operation ---
-
-FAULTS: dict[str, Fault] = {
-    **faulty_server.FAULTS,
-    "503 in words": error(503, 9707, "temporary", solution="try again"),
-    "401": error(401, 1201, "expired"),
-}
-LASTING = FAULTS | ODD
-# method and first segment of the request, and how to make it
-OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
-    "status": ("GET backends", lambda qpu, _id: qpu.status()),
-    "target": ("GET backends/*/configuration", lambda qpu, _id: qpu.target()),
-    "target's second half": ("GET backends/*/properties", lambda qpu, _id: qpu.target()),
-    "acquire": ("POST sessions", lambda qpu, _id: qpu.acquire(timeout=1)),
-    "task_start": ("POST jobs", lambda qpu, _id: qpu.task_start(sampler(), timeout=1)),
-    "task_status": ("GET jobs", lambda qpu, id: qpu.task_status(id)),
-    "task_result": ("GET jobs/*/results", lambda qpu, id: qpu.task_result(id, 0)),
-    "task_stop": ("POST jobs/*/cancel", lambda qpu, id: qpu.task_stop(id)),
-    "task_logs": ("GET jobs/*/logs", lambda qpu, id: qpu.task_logs(id)),
-    "task_usage": ("GET jobs/*/metrics", lambda qpu, id: qpu.task_usage(id)),
-    "task_list": ("GET jobs", lambda qpu, _id: qpu.task_list()),
-    "acquisition_usage": ("GET jobs", lambda qpu, _id: qpu.acquisition_usage("s-1")),
-    "release": ("PATCH sessions", lambda qpu, _id: qpu.release("s-1")),
-    "cancelling release": (
-        "DELETE sessions",
-        lambda qpu, _id: qpu.release("s-1", cancel_pending=True),
-    ),
-}
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_one_fault_is_survived(
-    service: IbmService, make: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    qpu = make()
-    task_id = qpu.task_start(sampler())
-    service.finish_all()
-    before = len(service.jobs)
-    request, call = OPERATIONS[operation]
-    service.fail(request, FAULTS[fault])
-    _, failure = attempt(lambda: call(qpu, task_id))
-    if failure:
-        # A gateway that gave up waiting says that the service may still create the job.
-        assert isinstance(failure, SubmissionUncertainError), failure
-        assert (operation, fault) == ("task_start", "504")
-        before -= 1
-    assert not service.faults[request], "the fault was met"
-    assert len(service.jobs) == before + (operation == "task_start")
-    no_secret(caplog, failure, service.secrets)
-
-
-@pytest.mark.parametrize("fault", LASTING)
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_fault_that_stays_is_one_typed_error(
-    service: IbmService, make: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    task_id = make().task_start(sampler())
-    qpu = make(**SHORT)
-    service.finish_all()
-    before = len(service.jobs)
-    request, call = OPERATIONS[operation]
-    service.fail(request, *[LASTING[fault]] * 1000)
-    _, failure = attempt(lambda: call(qpu, task_id))
-    # Nothing in these answers tells that they are wrong; or the effect was there already.
-    assert failure or (operation, fault) in HARMLESS or operation == "task_start"
-    assert len(service.jobs) <= before + (operation == "task_start")
-    no_secret(caplog, failure, service.secrets)
-
-
-HARMLESS = {
-    *((operation, "malformed") for operation in ("task_result", "task_logs", "task_stop")),
-    *((operation, "html") for operation in ("task_result", "task_logs", "task_stop")),
-    *((operation, "html") for operation in ("release", "cancelling release")),
-    *((operation, "malformed") for operation in ("release", "cancelling release")),
-    *((operation, "half") for operation in ("release", "cancelling release", "task_stop")),
-}
-
-
-ECHOES = {
-    "page": lambda code, text: status(
-        code, f"<html><b>{text}</b></html>".encode(), Content_Type="text/html"
-    ),
-    "text": lambda code, text: status(code, text.encode(), Content_Type="text/plain"),
-    "error": lambda code, text: error(code, 1208, f"bad: {text}", solution=text, more_info=text),
-}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("code", [200, 400, 401, 403, 404, 409, 429, 500, 502, 503])
-@pytest.mark.parametrize("echo", ECHOES)
-def test_an_answer_that_echoes_credentials_shows_none(
-    service: IbmService, make: Make, echo: str, code: int, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    qpu = make(QRMI_HTTP_ATTEMPTS="2")
-    task_id = qpu.task_start(sampler())
-
-    def answer(request: VendorRequest, respond: Any) -> VendorResponse | None:
-        sent = f"{request.headers.get('Authorization')} apikey={service.key}"
-        return ECHOES[echo](code, sent)(request, respond)
-
-    failures = []
-    for request, call in OPERATIONS.values():
-        service.fail(request, *[answer] * 20)
-        failures.append(attempt(partial(call, qpu, task_id))[1])
-        service.fail(request)
-    assert any(failures)
-    for failure in failures:
-        no_secret(caplog, failure, [service.key, *service.tokens])
 
 
 def test_an_outage_does_not_end_a_wait(service: IbmService, make: Make) -> None:

@@ -24,7 +24,7 @@ from qrmi_core import (
     TaskStatus,
     UnsupportedFunctionError,
 )
-from qrmi_core.testing import DriverContract, Faults
+from qrmi_core.testing import DriverContract, Faults, HttpFaultContract
 from qrmi_example import Coin
 
 MakeCoin = Callable[..., QuantumResource]
@@ -68,6 +68,10 @@ class CoinHooks:
 
 
 class TestCoinContract(CoinHooks, DriverContract):
+    pass
+
+
+class TestCoinFaults(CoinHooks, HttpFaultContract):
     pass
 
 

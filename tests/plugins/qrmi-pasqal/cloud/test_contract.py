@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from qrmi_core import Payload, QuantumResource
-from qrmi_core.testing import DriverContract
-from support.pasqal_service import PASSWORD, SIGNATURE, PasqalService
+from qrmi_core.testing import DriverContract, HttpFaultContract
+from support.faulty_server import status
+from support.pasqal_service import PASSWORD, SIGNATURE, PasqalService, refusal
 from support.resources import Make
 
 
-class _Contract(DriverContract):
+class _Hooks:
     type_strings = ("pasqal-cloud",)
     submission = "POST v1/batches"
     secrets = (PASSWORD, "token-", SIGNATURE)
@@ -48,17 +49,17 @@ class _Contract(DriverContract):
         return self._payload("endless")
 
 
-class TestBatches(_Contract):
+class TestBatches(_Hooks, DriverContract):
     pass
 
 
-class TestBatchesWhoseResultsAreFiles(_Contract):
+class TestBatchesWhoseResultsAreFiles(_Hooks, DriverContract):
     @pytest.fixture(autouse=True)
     def _without_the_route(self, service: PasqalService) -> None:
         service.full_results = False
 
 
-class TestCudaq(_Contract):
+class TestCudaq(_Hooks, DriverContract):
     def _payload(self, name: str) -> Payload:
         return Payload.PasqalCloud({"setup": {"name": name}, "hamiltonian": {}}, 100)
 
@@ -75,3 +76,53 @@ class TestCudaq(_Contract):
     test_a_batch_accepts_tasks_until_it_is_closed = without  # type: ignore[assignment]
     test_an_unknown_batch_is_an_error = without  # type: ignore[assignment]
     test_an_id_that_looks_like_an_address_is_an_unknown_batch = without  # type: ignore[assignment]
+
+
+class TestFaults(_Hooks, HttpFaultContract):
+    operations = HttpFaultContract.operations | {
+        "task_status renewed": lambda tests, qpu, id: tests.renewed(qpu.task_status, id),
+        "task_result by its link": lambda tests, qpu, id: tests.by_its_link(qpu, id),
+    }
+    faults = HttpFaultContract.faults | {
+        "500 in words": refusal(500, "something broke", "E1"),
+        "another list": status(200, {"data": [1]}),
+        "another object": status(200, {"data": {"strange": 1}}),
+        "no data": status(200, {"status": "success"}),
+        "422 in words": status(
+            422, {"detail": [{"loc": ["body"], "msg": "wrong", "input": "token-x"}]}
+        ),
+    }
+    survived = HttpFaultContract.survived | {"500 in words"}
+    # There the result has a second source; of a stop no more than an object is promised.
+    harmless = frozenset({("task_result", "404"), ("task_stop", "another object")}) | {
+        ("task_result by its link", fault) for fault in ("404", "truncated", "stalled")
+    }
+
+    def by_its_link(self, qpu: QuantumResource, task_id: str) -> object:
+        self._service.full_results = False
+        return qpu.task_result(task_id, timeout=2)
+
+    def expire_credentials(self) -> bool:
+        self._service.tokens.clear()
+        return True
+
+
+class TestCudaqFaults(TestFaults):
+    operations = {  # noqa: RUF012
+        name: operation
+        for name, operation in HttpFaultContract.operations.items()
+        if name in ("task_start", "task_status", "task_result", "task_stop")
+    }
+
+    # That there is no batch of this id is a 404 already.
+    harmless = TestFaults.harmless | {
+        (operation, fault)
+        for operation in ("task_status", "task_result", "task_stop")
+        for fault in ("404", "truncated", "stalled", "malformed")
+    }
+
+    def _payload(self, name: str) -> Payload:
+        return Payload.PasqalCloud({"setup": {"name": name}, "hamiltonian": {}}, 100)
+
+    def finds_submissions(self) -> bool:
+        return False

@@ -17,7 +17,6 @@ from qrmi_core import (
     InvalidResponseError,
     Payload,
     QrmiError,
-    QuantumResource,
     ServiceError,
     SubmissionUncertainError,
     TaskCancelledError,
@@ -27,10 +26,7 @@ from qrmi_core import (
     TaskStatus,
     UnsupportedFunctionError,
 )
-from qrmi_core.driver import Discovers
 from qrmi_core.testing import Fault, VendorRequest, VendorResponse
-from support import faulty_server
-from support.attempts import attempt, no_secret
 from support.faulty_server import (
     bad_gateway_after,
     cut_after,
@@ -526,138 +522,25 @@ def test_resources_with_the_same_credentials_share_a_token(
     assert len(service.forms) == 2
 
 
-# --- every fault at every operation ---
-
-FAULTS: dict[str, Fault] = {
-    **faulty_server.FAULTS,
-    "500 in words": refusal(500, "something broke", "E1"),
-    "401": refusal(401, "expired"),
-}
-ANSWERS: dict[str, Fault] = {
+UNUSABLE: dict[str, Fault] = {
+    "500": status(500),
+    "lost": cut_before,
+    "silent": silent_after,
     "a page": status(200, b"<html>login</html>"),
     "another list": status(200, {"data": [1]}),
-    "another object": status(200, {"data": {"strange": 1}}),
-    "no data": status(200, {"status": "success"}),
     "403": refusal(403, "not yours"),
     "404": refusal(404, "not here"),
-    "422": status(422, {"detail": [{"loc": ["body"], "msg": "wrong", "input": "token-x"}]}),
-    "a redirect": status(302, b"", Location="http://127.0.0.1:1/"),
 }
-LASTING: dict[str, Fault] = {**FAULTS, **ANSWERS, "silent": silent_after}
-CARRIED_OUT = {"reset after", "502 after", "half", "silent"}
-
-
-def discovered(qpu: QuantumResource) -> None:
-    """Discovery, with the settings of a resource."""
-    driver = qpu._driver
-    assert isinstance(driver, Discovers)
-    list(type(driver).discover(driver.settings, {}))
-
-
-# what to call, and a request that it makes
-OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
-    "login": ("POST oauth/token", lambda qpu, _id: qpu.task_list()),
-    "status": ("GET v1/devices", lambda qpu, _id: qpu.status()),
-    "target": ("GET v1/devices/specs/FRESNEL", lambda qpu, _id: qpu.target()),
-    "task_start": ("POST v1/batches", lambda qpu, _id: qpu.task_start(pulse(), timeout=1)),
-    "task_status": ("GET v2/batches/*", lambda qpu, id: qpu.task_status(id)),
-    "task_result": ("GET v1/batches/*/full_results", lambda qpu, id: qpu.task_result(id, 0)),
-    "task_stop": ("PATCH v2/batches/*/cancel", lambda qpu, id: qpu.task_stop(id)),
-    "task_logs": ("GET v2/jobs/*", lambda qpu, id: qpu.task_logs(id)),
-    "task_usage": ("GET v2/batches/*", lambda qpu, id: qpu.task_usage(id)),
-    "task_result by its link": (
-        "GET v1/jobs/*/results_link",
-        lambda qpu, id: qpu.task_result(id, 0),
-    ),
-    "task_result in its file": ("GET files/*", lambda qpu, id: qpu.task_result(id, 0)),
-    "task_status of cudaq": ("GET v1/cudaq/job/*", lambda qpu, id: qpu.task_status(id)),
-    # Not to be waited for: a wait outlives such faults.
-    "task_result of cudaq": ("GET v1/cudaq/job/*", lambda qpu, id: qpu.task_result(id, 0)),
-    "task_stop of cudaq": ("PATCH v2/batches/*/cancel", lambda qpu, id: qpu.task_stop(id)),
-    "task_list": ("GET v1/batches", lambda qpu, _id: qpu.task_list()),
-    "task_start of cudaq": (
-        "POST v1/cudaq/job",
-        lambda qpu, _id: qpu.task_start(program(), timeout=1),
-    ),
-    "discover": ("GET v1/devices", lambda qpu, _id: discovered(qpu)),
-}
-# What says for certain that no task was created.
-REFUSALS = {"429", "401", "403", "404", "422", "a redirect"}
-
-
-def prepared(
-    service: PasqalService, make: Make, operation: str, **settings: str
-) -> tuple[QuantumResource, str]:
-    """A resource with no token yet, and the id of a task that has ended."""
-    start = program if "cudaq" in operation else pulse
-    task_id = make(AUTH_AUDIENCE="another").task_start(start())
-    service.full_results = " its " not in operation
-    service.finish_all()
-    return make(**settings), task_id
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_one_fault_is_survived(
-    service: PasqalService, make: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    qpu, task_id = prepared(service, make, operation)
-    request, call = OPERATIONS[operation]
-    service.fail(request, FAULTS[fault])
-    wanted = len(service.tasks()) + operation.startswith("task_start")
-    _, failure = attempt(lambda: call(qpu, task_id))
-    if isinstance(failure, SubmissionUncertainError):
-        # A gateway that gave up waiting says that the service may still create the task; and a
-        # job of CUDA-Q cannot be found again.
-        assert operation == "task_start of cudaq" or (operation, fault) == ("task_start", "504")
-        assert fault not in REFUSALS
-        wanted -= fault not in CARRIED_OUT
-    elif failure:
-        # What carries no token has none to renew.
-        assert fault == "401", failure
-        assert operation in {"login", "status", "discover", "task_result in its file"}
-    assert not service.faults[request], "the fault was met"
-    assert len(service.tasks()) == wanted, "nothing is lost and nothing doubled"
-    no_secret(caplog, failure, service.secrets)
-
-
-@pytest.mark.parametrize("fault", LASTING)
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_fault_that_stays_is_one_typed_error(
-    service: PasqalService, make: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    qpu, task_id = prepared(service, make, operation, **(SHORT if fault == "silent" else {}))
-    request, call = OPERATIONS[operation]
-    service.fail(request, *[LASTING[fault]] * 40)
-    before = len(service.tasks())
-    _, failure = attempt(lambda: call(qpu, task_id))
-    no_secret(caplog, failure, service.secrets)
-    if failure:
-        assert operation == "discover" or failure.resource_id == "FRESNEL"
-        if operation == "task_start of cudaq":
-            assert isinstance(failure, SubmissionUncertainError) == (fault not in REFUSALS)
-    else:
-        assert (operation, fault) in {
-            ("task_result", "404"),  # an undocumented route, which has a second source
-            # The task has ended; and an object is all that is promised.
-            *(("task_stop", each) for each in ("404", "422", "half", "another object")),
-            *(("task_stop of cudaq", each) for each in ("404", "422", "half", "another object")),
-            *(("task_start", fault) for fault in CARRIED_OUT),  # found again
-        }
-    created = operation.startswith("task_start") and fault in CARRIED_OUT
-    assert len(service.tasks()) - before == created
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", LASTING)
+@pytest.mark.parametrize("fault", UNUSABLE)
 def test_a_lost_answer_that_cannot_be_looked_for_is_uncertain(
     service: PasqalService, make: Make, fault: str
 ) -> None:
     qpu = make(**(SHORT if fault == "silent" else {}))
     service.fail("POST v1/batches", cut_after)
-    service.fail("GET v1/batches", *[LASTING[fault]] * 40)
+    service.fail("GET v1/batches", *[UNUSABLE[fault]] * 40)
     with pytest.raises(SubmissionUncertainError):
         qpu.task_start(pulse(), timeout=1)
     assert service.counted()["POST v1/batches"] == 1

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from qrmi_core import Payload, QuantumResource
-from qrmi_core.testing import DriverContract
+from qrmi_core.testing import DriverContract, HttpFaultContract
 from support.resources import Make
 from support.warden import Warden
 
@@ -16,7 +16,7 @@ def sequence(what: str = "completes") -> Payload:
     return Payload.PasqalCloud({"name": what}, 100)
 
 
-class _Contract(DriverContract):
+class _Hooks:
     type_strings = ("pasqal-local",)
     secrets = ("MUNGE:",)
     unknown_task_id = "999999"
@@ -46,7 +46,7 @@ class _Contract(DriverContract):
         return sequence("endless")
 
 
-class TestInsideAJob(_Contract):
+class TestInsideAJob(_Hooks, DriverContract):
     """The scheduler has acquired the resource."""
 
     def resource(self) -> QuantumResource:
@@ -54,7 +54,7 @@ class TestInsideAJob(_Contract):
         return self._make(QRMI_JOB_ACQUISITION_TOKEN=session)
 
 
-class TestAcquired(_Contract):
+class TestAcquired(_Hooks, DriverContract):
     """Acquired here, as root may whose own the job is."""
 
     def resource(self) -> QuantumResource:
@@ -65,6 +65,28 @@ class TestAcquired(_Contract):
 
 class TestWithSlots(TestAcquired):
     """The newest Warden."""
+
+    @pytest.fixture(autouse=True)
+    def _newest(self, warden: Warden) -> None:
+        warden.slots = 100
+
+
+class TestFaults(_Hooks, HttpFaultContract):
+    operations = {  # noqa: RUF012
+        name: operation
+        for name, operation in HttpFaultContract.operations.items()
+        if name != "status"
+    }
+
+    def resource(self) -> QuantumResource:
+        session = self._warden.session_for(os.geteuid())
+        return self._make(QRMI_JOB_ACQUISITION_TOKEN=session)
+
+
+class TestFaultsWithSlots(TestFaults):
+    operations = {"status": HttpFaultContract.operations["status"]}  # noqa: RUF012
+    # Earlier releases of Warden count no slots.
+    harmless = frozenset({("status", "404")})
 
     @pytest.fixture(autouse=True)
     def _newest(self, warden: Warden) -> None:

@@ -32,10 +32,7 @@ from qrmi_core import (
     UnsupportedFunctionError,
 )
 from qrmi_core.testing import Fault
-from support.attempts import attempt, no_secret
 from support.faulty_server import (
-    FAULTS,
-    ODD,
     bad_gateway_after,
     cut_after,
     cut_before,
@@ -47,7 +44,7 @@ from support.faulty_server import (
 )
 from support.growth import check_that_few_tasks_are_remembered
 from support.munged import MISSING, munged
-from support.resources import SHORT, Make
+from support.resources import Make
 from support.warden import RESULT, SPECS, Warden, detail
 
 STRANGER = os.geteuid() + 1
@@ -479,74 +476,6 @@ def test_an_analog_program_that_could_not_be_converted_is_not_uncertain(
         inside().task_start(program)
     assert caught.value.retryable
     assert not caught.value.uncertain
-
-
-# --- every fault at every operation ---
-
-LASTING: dict[str, Fault] = {**FAULTS, **ODD, "a list": status(200, [1])}
-# kind of the request, and how to make it
-OPERATIONS: dict[str, tuple[str, Callable[[QuantumResource, str], object]]] = {
-    "status": ("GET accessible", lambda qpu, _: qpu.status()),
-    "slots": ("GET qpu-slots", lambda qpu, _: qpu.status()),
-    "target": ("GET qpu", lambda qpu, _: qpu.target()),
-    "acquire": ("POST sessions", lambda qpu, _: qpu._driver.acquire(detached=True, slots=None)),
-    "release": ("DELETE sessions", lambda qpu, _: qpu.release(OTHER)),
-    "task_start": ("POST jobs", lambda qpu, _: qpu.task_start(sequence(), timeout=1)),
-    "task_status": ("GET jobs", lambda qpu, id: qpu._driver.task_status(id)),
-    "task_result": ("GET jobs", lambda qpu, id: b"".join(qpu._driver.task_result(id))),
-    "task_stop": ("POST jobs/*/cancel", lambda qpu, id: qpu.task_stop(id)),
-    "task_logs": ("GET jobs/*/logs", lambda qpu, id: qpu.task_logs(id)),
-    "task_list": ("GET jobs", lambda qpu, _: qpu.task_list()),
-}
-OTHER = "00000000-0000-4000-8000-000000000001"
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_one_fault_is_survived(
-    warden: Warden, inside: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    qpu = inside()
-    task_id = qpu.task_start(sequence())
-    warden.finish_all()
-    warden.sessions[OTHER] = {"id": OTHER, "revoked_at": None}
-    request, call = OPERATIONS[operation]
-    warden.fail(request, FAULTS[fault])
-    _, failure = attempt(lambda: call(qpu, task_id))
-    if failure:
-        # Warden has no tag to find a job by.
-        assert isinstance(failure, SubmissionUncertainError), failure
-        assert operation == "task_start"
-        assert fault != "429"
-        assert set(failure.candidates) == set(warden.jobs), "one of which is old"
-    assert not warden.faults[request], "the fault was met"
-    assert len(warden.jobs) <= 1 + (operation == "task_start")
-    no_secret(caplog, failure, warden.sessions)
-
-
-@pytest.mark.parametrize("fault", LASTING)
-@pytest.mark.parametrize("operation", OPERATIONS)
-def test_a_fault_that_stays_is_one_typed_error(
-    warden: Warden, inside: Make, fault: str, operation: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    task_id = inside().task_start(sequence())
-    qpu = inside(**SHORT)
-    warden.finish_all()
-    warden.sessions[OTHER] = {"id": OTHER, "revoked_at": None}
-    warden.slots = 5 if operation == "slots" else None
-    request, call = OPERATIONS[operation]
-    warden.fail(request, *[LASTING[fault]] * 1000)
-    _, failure = attempt(lambda: call(qpu, task_id))
-    # What it answers does not matter, only that it does.
-    assert failure or (operation, fault) in {
-        (name, answer)
-        for name in ("release", "task_stop")
-        for answer in ("malformed", "html", "a list")
-    }
-    assert len(warden.jobs) <= 1 + (operation == "task_start")
-    no_secret(caplog, failure, warden.sessions)
 
 
 def test_few_of_many_tasks_are_remembered(

@@ -53,7 +53,7 @@ class CoinApi:
 
     def coins(self) -> list[dict[str, Any]]:
         """Return the coins that the key reaches, with their facts."""
-        return self._http.request("GET", "/v1/coins").items("coins")
+        return _named(self._http.request("GET", "/v1/coins"), "coins", "name")
 
     def coin(self, name: str) -> dict[str, Any]:
         """Return the facts about a coin."""
@@ -82,7 +82,7 @@ class CoinApi:
 
     def tasks(self, **query: str) -> list[dict[str, Any]]:
         """Return the tasks with these values, the newest first."""
-        return self._http.request("GET", "/v1/tasks", params=query).items("tasks")
+        return _named(self._http.request("GET", "/v1/tasks", params=query), "tasks", "id")
 
     def task(self, task_id: str) -> dict[str, Any]:
         """Return the state of a task, with its times and its consumption."""
@@ -118,6 +118,14 @@ def _reservation(reservation: str) -> str:
 
 def _task(task_id: str) -> str:
     return f"/v1/tasks/{path_segment(task_id)}"
+
+
+def _named(response: Response, key: str, name: str) -> list[dict[str, Any]]:
+    """Return a list of objects that each have a name or an id."""
+    found = response.items(key)
+    if not all(read_text(each.get(name)) for each in found):
+        raise response.invalid(f"an entry of `{key}` has no `{name}`")
+    return found
 
 
 def _explain(response: Response, error: QrmiError) -> None:

@@ -80,7 +80,9 @@ class CoinDriver(Driver[CoinSettings, Coin], Acquires, Discovers):
 
     def acquisition_usage(self, token: str) -> AcquisitionUsage:
         found = self._api.reservation(token)
-        return AcquisitionUsage(found.get("tasks", 0), found.get("seconds", 0.0))
+        return AcquisitionUsage(
+            read_count(found.get("tasks", 0)), read_number(found.get("seconds", 0.0))
+        )
 
     # Tasks
 
