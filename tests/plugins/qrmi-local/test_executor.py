@@ -69,3 +69,26 @@ def test_a_folder_of_others_is_refused(home: Path) -> None:
     home.mkdir(mode=0o755)
     with pytest.raises(ConfigError, match="chmod 700"):
         executor_in(home).make_folder()
+
+
+def test_polls_of_a_running_task_seldom_search_for_dead_workers(
+    home: Path, until: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = executor_in(home)
+    executor.submit("one", "aer", "sampler", b"")
+    store = executor._store
+    lock = store.take_slot(0)
+    assert lock is not None
+    assert store.claim(0, os.getpid(), ["aer"])
+    searches: list[int] = []
+    monkeypatch.setattr(store, "settle", lambda: searches.append(1))
+    monkeypatch.setattr("qrmi_local.executor._SETTLE_SECONDS", 1e6)
+    for _ in range(50):
+        assert look(executor, "one").is_running
+    assert len(searches) == 1
+    monkeypatch.undo()
+    os.close(lock)
+    other = executor_in(home)
+    until(lambda: look(other, "one").status is TaskStatus.Failed, 10)
+    other.close()
+    executor.close()

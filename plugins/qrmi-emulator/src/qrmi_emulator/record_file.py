@@ -74,7 +74,8 @@ class RecordFile:
         self._write(
             (
                 *(record.id, "job" if isinstance(record, FaceJob) else "session", record.face),
-                json.dumps(attrs.asdict(record)),
+                # Their values are those of JSON.
+                json.dumps(attrs.asdict(record, recurse=False)),
             )
             for record in records
         )

@@ -13,6 +13,7 @@ import attrs
 from qrmi_core import TaskStatus
 
 _ALPHABET = string.ascii_lowercase + string.digits
+_ID_CHARACTERS = 20
 _UNUSED_SESSION_SECONDS = 1800.0
 FINAL: Final = (TaskStatus.Completed, TaskStatus.Failed, TaskStatus.Cancelled)
 ONLINE, PAUSED, OFFLINE, MAINTENANCE = "online", "paused", "offline", "maintenance"
@@ -53,7 +54,7 @@ class FaceJob:
         ready: False until its input is complete.
     """
 
-    id: str = attrs.Factory(lambda: "".join(secrets.choice(_ALPHABET) for _ in range(20)))
+    id: str = attrs.Factory(lambda: _new_id())
     name: str = attrs.Factory(lambda self: self.id, takes_self=True)
     face: str = ""
     resource: str
@@ -122,6 +123,15 @@ class FaceSession:
 
 
 Record = FaceJob | FaceSession
+
+
+def _new_id() -> str:
+    number = secrets.randbelow(len(_ALPHABET) ** _ID_CHARACTERS)
+    text = ""
+    for _ in range(_ID_CHARACTERS):
+        number, rest = divmod(number, len(_ALPHABET))
+        text += _ALPHABET[rest]
+    return text
 
 
 @attrs.frozen(kw_only=True)

@@ -34,6 +34,7 @@ _IDLE_PAUSE_SECONDS = 0.5
 # session or a pause soon holds for the others.
 _HANDED_PER_SLOT = (4, 64)
 _LONG_SECONDS = 0.5
+_START_SECONDS = 0.2
 
 
 class Runner:
@@ -48,7 +49,7 @@ class Runner:
         self._executor = state.executor
         self._handed: dict[str, FaceJob] = {}
         self._most_handed = _HANDED_PER_SLOT[0] * state.settings.slots
-        self._ended_at = 0.0
+        self._ended_at = self._start_at = 0.0
         self._is_stuck = False
         self._stops: list[str] = []
         self._work = asyncio.Event()
@@ -172,7 +173,10 @@ class Runner:
                 self._executor.submit(job.id, job.simulator, job.argument, content, seed=job.seed)
         for task_id in stops:
             self._executor.cancel(task_id)
-        # Where the system refuses another process, those that are there go on.
-        with contextlib.suppress(QrmiError):
-            self._executor.start_workers()
+        if time.monotonic() >= self._start_at:
+            # It takes a transaction, which workers wait for.
+            self._start_at = time.monotonic() + _START_SECONDS
+            # Where the system refuses another process, those that are there go on.
+            with contextlib.suppress(QrmiError):
+                self._executor.start_workers()
         return self._executor.look(handed)

@@ -6,6 +6,7 @@ the process that submitted them ends, and every process of the user finds them i
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from qrmi_local.limits import Limits as Limits
 from qrmi_local.pool import open_store, start_workers
 from qrmi_local.settings import LocalSettings as LocalSettings, default_slots as default_slots
 from qrmi_local.store import StoredTask as StoredTask
+
+_SETTLE_SECONDS = 0.5
 
 
 class Executor:
@@ -30,6 +33,7 @@ class Executor:
     def __init__(self, settings: LocalSettings, limits: Limits | None = None) -> None:
         self._settings = settings
         self._limits: Limits | None = limits or Limits()
+        self._settle_at = 0.0
         self._store = open_store(settings)
 
     def make_folder(self) -> None:
@@ -87,11 +91,15 @@ class Executor:
     def look(self, task_ids: Sequence[str]) -> list[StoredTask]:
         """Return the current state of those tasks that exist, without starting workers.
 
-        A task whose worker has died is Failed.
+        A task whose worker has died is Failed, which is looked for once in half a second.
         """
         tasks = self._store.tasks(task_ids)
-        if any(task.is_running for task in tasks) and self._store.settle():
-            tasks = self._store.tasks(task_ids)
+        is_due = time.monotonic() >= self._settle_at
+        if is_due and any(task.is_running for task in tasks):
+            # It takes a transaction, which workers wait for.
+            self._settle_at = time.monotonic() + _SETTLE_SECONDS
+            if self._store.settle():
+                tasks = self._store.tasks(task_ids)
         return tasks
 
     def tasks_of(self, resource: str) -> list[StoredTask]:

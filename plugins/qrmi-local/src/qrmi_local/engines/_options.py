@@ -7,6 +7,7 @@ same table.
 from __future__ import annotations
 
 import difflib
+import functools
 import logging
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
@@ -214,9 +215,7 @@ def review(program_id: str, document: Mapping[str, Any]) -> str | None:
     options = document.get("options") or {}
     if not isinstance(options, dict):
         raise EngineError("options is not an object")
-    prefix = _FLAT.get(program_id, "")
-    wire = {name.removeprefix(prefix): option for name, option in OPTIONS[program_id].items()}
-    groups = {name[:end] for name in wire for end, char in enumerate(name) if char == "."}
+    wire, groups = _wire(program_id)
     given = dict(_leaves(options, groups, ""))
     unknown = given.keys() - wire.keys()
     if unknown:
@@ -236,6 +235,14 @@ def review(program_id: str, document: Mapping[str, Any]) -> str | None:
     if not ignored:
         return None
     return f"these options have no effect on a local simulator: {', '.join(ignored)}"
+
+
+@functools.cache
+def _wire(program_id: str) -> tuple[Mapping[str, Option], Collection[str]]:
+    """Return the options of a program's input by name, and the names of their groups."""
+    prefix = _FLAT.get(program_id, "")
+    wire = {name.removeprefix(prefix): option for name, option in OPTIONS[program_id].items()}
+    return wire, {name[:end] for name in wire for end, char in enumerate(name) if char == "."}
 
 
 def _leaves(

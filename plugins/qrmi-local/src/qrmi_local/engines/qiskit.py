@@ -215,6 +215,7 @@ def _show(value: object) -> str:
     return "missing" if value is None else json.dumps(value)[:40]
 
 
+@functools.cache
 def _installed() -> bool:
     needed = ("qiskit_aer", "qiskit_ibm_runtime", "qiskit_qasm3_import")
     return all(importlib.util.find_spec(name) for name in needed)
