@@ -33,7 +33,9 @@ def is_secret(name: str) -> bool:
 
 def without_queries(text: str) -> str:
     """Return a text with the query of each URL redacted, which may be a credential."""
-    return re.sub(r"(https?://[^\s\"'<>?]*)\?(?!\*\*\*)[^\s\"'<>]*", rf"\1?{REDACTED}", text)
+    # A URL ends where another begins, so that no text is read again from each of them.
+    before = r"https?://(?:(?!https?://)[^\s\"'<>?])*+"
+    return re.sub(rf"({before})\?(?!\*\*\*)[^\s\"'<>]*", rf"\1?{REDACTED}", text)
 
 
 def one_line(text: str) -> str:
