@@ -364,7 +364,7 @@ def test_an_unknown_qpu_is_refused_at_submission(site: Site) -> None:
 def test_a_qpu_that_was_taken_out_of_the_configuration_fails_the_job(site: Site) -> None:
     job = site.cluster.submit("echo ran", *site.ask(GHOST))
     site.assert_ended(job, "FAILED", "1:0")
-    assert f"there is no QPU {GHOST}" in job.output
+    assert f"unknown QPU {GHOST}" in job.output
     assert LOCAL in job.output
     assert "ran" not in job.output.splitlines()
 

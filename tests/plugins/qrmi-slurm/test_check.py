@@ -9,13 +9,14 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from qrmi_slurm import check, cli, records
+from qrmi_slurm.check.finding import Finding
 from qrmi_slurm.job import Job
 from qrmi_slurm.log import Secrets
 from qrmi_slurm.records import Acquisition, Folder, Record
@@ -149,11 +150,14 @@ class Bench:
         assert SECRET not in done.stdout
         return done.returncode, done.stdout.splitlines()
 
+    def found(self) -> list[Finding]:
+        """Return the findings of a check in this process, without the resources' status."""
+        self.start()
+        return list(check.look(str(self.settings), Secrets(), offline=True))
+
     def wrong(self) -> list[str]:
         """The warnings and errors, but for those about this machine's Python and systemd."""
-        self.start()
-        found = check.look(str(self.settings), Secrets(), offline=True)
-        lines = [str(finding) for finding in found if finding.mark != "ok"]
+        lines = [str(finding) for finding in self.found() if finding.mark != "ok"]
         return [line for line in lines if not line.startswith(_OF_THE_MACHINE)]
 
 
@@ -186,7 +190,7 @@ def test_where_all_is_well_every_finding_is_ok(bench: Bench) -> None:
         "ok      plugstack: the shim is not in use",
         f"ok      permissions: {bench.folder}/qrmi_config.json is -rw-------",
         "ok      configuration: aer, local",
-        "ok      sweep: nothing is left behind; jobs that have QPUs now: 0",
+        "ok      sweep: ended jobs have left nothing; jobs that have QPUs now: 0",
     ):
         assert any(line.startswith(words) for line in lines), words
     assert status in (0, 1)  # of where Python is on this machine
@@ -270,9 +274,9 @@ def test_a_script_of_the_site_that_calls_ours_will_do(bench: Bench) -> None:
         (
             "#!/opt/nothing/python\n# qrmi\n",
             0o755,
-            "its interpreter /opt/nothing/python is not there",
+            "its interpreter /opt/nothing/python does not exist",
         ),
-        ("exec qrmi\n", 0o755, "has no first line with #!"),
+        ("exec qrmi\n", 0o755, "its first line names no interpreter after #!"),
         (HOOK, 0o777, "others may write to"),
         (HOOK.replace("-I ", ""), 0o755, "starts Python without -I"),
         (HOOK.replace("{python}", "/opt/x/python"), 0o755, "runs /opt/x/python, and this check"),
@@ -293,7 +297,7 @@ def test_a_hook_that_cannot_do_its_work_is_told(
 def test_a_controller_that_does_not_answer_is_one_error(bench: Bench) -> None:
     (bench.folder / "bin/scontrol").write_text("#!/bin/sh\necho down >&2\nexit 1\n")
     (line,) = bench.wrong()
-    assert line.startswith("error   Slurm: the controller does not tell its configuration: ")
+    assert line.startswith("error   Slurm: the controller does not send its configuration: ")
     assert "scontrol: down" in line
 
 
@@ -326,7 +330,104 @@ def test_a_job_submit_script_that_does_not_call_ours_or_is_of_old_is_told(bench:
     assert bench.wrong() == []
     bench.write("etc/qrmi.lua", 'local known = { "old", "b" }\n')
     (line,) = bench.wrong()
-    assert f"{script} does not know aer and knows b, old still; run `qrmi-slurm setup`" in line
+    assert f"{script} lacks aer and still has b, old; run `qrmi-slurm setup`" in line
+
+
+ODD = {
+    "PrologEpilogTimeout": "soon",
+    "BatchStartTimeout": "10 min",
+    "UnkillableStepTimeout": "-",
+    "SLURM_VERSION": "",
+    "SlurmdUser": "",
+    "PlugStackConfig": "/nowhere",
+    "SLURM_CONF": "",
+    "Prolog": "/",
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_configuration_that_is_not_understood_ends_no_check(bench: Bench, name: str) -> None:
+    bench.conf[name] = ODD[name]
+    assert bench.found()[-1].about == "sweep"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(b"", b"#!", b"#!\n", b"#! \nqrmi", b"#!\xff\xfe\nqrmi", b"\x7fELF"),
+        b"#!/bin/sh\nexec '/opt/python -m qrmi_slurm prolog\n",
+        b"#!/bin/sh\nexec -m qrmi_slurm --settings\n",
+    ],
+)
+def test_a_hook_that_is_not_understood_ends_no_check(bench: Bench, text: bytes) -> None:
+    (bench.folder / "hooks/prolog").write_bytes(text)
+    assert bench.found()[-1].about == "sweep"
+
+
+def a_folder(path: Path) -> None:
+    if path.exists():
+        path.unlink()
+    path.mkdir()
+
+
+def a_link_to_itself(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.symlink_to(path.name)
+
+
+def a_link_to_nothing(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.symlink_to("nothing")
+
+
+def no_text(path: Path) -> None:
+    path.write_bytes(b"\xff\xfe\x00" * 9)
+
+
+PLACES = [
+    *("slurm.toml", "qrmi_config.json", "state", "log/accounting.jsonl", "log/qrmi-slurm.log"),
+    *("hooks/prolog", "hooks/task-prolog", "bin/scontrol", "etc/plugstack.conf"),
+    "etc/job_submit.lua",
+]
+
+
+@pytest.mark.parametrize("how", [a_folder, a_link_to_itself, a_link_to_nothing, no_text])
+@pytest.mark.parametrize("name", PLACES)
+def test_whatever_is_in_place_of_a_file_ends_no_check(
+    bench: Bench, name: str, how: Callable[[Path], None]
+) -> None:
+    how(bench.folder / name)
+    found = bench.found()
+    assert found[-1].about == "sweep"
+    assert any(finding.about == "Python" for finding in found)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *("resources.plugins", "resources.settings", "slurm_conf.version", "slurm_conf.flags"),
+        *("slurm_conf.hooks", "slurm_conf.limits", "slurm_conf.licences", "plugstack.shim"),
+        *("permissions.settings", "permissions.configuration", "permissions.commands"),
+        *("permissions.state", "permissions.outputs", "permissions.python"),
+        *("leftovers.left", "leftovers.timer"),
+    ],
+)
+def test_a_check_that_fails_is_a_finding_and_keeps_no_other(
+    bench: Bench, function: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_arguments: object, **_named: object) -> Iterator[Finding]:
+        yield from ()
+        raise PermissionError(13, "Permission denied", "/somewhere")
+
+    before = bench.found()
+    monkeypatch.setattr(f"qrmi_slurm.check.{function}", failing)
+    found = bench.found()
+    (failed,) = [finding for finding in found if "could not be checked" in finding.message]
+    assert failed.mark == "error"
+    assert "Permission denied: '/somewhere'" in failed.message
+    kept = [finding for finding in found if finding is not failed]
+    assert kept == [finding for finding in before if finding in kept]
+    assert len(kept) > len(before) / 2
 
 
 # The shim
@@ -359,7 +460,7 @@ def test_the_shim_beside_the_scripts_is_a_warning(bench: Bench) -> None:
         ("optional spank_qrmi.so {wrapper}", "the shim is optional in"),
         ("required spank_qrmi.so", "the shim is to start nothing, which cannot be run"),
         ("required spank_qrmi.so /nowhere/x", "the shim is to start /nowhere/x"),
-        ("required /nowhere/spank_qrmi.so {wrapper}", "/nowhere/spank_qrmi.so is not there"),
+        ("required /nowhere/spank_qrmi.so {wrapper}", "/nowhere/spank_qrmi.so does not exist"),
         (
             "required spank_qrmi.so {wrapper}\nrequired spank_qrmi.so {wrapper}",
             "the shim is loaded 2 times",
@@ -473,8 +574,8 @@ def test_outputs_that_are_no_files_and_tokens_that_all_can_read_are_told(bench: 
     (bench.folder / "log/qrmi-slurm.log").mkdir()
     bench.write("log/accounting.jsonl", "", 0o644)
     tokens, folder = sorted(bench.wrong(), reverse=True)
-    assert "log/accounting.jsonl, which has tokens in it" in tokens
-    assert "log/qrmi-slurm.log is no file" in folder
+    assert "log/accounting.jsonl, which contains tokens" in tokens
+    assert "log/qrmi-slurm.log is not a file" in folder
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="jobs of other users need root")

@@ -32,7 +32,7 @@ def test_each_verb_of_an_administrator_has_help(
 def test_a_wrong_verb_is_told(site: SlurmSite) -> None:
     ended = site.run("swep")
     assert ended.status == 2
-    assert "there is no verb 'swep'" in ended.errors
+    assert "unknown verb 'swep'" in ended.errors
     assert site.run("--help").output.startswith("usage: qrmi-slurm")
 
 

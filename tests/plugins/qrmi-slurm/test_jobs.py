@@ -85,7 +85,7 @@ def test_a_request_without_a_name_is_told(
     site.run("prolog", *options, environment=site.environment(comment))
     status, variables, printed = site.task()
     assert (status, variables) == (1, {})
-    assert "the job names none" in printed[0]
+    assert "the job names no QPU" in printed[0]
 
 
 def test_qpus_are_acquired_in_the_order_of_the_configuration(site: SlurmSite) -> None:
@@ -132,7 +132,7 @@ def test_what_was_acquired_is_given_back_if_the_next_is_busy(site: SlurmSite) ->
     status, variables, (printed,) = site.task()
     assert (status, variables) == (1, {})
     assert "qpu_b" in printed
-    assert "held by another; it was waited for, 1 s at most" in printed
+    assert "held by another; the prolog waited for at most 1 s" in printed
     assert site.vendor.held() == set()
     assert [line["outcome"] for line in site.accounts()] == ["released"]
     assert site.epilog().status == 0
@@ -143,7 +143,7 @@ def test_what_was_acquired_is_given_back_if_the_next_is_busy(site: SlurmSite) ->
 def test_an_unknown_name_is_refused_with_the_known_ones(site: SlurmSite) -> None:
     site.prolog("qpu=qpu_a,qpu_x")
     (printed,) = site.task()[2]
-    assert "no QPU qpu_x (there are: qpu_a, qpu_b)" in printed
+    assert "unknown QPU qpu_x (known: qpu_a, qpu_b)" in printed
     assert site.vendor.entries() == []
 
 
@@ -179,7 +179,7 @@ def test_an_acquisition_without_an_answer_is_told_as_uncertain(site: SlurmSite, 
     assert "qpu_b" in printed
     outcomes = {line["resource"]: line["outcome"] for line in site.accounts()}
     assert outcomes == {"qpu_a": "released", "qpu_b": "uncertain"}
-    assert "there may be an acquisition that nobody releases" in site.log.read_text()
+    assert "an acquisition may exist that nobody releases" in site.log.read_text()
 
 
 @pytest.mark.slow
@@ -406,7 +406,7 @@ def test_of_a_dynamic_entry_the_job_sees_what_was_found(
 def test_the_same_resource_twice_is_refused(site: SlurmSite) -> None:
     site.resources(site.entry("pool", is_dynamic=True), site.entry("filed-idle"))
     site.prolog("qpu=pool,filed-idle")
-    assert "filed-idle is asked for twice" in site.task()[2][0]
+    assert "filed-idle is requested twice" in site.task()[2][0]
     assert site.vendor.entries("acquire") == []
 
 

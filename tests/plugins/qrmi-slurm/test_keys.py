@@ -80,6 +80,36 @@ def test_with_the_plugin_too_the_scripts_leave_the_secrets_to_it(site: SlurmSite
     assert site.task()[1]["qpu_a_QRMI_FILED_TEST_APIKEY"] == KEY
 
 
+def test_no_key_is_written_or_removed_through_a_link(site: SlurmSite) -> None:
+    elsewhere = site.folder / "elsewhere"
+    elsewhere.mkdir(mode=0o700)
+    (elsewhere / "kept").touch()
+    site.state.mkdir(mode=0o711)
+    (site.state / "keys.71").symlink_to(elsewhere)
+    site.run("prolog", environment=site.environment("qpu=qpu_a"))
+    status, _, (printed,) = site.task()
+    assert status == 1
+    assert "could not be acquired" in printed
+    site.epilog()
+    site.jobs()
+    site.run("sweep", environment={})
+    assert [path.name for path in elsewhere.iterdir()] == ["kept"]
+    assert elsewhere.stat().st_mode & 0o777 == 0o700
+    assert site.vendor.entries("acquire") == []
+
+
+def test_a_link_in_place_of_a_key_is_replaced(site: SlurmSite) -> None:
+    victim = site.folder / "victim"
+    victim.write_text("as it was")
+    (site.state / "keys.71").mkdir(parents=True)
+    name = "qpu_a.QRMI_FILED_TEST_APIKEY"
+    (site.state / "keys.71" / name).symlink_to(victim)
+    site.run("prolog", environment=site.environment("qpu=qpu_a"))
+    assert victim.read_text() == "as it was"
+    assert not (site.state / "keys.71" / name).is_symlink()
+    assert Path(_task(site)["qpu_a_QRMI_FILED_TEST_APIKEY_FILE"]).read_text() == KEY
+
+
 def test_the_sweep_removes_what_an_epilog_has_left(site: SlurmSite) -> None:
     site.resources(site.entry("qpu_a"))
     os.makedirs(site.state / "keys.99", 0o711)

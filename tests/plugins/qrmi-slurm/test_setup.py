@@ -77,7 +77,7 @@ def test_running_it_again_renews_what_it_wrote_alone(
     assert (folder / "job_submit.lua").read_text() == changed
     assert 'known = { "qpu_c" }' in (folder / "qrmi.lua").read_text()
     assert f"written: {folder}/qrmi.lua" in told
-    assert f"as it should be: {folder}/prolog" in told
+    assert f"up to date: {folder}/prolog" in told
     assert told.count("left alone") == 2
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from qrmi_slurm.records import locked
@@ -100,6 +103,67 @@ def test_a_record_at_which_another_process_is_at_work_is_left_to_it(left: SlurmS
         ended = left.run("sweep")
     assert (ended.status, ended.output) == (0, "71.0: another process is at work\n")
     assert len(left.vendor.held()) == 1
+
+
+def _a_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def _not_json(path: Path) -> None:
+    path.write_text("[")
+
+
+def _another_record(path: Path) -> None:
+    path.write_text('{"job": {}}')
+
+
+def _behind_a_link(path: Path) -> None:
+    lock = path.parent / "lock"
+    lock.unlink()
+    lock.symlink_to("elsewhere")
+
+
+BROKEN = [_a_folder, _not_json, _another_record, _behind_a_link]
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_a_record_that_cannot_be_used_keeps_no_other_from_its_release(
+    left: SlurmSite, damage: Callable[[Path], None]
+) -> None:
+    damage(left.state / "71.0/record.json")
+    left.prolog("qpu=qpu_b", SLURM_JOB_ID="72")
+    left.jobs()
+    ended = left.run("sweep")
+    assert ended.status == 1
+    broken, released = ended.output.splitlines()
+    assert broken.startswith("71.0: ")
+    assert released == "72.0: released qpu_b"
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_a_record_of_an_earlier_run_keeps_no_later_one_from_its_release(
+    left: SlurmSite, damage: Callable[[Path], None]
+) -> None:
+    damage(left.state / "71.0/record.json")
+    left.prolog("qpu=qpu_b", SLURM_JOB_RESTART_COUNT="1")
+    assert left.task()[1]["QRMI_JOB_QPU_RESOURCES"] == "qpu_b"
+    left.epilog(SLURM_JOB_RESTART_COUNT="1")
+    assert [entry.resource for entry in left.vendor.entries("release")] == ["qpu_b"]
+    assert left.records() == ["71.0"]
+
+
+def test_keys_that_cannot_be_removed_keep_no_others(left: SlurmSite) -> None:
+    for name in ("keys.98", "keys.99"):
+        (left.state / name).mkdir()
+    (left.state / "keys.98").rmdir()
+    (left.state / "keys.98").symlink_to(left.folder)
+    left.jobs()
+    ended = left.run("sweep")
+    assert ended.status == 1
+    assert ended.output.splitlines()[1].startswith("keys.98: ")
+    assert left.records() == ["keys.98"]
+    assert left.config.exists()
 
 
 @pytest.mark.slow

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from qrmi_slurm import site as sites, trust
+from qrmi_core import Config, ResourceDef
+from qrmi_slurm import records, site as sites, trust
+from qrmi_slurm.log import Secrets
+from qrmi_slurm.resources import hide
 from support.slurm_site import KEY, SlurmSite
 
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
@@ -32,7 +35,7 @@ def told(site: SlurmSite) -> str:
     ("content", "reason"),
     [
         ("config = ", "slurm.toml: it is not TOML"),
-        ("colour = 'red'\n", "the key colour is unknown (there are: config, state"),
+        ("colour = 'red'\n", "the key colour is unknown (known: config, state"),
         ("acquire_timeout_seconds = 'long'\n", "acquire_timeout_seconds must be a number of"),
         ("when_unavailable = 'wait'\n", "when_unavailable must be fail or requeue"),
         ("config = 'qrmi_config.json'\n", "config must be an absolute path"),
@@ -93,7 +96,7 @@ def test_a_configuration_that_breaks_while_a_job_runs_delays_its_release(site: S
     good = site.config.read_text()
     site.resources(site.entry("qpu_b"))
     site.epilog()
-    assert "has no entry qpu_a any more" in site.log.read_text()
+    assert "no longer has the entry qpu_a" in site.log.read_text()
     site.config.write_text(good)
     site.jobs()
     assert site.run("sweep").status == 0
@@ -111,6 +114,28 @@ def refused(site: SlurmSite) -> None:
     assert site.vendor.entries("acquire") == []
     assert site.called("scancel") == ["71"]
     assert site.epilog().status == 0
+
+
+def test_a_requeued_job_without_a_record_of_its_own_is_cancelled(site: SlurmSite) -> None:
+    site.prolog("qpu=qpu_a")
+    # The node failed, so that tasks would find the variables of the run before.
+    (site.state / "71.1").touch()
+    ended = site.prolog("qpu=qpu_b", SLURM_JOB_RESTART_COUNT="1")
+    assert "the record cannot be kept" in ended.errors
+    assert site.called("scancel") == ["71"]
+
+
+def test_a_job_whose_tasks_find_its_record_fails_by_itself(
+    site: SlurmSite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(records.Folder, "show", full)
+    ended = site.prolog("qpu=qpu_a")
+    assert "the record cannot be kept" in ended.errors
+    assert site.called("scancel") == []
+    assert "was interrupted on" in told(site)
 
 
 def test_a_folder_that_everybody_may_write_to_is_refused(site: SlurmSite) -> None:
@@ -184,7 +209,7 @@ def test_a_record_that_cannot_be_read_costs_no_node(site: SlurmSite) -> None:
 def test_a_prolog_that_ended_early_fails_the_job_with_a_reason(site: SlurmSite) -> None:
     site.prolog("qpu=qpu_a")
     (site.state / "71.0/variables.json").unlink()
-    assert "did not come to its end on n1 (No such file or directory)" in told(site)
+    assert "was interrupted on n1 (No such file or directory)" in told(site)
 
 
 def test_a_job_of_the_option_without_a_record_fails_with_a_reason(site: SlurmSite) -> None:
@@ -267,6 +292,26 @@ def test_no_log_has_a_secret(site: SlurmSite) -> None:
         assert secret not in logged
 
 
+def test_of_secrets_that_contain_each_other_nothing_is_left() -> None:
+    secrets = Secrets()
+    secrets.add(["secret", "secret-and-more", "of/more", None, ""])
+    assert secrets.without("secret-and-more, secret, of%2Fmore") == "<hidden>, <hidden>, <hidden>"
+
+
+@pytest.mark.parametrize(
+    ("key", "characters"), [("QRMI_FILED_TEST_APIKEY", 4), ("QRMI_FILED_TEST_ADDRESS", 8)]
+)
+def test_values_of_the_scheduler_are_hidden_from_a_certain_length_on(
+    key: str, characters: int
+) -> None:
+    for length in (characters - 1, characters):
+        secrets = Secrets()
+        value = "x1y2z3w4"[:length]
+        entry = ResourceDef("qpu", "filed", False, {}, scheduler_environment={key: value})
+        hide(Config(Path("file"), (entry,)), secrets)
+        assert (secrets.without(f"<{value}>") == "<<hidden>>") == (length == characters)
+
+
 # Answers that do not come
 
 
@@ -303,7 +348,7 @@ def test_a_command_of_slurm_that_hangs_is_left(
     monkeypatch.setattr(slurm, "LIMIT_SECONDS", 0.2)
     site.prolog("qpu=qpu_a")
     assert site.task()[0] == 0
-    assert "scontrol did not answer within 0.2 s" in site.log.read_text()
+    assert "scontrol did not respond within 0.2 s" in site.log.read_text()
 
 
 def test_outside_of_slurm_the_hooks_do_nothing(site: SlurmSite) -> None:

@@ -14,14 +14,14 @@ from qrmi_slurm.records import Acquisition, Record
 def line(
     record: Record, acquisition: Acquisition, outcome: str, usage: Mapping[str, float | None]
 ) -> str:
-    """The line of an acquisition.
+    """Return the line of an acquisition.
 
     Args:
-        record: Of its job.
-        acquisition: What was acquired.
-        outcome: ``released``, ``release-failed`` (it is tried again), ``uncertain`` (the vendor
-            may hold one that nobody knows), or ``user`` (made and ended by the job itself).
-        usage: ``tasks`` and ``quantum_seconds``, as the vendor tells.
+        record: The record of its job.
+        acquisition: The acquisition.
+        outcome: ``released``, ``release-failed`` (to be tried again), ``uncertain`` (the vendor may
+            hold an unknown one), or ``user`` (made and ended by the job itself).
+        usage: ``tasks`` and ``quantum_seconds``, as the vendor reports them.
     """
     job = record.job
     return json.dumps(
@@ -49,10 +49,10 @@ def line(
 
 
 def write(path: str, text: str) -> None:
-    """Add a line in one piece, so that those of several processes do not mix.
+    """Append a line in one piece, so that the lines of several processes do not mix.
 
     Raises:
-        OSError: It could not be added.
+        OSError: It cannot be appended.
         Untrusted: See `append_to`.
     """
     descriptor = append_to(path)

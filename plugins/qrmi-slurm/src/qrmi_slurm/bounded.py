@@ -1,8 +1,8 @@
-"""Calls that end in time, whatever they hang in.
+"""Calls that end in time, wherever they hang.
 
 The deadline of `qrmi_core.deadline` bounds requests and their retries. It does not bound the
-look-up of a host's name, which no signal interrupts either, so that calls are made by a thread that
-can be left in one.
+resolution of a host name, which no signal interrupts either. So a thread makes the calls, and is
+abandoned when it hangs.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from typing import Any, Generic, TypeVar
 from qrmi_core.plugin import Deadline, within
 
 GRACE_SECONDS = 1.0
-"""How long a call may go on after its deadline before it is left alone."""
+"""The time for which a call may continue after its deadline before it is abandoned."""
 
 _T = TypeVar("_T")
 
 
 class LeftAlone(Exception):
-    """A call did not end in time."""
+    """A call that did not end in time."""
 
 
 class BoundedCall(Generic[_T]):
-    """A call that a thread makes.
+    """A call made by a thread.
 
     Args:
-        function: What to call, under a deadline.
-        seconds: The deadline.
+        function: The function to call, under a deadline.
+        seconds: The seconds until the deadline.
     """
 
     def __init__(self, function: Callable[[], _T], seconds: float) -> None:
@@ -40,7 +40,7 @@ class BoundedCall(Generic[_T]):
         self._ended = threading.Event()
 
     def make(self) -> None:
-        """Call it, and keep what it gives or raises."""
+        """Call the function, and keep its result or its exception."""
         try:
             with within(Deadline(self._seconds)):
                 self._result.append(self._function())
@@ -49,35 +49,35 @@ class BoundedCall(Generic[_T]):
         self._ended.set()
 
     def ended(self) -> bool:
-        """Whether it has given or raised something."""
+        """Return True if the call has ended."""
         return self._ended.is_set()
 
     def result(self) -> _T:
-        """Wait for the end of the call, and give what it gave.
+        """Wait for the end of the call, and return its result.
 
         Raises:
             LeftAlone: It has not ended in time; see `late`.
         """
         if not self._ended.wait(self._seconds + GRACE_SECONDS):
-            raise LeftAlone(f"there was no answer within {self._seconds:.0f} s")
+            raise LeftAlone(f"no response within {self._seconds:.0f} s")
         if self._error is not None:
             raise self._error
         return self._result[0]
 
     def late(self, seconds: float) -> _T | None:
-        """What the call gave after it was left alone; None if it has given nothing.
+        """Return the result of a call that was abandoned; None if it still has none.
 
         Args:
-            seconds: How long to wait for it.
+            seconds: Seconds to wait for it.
         """
         self._ended.wait(seconds)
         return self._result[0] if self._result else None
 
 
 class Worker:
-    """Makes calls one after the other in one thread, so that they share its connections.
+    """A thread that makes calls one after the other, so that they share its connections.
 
-    A call that does not end keeps its thread, and the next one gets another.
+    A call that does not end keeps its thread, and the next call gets another.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Worker:
         self._last: BoundedCall[Any] | None = None
 
     def start(self, function: Callable[[], _T], seconds: float) -> BoundedCall[_T]:
-        """Start a call under a deadline of so many seconds."""
+        """Start a call under a deadline, given in seconds from now."""
         call = BoundedCall(function, seconds)
         if self._last is None or not self._last.ended():
             self._calls = SimpleQueue()
@@ -95,7 +95,7 @@ class Worker:
         return call
 
     def call(self, function: Callable[[], _T], seconds: float) -> _T:
-        """Make a call that is over after so many seconds.
+        """Make a call that ends after this number of seconds.
 
         Raises:
             LeftAlone: It did not end in time.

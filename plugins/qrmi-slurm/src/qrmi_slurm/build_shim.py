@@ -1,4 +1,4 @@
-"""Compiles the SPANK plugin against the cluster's headers."""
+"""Compiling the SPANK plugin against the cluster's headers."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _VERSION = re.compile(rb"^#define SLURM_VERSION_NUMBER 0x([0-9a-fA-F]+)", re.MUL
 
 
 class BuildError(QrmiError):
-    """The SPANK plugin cannot be built."""
+    """A reason why the SPANK plugin cannot be built."""
 
 
 def main(arguments: list[str], _settings: str | None) -> int:
-    """The verb `build-shim`; gives its exit status."""
+    """Run the verb `build-shim` and return its exit status."""
     parser = argparse.ArgumentParser(
         prog="qrmi-slurm build-shim", description="Compile the SPANK plugin that brings --qpu."
     )
@@ -44,14 +44,15 @@ def main(arguments: list[str], _settings: str | None) -> int:
 
 
 def build(output: Path, *, include: Path | None = None) -> str:
-    """Compile the plugin and give the version of Slurm that it is for.
+    """Compile the plugin and return the version of Slurm that it is for.
 
     Args:
-        output: The file to make, in a folder that is there.
-        include: Folder with `slurm/spank.h`; by default those where it usually is.
+        output: The file to make, in an existing folder.
+        include: Folder with `slurm/spank.h`; by default the usual folders.
 
     Raises:
-        BuildError: Headers or compiler are missing, or compiling fails; says what to install.
+        BuildError: Headers or compiler are missing, or compiling fails; the message names the
+            packages to install.
     """
     headers = _headers(include)
     compiler = _compiler()
@@ -59,7 +60,7 @@ def build(output: Path, *, include: Path | None = None) -> str:
     source = (resources.files("qrmi_slurm") / "shim" / "spank_qrmi.c").read_bytes()
     output = output.absolute()
     if not output.parent.is_dir():
-        raise BuildError(f"there is no folder {output.parent}")
+        raise BuildError(f"the folder {output.parent} does not exist")
     try:
         # In the same folder, so that a plugin in use is replaced at once and whole.
         with tempfile.TemporaryDirectory(prefix=".spank_qrmi.", dir=output.parent) as name:
@@ -92,7 +93,7 @@ def _headers(include: Path | None) -> Path:
     if include is not None:
         places = [include]
     else:
-        # Of a Slurm under a prefix of its own its commands tell.
+        # A Slurm under its own prefix is found by its commands.
         command = shutil.which("scontrol")
         prefixes = [Path(command).resolve().parent.parent] if command else []
         prefixes += [Path("/usr"), Path("/usr/local"), Path("/opt/slurm")]
@@ -101,7 +102,7 @@ def _headers(include: Path | None) -> Path:
         if (place / "slurm/spank.h").is_file():
             return place
     raise BuildError(
-        f"there is no slurm/spank.h in {', '.join(map(str, places))}: install Slurm's headers "
+        f"slurm/spank.h is not in {', '.join(map(str, places))}: install Slurm's headers "
         "(Debian and Ubuntu: libslurm-dev; RHEL, Fedora and SUSE: slurm-devel), or name their "
         "folder by --include"
     )
@@ -113,16 +114,16 @@ def _compiler() -> list[str]:
         if shutil.which(command[0]):
             return command
     raise BuildError(
-        f"there is no C compiler ({named[0] if named else ', '.join(_COMPILERS)}): install gcc, "
+        f"no C compiler was found ({named[0] if named else ', '.join(_COMPILERS)}): install gcc, "
         "or name one by the variable CC"
     )
 
 
 def _version_of(headers: Path) -> str:
-    """The version of the headers, which must be that of the daemons.
+    """Return the version of the headers, which must be the version of the daemons.
 
     Raises:
-        BuildError: The daemon here is of another version, and would refuse the plugin.
+        BuildError: The daemon here has another version, and would refuse the plugin.
     """
     try:
         found = _VERSION.search((headers / "slurm/slurm_version.h").read_bytes())
@@ -130,16 +131,16 @@ def _version_of(headers: Path) -> str:
         found = None
     number = int(found[1], 16) if found else 0
     version = f"{number >> 16}.{number >> 8 & 0xFF:02}.{number & 0xFF}" if number else "unknown"
-    # Clients of Slurm tell theirs only when they find a cluster; the daemon tells it at once.
+    # Clients of Slurm print theirs only when they find a cluster; the daemon prints it at once.
     daemon = shutil.which("slurmd", path=_PATH)
     if number and daemon:
         try:
-            told = subprocess.run(
+            printed = subprocess.run(
                 [daemon, "-V"], capture_output=True, text=True, timeout=_SECONDS, check=False
             ).stdout
         except (OSError, subprocess.TimeoutExpired):
-            told = ""
-        known = re.search(r"\b(\d+\.\d+)\.\d+", told)
+            printed = ""
+        known = re.search(r"\b(\d+\.\d+)\.\d+", printed)
         if known and not version.startswith(f"{known[1]}."):
             raise BuildError(
                 f"the headers in {headers} are of Slurm {version}, but {daemon} is of {known[1]}, "

@@ -1,6 +1,6 @@
 """The `qrmi-slurm` command.
 
-Slurm runs it for every job and every task, so what it imports is decided by the verb.
+Slurm runs it for every job and every task, so that the verb decides about the imports.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ usage: qrmi-slurm [--settings FILE] VERB [ARGUMENTS]
 
 For administrators:
   setup        write the scripts and samples for slurm.conf (setup --help)
-  check        look whether all is in place (check --help)
-  sweep        release what ended jobs have left behind (sweep --help)
+  check        check the installation on this node (check --help)
+  sweep        release the QPUs that ended jobs still hold (sweep --help)
   build-shim   compile the plugin that brings --qpu (build-shim --help)
 
 Started by Slurm:
-  prolog       acquire what the job asks for: [--qpu=NAMES], and words qpu=NAMES of its comment
-  task-prolog  print what the job's tasks get to see
-  epilog       release it
+  prolog       acquire the QPUs of the job: [--qpu=NAMES], and words qpu=NAMES of its comment
+  task-prolog  print the variables for the job's tasks
+  epilog       release the QPUs
   (with --spank for the SPANK plugin, which logs no values)
 
 --settings FILE is /etc/qrmi/slurm.toml by default.
@@ -40,10 +40,10 @@ Started by Slurm:
 
 
 def main(arguments: list[str]) -> int:
-    """Run one verb and give its exit status.
+    """Run one verb and return its exit status.
 
     Args:
-        arguments: Those of the command line.
+        arguments: The arguments of the command line.
     """
     settings, rest = _settings(arguments)
     verb, *rest = rest or [""]
@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
 
             print(f"qrmi-slurm {version('qrmi-slurm')}")
             return 0
-    sys.stderr.write(f"qrmi-slurm: there is no verb {verb!r}\n\n{HELP}" if verb else HELP)
+    sys.stderr.write(f"qrmi-slurm: unknown verb {verb!r}\n\n{HELP}" if verb else HELP)
     return USAGE
 
 
@@ -79,7 +79,7 @@ def run() -> None:
 
 
 def _settings(arguments: list[str]) -> tuple[str | None, list[str]]:
-    """The file of ``--settings``, which comes before the verb, and the rest."""
+    """Return the file of ``--settings``, which precedes the verb, and the other arguments."""
     match arguments:
         case ["--settings", path, *rest]:
             return path, rest
@@ -89,7 +89,7 @@ def _settings(arguments: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _prolog(settings: str | None, arguments: list[str]) -> int:
-    """Acquire; 0 whatever happens, since any other status drains the node."""
+    """Acquire the QPUs; return 0 in any case, since another status drains the node."""
     try:
         from qrmi_slurm import words
 
@@ -111,7 +111,7 @@ def _prolog(settings: str | None, arguments: list[str]) -> int:
 
 
 def _epilog(settings: str | None) -> int:
-    """Release; 0 whatever happens, since any other status drains the node."""
+    """Release the QPUs; return 0 in any case, since another status drains the node."""
     try:
         from qrmi_slurm import keys, site, words
 
@@ -133,5 +133,5 @@ def _epilog(settings: str | None) -> int:
 
 
 def _say(verb: str, error: BaseException) -> None:
-    """Into the log of slurmd; what the error says may hold a secret, so only its kind."""
+    """Write the type of an error to slurmd's log; its message may contain a secret."""
     sys.stderr.write(f"qrmi-slurm {verb}: {type(error).__name__}\n")

@@ -1,4 +1,4 @@
-"""After a job: release what was acquired for it."""
+"""The epilog, which releases the QPUs of a job that has ended."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _log = logging.getLogger(__name__)
 
 
 def run(settings_file: str | None) -> None:
-    """Release the QPUs of the job that the environment tells of.
+    """Release the QPUs of the job that the environment names.
 
-    Slurm tells the epilog of a job that is requeued the number of its next run, so that records of
-    runs before it count too.
+    For the epilog of a job that is requeued Slurm sets the number of its next run. So records of
+    earlier runs count too.
 
     Args:
-        settings_file: Where the integration's settings are.
+        settings_file: The file of the integration's settings.
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # it ends in time by itself
@@ -40,6 +40,6 @@ def run(settings_file: str | None) -> None:
             with locked(site.state, job.id, restart, seconds=deadline.remaining() or 0.0) as folder:
                 releaser.settle(folder, deadline, node=job.node)
         except records.Busy:
-            _log.warning("job %s: another process is at work; the sweep looks again", name)
+            _log.warning("job %s: another process is at work; the sweep tries again", name)
         except (OSError, ValueError) as error:
-            _log.error("job %s: %s; the sweep looks again", name, error)
+            _log.error("job %s: %s; the sweep tries again", name, error)

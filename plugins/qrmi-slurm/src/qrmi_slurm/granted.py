@@ -1,4 +1,4 @@
-"""What a job has got, and the variables by which it uses it."""
+"""The QPUs that a job has got, and the variables by which it uses them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qrmi_slurm.resources import driver_of
 _TOKEN = "QRMI_JOB_ACQUISITION_TOKEN"
 _TIMEOUT = "QRMI_JOB_TIMEOUT_SECONDS"
 _OURS = {"QRMI_JOB_ID", "QRMI_JOB_UID", _TIMEOUT, _TOKEN}
-"""Settings whose values are not the site's to say."""
+"""Settings whose values the site cannot choose."""
 
 
 @attrs.define
@@ -24,9 +24,9 @@ class Grant:
 
     Args:
         entry: Its entry in the site's configuration.
-        resource_id: Its id; of a dynamic entry the one that was found.
-        resource: To acquire it with; None where the job does so with its user's credentials.
-        token: The acquisition token, None before that and without one.
+        resource_id: Its id; for a dynamic entry, the id that was found.
+        resource: The resource to acquire; None where the job does so with its user's credentials.
+        token: The acquisition token, None before the acquisition and without one.
     """
 
     entry: ResourceDef
@@ -35,10 +35,10 @@ class Grant:
     token: str | None = attrs.field(default=None, repr=False)
 
     def settings(self) -> Iterator[variables.Setting]:
-        """The settings that the job needs to use it, as `variables.content` takes them.
+        """Yield the settings that the job needs to use it, for `variables.content`.
 
         Raises:
-            ConfigError: A value cannot be handed on; the message names its key.
+            ConfigError: A value cannot be passed on; the message names its key.
         """
         declared = driver_of(self.entry.resource_type).settings_class.declarations()
         for key, value in self.entry.environment.items():
@@ -51,7 +51,7 @@ class Grant:
             if not _fits_a_line(value):
                 raise ConfigError(
                     f"{self.entry.name}: the value of {key} has line breaks, which Slurm does not "
-                    f"hand on to jobs; write it to a file and set {key}_FILE"
+                    f"pass on to jobs; write it to a file and set {key}_FILE"
                 )
             setting = self._setting(key, value, declaration)
             if hidden:
@@ -61,7 +61,7 @@ class Grant:
             yield self._setting(_TOKEN, self.token, _declaration(list(declared.values()), _TOKEN))
 
     def secrets(self) -> dict[str, str]:
-        """The secrets that the job needs, by the name of the file, see `keys`."""
+        """Return the secrets that the job needs, by the names of their files, see `keys`."""
         return {
             str(setting["file"]): str(setting["value"])
             for setting in self.settings()
@@ -69,13 +69,13 @@ class Grant:
         }
 
     def timeout(self, seconds: int) -> dict[str, str]:
-        """The variables of the job's time limit."""
+        """Return the variables of the job's time limit."""
         return {f"{prefix}{_TIMEOUT}": str(seconds) for prefix in prefixes(self.resource_id)}
 
     def _setting(self, key: str, value: str, declaration: Declaration | None) -> variables.Setting:
-        """By which names to export a setting, and which of the user's count in its place.
+        """Return a setting with the names to export it by, and the user's that replace it.
 
-        A user may have set one by an older name, as a file, or with an id written for a shell.
+        A user may have set it by an older name, as a file, or with an id written for a shell.
         """
         before = prefixes(self.resource_id)
         if declaration is None:
@@ -97,16 +97,16 @@ class Grant:
 
 
 def content(grants: Sequence[Grant], job: Job, seconds: int, delimiter: str) -> bytes:
-    """The file of the job's variables.
+    """Return the content of the file with the job's variables.
 
     Args:
-        grants: What the job has got, in the order in which it asked.
+        grants: The QPUs that the job has got, in the order of its request.
         job: The job.
         seconds: Its time limit.
-        delimiter: What separates the names.
+        delimiter: The separator of the names.
 
     Raises:
-        ConfigError: A value cannot be handed on.
+        ConfigError: A value cannot be passed on.
     """
     names = delimiter.join(grant.resource_id for grant in grants)
     types = delimiter.join(grant.entry.resource_type for grant in grants)
@@ -125,18 +125,18 @@ def content(grants: Sequence[Grant], job: Job, seconds: int, delimiter: str) -> 
 
 
 def check(grants: Sequence[Grant], delimiter: str) -> None:
-    """See before anything is acquired that the job could be told of it.
+    """Check before any acquisition that the job can receive all settings.
 
     Raises:
-        InvalidInputError: Two are one and the same.
-        ConfigError: A value cannot be handed on, or two contradict each other.
+        InvalidInputError: Two grants are of the same QPU.
+        ConfigError: A value cannot be passed on, or two contradict each other.
     """
     ids: list[str] = []
     shared: dict[str, tuple[object, str]] = {}
     for grant in grants:
         name = grant.resource_id
         if name in ids:
-            raise InvalidInputError(f"{name} is asked for twice, once as {grant.entry.name}")
+            raise InvalidInputError(f"{name} is requested twice, once as {grant.entry.name}")
         ids.append(name)
         if delimiter in name or not _fits_a_line(name):
             raise ConfigError(f"{name!r} cannot be listed with the list_delimiter {delimiter!r}")
@@ -145,8 +145,8 @@ def check(grants: Sequence[Grant], delimiter: str) -> None:
                 value, other = shared.setdefault(variable, (setting["value"], grant.entry.name))
                 if value != setting["value"]:
                     raise ConfigError(
-                        f"{other} and {grant.entry.name} differ in {variable}, of which a job has "
-                        "but one; ask for one of them"
+                        f"{other} and {grant.entry.name} differ in {variable}, which a job has "
+                        "only once; request one of them"
                     )
 
 

@@ -8,20 +8,20 @@ from collections.abc import Mapping
 import attrs
 
 UNLIMITED = 4294967295
-"""Stands for a job without a time limit in ``QRMI_JOB_TIMEOUT_SECONDS``."""
+"""The value of ``QRMI_JOB_TIMEOUT_SECONDS`` for a job without a time limit."""
 _NO_END = 365 * 86400
-"""How far away Slurm sets the end of a job without a time limit."""
+"""The seconds after which Slurm sets the end of a job without a time limit."""
 
 
 @attrs.frozen
 class Job:
-    """What Slurm tells a prolog and an epilog.
+    """A job as Slurm describes it to a prolog and an epilog.
 
     Args:
-        id: Its number; of an array each task has its own.
-        restart: How often it was requeued before.
-        uid: Of its user.
-        gid: Of its user; -1 where it is not told.
+        id: Its number; each task of an array has its own.
+        restart: The number of times that it was requeued before.
+        uid: The id of its user.
+        gid: The group id of its user; -1 where Slurm does not set it.
         user: The user's name.
         cluster: The cluster's name.
         node: This node's name.
@@ -41,10 +41,10 @@ class Job:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Job:
-        """Read what Slurm sets for prolog and epilog.
+        """Read the variables that Slurm sets for prolog and epilog.
 
         Raises:
-            ValueError: Slurm did not start this; the message names what is missing.
+            ValueError: Slurm did not start this; the message names the missing variable.
         """
 
         def number(*names: str, default: str = "") -> int:
@@ -52,7 +52,7 @@ class Job:
             try:
                 return int(text)
             except ValueError:
-                raise ValueError(f"{names[0]} is {text!r} and no number") from None
+                raise ValueError(f"{names[0]} is {text!r}, which is not a number") from None
 
         return cls(
             number("SLURM_JOB_ID", "SLURM_JOBID"),
@@ -67,12 +67,12 @@ class Job:
 
 @attrs.frozen
 class Details:
-    """What only the controller knows of a job.
+    """Details of a job that only the controller has.
 
     Args:
-        seconds: Its time limit; `UNLIMITED` without one, or where it could not be asked.
-        array_job_id: The number of its array, None if it is of none.
-        array_task_id: Its index there.
+        seconds: Its time limit; `UNLIMITED` without one, or if the controller does not respond.
+        array_job_id: The number of its array, None without one.
+        array_task_id: Its index in the array.
     """
 
     seconds: int = UNLIMITED
@@ -81,7 +81,7 @@ class Details:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Details | None:
-        """Read what newer versions of Slurm set; None where the controller must be asked."""
+        """Read the variables of newer versions of Slurm; None where the controller is needed."""
         begin, end = (environment.get(f"SLURM_JOB_{word}_TIME", "") for word in ("START", "END"))
         if not (begin.isdecimal() and end.isdecimal()):
             return None
@@ -98,7 +98,7 @@ class Details:
     def from_text(cls, text: str, job_id: int) -> Details:
         """Read the lines of ``scontrol show job -o``.
 
-        There are several where the job has the number of its array.
+        There are several if the job has the number of its array.
         """
         line = next((x for x in text.splitlines() if x.startswith(f"JobId={job_id} ")), "")
         fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
@@ -111,7 +111,7 @@ class Details:
 
 
 def limit_seconds(text: str) -> int:
-    """Seconds of a time limit as Slurm writes it, ``[days-]hours:minutes:seconds``."""
+    """Return the seconds of a time limit of Slurm, ``[days-]hours:minutes:seconds``."""
     days, _, clock = text.rpartition("-")
     try:
         hours, minutes, seconds = (int(part) for part in clock.split(":"))

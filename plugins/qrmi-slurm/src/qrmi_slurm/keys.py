@@ -1,16 +1,15 @@
 """Secrets that a job needs, each in a file that its user can read.
 
-What a task prolog prints is in slurmd's log at the level debug, with names and values. So the
-scripts hand on the name of a file, as ``<KEY>_FILE``; the SPANK plugin sets the variables itself,
-and needs none of this. ``STATE/keys.JOBID`` is on every node of the job, since `srun` takes the
-variables there.
+At the level debug slurmd logs the output of a task prolog, with names and values. So the scripts
+pass on the name of a file, as ``<KEY>_FILE``; the SPANK plugin sets the variables itself, and needs
+no files. ``STATE/keys.JOBID`` is on every node of the job, since `srun` takes the variables there.
 """
 
 from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False  # as type checkers know it
+TYPE_CHECKING = False  # as type checkers see it
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,12 +19,12 @@ _PREFIX = "keys."
 
 
 def folder(state: str, job_id: str) -> str:
-    """Where the keys of a job are."""
+    """Return the folder with the keys of a job."""
     return os.path.join(state, _PREFIX + job_id)
 
 
 def file_name(entry: str, key: str) -> str:
-    """The name of the file of one key of an entry."""
+    """Return the name of the file of one key of an entry."""
     from urllib.parse import quote
 
     return f"{quote(entry, safe='')}.{key}"
@@ -34,12 +33,12 @@ def file_name(entry: str, key: str) -> str:
 def write(state: str, job: Job, values: Mapping[str, str]) -> None:
     """Write the files of a job.
 
-    Nodes that share the folder write the same, at the same time.
+    Nodes that share the folder write the same files at the same time.
 
     Args:
         state: The folder of all records.
         job: The job.
-        values: The content of each file.
+        values: The content of each file, by its name.
 
     Raises:
         OSError: A file cannot be written.
@@ -60,7 +59,7 @@ def write(state: str, job: Job, values: Mapping[str, str]) -> None:
 
 
 def remove(state: str, job_id: str) -> None:
-    """Remove the keys of a job, if there are any.
+    """Remove the keys of a job, if they exist.
 
     Raises:
         OSError: They cannot be removed.
@@ -73,6 +72,6 @@ def remove(state: str, job_id: str) -> None:
 
 
 def jobs(state: str) -> list[int]:
-    """The jobs with keys."""
+    """Return the numbers of the jobs with keys."""
     names = (name.removeprefix(_PREFIX) for name in os.listdir(state) if name.startswith(_PREFIX))
     return sorted(int(name) for name in names if name.isdecimal())

@@ -14,35 +14,35 @@ from qrmi_slurm import trust
 from qrmi_slurm.site import Site
 
 _LEAST_CHARACTERS = 4
-"""A shorter value is no secret, and would be found in the midst of words."""
+"""A shorter value is not treated as a secret: words may contain it."""
 HIDDEN = "<hidden>"
 
 
 class Secrets:
-    """What no text may contain."""
+    """Secrets to hide in texts."""
 
     def __init__(self) -> None:
         self._values: set[str] = set()
 
     def add(self, values: Iterable[str | None]) -> None:
-        """Hide these from now on."""
+        """Hide these values from now on."""
         found = [value for value in values if value and len(value) >= _LEAST_CHARACTERS]
         self._values |= {*found, *(quote(value, safe="") for value in found)}
 
     def without(self, text: str) -> str:
-        """A text in which each of them is replaced."""
+        """Return a text in which each secret is replaced."""
         for value in sorted(self._values, key=len, reverse=True):
             text = text.replace(value, HIDDEN)
         return text
 
 
 def secret_values(environment: Mapping[str, str]) -> list[str]:
-    """The values of secret settings."""
+    """Return the values of secret settings."""
     return [value for key, value in environment.items() if is_secret(key)]
 
 
 def one_line(text: str) -> str:
-    """A text without line breaks and without what a terminal would obey."""
+    """Return a text without line breaks and control characters."""
     return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
 
 
@@ -56,12 +56,12 @@ class _Formatter(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        """A record without secrets, wherever in it they were."""
+        """Format a record, and hide the secrets in all of it."""
         return self._secrets.without(super().format(record))
 
 
 def start(site: Site, secrets: Secrets) -> None:
-    """Log into the site's file; where it cannot be written, to standard error."""
+    """Log to the site's file, or to standard error if the file cannot be written."""
     trouble = None
     handler: logging.Handler
     try:
@@ -73,7 +73,7 @@ def start(site: Site, secrets: Secrets) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(site.log_level.upper())
-    logging.getLogger("stevedore").setLevel(logging.WARNING)  # lists all that is installed
+    logging.getLogger("stevedore").setLevel(logging.WARNING)  # lists all installed plugins
     logging.raiseExceptions = False  # a full disk is no reason to write elsewhere
     if site.problem:
         root.error("%s", site.problem)
@@ -82,11 +82,11 @@ def start(site: Site, secrets: Secrets) -> None:
 
 
 def append_to(path: str) -> int:
-    """A descriptor that adds to a file, which is made for root and its group if it is not there.
+    """Open a file for appending and return its descriptor; a new file is for root and its group.
 
     Raises:
         OSError: It cannot be written.
-        Untrusted: Somebody else could have put another file in its place.
+        Untrusted: Another user could have put another file in its place.
     """
     trust.check(path)
     os.makedirs(os.path.dirname(path), 0o755, exist_ok=True)

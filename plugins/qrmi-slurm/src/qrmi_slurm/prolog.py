@@ -1,4 +1,4 @@
-"""Before a job starts: acquire all it asks for, or nothing, and say why."""
+"""The prolog, which acquires all QPUs that a job requests, or none."""
 
 from __future__ import annotations
 
@@ -34,26 +34,26 @@ from qrmi_slurm.site import Site
 _log = logging.getLogger(__name__)
 
 LATE_SECONDS = 5.0
-"""How long an answer is waited for that is late, before what it may hold is given up."""
+"""Seconds to wait for a late response, before the acquisition that it may hold is given up."""
 
 
 class Unavailable(QrmiError):
-    """A QPU does not take work now."""
+    """A QPU that does not accept work now."""
 
     retryable = True
 
 
 class Stopped(BaseException):
-    """A signal asked the prolog to end."""
+    """A signal that ends the prolog."""
 
 
 def run(settings_file: str | None, names: list[str], *, spank: bool) -> None:
-    """Acquire the QPUs for the job that the environment tells of.
+    """Acquire the QPUs for the job that the environment names.
 
     Args:
-        settings_file: Where the integration's settings are.
-        names: What the job asks for; none is an error.
-        spank: Whether the SPANK plugin sets the job's variables, so that it needs no `keys`.
+        settings_file: The file of the integration's settings.
+        names: The names that the job requests; an empty list is an error.
+        spank: True if the SPANK plugin sets the job's variables, so that it needs no `keys`.
     """
     job = Job.from_environment(os.environ)
     details = Details.from_environment(os.environ)
@@ -63,7 +63,7 @@ def run(settings_file: str | None, names: list[str], *, spank: bool) -> None:
         with locked(
             site.state, job.id, job.restart, seconds=site.prolog_limit_seconds, create=True
         ) as folder:
-            assert folder is not None  # it was made
+            assert folder is not None  # it was created
             if not folder.shows():
                 record = folder.read() or Record(job)
                 PrologAttempt(site, secrets, folder, record, keys=not spank).run(names, details)
@@ -74,7 +74,7 @@ def run(settings_file: str | None, names: list[str], *, spank: bool) -> None:
         _log.error("job %d.%d: its record cannot be kept: %s", job.id, job.restart, reason)
         sys.stderr.write(f"qrmi-slurm prolog: the record cannot be kept: {reason}\n")
         if isinstance(error, trust.Untrusted) or not records.linked(site.state, job):
-            # The task prolog will find nothing, and the job would run without its QPU.
+            # The task prolog will find no record, and the job would run without its QPU.
             _log.error("job %d.%d is cancelled", job.id, job.restart)
             slurm.run(site.slurm_bin, "scancel", str(job.id))
 
@@ -83,8 +83,8 @@ def hand_on_keys(settings_file: str | None, names: list[str]) -> None:
     """Write the keys of a job whose QPUs another node acquires.
 
     Args:
-        settings_file: Where the integration's settings are.
-        names: What the job asks for.
+        settings_file: The file of the integration's settings.
+        names: The names that the job requests.
     """
     job = Job.from_environment(os.environ)
     site, secrets = begin(settings_file)
@@ -96,19 +96,19 @@ def hand_on_keys(settings_file: str | None, names: list[str]) -> None:
         for name in names:
             keys.write(site.state, job, Grant(_entry(config, name), name).secrets())
     except (QrmiError, OSError, trust.Untrusted) as error:
-        # The first node tells the user.
+        # The first node reports it to the user.
         _log.error("job %d.%d has no keys on this node: %s", job.id, job.restart, error)
 
 
 class PrologAttempt:
-    """One prolog's attempt at everything that a job asks for.
+    """One prolog's attempt to acquire all QPUs of a job.
 
     Args:
         site: The integration's settings.
-        secrets: What no text may contain.
-        folder: Of the job's record, held by this process.
-        record: The record; not empty where an earlier prolog did not come to its end.
-        keys: Whether the job needs its secrets as files.
+        secrets: The secrets to hide in texts.
+        folder: The folder of the job's record, held by this process.
+        record: The record; not empty if an earlier prolog was interrupted.
+        keys: True if the job needs its secrets as files.
     """
 
     def __init__(
@@ -122,17 +122,17 @@ class PrologAttempt:
         self._releaser = Releaser(site, secrets)
         limit = site.prolog_limit_seconds
         self._end = Deadline(limit)
-        self._deadline = Deadline(limit - min(30.0, limit / 3))  # the rest is for giving back
+        self._deadline = Deadline(limit - min(30.0, limit / 3))  # the rest is for releases
         self._stop = threading.Event()
         self._worker = Worker()
         self._call: BoundedCall[str] | None = None
 
     def run(self, names: list[str], details: Details | None) -> None:
-        """Acquire, and leave in the folder what task prolog and epilog need.
+        """Acquire the QPUs, and write the files for task prolog and epilog.
 
         Args:
-            names: What the job asks for.
-            details: What the controller knows, None to ask it.
+            names: The names that the job requests.
+            details: The details of the job, None to request them from the controller.
         """
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, self._stopped)
@@ -152,9 +152,9 @@ class PrologAttempt:
             self._requeue()
 
     def _tidy(self) -> None:
-        """Give back what an earlier prolog, or an earlier restart of the job, has left."""
+        """Release the QPUs of an earlier prolog, or of an earlier restart of the job."""
         if self._record.acquisitions:
-            _log.warning("job %s: an earlier prolog did not come to its end", self._folder.name)
+            _log.warning("job %s: an earlier prolog was interrupted", self._folder.name)
             self._releaser.release(self._folder, self._record, self._deadline)
         job = self._record.job
         for _, restart in records.restarts(self._site.state, job.id):
@@ -167,11 +167,11 @@ class PrologAttempt:
                 _log.warning("job %d.%d is left to the sweep: %s", job.id, restart, error)
 
     def _acquired(self, names: list[str], details: Details | None) -> bytes:
-        """Acquire all, and give the content of the job's variables."""
+        """Acquire all QPUs, and return the content of the job's variables."""
         if self._site.problem:
             raise ConfigError(self._site.problem)
         if not names:
-            raise InvalidInputError("the job names none (--qpu=NAME, or qpu=NAME in its comment)")
+            raise InvalidInputError("the job names no QPU (--qpu=NAME, or qpu=NAME in its comment)")
         details = details or self._details()
         self._record.array_job_id = details.array_job_id
         self._record.array_task_id = details.array_task_id
@@ -196,17 +196,17 @@ class PrologAttempt:
         try:
             text = slurm.run(self._site.slurm_bin, *command, seconds=patience)
         except slurm.SlurmError as error:
-            _log.warning("the time limit of job %s is not known: %s", job_id, error)
+            _log.warning("the time limit of job %s is unknown: %s", job_id, error)
             return Details()
         return Details.from_text(text, self._record.job.id)
 
     def _ready(self, config: Config, name: str, entry: ResourceDef) -> Grant:
-        """A QPU that takes work now."""
+        """Return a QPU that accepts work now."""
         if entry.user_credentials:
             if name == entry.name and entry.is_dynamic:
                 raise InvalidInputError(
-                    f"{name} is used with the user's credentials, so that no resource can be "
-                    f"found for it; name one: {name}:ID"
+                    f"{name} is used with the user's credentials, so that the prolog cannot find a "
+                    f"resource for it; name one: {name}:ID"
                 )
             return Grant(entry, name.partition(":")[2] or name if entry.is_dynamic else name)
 
@@ -246,7 +246,7 @@ class PrologAttempt:
                 self._record.acquisitions.remove(acquisition)
                 self._folder.write(self._record)
             if isinstance(error, ResourceBusyError):
-                error.message += f"; it was waited for, {patience:.0f} s at most"
+                error.message += f"; the prolog waited for at most {patience:.0f} s"
             raise
         self._held(acquisition, grant.token)
         self._call = None
@@ -258,7 +258,7 @@ class PrologAttempt:
         self._folder.write(self._record)
 
     def _give_back(self) -> None:
-        """All or nothing: release what was acquired, also by a call that was left alone."""
+        """Release all that was acquired, also by a call that was abandoned."""
         self._stop.set()
         self._folder.hide()  # the disk may have filled up right after they were written
         last = self._record.acquisitions[-1:]
@@ -269,19 +269,21 @@ class PrologAttempt:
         self._releaser.release(self._folder, self._record, self._end)
 
     def _reason(self, error: BaseException) -> str:
-        """Why the job has no QPU, for its user."""
+        """Return the reason why the job has no QPU, for its user."""
         match error:
             case QrmiError() | LeftAlone():
                 text = str(error)
             case Stopped():
                 text = "the prolog was stopped"
             case OSError(strerror=str(words)):
-                text = f"its record cannot be written: {words}; tell the administrators"
+                text = f"its record cannot be written: {words}; please ask the administrators"
             case _:
-                text = f"{type(error).__name__}, a defect of qrmi-slurm; tell the administrators"
+                text = (
+                    f"{type(error).__name__}, a defect of qrmi-slurm; please ask the administrators"
+                )
                 _log.exception("job %s", self._folder.name)
         text = one_line(self._secrets.without(text))
-        _log.error("job %s has none of its QPUs: %s", self._folder.name, text)
+        _log.error("job %s did not get its QPUs: %s", self._folder.name, text)
         return f"the QPUs of this job could not be acquired: {text}"
 
     def _requeue(self) -> None:
@@ -306,18 +308,18 @@ class PrologAttempt:
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Say which QPU it is that does not answer; errors of the core do so by themselves."""
+    """Name the QPU in the error of an abandoned call; errors of the core name it themselves."""
     try:
         yield
     except LeftAlone as error:
-        raise LeftAlone(f"{name}: {error}; tell the administrators if it stays so") from None
+        raise LeftAlone(f"{name}: {error}; ask the administrators if it happens again") from None
 
 
 def _entry(config: Config, name: str) -> ResourceDef:
-    """The entry that a job means.
+    """Return the entry that a job names.
 
     Raises:
-        InvalidInputError: There is none.
+        InvalidInputError: The name is unknown.
     """
     entries = {entry.name: entry for entry in config.resources}
     head, colon, tail = name.partition(":")
@@ -325,4 +327,4 @@ def _entry(config: Config, name: str) -> ResourceDef:
         return entries[name]
     if colon and tail and head in entries and entries[head].is_dynamic:
         return entries[head]
-    raise InvalidInputError(f"there is no QPU {name} (there are: {', '.join(entries) or 'none'})")
+    raise InvalidInputError(f"unknown QPU {name} (known: {', '.join(entries) or 'none'})")

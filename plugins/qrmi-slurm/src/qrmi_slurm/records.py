@@ -1,4 +1,4 @@
-"""The records: what was acquired for a job, kept until it is released and accounted for.
+"""The records of the QPUs of jobs, kept until these are released and accounted for.
 
 ``STATE/JOBID.RESTART`` holds ``record.json``, for root alone, ``variables.json``, for the job's
 user (see `qrmi_slurm.variables`), and ``lock``. Files appear whole or not at all.
@@ -28,19 +28,19 @@ _GONE = ".gone"
 _PAUSE_SECONDS = 0.05
 
 ACQUIRING = "acquiring"
-"""Asked for; if it stays so, nobody knows whether the vendor has granted it."""
+"""Requested; if it stays so, the vendor may or may not have granted it."""
 HELD = "held"
 """Acquired, and to be released."""
 RELEASED = "released"
-"""Given back, and to be accounted for."""
+"""Released, and to be accounted for."""
 USER = "user"
 """Named only: the job acquires it with its user's credentials."""
 UNCERTAIN = "uncertain"
-"""The answer was lost, so that there may be an acquisition that nobody can release."""
+"""The response was lost, so that an acquisition may exist that nobody can release."""
 
 
 class Busy(Exception):
-    """Another process is at work on the record."""
+    """A record that another process holds."""
 
 
 @attrs.define
@@ -49,14 +49,14 @@ class Acquisition:
 
     Args:
         entry: The name of the entry in the configuration.
-        resource: The id of the resource; of a dynamic entry the one that was found.
+        resource: The id of the resource; for a dynamic entry, the id that was found.
         type: Its type.
         state: One of the words above.
-        since: When it was acquired, in ISO 8601.
+        since: The time of its acquisition, in ISO 8601.
         token: The acquisition token.
-        until: When it was released.
-        failures: How often the release failed.
-        error: Why it failed the last time.
+        until: The time of its release.
+        failures: The number of releases that failed.
+        error: The reason of the last failure.
     """
 
     entry: str
@@ -72,11 +72,11 @@ class Acquisition:
 
 @attrs.define
 class Record:
-    """What is known of the QPUs of one job and restart.
+    """The QPUs of one job and restart.
 
     Args:
         job: The job.
-        acquisitions: Those that are not accounted for yet.
+        acquisitions: The acquisitions that are not accounted for yet.
         array_job_id: See `qrmi_slurm.job.Details`.
         array_task_id: See `qrmi_slurm.job.Details`.
     """
@@ -91,7 +91,7 @@ class Record:
         """Read the file's content.
 
         Raises:
-            ValueError: It is not what `to_json` gives.
+            ValueError: It is not a result of `to_json`.
         """
         try:
             data: dict[str, Any] = json.loads(text)
@@ -99,10 +99,10 @@ class Record:
             acquisitions = [Acquisition(**item) for item in data.pop("acquisitions")]
             return cls(job, acquisitions, **data)
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"it is no record: {error}") from None
+            raise ValueError(f"it is not a record: {error}") from None
 
     def to_json(self) -> bytes:
-        """The file's content."""
+        """Return the file's content."""
         return json.dumps(attrs.asdict(self)).encode()
 
 
@@ -112,7 +112,7 @@ class Folder:
     Args:
         state: The folder of all records.
         job_id: The job.
-        restart: How often it was requeued before.
+        restart: The number of times that it was requeued before.
     """
 
     def __init__(self, state: str, job_id: int, restart: int) -> None:
@@ -123,7 +123,7 @@ class Folder:
         self.path = os.path.join(state, self.name)
 
     def read(self) -> Record | None:
-        """The record, None if there is none yet.
+        """Return the record, None if it does not exist yet.
 
         Raises:
             ValueError: The file is damaged.
@@ -139,17 +139,17 @@ class Folder:
         replace_file(os.path.join(self.path, RECORD), record.to_json())
 
     def show(self, content: bytes, job: Job) -> None:
-        """Replace what the job's user gets to see."""
+        """Replace the file that the job's user can read."""
         replace_file(
             os.path.join(self.path, variables.FILE), content, mode=0o400, owner=job.owner()
         )
 
     def shows(self) -> bool:
-        """Whether the user gets to see something: whether a prolog has come to its end."""
+        """Return True if the user's file exists, which means that a prolog has ended."""
         return os.path.exists(os.path.join(self.path, variables.FILE))
 
     def hide(self) -> None:
-        """Take back what the job's user gets to see."""
+        """Remove the file that the job's user can read."""
         with suppress(FileNotFoundError):
             os.unlink(os.path.join(self.path, variables.FILE))
 
@@ -163,13 +163,13 @@ class Folder:
         os.replace(fresh, link)
 
     def remove(self) -> None:
-        """Remove the folder with all that is in it."""
+        """Remove the folder with its content."""
         link = os.path.join(self.state, str(self.job_id))
         with suppress(OSError):
             if os.readlink(link) == self.name:
                 os.unlink(link)
-        # It is gone at once, so that nobody finds a part of it, and whoever waits for its lock
-        # does not take it for another's of the same name.
+        # It is gone at once, so that nobody finds a part of it, and a process that waits for its
+        # lock does not mistake it for a later one of the same name.
         gone = os.path.join(self.state, f"{self.name}{_GONE}")
         _delete(gone)
         os.rename(self.path, gone)
@@ -180,18 +180,18 @@ class Folder:
 def locked(
     state: str, job_id: int, restart: int, *, seconds: float, create: bool = False
 ) -> Iterator[Folder | None]:
-    """Hold the folder of a record, or give None if there is none.
+    """Hold the folder of a record; yield None if it does not exist.
 
     Args:
         state: The folder of all records.
         job_id: The job.
-        restart: How often it was requeued before.
-        seconds: How long to wait while another process holds it.
-        create: Whether to make it.
+        restart: The number of times that it was requeued before.
+        seconds: Seconds to wait while another process holds it.
+        create: True to create it.
 
     Raises:
-        Busy: Another process holds it still.
-        OSError: It cannot be made or opened.
+        Busy: Another process still holds it.
+        OSError: It cannot be created or opened.
     """
     folder = Folder(state, job_id, restart)
     end = time.monotonic() + seconds
@@ -213,7 +213,7 @@ def locked(
 
 
 def _lock(path: str, end: float) -> int | None:
-    """The lock of a folder that is still there; None if it was removed meanwhile."""
+    """Lock a folder and return the descriptor; None if the folder was removed meanwhile."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         while True:
@@ -238,11 +238,11 @@ def _lock(path: str, end: float) -> int | None:
 
 
 def restarts(state: str, job_id: int | None = None) -> list[tuple[int, int]]:
-    """Job and restart of the records that there are, in order.
+    """Return job and restart of all records, in order.
 
     Args:
         state: The folder of all records.
-        job_id: Only those of this job.
+        job_id: The job, None for all jobs.
     """
     found = []
     for name in os.listdir(state):
@@ -253,14 +253,14 @@ def restarts(state: str, job_id: int | None = None) -> list[tuple[int, int]]:
 
 
 def tidy(state: str) -> None:
-    """Complete the removal of folders at which a process was killed."""
+    """Complete the removals that were interrupted when a process was killed."""
     for name in os.listdir(state):
         if name.endswith(_GONE):
             _delete(os.path.join(state, name))
 
 
 def linked(state: str, job: Job) -> bool:
-    """Whether a task of this restart comes to the folder of its record."""
+    """Return True if a task of this restart reaches the folder of its record."""
     try:
         return os.readlink(os.path.join(state, str(job.id))) == f"{job.id}.{job.restart}"
     except OSError:
@@ -268,7 +268,7 @@ def linked(state: str, job: Job) -> bool:
 
 
 def now() -> str:
-    """The time in ISO 8601, of UTC."""
+    """Return the present time in ISO 8601, in UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 

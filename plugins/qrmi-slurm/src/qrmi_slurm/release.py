@@ -1,4 +1,4 @@
-"""Giving back what a record holds: for epilog, sweep, and a prolog that cannot have everything."""
+"""Releases of the QPUs of a record, by epilog, sweep, or a prolog that cannot acquire all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from qrmi_slurm.site import Site
 _log = logging.getLogger(__name__)
 
 USAGE_SECONDS = 5.0
-"""How long the vendor may take to tell what was used."""
+"""Seconds that the vendor may take to report the usage."""
 
 
 class Releaser:
@@ -26,7 +26,7 @@ class Releaser:
 
     Args:
         site: The integration's settings.
-        secrets: Where the configuration's secrets are added to.
+        secrets: Gets the configuration's secrets.
     """
 
     def __init__(self, site: Site, secrets: Secrets) -> None:
@@ -38,12 +38,12 @@ class Releaser:
         self._made: dict[tuple[str, str], QuantumResource] = {}
 
     def settle(self, folder: Folder | None, deadline: Deadline, node: str | None = None) -> None:
-        """End a record: release what it holds, and remove it unless the sweep must try again.
+        """End a record: release its QPUs, and remove it unless the sweep must try again.
 
         Args:
-            folder: Of the record, held by this process; None if there is none.
-            deadline: When to leave the rest to the sweep.
-            node: This node, where the records of others may be in the same folder.
+            folder: The folder of the record, held by this process; None if it does not exist.
+            deadline: The time after which the rest is left to the sweep.
+            node: This node, if records of other nodes may be in the same folder.
         """
         if folder is None:
             return
@@ -55,15 +55,15 @@ class Releaser:
             folder.remove()
 
     def release(self, folder: Folder, record: Record, deadline: Deadline) -> bool:
-        """Release and account for everything in a record, as far as it goes.
+        """Release and account for the acquisitions of a record, as far as possible.
 
         Args:
-            folder: Of the record, held by this process.
-            record: Changed, and written after each step.
-            deadline: When to leave the rest to the sweep.
+            folder: The folder of the record, held by this process.
+            record: The record; changed, and written after each step.
+            deadline: The time after which the rest is left to the sweep.
 
         Returns:
-            Whether nothing is left in the record.
+            True if the record is empty now.
         """
         for acquisition in list(record.acquisitions):
             if acquisition.state == records.HELD:
@@ -77,7 +77,7 @@ class Releaser:
         return not record.acquisitions
 
     def _share(self, record: Record, deadline: Deadline) -> float:
-        """The seconds for one of those that are left, so that none takes them from the others."""
+        """Return the seconds for one of the remaining releases, an equal share for each."""
         held = sum(acquisition.state == records.HELD for acquisition in record.acquisitions)
         return (deadline.remaining() or 0.0) / max(held, 1)
 
@@ -85,15 +85,15 @@ class Releaser:
         self, folder: Folder, record: Record, acquisition: Acquisition, seconds: float
     ) -> bool:
         token = acquisition.token
-        assert token is not None  # what is held has one
+        assert token is not None  # an acquisition that is held has one
         self._secrets.add([token])
         where = f"job {folder.name}: {acquisition.resource}"
         try:
             resource, cancel = self._resource(acquisition, record.job)
             if acquisition.entry in self._unreachable:
-                raise LeftAlone("the vendor did not answer a moment ago")
+                raise LeftAlone("the vendor did not respond a moment ago")
             self._worker.call(lambda: resource.release(token, cancel_pending=cancel), seconds)
-        except Exception as error:  # whatever it is, it must not keep the others from release
+        except Exception as error:  # no error may keep the others from their release
             acquisition.failures += 1
             acquisition.error = one_line(self._secrets.without(str(error)))
             if isinstance(error, TransportError | LeftAlone):
@@ -126,8 +126,8 @@ class Releaser:
         else:
             outcome = records.UNCERTAIN
             _log.warning(
-                "job %s: %s was asked for and the answer was lost: there may be an acquisition "
-                "that nobody releases; look at the vendor's list",
+                "job %s: the response to the request for %s was lost: an acquisition may exist "
+                "that nobody releases; see the vendor's list",
                 folder.name,
                 acquisition.resource,
             )
@@ -138,7 +138,7 @@ class Releaser:
     def _save(self, folder: Folder, record: Record) -> None:
         try:
             folder.write(record)
-        except OSError as error:  # what can be given back is given back all the same
+        except OSError as error:  # the releases go on
             _log.error("the record of job %s cannot be written: %s", folder.name, error)
 
     def _tell(
@@ -169,20 +169,20 @@ class Releaser:
                 lambda: resource.acquisition_usage(token), deadline.clip(USAGE_SECONDS)
             )
         except (QrmiError, LeftAlone) as error:
-            _log.info("%s does not tell what was used: %s", acquisition.resource, error)
+            _log.info("the usage of %s is unknown: %s", acquisition.resource, error)
             return {}
         return {"tasks": usage.tasks, "quantum_seconds": usage.quantum_seconds}
 
     def _resource(self, acquisition: Acquisition, job: Job) -> tuple[QuantumResource, bool]:
-        """The resource, made once so that it logs in once, and whether to cancel what is queued."""
+        """Return the resource, made once to log in once, and True to cancel its queued tasks."""
         if self._config is None:
             self._config = load_config(self._site, self._secrets)
         key = (acquisition.entry, acquisition.resource)
         entry = self._config.resource_map.get(acquisition.entry)
         if entry is None:
             raise ConfigError(
-                f"{self._site.config} has no entry {acquisition.entry} any more, with whose "
-                "settings it was acquired; put it back"
+                f"{self._site.config} no longer has the entry {acquisition.entry}, whose settings "
+                "the release needs; put it back"
             )
         if key not in self._made:
             name = f"{entry.name}:{acquisition.resource}" if entry.is_dynamic else entry.name

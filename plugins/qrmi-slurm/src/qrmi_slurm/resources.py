@@ -25,21 +25,21 @@ _KEPT = {
 
 
 def clean_environment() -> None:
-    """Forget all variables that could be settings of a resource.
+    """Delete all variables that could be settings of a resource.
 
-    What is configured is the site's to say; what a user has set must not reach a process of root.
+    The site alone configures resources: a user's variables must not reach a process of root.
     """
     for name in os.environ.keys() - _KEPT:
         del os.environ[name]
 
 
 def begin(settings_file: str | None) -> tuple[Site, Secrets]:
-    """The integration's settings, and what the log of this hook, begun here, must not contain.
+    """Start the log of a hook; return the integration's settings and the secrets to hide.
 
-    What the environment tells of the job is read before, since it is cleaned.
+    The environment is cleaned, so that the job must be read from it before.
 
     Args:
-        settings_file: Where the settings are.
+        settings_file: The file of the settings.
     """
     site = sites.load(settings_file)
     if problem := trust.problem(site.slurm_bin):
@@ -51,7 +51,7 @@ def begin(settings_file: str | None) -> tuple[Site, Secrets]:
 
 
 def load_config(site: Site, secrets: Secrets) -> Config:
-    """Read the site's resources, and let no text contain their secrets.
+    """Read the site's resources, and add their secrets to the secrets to hide.
 
     Raises:
         ConfigError: The file is missing or wrong, or another user could change it.
@@ -64,10 +64,10 @@ def load_config(site: Site, secrets: Secrets) -> Config:
 
 
 def for_scheduler(config: Config, job: Job, more: Mapping[str, str]) -> Config:
-    """The configuration as a scheduler uses it for a job.
+    """Return the configuration as a scheduler uses it for a job.
 
     Args:
-        config: The site's.
+        config: The site's configuration.
         job: The job.
         more: Further settings for each resource.
     """
@@ -81,27 +81,27 @@ def for_scheduler(config: Config, job: Job, more: Mapping[str, str]) -> Config:
 
 
 def hide(config: Config, secrets: Secrets) -> None:
-    """Let no text contain a secret of the configuration."""
+    """Add the secrets of a configuration to the secrets to hide."""
     for entry in config.resources:
         secrets.add(secret_values(entry.scheduler_settings()))
-        secrets.add(text for text in entry.scheduler_environment.values() if len(text) >= _TELLING)
+        secrets.add(text for text in entry.scheduler_environment.values() if len(text) >= _NO_WORD)
 
 
-_TELLING = 8
-"""From how many characters on a value for the scheduler alone is more than a word of a sentence."""
+_NO_WORD = 8
+"""The least length of a value for the scheduler alone that is not an ordinary word."""
 
 driver_of = functools.cache(find_driver)
-"""The driver of a type, looked for once."""
+"""Return the driver of a type, found once."""
 
 
 def make(config: Config, name: str, entry: ResourceDef, **how: Any) -> QuantumResource:
-    """The resource that a job means.
+    """Return the resource that a job names.
 
     Args:
-        config: What `for_scheduler` gave.
+        config: The result of `for_scheduler`.
         name: The name of an entry, or ``entry:id``.
         entry: The entry.
-        how: What else `QuantumResource` takes.
+        how: Further arguments of `QuantumResource`.
     """
     if not entry.is_dynamic:
         how["driver_class"] = driver_of(entry.resource_type)

@@ -1,4 +1,4 @@
-"""Writes what Slurm starts and reads: the scripts, the Lua, and lines for its configuration."""
+"""Writing the files for Slurm: the scripts, the Lua, and lines for its configuration."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ _MARK = re.compile(r"Written by qrmi-slurm setup; change a copy instead\. ([0-9a
 # Of what slurm.conf takes without quotes.
 _FOLDER = re.compile(r"[A-Za-z0-9_.+/-]+")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
-"""What a licence of Slurm's may be called, and a word of a comment."""
+"""The names that Slurm accepts for licences, and in words of a comment."""
 
 
 def main(arguments: list[str], settings: str | None) -> int:
-    """The verb `setup`; gives its exit status.
+    """Run the verb `setup` and return its exit status.
 
     Args:
-        arguments: Those after the verb.
+        arguments: The arguments after the verb.
         settings: The file of the integration's settings, by default `site.FILE`.
     """
     parser = argparse.ArgumentParser(
         prog="qrmi-slurm setup", description="Write the scripts and samples for slurm.conf."
     )
-    parser.add_argument("--folder", default=FOLDER, help=f"where to ({FOLDER})", type=Path)
+    parser.add_argument("--folder", default=FOLDER, help=f"the folder ({FOLDER})", type=Path)
     folder = parser.parse_args(arguments).folder.absolute()
     try:
         report = install(folder, settings or site.FILE)
@@ -65,13 +65,13 @@ def main(arguments: list[str], settings: str | None) -> int:
 
 @attrs.frozen
 class Report:
-    """What became of each file.
+    """The result for each file.
 
     Args:
         written: The files that are new or renewed.
-        kept: Those that were as they should be.
-        foreign: Those that somebody else wrote or changed, and that were left alone.
-        remarks: What the site should know of its configuration.
+        kept: The files that were up to date.
+        foreign: The files that others wrote or changed, which were left alone.
+        remarks: Remarks on the site's configuration.
     """
 
     written: tuple[Path, ...]
@@ -80,10 +80,10 @@ class Report:
     remarks: tuple[str, ...]
 
     def lines(self, folder: Path) -> list[str]:
-        """The report for people, with what is left to do."""
+        """Return the lines of the report, with the remaining steps."""
         return [
             *(f"written: {path}" for path in self.written),
-            *(f"as it should be: {path}" for path in self.kept),
+            *(f"up to date: {path}" for path in self.kept),
             *(
                 f"left alone, since it was not written by setup or was changed since: {path} "
                 "(move it away and run setup again)"
@@ -93,7 +93,7 @@ class Report:
             "left to do:",
             f"  add the lines of {folder}/slurm.conf.sample to slurm.conf, on every host",
             f"  copy {folder}/job_submit.lua beside slurm.conf, or call {folder}/qrmi.lua from the "
-            "one that is there",
+            "existing one",
             f"  for --qpu: qrmi-slurm build-shim --output {folder}/spank_qrmi.so, and the line of",
             f"  {folder}/plugstack.conf.sample instead of Prolog, TaskProlog and Epilog",
             "  scontrol reconfigure; with the SPANK plugin restart slurmd",
@@ -107,7 +107,7 @@ def install(folder: Path, settings: str, *, python: str = sys.executable) -> Rep
     """Write the files of a site; running it again renews those that it has written itself.
 
     Args:
-        folder: Where to; made if need be.
+        folder: The folder to write to; created if it is missing.
         settings: The integration's settings, see `site`.
         python: The interpreter that the scripts start, by an absolute path.
 
@@ -159,13 +159,13 @@ def install(folder: Path, settings: str, *, python: str = sys.executable) -> Rep
 def _remarks(config: str, odd: Iterable[str]) -> Iterable[str]:
     for name in odd:
         yield (
-            f"{config}: {name!r} cannot be the name of a licence, so that jobs cannot ask for it; "
+            f"{config}: {name!r} cannot be the name of a licence, so that jobs cannot request it; "
             "use letters, digits, _ . and -"
         )
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
-    """A template with its values, and a mark by which changes of others are seen."""
+    """Return a template with its values, and a mark that shows changes by others."""
     text = (resources.files("qrmi_slurm") / "files" / template).read_text()
     text = re.sub(r"@([A-Z_]+)@", lambda found: values.get(found[1], found[0]), text)
     return text.replace(
@@ -174,7 +174,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 
 def _is_ours(text: str) -> bool:
-    """Whether setup wrote this, this release's or an earlier one's, and nobody changed it."""
+    """Return True if setup wrote the text, of this or an earlier release, and nobody changed it."""
     mark = _MARK.search(text)
     return mark is not None and _digest(text.replace(mark[0], "@MARK@")) == mark[1]
 
@@ -184,5 +184,5 @@ def _digest(text: str) -> str:
 
 
 def _lua(text: str) -> str:
-    # A literal of JSON's is one of Lua's, of what names and paths consist of.
+    # For the characters of names and paths, a literal of JSON is one of Lua.
     return json.dumps(text, ensure_ascii=False)

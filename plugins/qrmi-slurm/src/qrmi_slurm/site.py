@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qrmi_slurm import trust
 
-TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all the rest
+TYPE_CHECKING = False  # as type checkers see it; importing typing takes longer than all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -36,52 +36,52 @@ KEYS: dict[str, tuple[object, tuple[Check, str], str]] = {
     "config": (
         "/etc/qrmi/qrmi_config.json",
         PATH,
-        "The resources and what they need, secrets included: for root alone.",
+        "The resources with their settings, secrets included: for root alone.",
     ),
     "state": ("/var/spool/qrmi-slurm", PATH, "Folder of the records, one a job and restart."),
     "accounting": (
         "/var/log/qrmi-slurm/accounting.jsonl",
         PATH,
-        "One line of JSON is added here for each acquisition.",
+        "One line of JSON is appended here for each acquisition.",
     ),
-    "log": ("/var/log/qrmi-slurm/qrmi-slurm.log", PATH, "What prolog, epilog and sweep did."),
+    "log": ("/var/log/qrmi-slurm/qrmi-slurm.log", PATH, "The log of prolog, epilog and sweep."),
     "log_level": (
         "info",
         (
             _one_of("debug", "info", "warning", "error"),
             "one of debug, info, warning, error",
         ),
-        "How much of it: `debug`, `info`, `warning` or `error`.",
+        "The level of the log: `debug`, `info`, `warning` or `error`.",
     ),
     "slurm_bin": ("/usr/bin", PATH, "Folder of Slurm's commands."),
-    "acquire_timeout_seconds": (60, SECONDS, "How long a busy QPU is waited for."),
+    "acquire_timeout_seconds": (60, SECONDS, "Seconds to wait for a busy QPU."),
     "prolog_limit_seconds": (
         120,
         SECONDS,
-        "How long the prolog may take in all; less than Slurm's `PrologEpilogTimeout`.",
+        "Seconds that the prolog may take in all; less than Slurm's `PrologEpilogTimeout`.",
     ),
-    "epilog_limit_seconds": (60, SECONDS, "The same for the epilog."),
+    "epilog_limit_seconds": (60, SECONDS, "Seconds that the epilog may take."),
     "when_unavailable": (
         "fail",
         (_one_of("fail", "requeue"), "fail or requeue"),
-        "What becomes of a job whose QPU is busy or cannot be reached: `fail` or `requeue`.",
+        "The end of a job whose QPU is busy or cannot be reached: `fail` or `requeue`.",
     ),
     "list_delimiter": (
         ",",
         (_delimiter, "text of printable characters"),
-        "What separates the names in `QRMI_JOB_QPU_RESOURCES`; another than a comma is told "
-        "to jobs as `QRMI_LIST_DELIMITER`.",
+        "The separator of the names in `QRMI_JOB_QPU_RESOURCES`; jobs find it in "
+        "`QRMI_LIST_DELIMITER`.",
     ),
 }
-"""Name -> default, what is right and in words, and what it is for."""
+"""Name -> default, check of a value and its words, and meaning."""
 
 
 class Site:
-    """The settings that count: those of the file where they are right, else the defaults.
+    """The settings in force: those of the file where they are valid, else the defaults.
 
     Args:
-        values: What the file says, by key.
-        problem: What is wrong with the file in one line, None for nothing.
+        values: The values of the file, by key.
+        problem: The problem of the file in one line, None without one.
 
     Attributes:
         config: See `KEYS`, as for all that follow.
@@ -102,7 +102,7 @@ class Site:
     def __init__(self, values: dict[str, object], problem: str | None = None) -> None:
         problems = [problem] if problem else []
         problems += [
-            f"the key {key} is unknown (there are: {', '.join(KEYS)})"
+            f"the key {key} is unknown (known: {', '.join(KEYS)})"
             for key in values
             if key not in KEYS
         ]
@@ -116,10 +116,10 @@ class Site:
 
 
 def load(path: str | None = None) -> Site:
-    """Read the settings; where the usual file is not there they are the defaults.
+    """Read the settings; without the usual file they are the defaults.
 
-    A broken file is told by `Site.problem`, and what it says of other keys holds all the same, so
-    that all programs agree on where the records are.
+    A broken file is reported in `Site.problem`, and its valid keys count nevertheless, so that all
+    programs agree on the folder of the records. A file that another user could change is not read.
 
     Args:
         path: The file; `FILE` by default.
@@ -140,7 +140,7 @@ def load(path: str | None = None) -> Site:
 
 
 def state_folder(path: str | None = None) -> str:
-    """The same as `load` gives in `Site.state`, mostly without the time that reading TOML takes.
+    """Return `Site.state` of `load`, mostly without the time that reading TOML takes.
 
     Args:
         path: The file; `FILE` by default.
@@ -169,9 +169,9 @@ def _content(path: str | None) -> tuple[str | None, str | None]:
 
 
 def _plain_state(content: str) -> str | None:
-    """The value of ``state`` in TOML as people write it, "" without one.
+    """Return the value of ``state`` in TOML as people write it, "" without one.
 
-    None where it takes more to tell: for tables, texts of several lines, and the like.
+    None where a parser is needed: for tables, texts of several lines, and the like.
     """
     state = ""
     for line in content.split("\n"):

@@ -1,4 +1,4 @@
-"""Slurm's commands, each with a limit of time and an environment that holds nothing of a user's."""
+"""Slurm's commands, each with a time limit and an environment without a user's variables."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ LIMIT_SECONDS = 10.0
 
 
 class SlurmError(Exception):
-    """A command could not be run, or says that something is wrong."""
+    """A command that cannot be run, or that reports an error."""
 
 
 def run(folder: str, *command: str, seconds: float = LIMIT_SECONDS) -> str:
-    """Run a command and give its output.
+    """Run a command and return its output.
 
     Args:
-        folder: Where Slurm's commands are.
+        folder: The folder of Slurm's commands.
         command: The command's name and arguments.
-        seconds: How long it may take.
+        seconds: Seconds that it may take.
 
     Raises:
-        SlurmError: The message says what it said.
+        SlurmError: It failed, did not end in time, or another user could change it; the message
+            contains its error output.
     """
     name, *arguments = command
     program = os.path.join(folder, name)
@@ -43,10 +44,10 @@ def run(folder: str, *command: str, seconds: float = LIMIT_SECONDS) -> str:
             timeout=seconds,
         )
     except subprocess.TimeoutExpired:
-        raise SlurmError(f"{name} did not answer within {seconds:g} s") from None
+        raise SlurmError(f"{name} did not respond within {seconds:g} s") from None
     except OSError as error:
         raise SlurmError(f"{program}: {error.strerror}") from error
     if done.returncode:
-        said = " ".join(done.stderr.split()) or f"it ended with status {done.returncode}"
-        raise SlurmError(f"{name}: {said}")
+        reason = " ".join(done.stderr.split()) or f"it ended with status {done.returncode}"
+        raise SlurmError(f"{name}: {reason}")
     return done.stdout

@@ -1,4 +1,4 @@
-"""From time to time: release what ended jobs have left behind."""
+"""The sweep, which releases the QPUs that ended jobs still hold."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _log = logging.getLogger(__name__)
 
 DONE = 0
 LEFT = 1
-"""Something could not be released."""
+"""A QPU could not be released, or keys could not be removed."""
 UNABLE = 2
-"""The settings or the folder of records are of no use, or Slurm does not answer."""
+"""The settings or the folder of records cannot be used, or Slurm does not respond."""
 
 _ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL"),
@@ -28,18 +28,18 @@ _ENDED = {
 
 
 def main(arguments: list[str], settings_file: str | None) -> int:
-    """Run the verb and give its exit status.
+    """Run the verb and return its exit status.
 
     Args:
-        arguments: After the verb.
-        settings_file: Where the integration's settings are.
+        arguments: The arguments after the verb.
+        settings_file: The file of the integration's settings.
     """
     parser = argparse.ArgumentParser(
         prog="qrmi-slurm sweep",
-        description="Release what ended jobs have left behind. Ends with 0 if nothing is left, "
-        "1 if something could not be released, 2 if it could not do its work.",
+        description="Release the QPUs that ended jobs still hold. The exit status is 0 if all were "
+        "released, 1 if one could not be released, 2 if the sweep could not start.",
     )
-    parser.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    parser.add_argument("--dry-run", action="store_true", help="only print the releases to make")
     options = parser.parse_args(arguments)
     site, secrets = begin(settings_file)
     try:
@@ -49,7 +49,7 @@ def main(arguments: list[str], settings_file: str | None) -> int:
         records.tidy(site.state)
         found = records.restarts(site.state)
         keyed = keys.jobs(site.state)
-        # Asked after the records were listed, so that no job can have begun in between.
+        # Requested after the records were listed, so that no job can have begun in between.
         jobs = runs(site) if found or keyed else {}
     except FileNotFoundError:
         return DONE
@@ -64,8 +64,18 @@ def main(arguments: list[str], settings_file: str | None) -> int:
     for job_id in keyed:
         run = jobs.get(job_id)
         if not options.dry_run and (run is None or run[0] in _ENDED):
-            keys.remove(site.state, str(job_id))
+            outcomes.append(_remove_keys(site, job_id))
     return DONE if all(outcomes) else LEFT
+
+
+def _remove_keys(site: Site, job_id: int) -> bool:
+    """Remove the keys of a job; return False if they could not be removed."""
+    try:
+        keys.remove(site.state, str(job_id))
+    except OSError as error:
+        print(f"keys.{job_id}: {error}")
+        return False
+    return True
 
 
 def _sweep(
@@ -77,15 +87,15 @@ def _sweep(
     *,
     dry_run: bool,
 ) -> bool:
-    """Look at one record; False if something in it could not be released.
+    """Release the QPUs of one record if its job has ended; return False if one remains.
 
     Args:
         site: The integration's settings.
-        releaser: What releases.
+        releaser: The releaser, shared by all records.
         job_id: The job.
-        restart: How often it was requeued before.
+        restart: The number of times that it was requeued before.
         run: The state and the number of the job's present run, None if Slurm has no such job.
-        dry_run: Whether to only say what would be done.
+        dry_run: True to only print the releases.
     """
     name = f"{job_id}.{restart}"
     ended = is_over(run, restart)
@@ -118,7 +128,7 @@ def _sweep(
 
 
 def is_over(run: tuple[str, int] | None, restart: int) -> bool:
-    """Whether this run of a job has ended.
+    """Return True if this run of a job has ended.
 
     Args:
         run: The state and the number of its present run, None if Slurm has no such job.
@@ -135,7 +145,7 @@ def _errors(record: Record) -> str:
 
 
 def runs(site: Site) -> dict[int, tuple[str, int]]:
-    """The state of every job and the number of its present run."""
+    """Return the state of every job and the number of its present run."""
     text = slurm.run(
         site.slurm_bin,
         "squeue",

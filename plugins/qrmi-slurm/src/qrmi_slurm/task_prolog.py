@@ -1,4 +1,4 @@
-"""Before every task, as the job's user: export what the prolog found, or say why there is none."""
+"""The task prolog, which exports the job's variables, or prints why the job has no QPU."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import sys
 
 from qrmi_slurm import keys, site, variables, words
 
-NOT_AS_WANTED = 1
+NO_QPU = 1
+"""The job has no QPU, and fails."""
 
 
 def run(settings_file: str | None, *, spank: bool) -> int:
-    """Print what Slurm obeys, and give the exit status: other than 0 fails the job.
+    """Print lines for Slurm, and return the exit status: other than 0 fails the job.
 
     Args:
-        settings_file: Where the integration's settings are.
-        spank: Whether the SPANK plugin reads it, which writes no values to a log.
+        settings_file: The file of the integration's settings.
+        spank: True if the SPANK plugin reads the lines, which logs no values.
     """
     environment = os.environ
     job_id = environment.get("SLURM_JOB_ID", "")
@@ -29,14 +30,14 @@ def run(settings_file: str | None, *, spank: bool) -> int:
     except (OSError, ValueError, LookupError, TypeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         return _refuse(
-            f"the prolog of this job did not come to its end on {_node(environment)} "
-            f"({reason}); tell the administrators, whose log says more"
+            f"the prolog of this job was interrupted on {_node(environment)} "
+            f"({reason}); please ask the administrators, whose log has the details"
         )
     if found is None:
         if words.OPTION in environment and _is_lost(environment):
             return _refuse(
                 f"--qpu={environment[words.OPTION]}: the prolog left no record on "
-                f"{_node(environment)}; tell the administrators, whose log says more"
+                f"{_node(environment)}; please ask the administrators, whose log has the details"
             )
         return 0
     if found["error"]:
@@ -46,9 +47,10 @@ def run(settings_file: str | None, *, spank: bool) -> int:
 
 
 def _is_lost(environment: os._Environ[str]) -> bool:
-    """Whether a job that wants QPUs should have a record on this node, and has not.
+    """Return True if a job that requests QPUs should have a record on this node.
 
-    Where there are variables of a job, the option may be of that job too, which submitted this one.
+    With variables of a job in the environment, the option may be of that job too, which submitted
+    this one.
     """
     if "QRMI_JOB_ID" in environment or "SLURMD_NODENAME" not in environment:
         return False
@@ -62,10 +64,10 @@ def _node(environment: os._Environ[str]) -> str:
 
 def _refuse(text: str) -> int:
     _write([f"print qrmi-slurm: {text}"])
-    return NOT_AS_WANTED
+    return NO_QPU
 
 
 def _write(lines: list[str]) -> None:
-    # In UTF-8 whatever the user's language settings are.
+    # In UTF-8 with any locale of the user.
     text = "".join(f"{line}\n" for line in lines)
     sys.stdout.buffer.write(text.encode("utf-8", "surrogateescape"))

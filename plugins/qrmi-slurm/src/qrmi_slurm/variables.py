@@ -1,4 +1,4 @@
-"""What a job gets to see: written by the prolog, printed by the task prolog.
+"""The variables of a job, written by the prolog and printed by the task prolog.
 
 ``STATE/JOBID`` is a link to the folder of the job's newest restart, which users may pass but not
 list, and ``variables.json`` in it belongs to the job's user.
@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all the rest
+TYPE_CHECKING = False  # as type checkers see it; importing typing takes longer than all the rest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FILE = "variables.json"
 
 Setting = dict[str, list[str] | str]
-"""``value``, the ``names`` to export it by, ``unless``: names that count in its place if the user
-has set one, and of a secret ``file``, see `keys`."""
+"""``value``, the ``names`` to export it by, ``unless``: names that replace it if the user has set
+one, and for a secret ``file``, see `keys`."""
 
 
 def content(
@@ -24,12 +24,12 @@ def content(
     own: Mapping[str, str] | None = None,
     settings: list[Setting] | None = None,
 ) -> bytes:
-    """The text of the file.
+    """Return the content of the file.
 
     Args:
-        error: Why the job has no QPU, None if it has.
+        error: The reason why the job has no QPU, None if it has its QPUs.
         own: The scheduler's own variables.
-        settings: Of the resources; the user's own come first.
+        settings: The settings of the resources; the user's own replace them.
     """
     import json
 
@@ -37,18 +37,18 @@ def content(
 
 
 def read(state: str, job_id: str) -> dict[str, object] | None:
-    """What the prolog wrote for a job, None where it acted for none of its QPUs.
+    """Read the file that the prolog wrote for a job, None for a job without a record.
 
     Raises:
-        OSError: The prolog began, and what it wrote cannot be read.
-        ValueError: It is not what the prolog writes.
+        OSError: The prolog began, and the file cannot be read.
+        ValueError: The content is not of a prolog.
     """
     folder = os.path.join(state, job_id)
     try:
         with open(os.path.join(folder, FILE), "rb") as stream:
             content = stream.read()
     except OSError:
-        # Without a link there is no record, or no way to the folder of all records.
+        # Without a link the record does not exist, or the folder of all records cannot be reached.
         if os.path.lexists(folder):
             raise
         return None
@@ -56,20 +56,20 @@ def read(state: str, job_id: str) -> dict[str, object] | None:
 
     found = json.loads(content)
     if not isinstance(found, dict):
-        raise ValueError("it is no object")
+        raise ValueError("it is not an object")
     return found
 
 
 def lines(
     found: Mapping[str, object], environment: Mapping[str, str], keys: str | None = None
 ) -> list[str]:
-    """What Slurm takes from a task prolog: ``export NAME=value``, a line each.
+    """Return the lines for Slurm, ``export NAME=value`` for each variable.
 
     Args:
-        found: What `read` gave.
-        environment: The task's. Of another job's, which somebody submitted this one in, the
-            settings are not the user's own.
-        keys: The folder with the job's secrets; None to print them as they are.
+        found: The result of `read`.
+        environment: The task's environment. If it has the variables of another job, in which this
+            one was submitted, they do not count as the user's own.
+        keys: The folder with the job's secrets; None to print the secrets themselves.
     """
     own: dict[str, str] = found["own"]  # type: ignore[assignment]
     settings: list[Setting] = found["settings"]  # type: ignore[assignment]

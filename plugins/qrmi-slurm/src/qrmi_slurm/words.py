@@ -1,24 +1,24 @@
-"""What is read from Slurm's texts, with next to nothing imported."""
+"""Parsers of Slurm's texts, with few imports."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as type checkers know it; importing typing takes longer than all the rest
+TYPE_CHECKING = False  # as type checkers see it; importing typing takes longer than all the rest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OPTION = "SLURM_SPANK__SLURM_SPANK_OPTION_spank_qrmi_qpu"
-"""Where a task of a job finds the ``--qpu`` of the job."""
+"""The variable of a task with the ``--qpu`` of its job."""
 
 
 def wanted(option: str | None, comment: str) -> list[str] | None:
-    """The names of the QPUs that a job asked for, each once, in the order given.
+    """Return the names of the QPUs that a job requests, each once, in the order given.
 
     Args:
         option: The value of ``--qpu``; None without it.
-        comment: The job's comment, of which each word ``qpu=NAMES`` counts too.
+        comment: The job's comment, in which each word ``qpu=NAMES`` counts too.
 
     Returns:
-        None where it asked for none; an empty list where it named none.
+        None without a request; an empty list for a request without a name.
     """
     lists = _in_comment(comment)
     if option is not None:
@@ -28,7 +28,7 @@ def wanted(option: str | None, comment: str) -> list[str] | None:
 
 
 def _in_comment(comment: str) -> list[str]:
-    """The lists of names in a comment, each of which may have spaces at its commas."""
+    """Return the lists of names in a comment, which may have spaces at their commas."""
     lists: list[str] = []
     goes_on = False
     for word in comment.split():
@@ -43,7 +43,7 @@ def _in_comment(comment: str) -> list[str]:
 
 
 def first_host(nodes: str) -> str:
-    """The first host of a list as Slurm writes it, such as ``n3`` of ``n[3-5,7],login``."""
+    """Return the first host of a list of Slurm, such as ``n3`` of ``n[3-5,7],login``."""
     host = ""
     rest = nodes
     while rest:
@@ -58,7 +58,7 @@ def first_host(nodes: str) -> str:
 
 
 def on_first_node(environment: Mapping[str, str]) -> bool:
-    """Whether this node is the first of the job, which is the one that acts for all of them."""
+    """Return True if this node is the first of the job, which acts for all its nodes."""
     nodes = environment.get("SLURM_JOB_NODELIST") or environment.get("SLURM_NODELIST", "")
     node = environment.get("SLURMD_NODENAME", "")
     return not nodes or not node or first_host(nodes) == node

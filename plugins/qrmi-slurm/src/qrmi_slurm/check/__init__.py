@@ -15,7 +15,7 @@ from qrmi_core import Config
 from qrmi_core.plugin import FileReport, inspect_config
 from qrmi_slurm import site as sites, slurm, trust
 from qrmi_slurm.check import leftovers, permissions, plugstack, resources, slurm_conf
-from qrmi_slurm.check.finding import ERROR, WARNING, Finding, error, ok
+from qrmi_slurm.check.finding import ERROR, WARNING, Finding, error, guarded, ok
 from qrmi_slurm.log import Secrets, one_line
 from qrmi_slurm.resources import clean_environment, hide
 
@@ -23,20 +23,20 @@ ERRORS = 1
 
 
 def main(arguments: list[str], settings_file: str | None) -> int:
-    """Run the verb and give its exit status.
+    """Run the verb and return its exit status.
 
     Args:
-        arguments: After the verb.
-        settings_file: Where the integration's settings are.
+        arguments: The arguments after the verb.
+        settings_file: The file of the integration's settings.
     """
     parser = argparse.ArgumentParser(
         prog="qrmi-slurm check",
-        description="Look whether all is in place on this node, one finding a line with what to "
-        "do. Changes nothing. Ends with 0 without an error, else with 1.",
+        description="Check the installation on this node, and print each finding with its remedy. "
+        "Changes nothing. The exit status is 1 if there is an error, else 0.",
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument(
-        "--offline", action="store_true", help="do not ask the resources for their state"
+        "--offline", action="store_true", help="do not request the status of the resources"
     )
     options = parser.parse_args(arguments)
     clean_environment()
@@ -58,12 +58,12 @@ def main(arguments: list[str], settings_file: str | None) -> int:
 
 
 def look(settings_file: str | None, secrets: Secrets, *, offline: bool) -> Iterator[Finding]:
-    """Everything that can be told from here.
+    """Yield the findings of all checks.
 
     Args:
-        settings_file: Where the integration's settings are, None for the usual place.
-        secrets: Where the configuration's secrets are added to.
-        offline: Whether to leave the resources alone.
+        settings_file: The file of the integration's settings, None for the usual one.
+        secrets: Gets the configuration's secrets.
+        offline: True to send no requests to the resources.
     """
     site = sites.load(settings_file)
     problem = trust.problem(site.config)
@@ -74,56 +74,57 @@ def look(settings_file: str | None, secrets: Secrets, *, offline: bool) -> Itera
     )
     config = Config(report.path, report.resources)
     hide(config, secrets)
-    # They answer while the rest is looked at.
+    # The resources respond while the other checks run.
     reach = None if offline else resources.Reach(config)
     yield ok(
         "versions",
         f"Python {platform.python_version()}, qrmi-core {version('qrmi-core')}, "
         f"qrmi-slurm {version('qrmi-slurm')}",
     )
-    yield from resources.plugins()
+    yield from guarded("plugins", resources.plugins())
     try:
         conf = slurm_conf.SlurmConf.ask(site)
     except slurm.SlurmError as failure:
         conf = None
         yield error(
             "Slurm",
-            f"the controller does not tell its configuration: {failure}",
+            f"the controller does not send its configuration: {failure}",
             "see that slurmctld runs, and that slurm_bin of slurm.toml is the folder of scontrol",
         )
     if conf is not None:
         shims = plugstack.lines(conf)
         names = [entry.name for entry in report.resources]
-        yield from slurm_conf.version(conf)
-        yield from slurm_conf.flags(conf)
-        yield from slurm_conf.hooks(
-            conf, settings_file, shim=any(not line.is_published for line in shims)
-        )
-        yield from slurm_conf.limits(conf, site)
-        yield from slurm_conf.licences(conf, site, names)
-        yield from plugstack.shim(site, shims)
+        shim = any(not line.is_published for line in shims)
+        about = slurm_conf.ABOUT
+        yield from guarded(about, slurm_conf.version(conf))
+        yield from guarded(about, slurm_conf.flags(conf))
+        yield from guarded(about, slurm_conf.hooks(conf, settings_file, shim=shim))
+        yield from guarded(about, slurm_conf.limits(conf, site))
+        yield from guarded(about, slurm_conf.licences(conf, site, names))
+        yield from guarded(plugstack.ABOUT, plugstack.shim(site, shims))
     slurmd_uid = None if conf is None else conf.slurmd_uid
     jobs_of_all = slurmd_uid in (None, 0)
     another = [*permissions.account(slurmd_uid)]
     yield from another
-    yield from permissions.settings(site, settings_file, jobs_of_all)
+    about = permissions.ABOUT
+    yield from guarded("settings", permissions.settings(site, settings_file, jobs_of_all))
     if not problem:
-        yield from permissions.configuration(report)
-    yield from permissions.commands(site)
+        yield from guarded(about, permissions.configuration(report))
+    yield from guarded(about, permissions.commands(site))
     if not another:
-        yield from permissions.state(site, jobs_of_all)
-        yield from permissions.outputs(site)
-    yield from permissions.python(jobs_of_all)
-    yield from resources.settings(report, site.list_delimiter)
+        yield from guarded(about, permissions.state(site, jobs_of_all))
+        yield from guarded(about, permissions.outputs(site))
+    yield from guarded("Python", permissions.python(jobs_of_all))
+    yield from guarded("configuration", resources.settings(report, site.list_delimiter))
     if reach is not None:
-        yield from reach.findings()
+        yield from guarded("resources", reach.findings())
     if not another:
-        yield from leftovers.left(site)
-    yield from leftovers.timer()
+        yield from guarded(leftovers.ABOUT, leftovers.left(site))
+    yield from guarded(leftovers.ABOUT, leftovers.timer())
 
 
 def _without(secrets: Secrets, finding: Finding) -> Finding:
-    """A finding as one line, in which no secret is."""
+    """Return a finding as one line without secrets."""
     about, line, remedy = (
         one_line(secrets.without(text or ""))
         for text in (finding.about, finding.message, finding.remedy)

@@ -1,6 +1,8 @@
-"""What the self-test says: one line with its remedy."""
+"""The findings of the self-test, each one line with its remedy."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
 
 import attrs
 
@@ -9,13 +11,13 @@ OK, WARNING, ERROR = "ok", "warning", "error"
 
 @attrs.frozen
 class Finding:
-    """One thing that was looked at.
+    """The outcome of one check.
 
     Args:
         mark: `OK`, `WARNING` or `ERROR`.
-        about: What was looked at, in a word or two.
-        message: What was found.
-        remedy: What to do; None where all is well.
+        about: The subject, in a word or two.
+        message: The result.
+        remedy: The remedy; None for a success.
     """
 
     mark: str
@@ -29,15 +31,24 @@ class Finding:
 
 
 def ok(about: str, message: str) -> Finding:
-    """All is well."""
+    """Return a finding of success."""
     return Finding(OK, about, message)
 
 
 def warning(about: str, message: str, remedy: str) -> Finding:
-    """It works, but not as well as it could; or it cannot be told."""
+    """Return a finding about something that works with limits, or that cannot be checked."""
     return Finding(WARNING, about, message, remedy)
 
 
 def error(about: str, message: str, remedy: str) -> Finding:
-    """Jobs will not get their QPUs, or others could interfere."""
+    """Return a finding that keeps jobs from their QPUs, or lets other users interfere."""
     return Finding(ERROR, about, message, remedy)
+
+
+def guarded(about: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings, and an exception of their check as one more."""
+    try:
+        yield from findings
+    except Exception as failure:
+        message = f"could not be checked: {type(failure).__name__}: {failure}"
+        yield error(about, message, "correct it, or report a defect of qrmi-slurm")

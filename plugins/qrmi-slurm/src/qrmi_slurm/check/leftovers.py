@@ -1,4 +1,4 @@
-"""What ended jobs have left behind, and whether somebody cleans up."""
+"""Acquisitions that ended jobs have left, and the timer of the sweep."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ _LIMIT_SECONDS = 10.0
 
 
 def left(site: Site) -> Iterator[Finding]:
-    """The records that wait for the sweep."""
+    """Check for records that wait for the sweep."""
     try:
         found = records.restarts(site.state)
         runs = sweep.runs(site) if found else {}
     except FileNotFoundError:
         found, runs = [], {}
     except (OSError, slurm.SlurmError) as failure:
-        yield error(ABOUT, f"the records cannot be told apart: {failure}", "see the other findings")
+        yield error(
+            ABOUT,
+            f"the records cannot be compared with the jobs: {failure}",
+            "see the other findings",
+        )
         return
     failing, over, held = 0, [], 0
     for job_id, restart in found:
@@ -52,17 +56,17 @@ def left(site: Site) -> Iterator[Finding]:
     if over:
         yield warning(ABOUT, f"ended jobs have left {', '.join(over)}", "run `qrmi-slurm sweep`")
     if not failing and not over:
-        yield ok(ABOUT, f"nothing is left behind; jobs that have QPUs now: {held}")
+        yield ok(ABOUT, f"ended jobs have left nothing; jobs that have QPUs now: {held}")
 
 
 def timer() -> Iterator[Finding]:
-    """Whether the sweep is started from time to time."""
+    """Check that the sweep is started at regular times."""
     systemctl = shutil.which("systemctl", path="/usr/bin:/bin")
     if systemctl is None or not os.path.isdir("/run/systemd/system"):
         yield warning(
             ABOUT,
-            "this machine was not started by systemd, so that whether anything starts the sweep is "
-            "not known",
+            "this machine was not started by systemd, so that the start of the sweep cannot be "
+            "checked",
             "let cron or the like run `qrmi-slurm sweep` every few minutes",
         )
         return
@@ -81,6 +85,6 @@ def timer() -> Iterator[Finding]:
     else:
         yield warning(
             ABOUT,
-            f"{TIMER} is {state or 'not there'}, so that what cannot be released at once stays",
+            f"{TIMER} is {state or 'missing'}, so that a release that failed is not tried again",
             f"install it from the folder of `qrmi-slurm setup`: systemctl enable --now {TIMER}",
         )

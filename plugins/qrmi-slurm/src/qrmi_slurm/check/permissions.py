@@ -1,4 +1,4 @@
-"""Who can read and change what the integration relies on."""
+"""Permissions of the files and folders that the integration relies on."""
 
 from __future__ import annotations
 
@@ -16,31 +16,33 @@ from qrmi_slurm.check.finding import Finding, error, ok, warning
 from qrmi_slurm.check.programs import in_own_hands, open_to_all
 from qrmi_slurm.site import Site
 
+ABOUT = "permissions"
+
 
 def account(slurmd_uid: int | None) -> Iterator[Finding]:
-    """Whether this runs as who runs prolog and epilog."""
+    """Check that this runs as the user who runs prolog and epilog."""
     if slurmd_uid is not None and os.geteuid() != slurmd_uid:
         yield error(
-            "permissions",
+            ABOUT,
             f"this runs as user {os.geteuid()}, and prolog and epilog as user {slurmd_uid}",
-            "run it as that user (sudo qrmi-slurm check), since it looks at what that user may",
+            "run it as that user (sudo qrmi-slurm check), whose permissions it checks",
         )
 
 
 def settings(site: Site, path: str | None, jobs_of_all: bool) -> Iterator[Finding]:
-    """The file of the integration's own settings.
+    """Check the file of the integration's own settings.
 
     Args:
-        site: What is in it.
-        path: Where it is, None for the usual one.
-        jobs_of_all: Whether jobs run as other users than this one.
+        site: The settings.
+        path: The path of the file, None for the usual one.
+        jobs_of_all: True if jobs run as other users than this one.
     """
     about, file = "settings", os.path.abspath(path or sites.FILE)
     if site.problem:
         yield error(about, site.problem, "correct it: jobs that ask for a QPU fail until then")
     if not os.path.exists(file):
         if not site.problem:
-            yield ok(about, f"{file} is not there: all settings are the usual ones")
+            yield ok(about, f"{file} does not exist: all settings have their defaults")
         return
     findings: list[Finding] = []
     if jobs_of_all:
@@ -49,10 +51,10 @@ def settings(site: Site, path: str | None, jobs_of_all: bool) -> Iterator[Findin
 
 
 def configuration(report: FileReport) -> Iterator[Finding]:
-    """The file with the resources and their secrets."""
-    about, path = "permissions", str(report.path)
+    """Check the file with the resources and their secrets."""
+    about, path = ABOUT, str(report.path)
     if not os.path.exists(path):
-        return  # the report says so
+        return  # reported with the settings
     secret, mode = first_secret(report.resources), os.stat(path).st_mode
     if secret and mode & 0o077:
         yield error(about, f"others can read {path}, which holds {secret}", f"chmod 600 {path}")
@@ -70,7 +72,7 @@ def configuration(report: FileReport) -> Iterator[Finding]:
 
 def commands(site: Site) -> Iterator[Finding]:
     """Check the folder of Slurm's commands."""
-    about, path = "permissions", site.slurm_bin
+    about, path = ABOUT, site.slurm_bin
     yield from [*in_own_hands(about, path, strict=True)] or [ok(about, f"{path}, Slurm's commands")]
 
 
@@ -78,12 +80,12 @@ def _readable_for_others(path: str) -> bool:
     try:
         return bool(os.stat(expand(path)).st_mode & 0o044)
     except (OSError, ConfigError):
-        return False  # that it cannot be read is said with the settings
+        return False  # reported with the settings
 
 
 def state(site: Site, jobs_of_all: bool) -> Iterator[Finding]:
-    """The folder of the records."""
-    about, path = "permissions", site.state
+    """Check the folder of the records."""
+    about, path = ABOUT, site.state
     findings = [*in_own_hands(about, path)]
     if os.path.isdir(path):
         found = os.stat(path)
@@ -100,7 +102,9 @@ def state(site: Site, jobs_of_all: bool) -> Iterator[Finding]:
         if jobs_of_all:
             findings += open_to_all(about, path, "task-prolog, which runs as the job's user,")
     elif os.path.lexists(path):
-        findings.append(error(about, f"{path} is no folder", "name another as state in slurm.toml"))
+        findings.append(
+            error(about, f"{path} is not a folder", "name another as state in slurm.toml")
+        )
     elif not os.access(os.path.dirname(path), os.W_OK):
         findings.append(
             error(about, f"{path} cannot be made", "make it, for root alone (mode 711)")
@@ -109,31 +113,31 @@ def state(site: Site, jobs_of_all: bool) -> Iterator[Finding]:
 
 
 def outputs(site: Site) -> Iterator[Finding]:
-    """The accounting and the log."""
-    about = "permissions"
+    """Check the accounting and the log."""
+    about = ABOUT
     for name, path in (("accounting", site.accounting), ("log", site.log)):
         findings = [*in_own_hands(about, path)]
         if os.path.isdir(path):
             remedy = f"name another as {name} in slurm.toml"
-            findings.append(error(about, f"{path} is no file", remedy))
-        elif not os.access(_first_that_is_there(path), os.W_OK):
+            findings.append(error(about, f"{path} is not a file", remedy))
+        elif not os.access(_first_existing(path), os.W_OK):
             remedy = f"make its folder, or name another as {name} in slurm.toml"
             findings.append(error(about, f"{path} cannot be written", remedy))
         elif os.path.exists(path) and name == "accounting" and os.stat(path).st_mode & 0o007:
             findings.append(
-                warning(about, f"all can read {path}, which has tokens in it", f"chmod o= {path}")
+                warning(about, f"all can read {path}, which contains tokens", f"chmod o= {path}")
             )
         yield from findings or [ok(about, f"{path}, the {name}")]
 
 
-def _first_that_is_there(path: str) -> str:
+def _first_existing(path: str) -> str:
     while not os.path.lexists(path):
         path = os.path.dirname(path)
     return path
 
 
 def python(jobs_of_all: bool) -> Iterator[Finding]:
-    """The interpreter and the packages that root runs."""
+    """Check the interpreter and the packages that root runs."""
     about = "Python"
     findings: list[Finding] = []
     parts = [sys.executable, os.path.realpath(sys.executable), os.__file__]
@@ -143,4 +147,4 @@ def python(jobs_of_all: bool) -> Iterator[Finding]:
         if jobs_of_all:
             findings += open_to_all(about, path, "task-prolog, which runs as the job's user,")
     # One folder in the way of all of them is one finding.
-    yield from dict.fromkeys(findings) or [ok(about, f"{sys.executable} is in root's hands alone")]
+    yield from dict.fromkeys(findings) or [ok(about, f"only root can change {sys.executable}")]

@@ -26,10 +26,10 @@ class Line:
     """A line of plugstack.conf that loads a plugin.
 
     Args:
-        file: Where it is.
-        required: Whether its failures count.
+        file: The file with the line.
+        required: True if a failure of the plugin fails the job.
         library: The plugin's file.
-        arguments: What it is given.
+        arguments: The arguments of the plugin.
     """
 
     file: str
@@ -39,12 +39,12 @@ class Line:
 
     @property
     def is_published(self) -> bool:
-        """Whether it is the published plugin, which reads qrmi_config.json by itself."""
+        """True for the published plugin, which reads qrmi_config.json by itself."""
         return any(word.endswith(".json") for word in self.arguments)
 
 
 def lines(conf: SlurmConf) -> list[Line]:
-    """The lines that load the shim, or the published plugin of the same name."""
+    """Return the lines that load the shim, or the published plugin of the same name."""
     path = conf.get("PlugStackConfig")
     found = _read(path, conf.get("PluginDir"), _DEPTH) if path else []
     return [line for line in found if _LIBRARY.fullmatch(os.path.basename(line.library))]
@@ -69,11 +69,11 @@ def _read(path: str, plugins: str, depth: int) -> list[Line]:
 
 
 def shim(site: Site, found: list[Line]) -> Iterator[Finding]:
-    """What is to say about these lines.
+    """Check the lines that load the shim.
 
     Args:
         site: The integration's settings.
-        found: What `lines` gave.
+        found: The result of `lines`.
     """
     ours = [line for line in found if not line.is_published]
     for line in found:
@@ -99,7 +99,7 @@ def _line(line: Line) -> Iterator[Finding]:
     if not line.required:
         yield error(
             ABOUT,
-            f"the shim is optional in {line.file}: a job whose QPU cannot be had runs all the same",
+            f"the shim is optional in {line.file}: a job runs without a QPU that is not acquired",
             "write required",
         )
     wrapper = line.arguments[0] if line.arguments else ""
@@ -107,46 +107,46 @@ def _line(line: Line) -> Iterator[Finding]:
         yield error(
             ABOUT,
             f"the shim is to start {wrapper or 'nothing'}, which cannot be run",
-            "name the whole path of the script qrmi-slurm that `qrmi-slurm setup` writes",
+            "name the absolute path of the script qrmi-slurm that `qrmi-slurm setup` writes",
         )
     else:
         yield from in_own_hands(ABOUT, wrapper)
     if os.path.exists(line.library):
         yield from in_own_hands(ABOUT, line.library)
     else:
-        yield error(ABOUT, f"{line.library} is not there", "build it: qrmi-slurm build-shim")
+        yield error(ABOUT, f"{line.library} does not exist", "build it: qrmi-slurm build-shim")
 
 
 def _loads(site: Site, line: Line) -> Iterator[Finding]:
-    """Slurm itself tells whether it takes the plugin, which it does for its own version alone."""
+    """Check that Slurm loads the plugin, which must be built for its version."""
     try:
         text = slurm.run(site.slurm_bin, "srun", "--help")
     except slurm.SlurmError as failure:
-        text, said = "", str(failure)
+        text, reason = "", str(failure)
     else:
-        said = "srun --help has no --qpu"
+        reason = "srun --help has no --qpu"
     if "--qpu" in text:
         yield ok(ABOUT, f"srun loads {line.library}")
     else:
         yield error(
             ABOUT,
-            f"srun does not load {line.library}: {said}",
+            f"srun does not load {line.library}: {reason}",
             "build it again for this version of Slurm: qrmi-slurm build-shim",
         )
 
 
 def _since(site: Site, ours: list[Line]) -> Iterator[Finding]:
-    """slurmd looks once, when it starts, whether there are plugins with a prolog."""
+    """Check that slurmd was started after the plugin: it searches prologs once."""
     files = {path for line in ours for path in (line.file, line.library) if os.path.exists(path)}
     changed = max((os.stat(path).st_mtime for path in files), default=0.0)
     try:
         shown = slurm.run(site.slurm_bin, "scontrol", "show", "node", "-o")
     except slurm.SlurmError:
-        return  # slurm.conf has been read; what is lost is a hint
+        return  # slurm.conf has been read, and only a hint is lost
     before = [
         node
         for node, start in re.findall(r"NodeName=(\S+) .*?SlurmdStartTime=(\S+)", shown)
-        if _seconds(start) < int(changed)  # told in whole seconds
+        if _seconds(start) < int(changed)  # Slurm prints whole seconds
     ]
     if before:
         yield warning(
@@ -160,4 +160,4 @@ def _seconds(text: str) -> float:
     try:
         return datetime.datetime.fromisoformat(text).timestamp()
     except ValueError:
-        return float("inf")  # not told
+        return float("inf")  # not printed

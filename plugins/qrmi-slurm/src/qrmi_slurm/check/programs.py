@@ -1,4 +1,4 @@
-"""The programs that Slurm starts: that they are ours, can run, and are in nobody else's hand."""
+"""Checks of the programs that Slurm starts."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _HEAD_BYTES = 65536
 def look_at_hook(
     name: str, path: str, settings: str | None, slurmd_uid: int
 ) -> tuple[list[Finding], bool]:
-    """What is to say about a program of slurm.conf, and whether it is, or calls, ours.
+    """Check a program of slurm.conf; return the findings, and True if it is or calls ours.
 
     Args:
         name: The parameter.
         path: The program.
-        settings: The integration's settings that this check looks at, None for the usual ones.
-        slurmd_uid: Who starts prolog and epilog.
+        settings: The file of the integration's settings, None for the usual one.
+        slurmd_uid: The user who starts prolog and epilog.
     """
     about = f"{name} {path}"
     try:
@@ -52,9 +52,9 @@ def _not_started(about: str, path: str, head: bytes, mode: int, by_all: bool) ->
     if not mode & stat.S_IXUSR or (by_all and mode & 0o005 != 0o005):
         yield error(about, "is not executable", f"chmod 755 {path}")
     elif head.startswith(b"#!"):
-        words = head[2:].splitlines()[0].decode(errors="replace").split()
+        words = head[2:].partition(b"\n")[0].decode(errors="replace").split()
         interpreter = words[0] if words else ""
-        # What `env` finds depends on PATH, which Slurm does not set.
+        # The result of `env` depends on PATH, which Slurm does not set.
         if os.path.basename(interpreter) == "env" or not interpreter.startswith("/"):
             yield error(
                 about,
@@ -63,20 +63,20 @@ def _not_started(about: str, path: str, head: bytes, mode: int, by_all: bool) ->
             )
         elif not os.path.exists(interpreter):
             yield error(
-                about, f"its interpreter {interpreter} is not there", "correct its first line"
+                about, f"its interpreter {interpreter} does not exist", "correct its first line"
             )
     elif not head.startswith(b"\x7fELF"):
-        yield error(about, "has no first line with #! and an interpreter", "write #!/bin/sh there")
+        yield error(about, "its first line names no interpreter after #!", "write #!/bin/sh there")
     yield from in_own_hands(about, path)
 
 
 def _other_setup(about: str, command: list[str], settings: str | None) -> Iterator[Finding]:
-    """Where a wrapper runs something else than what this check looks at."""
+    """Check that a wrapper runs this Python with the settings of this check."""
     interpreter, *options = command
     if "-I" not in options:
         yield error(
             about,
-            "starts Python without -I, which then reads what users or PATH name",
+            "starts Python without -I, which then reads files that users or PATH name",
             "run `qrmi-slurm setup` again",
         )
     if interpreter != sys.executable:
@@ -107,12 +107,12 @@ def in_own_hands(about: str, path: str, *, strict: bool = False) -> Iterator[Fin
 
 
 def open_to_all(about: str, path: str, why: str) -> Iterator[Finding]:
-    """That every user can read a path, which is what jobs do.
+    """Check that every user can read a path, as jobs do.
 
     Args:
-        about: What it is.
+        about: The subject of the finding.
         path: The file or folder.
-        why: Who reads it.
+        why: The program that reads it.
     """
     real = os.path.realpath(path)
     steps = [real]

@@ -1,4 +1,4 @@
-"""The resources: their settings as the scheduler uses them, and whether they answer."""
+"""Checks of the resources: their settings as the scheduler uses them, and their status."""
 
 from __future__ import annotations
 
@@ -17,40 +17,36 @@ from qrmi_slurm.setup import NAME
 _MARKS = {"error": error, "warning": warning}
 _JOB = Job(0, 0, os.geteuid(), os.getegid(), "", "", "")
 _ADDED = {"QRMI_JOB_TIMEOUT_SECONDS": "60"}
-"""They stand for what prolog adds to the settings of each resource."""
+"""Stand-ins for the settings that the prolog adds to each resource."""
 REACH_SECONDS = 10.0
 
 
 def plugins() -> Iterator[Finding]:
-    """Which vendors' plugins are installed."""
+    """List the installed plugins of vendors."""
     found = [f"{plugin.name} ({plugin.distribution} {plugin.version})" for plugin in installed()]
     if found:
         yield ok("plugins", ", ".join(found))
     else:
-        yield error(
-            "plugins", "none is installed", "install those of your vendors, such as qrmi-local"
-        )
+        yield error("plugins", "not installed", "install those of your vendors, such as qrmi-local")
     for message in conflicts():
         yield error("plugins", message, "keep one of them")
 
 
 def settings(report: FileReport, delimiter: str) -> Iterator[Finding]:
-    """What is wrong with the configuration.
+    """Check the configuration.
 
     Args:
-        report: What the file holds.
-        delimiter: What separates names in a job's list.
+        report: The content of the file.
+        delimiter: The separator of names in a job's list.
     """
     about, path = "configuration", str(report.path)
     correct = f"correct {path}"
     for problem in report.problems:
         yield error(
-            about,
-            f"{path} {problem}",
-            f"{correct}: jobs that ask for a QPU fail until then",
+            about, f"{path} {problem}", f"{correct}: jobs that ask for a QPU fail until then"
         )
     for text in report.warnings:
-        # That others can read it is said with the permissions.
+        # Who can read it is checked with the permissions.
         if not text.startswith("others can read"):
             yield warning(about, f"{path}: {text}", correct)
     if not report.problems and not report.resources:
@@ -73,7 +69,7 @@ def _of_entry(entry: ResourceDef, path: str) -> Iterator[tuple[str, str]]:
 
 
 def _names(entry: ResourceDef, delimiter: str) -> Iterator[tuple[str, str]]:
-    """What cannot be asked for, or cannot be told to a job."""
+    """Check that jobs can name the entry, and that Slurm can pass its values to them."""
     if not NAME.fullmatch(entry.name) or delimiter in entry.name:
         yield "error", "no job can ask for this name; use letters, digits, _ . and -"
     for key, value in entry.environment.items():
@@ -85,11 +81,11 @@ def _names(entry: ResourceDef, delimiter: str) -> Iterator[tuple[str, str]]:
 
 
 class Reach:
-    """Asks each resource for its state, all at the same time.
+    """Requests for the status of each resource, made side by side.
 
     Args:
         config: The configuration.
-        seconds: How long each may take.
+        seconds: Seconds that each request may take.
     """
 
     def __init__(self, config: Config, seconds: float = REACH_SECONDS) -> None:
@@ -101,7 +97,7 @@ class Reach:
         }
 
     def findings(self) -> Iterator[Finding]:
-        """What they answered."""
+        """Yield a finding for each resource."""
         for name, call in self._asked.items():
             about = f"resource {name}"
             try:

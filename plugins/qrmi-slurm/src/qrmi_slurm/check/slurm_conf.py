@@ -16,7 +16,7 @@ from qrmi_slurm.site import Site
 
 ABOUT = "slurm.conf"
 TRIED = (22, 5, 8)
-"""The version of Slurm that all this was run on."""
+"""The version of Slurm with which the integration was tested."""
 _MARGIN_SECONDS = 15.0
 _NO_LIMIT = {"", "65534", "65535", "4294967294", "4294967295", "infinite", "unlimited"}
 
@@ -33,10 +33,10 @@ class SlurmConf:
 
     @classmethod
     def ask(cls, site: Site) -> SlurmConf:
-        """Ask the controller.
+        """Request the configuration from the controller.
 
         Raises:
-            SlurmError: It does not answer.
+            SlurmError: The controller does not respond.
         """
         values: dict[str, str] = {}
         for line in slurm.run(site.slurm_bin, "scontrol", "show", "config").splitlines():
@@ -46,20 +46,20 @@ class SlurmConf:
         return cls(values)
 
     def get(self, name: str) -> str:
-        """The value of a parameter, empty if it has none."""
+        """Return the value of a parameter, empty if it is not set."""
         return self.values.get(name, "")
 
     def words(self, name: str) -> set[str]:
-        """The words of a list, in lower case."""
+        """Return the words of a list, in lower case."""
         return {word.strip().lower() for word in self.get(name).split(",")} - {""}
 
     def seconds(self, name: str) -> float | None:
-        """A length of time, None for no limit."""
+        """Return a length of time, None for no limit."""
         number = self.get(name).removesuffix("sec").strip()
         return None if number.lower() in _NO_LIMIT else float(number)
 
     def programs(self, name: str) -> list[str]:
-        """The programs of a hook, of which later versions of Slurm have several."""
+        """Return the programs of a hook, of which later versions of Slurm have several."""
         patterns = [self.get(name), *(self.values[key] for key in self._numbered(name))]
         return [
             path
@@ -73,13 +73,13 @@ class SlurmConf:
 
     @property
     def slurmd_uid(self) -> int:
-        """Who runs prolog and epilog."""
+        """The id of the user who runs prolog and epilog."""
         found = re.search(r"\((\d+)\)", self.get("SlurmdUser"))
         return int(found[1]) if found else 0
 
 
 def version(conf: SlurmConf) -> Iterator[Finding]:
-    """Whether it is a version on which this was run."""
+    """Check that the integration was tested with this version."""
     text = conf.get("SLURM_VERSION")
     numbers = tuple(int(number) for number in re.findall(r"\d+", text)[:3])
     tried = "{}.{:02}.{}".format(*TRIED)
@@ -88,24 +88,24 @@ def version(conf: SlurmConf) -> Iterator[Finding]:
     elif numbers < TRIED:
         yield warning(
             "versions",
-            f"Slurm {text or 'of a version it does not tell'} is older than {tried}",
-            f"try all that you need before users do; {tried} is the oldest that this was run on",
+            f"Slurm {text or 'of an unknown version'} is older than {tried}",
+            f"try all that you need before users do; {tried} is the oldest that was tested",
         )
     else:
         yield warning(
             "versions",
-            f"Slurm {text} is newer than {tried}, which this was run on",
+            f"Slurm {text} is newer than {tried}, which was tested",
             "try all that you need before users do (docs/slurm/admin.md has a list)",
         )
 
 
 def hooks(conf: SlurmConf, settings: str | None, *, shim: bool) -> Iterator[Finding]:
-    """The programs that Slurm starts.
+    """Check the programs that Slurm starts.
 
     Args:
         conf: Slurm's configuration.
         settings: The file of the integration's settings, None for the usual one.
-        shim: Whether the shim is in use, which starts the same programs by itself.
+        shim: True if the shim is in use, which starts the same programs by itself.
     """
     ours: list[str] = []
     for name, verb in HOOKS.items():
@@ -130,23 +130,23 @@ def hooks(conf: SlurmConf, settings: str | None, *, shim: bool) -> Iterator[Find
             "keep one: remove these lines, or the shim's line of plugstack.conf",
         )
     levels = {key: conf.get(key) for key in ("SlurmdDebug", "SlurmdSyslogDebug")}
-    telling = [f"{key}={level}" for key, level in levels.items() if level.startswith("debug")]
-    if "TaskProlog" in ours and not shim and telling:
+    verbose = [f"{key}={level}" for key, level in levels.items() if level.startswith("debug")]
+    if "TaskProlog" in ours and not shim and verbose:
         yield warning(
             ABOUT,
-            f"with {', '.join(telling)} slurmd logs the acquisition tokens that task-prolog sets",
-            "set it to info or less when you have seen what you look for, or use the SPANK plugin",
+            f"with {', '.join(verbose)} slurmd logs the acquisition tokens that task-prolog sets",
+            "set it to info or less after your search for a fault, or use the SPANK plugin",
         )
     if ours and not shim and (kinds := conf.words("PrEpPlugins")) and "prep/script" not in kinds:
         yield error(
             ABOUT,
-            f"PrEpPlugins is {conf.get('PrEpPlugins')}, so that no script is started",
+            f"PrEpPlugins is {conf.get('PrEpPlugins')}, so that Slurm starts no script",
             "add prep/script",
         )
 
 
 def flags(conf: SlurmConf) -> Iterator[Finding]:
-    """When the prolog runs, and what waits for it."""
+    """Check that the prolog runs at the right time, and that tasks wait for it."""
     flags = conf.words("PrologFlags")
     if not flags & {"alloc", "contain", "x11"}:
         yield error(
@@ -166,7 +166,7 @@ def flags(conf: SlurmConf) -> Iterator[Finding]:
 
 
 def limits(conf: SlurmConf, site: Site) -> Iterator[Finding]:
-    """Whether Slurm waits as long as prolog and epilog may take."""
+    """Check that Slurm waits as long as prolog and epilog may take."""
     limit = conf.seconds("PrologEpilogTimeout")
     longest = max(site.prolog_limit_seconds, site.epilog_limit_seconds)
     if limit is not None and limit < longest + _MARGIN_SECONDS:
@@ -178,8 +178,8 @@ def limits(conf: SlurmConf, site: Site) -> Iterator[Finding]:
             "epilog_limit_seconds of slurm.toml to less",
         )
     else:
-        told = "not set" if limit is None else f"{limit:g} s"
-        yield ok(ABOUT, f"PrologEpilogTimeout {told}, prolog and epilog take up to {longest:g} s")
+        shown = "not set" if limit is None else f"{limit:g} s"
+        yield ok(ABOUT, f"PrologEpilogTimeout {shown}, prolog and epilog take up to {longest:g} s")
     start = conf.seconds("BatchStartTimeout")
     if start is not None and start < site.prolog_limit_seconds:
         yield warning(
@@ -195,18 +195,18 @@ def limits(conf: SlurmConf, site: Site) -> Iterator[Finding]:
     if site.when_unavailable == "requeue" and conf.get("JobRequeue") == "0":
         yield error(
             ABOUT,
-            "JobRequeue=0: no job is requeued, as when_unavailable of slurm.toml wants it",
+            "JobRequeue=0: Slurm requeues no job, though when_unavailable of slurm.toml is requeue",
             'set JobRequeue=1, or when_unavailable = "fail"',
         )
 
 
 def licences(conf: SlurmConf, site: Site, names: Collection[str]) -> Iterator[Finding]:
-    """Whether each QPU is counted, and is found as users ask for it.
+    """Check that Slurm counts each QPU, and finds it by the name that users write.
 
     Args:
         conf: Slurm's configuration.
         site: The integration's settings.
-        names: Of the entries of qrmi_config.json.
+        names: The names of the entries of qrmi_config.json.
     """
     lua = "lua" in conf.words("JobSubmitPlugins")
     if lua:
@@ -214,8 +214,8 @@ def licences(conf: SlurmConf, site: Site, names: Collection[str]) -> Iterator[Fi
     else:
         yield warning(
             ABOUT,
-            "without JobSubmitPlugins=lua no request is turned into a licence, and no unknown name "
-            "is refused when a job is submitted",
+            "without JobSubmitPlugins=lua Slurm turns no request into a licence, and accepts jobs "
+            "with unknown names",
             "add it, with the job_submit.lua that `qrmi-slurm setup` writes",
         )
     try:
@@ -248,7 +248,7 @@ def licences(conf: SlurmConf, site: Site, names: Collection[str]) -> Iterator[Fi
 
 
 def _lua(conf: SlurmConf, names: set[str]) -> Iterator[Finding]:
-    """Whether the controller's script calls ours, and knows the same names."""
+    """Check that the controller's script calls ours, with the same names."""
     path = os.path.join(os.path.dirname(conf.get("SLURM_CONF")), "job_submit.lua")
     again = "run `qrmi-slurm setup` again, there where slurmctld runs"
     try:
@@ -266,17 +266,17 @@ def _lua(conf: SlurmConf, names: set[str]) -> Iterator[Finding]:
     if known is None:
         yield error(
             ABOUT,
-            f"{path} does not call qrmi.lua, so that no request for a QPU is turned into a licence",
+            f"{path} does not call qrmi.lua, so that requests for QPUs become no licences",
             "call it as the job_submit.lua does that `qrmi-slurm setup` writes",
         )
         return
     there = set(re.findall(r'"(.*?)"', known[1]))
-    if there == names or not names:  # that there are none is said elsewhere
+    if there == names or not names:  # an empty list is reported elsewhere
         yield ok(ABOUT, f"{path} turns a request for a QPU into a licence")
     else:
-        told = [f"does not know {', '.join(sorted(names - there))}"] if names - there else []
-        told += [f"knows {', '.join(sorted(there - names))} still"] if there - names else []
-        yield error(ABOUT, f"{path} {' and '.join(told)}", again)
+        differs = [f"lacks {', '.join(sorted(names - there))}"] if names - there else []
+        differs += [f"still has {', '.join(sorted(there - names))}"] if there - names else []
+        yield error(ABOUT, f"{path} {' and '.join(differs)}", again)
 
 
 def _read(path: str) -> str:
