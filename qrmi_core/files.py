@@ -1,7 +1,8 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all, and locks on files."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -68,6 +69,29 @@ def replace_file(
     """
     with _replacing(Path(path), mode, owner) as stream:
         stream.write(content)
+
+
+def lock_file(path: str | os.PathLike[str]) -> int | None:
+    """Lock a file, made for this user alone if it is missing, and return its open descriptor.
+
+    The lock ends when the descriptor is closed in this process and in those that inherited it.
+
+    Returns:
+        The descriptor; None if another process, or another descriptor of this one, has the lock.
+
+    Raises:
+        OSError: The file system has no locks, or the file cannot be made.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 @contextmanager

@@ -76,6 +76,7 @@ from qrmi_core.errors import (
 from qrmi_core.files import (
     atomic_output as atomic_output,
     check_writable as check_writable,
+    lock_file as lock_file,
     replace_file as replace_file,
 )
 from qrmi_core.folders import (

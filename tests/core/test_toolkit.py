@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import stat
@@ -28,6 +30,7 @@ from qrmi_core.plugin import (
     TaskStatus,
     is_secret,
     join_documents,
+    lock_file,
     missing_result,
     path_segment,
     read_count,
@@ -331,3 +334,28 @@ def test_a_file_is_replaced_whole_with_its_mode_and_a_link_itself(tmp_path: Path
     assert sorted(tmp_path.iterdir()) == [target, other]
     with pytest.raises(OSError, match=str(tmp_path)):
         replace_file(tmp_path / "missing" / "file", b"")
+
+
+def test_a_lock_of_a_file_has_one_holder_and_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "lock"
+    held = lock_file(path)
+    assert held is not None
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert lock_file(path) is None
+    os.close(held)
+    held = lock_file(path)
+    assert held is not None
+    os.close(held)
+    with pytest.raises(OSError, match="missing"):
+        lock_file(tmp_path / "missing/lock")
+
+    def without_locks(_descriptor: int, _operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", without_locks)
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(OSError, match="No locks available"):
+        lock_file(path)
+    assert os.listdir("/proc/self/fd") == before

@@ -17,9 +17,9 @@ from typing import Final, TypeVar
 import attrs
 
 from qrmi_core import TaskStatus
-from qrmi_core.plugin import replace_file
+from qrmi_core.plugin import lock_file, replace_file
 from qrmi_emulator.faults import Faults
-from qrmi_emulator.files import StorageError, lock, make_private, write_private
+from qrmi_emulator.files import StorageError, make_private, write_private
 from qrmi_emulator.record_file import RecordFile
 from qrmi_emulator.records import ONLINE, Condition, FaceJob, FaceSession, Record
 from qrmi_emulator.settings import EmulatorSettings
@@ -91,7 +91,7 @@ class State:
         )
         # A job that ends before it is executed may have a log too.
         self.executor.make_folder()
-        held = lock(home / "emulator.lock")
+        held = lock_file(home / "emulator.lock")
         if held is None:
             raise ValueError(f"another emulator uses {home}; name another folder")
         self._lock = held

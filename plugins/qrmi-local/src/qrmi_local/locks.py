@@ -6,36 +6,19 @@ its write transactions only.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from pathlib import Path
 
+from qrmi_core.plugin import lock_file
+
 _kept: dict[str, int] = {}
-
-
-def take(path: Path) -> int | None:
-    """Take a lock and give the descriptor that holds it, None if another holds it.
-
-    Raises:
-        OSError: The file system has no locks, or the file cannot be made.
-    """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def is_held(path: Path) -> bool:
     """Return True if somebody holds the lock."""
     if not path.exists():
         return False
-    descriptor = take(path)
+    descriptor = lock_file(path)
     if descriptor is None:
         return True
     os.close(descriptor)

@@ -16,7 +16,7 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
-from qrmi_core.plugin import NotAcquiredError, ResourceBusyError, TaskStatus
+from qrmi_core.plugin import NotAcquiredError, ResourceBusyError, TaskStatus, lock_file
 from qrmi_local import locks
 from qrmi_local.database import Database
 from qrmi_local.task_files import CONTENTS, TaskFiles
@@ -182,7 +182,7 @@ class TaskStore:
                     )
                 )
                 for slot in range(slots):
-                    if (lock := locks.take(self._slot(slot))) is not None:
+                    if (lock := lock_file(self._slot(slot))) is not None:
                         free[slot] = lock
                 idle = max(0, slots - len(free) - running)
                 while len(free) > max(0, queued - idle):
@@ -197,7 +197,7 @@ class TaskStore:
         """Take one slot again: its lock's descriptor, None if another worker has it."""
         with self._db.transaction() as db:
             self._settle(db)
-            return locks.take(self._slot(slot))
+            return lock_file(self._slot(slot))
 
     def claim(self, slot: int, pid: int, resources: Collection[str]) -> StoredTask | None:
         """Take the next task that may run, and return it, None without one.
@@ -266,7 +266,7 @@ class TaskStore:
                     raise ResourceBusyError(f"{resource} is held {by}")
                 expires = None
                 if lease_seconds is None:
-                    lock = locks.take(self._locks / token)
+                    lock = lock_file(self._locks / token)
                     assert lock is not None  # nobody else knows the token
                     locks.keep(token, lock)
                 else:
