@@ -1,4 +1,4 @@
-"""How a store is made, by several processes at once or after one that was killed, and cleaned."""
+"""Making a store, by several processes at once or after one that was killed, and cleaning it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What root reads and runs belongs to root, and is not used otherwise."""
+"""Root uses no file and runs no command that another user could change."""
 
 from __future__ import annotations
 

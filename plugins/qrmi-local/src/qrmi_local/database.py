@@ -23,7 +23,7 @@ _VERSION = 1
 _BUSY_SECONDS = 30.0
 # SQLite waits in C, where no signal and no deadline is seen.
 _SLICE_SECONDS = 0.1
-# What FUSE and virtiofs have behind them is not told; the rollback journal is right everywhere.
+# The file systems behind FUSE and virtiofs are unknown; the rollback journal works everywhere.
 _NETWORK_FILE_SYSTEMS = re.compile(
     r"9p|afs|beegfs|ceph|cifs|fhgfs|fuse(?:\.(?!fuse-overlayfs$).*)?|glusterfs|gpfs|lustre|nfs4?"
     r"|orangefs|panfs|pvfs2|smb[23]|smbfs|virtiofs|wekafs"
@@ -65,15 +65,15 @@ CREATE TABLE acquisitions (
 
 
 class Database:
-    """A database in a folder of the user's own, both made when first needed.
+    """A database in a private folder, both made when first needed.
 
-    Each thread of each process has a connection of its own, also after a fork.
+    Each thread of each process has its own connection, also after a fork.
 
     Args:
         home: The folder; its subfolders `folders` are made with it.
         journal_mode: ``wal`` or ``delete``, for a database that does not exist yet; by default
             WAL where the file system can have it.
-        create: Whether to make what is missing.
+        create: True to make missing files and folders.
         folders: Names of the subfolders.
     """
 

@@ -92,10 +92,10 @@ def _home(store: TaskStore) -> Path:
 def _start(store: TaskStore, settings: LocalSettings, slot: int, lock: int) -> None:
     """Start a worker that holds the slot's lock from its first moment on.
 
-    It is no child of ours, so nobody has to wait for it, and it belongs to no terminal.
+    It is not a child of this process, so that nobody has to wait for it, and has no terminal.
     """
     if not sys.executable:
-        raise ConfigError("this Python does not know its own executable and cannot start a worker")
+        raise ConfigError("the path of this Python is unknown, so that it cannot start a worker")
     worker = [
         *(sys.executable, "-P", "-c", _WORKER),
         *(str(store.home), str(slot), str(lock)),

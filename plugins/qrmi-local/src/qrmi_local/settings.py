@@ -79,9 +79,9 @@ class LocalSettings(Settings):
         retention_seconds: How long a finished task is kept.
         idle_seconds: How long a worker without work stays.
         acquisition: ``exclusive`` or ``shared``.
-        lease_seconds: How long a detached acquisition lasts; None for the job's time limit, or
-            a day where there is none.
-        seed: Seed for inputs that bring none of their own.
+        lease_seconds: Seconds that a detached acquisition lasts; None for the job's time limit, or
+            a day without one.
+        seed: Seed for inputs without a seed.
     """
 
     home: Path = setting(

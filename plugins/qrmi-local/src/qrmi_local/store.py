@@ -1,8 +1,7 @@
 """Tasks and acquisitions on disk: an SQLite database with the large contents in files beside it.
 
-A process that lives holds a lock (`qrmi_local.locks`): each worker holds
-that of its slot, each acquisition that ends with its process one of its own. So nothing that died
-looks alive, and nobody needs to watch.
+A live process holds locks (`qrmi_local.locks`): a worker the one of its slot, an acquiring process
+one for each acquisition that ends with it. So nothing dead looks alive, and nobody needs to watch.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ class TaskStore:
         seed: int | None = None,
         acquisition: str | None = None,
     ) -> None:
-        """Add a task to the queue; one that is there already is left as it is.
+        """Add a task to the queue; an existing one is left unchanged.
 
         Args:
             task_id: Its id, a valid file name.
@@ -69,8 +68,8 @@ class TaskStore:
             acquisition: The token it is submitted under.
 
         Raises:
-            NotAcquiredError: That acquisition is none of the resource, or has ended.
-            ServiceError: It could not be written, such as on a full disk; there is no task.
+            NotAcquiredError: The acquisition belongs to another resource, or has ended.
+            ServiceError: It could not be written, such as on a full disk; the task does not exist.
         """
         if self.task(task_id):
             return
@@ -150,7 +149,7 @@ class TaskStore:
         self._contents.discard(task.id, "payload")
 
     def settle(self, pid: int | None = None, reason: str = _GONE) -> int:
-        """Let the tasks of dead workers fail, and give their number.
+        """Let the tasks of dead workers fail, and return their number.
 
         Args:
             pid: An executing process that is dead, whose tasks alone are meant.
@@ -204,7 +203,7 @@ class TaskStore:
 
         Args:
             slot: The worker's slot.
-            pid: The executing process, leader of its own process group.
+            pid: The executing process, leader of a process group.
             resources: Those that the process can serve.
         """
         if not resources:
@@ -241,13 +240,13 @@ class TaskStore:
     def acquire(
         self, resource: str, *, exclusive: bool, holders: int, lease_seconds: float | None
     ) -> str:
-        """Hold a resource and give the token.
+        """Hold a resource and return the token.
 
         Args:
             resource: The resource's id.
-            exclusive: Whether nobody else may hold it or run tasks.
-            holders: How many may hold it at the same time if not.
-            lease_seconds: How long; None for as long as this process lives.
+            exclusive: True if nobody else may hold it or run tasks.
+            holders: The largest number of holders at the same time if not.
+            lease_seconds: Seconds that it lasts; None for as long as this process lives.
 
         Raises:
             ResourceBusyError: It is held by others.
@@ -285,8 +284,8 @@ class TaskStore:
 
         Args:
             resource: The resource's id.
-            token: What `acquire` gave.
-            cancel_pending: Whether to cancel what is queued under it.
+            token: The token of the acquisition.
+            cancel_pending: True to cancel the tasks queued under it.
         """
         ids: list[str] = []
         with self._db.transaction() as db:
@@ -343,7 +342,7 @@ class TaskStore:
         return self._db.explained()
 
     def prune(self, older_than_seconds: float) -> int:
-        """Delete the tasks that finished longer ago than this, and give their number."""
+        """Delete the tasks that finished longer ago than this, and return their number."""
         before = time.time() - older_than_seconds
         with self._db.transaction() as db:
             rows = db.execute(

@@ -71,7 +71,7 @@ def among(resources: Collection[str]) -> str:
 
 
 def one(db: sqlite3.Connection, statement: str, *parameters: object) -> StoredTask | None:
-    """Return the first row of a query, None if there is no row."""
+    """Return the first row of a query, None without a row."""
     row = db.execute(statement, parameters).fetchone()
     return StoredTask(*row) if row else None
 
