@@ -107,6 +107,10 @@ class Acquisitions:
         with self._channel.calling():
             return checked("acquire", acquiring.acquire(detached=detached, slots=slots))
 
+    def ends(self, token: str) -> bool:
+        """Return True if releasing this token ends a reservation."""
+        return token != self._scheduler_token and self._channel.capability(Acquires) is not None
+
     def release(self, token: str, *, cancel_pending: bool) -> None:
         """End a reservation; see `QuantumResource.release`."""
         if token == self._scheduler_token:
@@ -119,7 +123,7 @@ class Acquisitions:
             if held is None or held.token != token:
                 self._release_once(token, cancel_pending)
                 return
-            held.holders = max(held.holders - 1, 0)
+            self.abandon(token)
             if held.inherited:
                 _log.info(
                     "%s was acquired by the parent process, which will release it",
@@ -127,6 +131,12 @@ class Acquisitions:
                 )
             elif not held.holders:
                 self._end(held, cancel_pending)
+
+    def abandon(self, token: str) -> None:
+        """Count one holder less without a request; the next `acquire` ends it before its own."""
+        held = self._held
+        if held and held.token == token:
+            held.holders = max(held.holders - 1, 0)
 
     def _end(self, held: _Held, cancel_pending: bool) -> None:
         # After an error it is kept, so that it can be released again.

@@ -129,29 +129,32 @@ class Blocks:
     def _stop_and_release(self, block: _Block) -> None:
         """Stop the tasks of a block and release the resource, and say so in one line.
 
-        A further `KeyboardInterrupt` breaks it off, and the line names what is left to do.
+        A further `KeyboardInterrupt` breaks it off; the line names the steps that are left.
         """
-        tasks, stopped, released = block.unfinished(), list[Task](), False
-        failure: BaseException | None = None
+        tasks, stopped, said = block.unfinished(), list[Task](), list[str]()
+        trouble: QrmiError | None = None
+        releasing = False
         try:
             with within(Deadline(LEAVE_SECONDS, self._channel.clock)):
                 with within(Deadline(STOP_SECONDS, self._channel.clock)):
-                    failure = _stop(tasks, stopped)
+                    trouble = _stop(tasks, stopped)
+                releasing = True
                 self._acquisitions.release(block.token, cancel_pending=True)
-                released = True
-        except BaseException as error:
-            failure = error
-            if not isinstance(error, QrmiError):
+        except BaseException as failure:
+            if self._acquisitions.ends(block.token):
+                said.append(self._not_released(block, failure))
+            if not releasing:
+                self._acquisitions.abandon(block.token)
+            if not isinstance(failure, QrmiError):
                 raise
         finally:
             going_on = [task for task in tasks if not task.done and task not in stopped]
-            said = []
-            if stopped:
-                said.append(f"asked to stop {_ids(stopped)}")
             if going_on:
-                said.append(f"may go on: {_ids(going_on)} ({self._command('task stop', going_on)})")
-            if not released and failure:
-                said.append(self._not_released(block, failure))
+                again = self._command("task stop", going_on)
+                why = f" ({trouble})" if trouble else ""
+                said.insert(0, f"may go on: {_ids(going_on)}{why}; again: {again}")
+            if stopped:
+                said.insert(0, f"asked to stop {_ids(stopped)}")
             if said:
                 _log.warning("%s: interrupted; %s", self._name, "; ".join(said))
 

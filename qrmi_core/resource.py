@@ -50,9 +50,9 @@ class QuantumResource(Batches):
 
     Construction reads the settings and contacts nobody. The object may be used from many threads.
     As a context manager it acquires the resource on entry and releases it on exit. Left by
-    ``KeyboardInterrupt``, it first stops the tasks submitted in the block that have not ended, for
-    20 seconds at most, and cancels what is queued; after any other exception they go on, and a
-    warning names them.
+    ``KeyboardInterrupt``, it first stops the unfinished tasks submitted in the block, for 20
+    seconds at most, and cancels those queued under the acquisition; after any other exception they
+    go on, and a warning names them.
 
     Args:
         resource_id: The vendor's name of the resource.
@@ -260,8 +260,8 @@ class QuantumResource(Batches):
     def release(self, token: str, *, cancel_pending: bool = False) -> None:
         """End a reservation, once for each call of `acquire`; the last one ends it.
 
-        One that has ended or is unknown is not an error. That of the scheduler is left alone, and
-        so is that of the parent process in a forked child.
+        Tokens that have ended or are unknown are ignored. The scheduler's own is left alone, as is
+        that of the parent process in a forked child.
 
         Args:
             token: The token that `acquire` returned, here or in another process.

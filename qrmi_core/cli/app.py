@@ -64,8 +64,10 @@ class Options:
         config = ["--config", self.config] if self.config else []
         return shlex.join(["qrmi", *command.split(), *config, *arguments])
 
-    def acquired(self, name: str, token: str) -> None:
+    def acquired(self, resource: QuantumResource, name: str, token: str) -> None:
         """Have the line that releases the resource printed, unless `release` succeeds."""
+        if not resource._acquisitions.ends(token):
+            return
         again = self.line("release", name, token)
         self.unfinished["release"] = f"{name} was not released; again: {again}"
 

@@ -152,11 +152,10 @@ def acquire_command(options: Options, name: str) -> None:
         with Progress() as progress:
             resource = options.open(name, on_wait=progress.waiting)
             progress.doing("acquiring")
-            held = resource.supports("acquire")
             with options.signals.fragile():
                 token = resource.acquire(options.timeout, detached=True)
-                if held:
-                    options.acquired(name, token)
+                options.acquired(resource, name, token)
+        held = resource.supports("acquire")
         if not held:
             say(f"warning: {name} cannot be reserved; the token stands for nothing")
         options.show({"resource": name, "token": token, "held": held}, token)
@@ -177,7 +176,7 @@ def acquire_command(options: Options, name: str) -> None:
 def release_command(options: Options, name: str, token: str, cancel: bool) -> None:
     """Give a reservation back."""
     resource = options.open(name)
-    options.acquired(name, token)
+    options.acquired(resource, name, token)
     with options.bounded():
         options.release(resource, token, cancel_pending=cancel)
     options.show({"resource": name, "released": True}, f"{name} is released")

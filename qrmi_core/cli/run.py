@@ -122,7 +122,7 @@ class _Run:
             self._progress.doing("acquiring")
             with self._options.signals.fragile():
                 self._token = self._resource.acquire(self._left())
-                self._options.acquired(self._name, self._token)
+                self._options.acquired(self._resource, self._name, self._token)
 
     def _submit(self, payload: Payload) -> Task:
         self._progress.doing("submitting")
@@ -188,7 +188,8 @@ class _Run:
         try:
             self._options.release(self._resource, token, cancel_pending=cancel_pending)
         except QrmiError as failure:
-            say(f"warning: {self._options.unfinished.pop('release')} ({describe(failure)})")
+            again = self._options.unfinished.pop("release")
+            say(f"warning: {again} ({describe(failure)})")
 
     def _summarise(self, output: str | None) -> None:
         task = self._task

@@ -18,7 +18,7 @@ def say(text: str) -> None:
 
 
 def flush() -> None:
-    """Write out what was printed on standard output.
+    """Flush standard output.
 
     Raises:
         OSError: It cannot be written.

@@ -67,7 +67,9 @@ class Signals:
     ) -> None:
         for number, handler in self._former.items():
             signal.signal(number, handler)
-        self._stop_timer()
+        if self._former_alarm is not None:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, self._former_alarm)
         sys.unraisablehook = self._former_hook
 
     @contextmanager
@@ -84,8 +86,6 @@ class Signals:
             raise
         finally:
             self._fragile = False
-            if self._lost is None:
-                self._stop_timer()
         self._raise_pending()
 
     def sleep(self, seconds: float) -> None:
@@ -109,7 +109,7 @@ class Signals:
             self._raise_pending()
         self._pending = number
         self._start_timer(GRACE_SECONDS)
-        # The signal may have come while standard error was being written, and then it is closed.
+        # Python refuses to write if the signal came while standard error was being written.
         with suppress(RuntimeError):
             say(
                 f"the response under way is waited for, {GRACE_SECONDS:.0f} s at most; "
@@ -127,12 +127,6 @@ class Signals:
         if self._former_alarm is None:
             self._former_alarm = signal.signal(signal.SIGALRM, self._expired)
         signal.setitimer(signal.ITIMER_REAL, seconds)
-
-    def _stop_timer(self) -> None:
-        if self._former_alarm is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            signal.signal(signal.SIGALRM, self._former_alarm)
-            self._former_alarm = None
 
     def _raise_pending(self, cause: Exception | None = None) -> None:
         number, self._pending = self._pending, None

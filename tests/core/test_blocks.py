@@ -22,7 +22,7 @@ from support.forked import Forked
 
 
 class Site:
-    """A vendor whose tasks run for ever, a resource of it, and what was asked of it in order."""
+    """A vendor whose tasks run for ever, a resource of it, and its stops and releases in order."""
 
     def __init__(self, **how: Any) -> None:
         self.clock = FakeClock()
@@ -154,9 +154,29 @@ def test_a_second_interrupt_leaves_at_once_and_names_what_is_left(
         site.leave_by(KeyboardInterrupt())
     assert site.calls == ["stop task-2"]
     assert lines(caplog) == [
-        "fake:qpu: interrupted; may go on: task-2, task-3 (qrmi task stop fake:qpu ID); "
+        "fake:qpu: interrupted; may go on: task-2, task-3; again: qrmi task stop fake:qpu ID; "
         "not released (KeyboardInterrupt); again: qrmi release fake:qpu token-1"
     ]
+
+
+def test_the_line_does_not_name_the_schedulers_token(caplog: pytest.LogCaptureFixture) -> None:
+    site = Site(config={"QRMI_JOB_ACQUISITION_TOKEN": "from-slurm"})
+    site.interrupt("task_stop")
+    with pytest.raises(KeyboardInterrupt):
+        site.leave_by(KeyboardInterrupt(), tasks=1)
+    assert lines(caplog) == [
+        "qpu: interrupted; may go on: task-1; again: qrmi task stop qpu task-1"
+    ]
+
+
+def test_a_cell_that_was_interrupted_twice_can_be_run_again() -> None:
+    site = Site()
+    site.interrupt("task_stop")
+    with pytest.raises(KeyboardInterrupt):
+        site.leave_by(KeyboardInterrupt(), tasks=1)
+    site.leave_by(None, tasks=0)
+    assert site.calls == ["stop task-2", "release", "release"]
+    assert site.vendor.tokens == []
 
 
 def test_an_interrupt_during_the_release_repeats_it_and_stops_the_tasks(
@@ -214,7 +234,8 @@ def test_a_task_that_cannot_be_stopped_is_named_and_keeps_no_other_from_it(
         site.leave_by(KeyboardInterrupt())
     assert site.calls == ["stop task-2", "stop task-3", "release and cancel"]
     (line,) = lines(caplog)
-    assert "asked to stop task-3; may go on: task-2 (qrmi task stop fake:qpu task-2)" in line
+    assert "asked to stop task-3; may go on: task-2 (down [resource qpu, task task-2]); " in line
+    assert "again: qrmi task stop fake:qpu task-2; not released" in line
     assert line.endswith("again: qrmi release fake:qpu token-1")
 
 
@@ -241,14 +262,14 @@ def test_tasks_of_helper_threads_are_stopped_and_those_of_other_blocks_are_not()
             assert left.wait(20)
 
     with ThreadPoolExecutor() as pool:
-        staying = pool.submit(other)
-        assert inside.wait(20)
         with pytest.raises(KeyboardInterrupt), site.qpu:
             pool.submit(site.qpu.run, PAYLOAD).result(20)
+            staying = pool.submit(other)
+            assert inside.wait(20)
             raise KeyboardInterrupt
         left.set()
         staying.result(20)
-    assert site.calls == ["stop task-3", "release"]
+    assert site.calls == ["stop task-2", "release"]
 
 
 def test_an_inner_block_stops_its_own_tasks_alone() -> None:

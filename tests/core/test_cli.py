@@ -477,6 +477,22 @@ def test_counts_of_a_task_are_printed(site: Path, vendor: FakeVendor, qrmi: Qrmi
     }
 
 
+def test_the_program_of_a_task_is_printed_where_the_vendor_gives_it_back(
+    vendor: FakeVendor, qrmi: Qrmi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task_id = qrmi("task", "start", "fake:qpu", "input.json").out.strip()
+    ended = qrmi("task", "input", "fake:qpu", task_id)
+    assert ended.status == 2
+    assert "task_input" in ended.error
+    driver = importlib.import_module("qrmi_test_fake").Driver
+    monkeypatch.setattr(
+        driver, "task_input", lambda _self, task_id: f'{{"of": "{task_id}"}}'.encode()
+    )
+    assert qrmi("task", "input", "fake:qpu", task_id).out == f'{{"of": "{task_id}"}}\n'
+    data = qrmi("--json", "task", "input", "fake:qpu", task_id).data
+    assert data == {"task": task_id, "input": f'{{"of": "{task_id}"}}'}
+
+
 def test_start_can_print_json(vendor: FakeVendor, qrmi: Qrmi) -> None:
     data = qrmi("task", "start", "fake:qpu", "input.json", "--json").data
     assert data == {"task": "task-1", "resource": "fake:qpu"}

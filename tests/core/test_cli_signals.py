@@ -1,4 +1,4 @@
-"""The command meets signals at any moment: its exit status, and what it leaves behind."""
+"""Signals to the command at any moment: exit statuses, and acquisitions left behind."""
 
 from __future__ import annotations
 
@@ -228,6 +228,20 @@ def test_a_second_signal_while_the_task_is_stopped_names_all_that_is_left(
     ]
 
 
+def test_what_is_left_does_not_name_the_schedulers_token(start: Callable[..., Run]) -> None:
+    job = {"qpu_QRMI_JOB_ACQUISITION_TOKEN": "from-slurm"}
+    run = start(*RUN, HELD="task_stop", STATE="Running", **job)
+    run.until("task_status")
+    run.signal(signal.SIGINT)
+    run.until("task_stop")
+    run.signal(signal.SIGINT)
+    status, _, err = run.end()
+    assert status == 130
+    assert "task task-1 may go on" in err
+    assert "release" not in err
+    assert "from-slurm" not in err
+
+
 def test_a_signal_counts_although_the_release_fails(start: Callable[..., Run]) -> None:
     run = start(*RUN, HELD="release", FAILS="release")
     run.until("release")
@@ -271,6 +285,7 @@ def test_signals_during_the_release_of_acquire_give_the_line_to_repeat_it(
     assert AGAIN in err.splitlines()
 
 
+@pytest.mark.slow
 @BOTH
 def test_the_command_release_is_not_broken_off_by_one_signal(
     start: Callable[..., Run], number: int
