@@ -98,6 +98,19 @@ def test_links_of_root_are_followed(tmp_path: Path) -> None:
         trust.check(str(tmp_path / "absolute/file"), strict=True)
 
 
+def test_a_relative_path_begins_in_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder").mkdir()
+    monkeypatch.chdir(tmp_path / "folder")
+    trust.check("file", strict=True)
+    (tmp_path / "folder").chmod(0o777)
+    with pytest.raises(trust.Untrusted, match=f"others may write to {tmp_path}/folder;"):
+        trust.check("file", strict=True)
+    (tmp_path / "folder").rmdir()
+    trust.check(str(tmp_path / "file"), strict=True)
+
+
 def test_links_that_lead_in_a_circle_are_an_error(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")

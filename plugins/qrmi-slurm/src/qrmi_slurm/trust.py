@@ -78,7 +78,9 @@ def _others_may_write(found: os.stat_result, strict: bool) -> bool:
 def _steps(path: str) -> Iterator[str]:
     """Yield each path that is passed on the way to another, links and their targets included."""
     links, reached = 0, "/"
-    ahead = os.path.join(os.getcwd(), path).split("/")[::-1]
+    if not os.path.isabs(path):
+        path = os.path.join(os.getcwd(), path)
+    ahead = path.split("/")[::-1]
     yield reached
     while ahead:
         name = ahead.pop()
