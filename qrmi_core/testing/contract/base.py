@@ -15,20 +15,7 @@ from qrmi_core.testing.loopback import Faults, LoopbackVendor
 
 
 class ContractHooks:
-    """The hooks of a contract; `DriverContract` documents them.
-
-    Two are required, `resource` and `payload`. Tests that need another one are skipped without it,
-    with the reason.
-
-    Attributes:
-        unknown_task_id: A well-formed id of a task that does not exist.
-        timeout_seconds: The time that a small task may take, in seconds.
-        secrets: Credentials that must not appear in any error, log or repr, beside the settings
-            that are declared as secret.
-        type_strings: The resource types whose entry points must lead to this driver.
-        stop_deletes: True if stopping deletes a task, so that an unknown one was stopped before.
-        submission: The request that submits a task, such as ``POST /v1/tasks``, at `vendor`.
-    """
+    """The hooks of the contracts, which `DriverContract` documents."""
 
     unknown_task_id: ClassVar[str] = "00000000-0000-0000-0000-000000000000"
     timeout_seconds: ClassVar[float] = 60.0

@@ -55,9 +55,6 @@ class TestSystem(_Hooks, DriverContract):
 
 
 class TestFaults(_Hooks, HttpFaultContract):
-    operations = HttpFaultContract.operations | {
-        "task_status renewed": lambda tests, qpu, id: tests.renewed(qpu.task_status, id),
-    }
     faults = HttpFaultContract.faults | STORE_FAULTS
     # A backend is listed without its details, and older releases have no lanes.
     harmless = frozenset(("discover", fault) for fault in HttpFaultContract.faults) | {

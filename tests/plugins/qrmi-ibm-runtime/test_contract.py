@@ -55,7 +55,6 @@ class TestJob(_Hooks, DriverContract):
 class TestFaults(_Hooks, HttpFaultContract):
     operations = HttpFaultContract.operations | {
         "release cancelling": lambda tests, qpu, _id: qpu.release(tests.token, cancel_pending=True),
-        "task_status renewed": lambda tests, qpu, id: tests.renewed(qpu.task_status, id),
     }
     faults = HttpFaultContract.faults | {
         "503 in words": error(503, 9707, "temporary", solution="try again"),

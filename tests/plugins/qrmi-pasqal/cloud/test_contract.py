@@ -80,7 +80,6 @@ class TestCudaq(_Hooks, DriverContract):
 
 class TestFaults(_Hooks, HttpFaultContract):
     operations = HttpFaultContract.operations | {
-        "task_status renewed": lambda tests, qpu, id: tests.renewed(qpu.task_status, id),
         "task_result by its link": lambda tests, qpu, id: tests.by_its_link(qpu, id),
     }
     faults = HttpFaultContract.faults | {
