@@ -194,6 +194,44 @@ class MannersContract(ContractHooks):
             started = list(pool.map(lambda tag: self.start(qpu, tag), tags))
         assert [driver.find_submission(tag) for tag in tags] == started
 
+    def test_threads_of_one_object_share_its_acquisition(
+        self, qpu: QuantumResource, driver: Driver[Any, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if not driver.supports(Acquires):
+            pytest.skip("the resource cannot be acquired")
+        calls: list[str] = []
+        tokens: list[str | None] = []
+        for name in ("acquire", "release"):
+            method = getattr(driver, name)
+
+            def counted(*given: Any, name: str = name, method: Any = method, **more: Any) -> object:
+                calls.append(name)
+                return method(*given, **more)
+
+            monkeypatch.setattr(driver, name, counted)
+        submit = driver.task_start
+
+        def noted(*given: Any, acquisition: str | None, **more: Any) -> str:
+            tokens.append(acquisition)
+            return submit(*given, acquisition=acquisition, **more)
+
+        monkeypatch.setattr(driver, "task_start", noted)
+        inside, left = threading.Barrier(2), threading.Event()
+
+        def hold(first: bool) -> None:
+            with qpu:
+                inside.wait(self.timeout_seconds)
+                if not first:
+                    left.wait(self.timeout_seconds)
+                task = qpu.run(self.payload(), timeout=self.timeout_seconds)
+                assert task.wait(self.timeout_seconds) is TaskStatus.Completed
+            left.set()
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(hold, (True, False)))
+        assert len({*tokens}) == 1
+        assert calls in (["acquire", "release"], []), "a scheduler's acquisition costs nothing"
+
     # Processes
 
     def test_a_forked_process_can_use_the_resource(
