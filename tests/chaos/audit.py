@@ -165,7 +165,7 @@ def _check_ends(client: ClientAccount, found: Findings) -> None:
     for number in client.unresolved:
         if number in client.numbers("uncertain"):
             found.allowed["submission ended in SubmissionUncertainError"] += 1
-        elif client.signals:
+        elif client.signals or client.of("hung"):
             found.allowed["submission of a client that was killed or interrupted"] += 1
         else:
             found.raw.append(f"{client.name}: task {number} has no outcome, and no signal was sent")

@@ -127,6 +127,7 @@ def test_one_task_of_an_open_submission_is_accounted_for(end: dict[str, Any]) ->
         ([INTEND, TASK], [held(ended=False)], {"hung": 1}),
         ([INTEND], [], {"raw exceptions": 1}),
         ([{"event": "hung", "text": "step 0"}], [], {"hung": 1}),
+        ([INTEND, {"event": "hung", "text": "a forked child"}], [held()], {"hung": 1}),
         ([{"event": "raw", "text": "KeyError"}], [], {"raw exceptions": 1}),
         ([{"event": "exit", "status": 70, "step": 0}], [], {"raw exceptions": 1}),
         ([{"event": "exit", "status": -11, "step": 0}], [], {"raw exceptions": 1}),

@@ -210,6 +210,20 @@ def test_a_result_that_breaks_off_is_read_again(tmp_path: Path) -> None:
     assert (tmp_path / "result").read_bytes() == b"0123456789"
 
 
+def test_a_result_that_breaks_off_leaves_nothing_of_itself() -> None:
+    vendor = FakeVendor(result=b"0123456789")
+    vendor.lost_responses["task_result"] = [TransportError("reset")]
+
+    task = fake_resource(vendor).run(PAYLOAD)
+
+    def shorten(function: str) -> None:
+        if vendor.calls[function] == 2 and function == "task_result":
+            vendor.tasks[task.id].result = b"ab"
+
+    vendor.on_call = shorten
+    assert task.result().value == "ab"
+
+
 def test_a_result_that_lags_behind_the_status_is_asked_for_again() -> None:
     vendor = FakeVendor(result=b"late")
     vendor.faults["task_result"] = [TaskNotReadyError("not in the store yet")]
@@ -367,7 +381,17 @@ def test_tasks_of_an_open_batch_are_added_all_or_none() -> None:
     foreign = Payload.PasqalCloud(sequence="{}", job_runs=1)
     with pytest.raises(UnsupportedPayloadError):
         qpu.batch_add("b", [PAYLOAD, foreign])
+    for refused in (
+        qpu.batch_close,
+        qpu.batch_tasks,
+        lambda batch: qpu.batch_add(batch, [PAYLOAD]),
+    ):
+        with pytest.raises(InvalidInputError, match="batch's id is empty"):
+            refused("")
     assert vendor.calls["batch_add"] == 1
+    assert "batch_close" not in vendor.calls
+    qpu.batch_close("b")
+    assert vendor.calls["batch_close"] == 1
     vendor.faults["batch_add"] = [InvalidInputError("closed"), ServiceError("?", uncertain=True)]
     with pytest.raises(InvalidInputError, match="closed"):
         qpu.batch_add("b", [PAYLOAD])

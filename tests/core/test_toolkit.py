@@ -42,6 +42,7 @@ from qrmi_core.plugin import (
     replace_file,
     to_url,
 )
+from qrmi_core.urls import origin
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -190,6 +191,12 @@ def test_an_id_that_means_another_address_is_unknown(text: str) -> None:
         path_segment(text)
     with pytest.raises(NotAcquiredError, match="is not the id of a resource"):
         path_segment(text, NotAcquiredError)
+
+
+def test_an_origin_without_a_port_has_that_of_its_scheme() -> None:
+    assert origin("https://H/x?y") == origin("https://h:443") == ("https", "h", 443)
+    assert origin("http://h") == origin("HTTP://h:80/") == ("http", "h", 80)
+    assert origin("https://h:8443") != origin("https://h") != origin("http://h:443")
 
 
 def test_an_address_of_settings() -> None:
