@@ -1,9 +1,11 @@
-"""Locks that a forked child process finds unlocked."""
+"""Locks that a forked child process finds unlocked, those of modules included."""
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
+import time
 import weakref
 from types import TracebackType
 
@@ -47,6 +49,7 @@ class Lock:
         self.release()
 
 
+_LONGEST_IMPORT_SECONDS = 10.0
 _locks: weakref.WeakSet[Lock] = weakref.WeakSet()
 
 
@@ -55,4 +58,20 @@ def _renew_all() -> None:
         lock._lock = lock._make()
 
 
-os.register_at_fork(after_in_child=_renew_all)
+def _let_imports_end() -> None:
+    """Wait, at most 10 s, until no other thread imports a module.
+
+    The lock of such a module stays taken in a forked child, which would wait for it for ever when
+    it needs the module; most modules are imported where they are first used.
+    """
+    module_locks = getattr(importlib._bootstrap, "_module_locks", {})  # of CPython
+    end = time.monotonic() + _LONGEST_IMPORT_SECONDS
+    while time.monotonic() < end:
+        locks = [reference() for reference in list(module_locks.values())]
+        owners = {getattr(lock, "owner", None) for lock in locks}
+        if owners <= {None, threading.get_ident()}:
+            return
+        time.sleep(0.001)
+
+
+os.register_at_fork(before=_let_imports_end, after_in_child=_renew_all)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import builtins
+import importlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -133,6 +135,27 @@ def test_a_forked_child_finds_a_lock_unlocked(others: set[Lock], reentrant: bool
         assert not lock.acquire(timeout=0)
         assert succeeds_in_a_child(use)
         assert not lock.acquire(timeout=0)
+
+
+def test_a_fork_waits_for_the_imports_of_other_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "import builtins\nbuiltins.begun.set()\nassert builtins.go_on.wait(30)\nvalue = 1\n"
+    (tmp_path / "slow_to_import.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    begun, go_on = threading.Event(), threading.Event()
+    monkeypatch.setattr(builtins, "begun", begun, raising=False)
+    monkeypatch.setattr(builtins, "go_on", go_on, raising=False)
+
+    def use() -> None:
+        assert importlib.import_module("slow_to_import").value == 1
+
+    thread = threading.Thread(target=use)
+    thread.start()
+    assert begun.wait(30)
+    threading.Timer(0.2, go_on.set).start()
+    assert succeeds_in_a_child(use)
+    thread.join()
 
 
 def test_a_forked_child_uses_notes_resources_and_tasks(others: set[Lock]) -> None:
