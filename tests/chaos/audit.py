@@ -228,6 +228,9 @@ def _check_sessions(clients: Iterable[ClientAccount], contents: Contents, found:
         elif unknown[resource_type] > 0:
             unknown[resource_type] -= 1
             found.allowed["session whose acquisition or `with` was broken off or failed"] += 1
+        elif resource_type == "pasqal-local":
+            # Warden lists no sessions, so a lost response is made up for by a second one.
+            found.allowed["session of Warden whose response was lost"] += 1
         else:
             found.left_open.append(f"session {token} ({resource_type})")
 
