@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import socket
+import threading
 import time
 from collections.abc import Iterable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -16,6 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from qrmi_emulator import Emulator
 from qrmi_emulator.app import application
 from qrmi_emulator.bodies import MOST_BYTES, UNCHECKED_BYTES
+from qrmi_emulator.faces.ibm.direct_access.transfer import TransferError, download
 from qrmi_emulator.faces.pasqal.programs import with_vacant
 from support.runtime_client import Client
 
@@ -159,6 +162,28 @@ def test_sites_without_atoms_are_filled_in_once() -> None:
     start = time.process_time()
     assert with_vacant("1", range(1, 500_000)) == "1" + "0" * 499_999
     assert time.process_time() - start < 3, "the time is not quadratic"
+
+
+class Nonsense(BaseHTTPRequestHandler):
+    """A store whose responses have a length that is not a number."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "many")
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None:
+        return
+
+
+def test_a_store_that_responds_with_nonsense_is_an_error_of_the_transfer(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), Nonsense) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_port}/bucket/key"
+        with pytest.raises(TransferError, match="ValueError"):
+            download(url, tmp_path / "input", agent="test", most_bytes=10)
+        thread.join()
 
 
 GREEDY = (

@@ -139,6 +139,21 @@ def test_an_object_that_cannot_be_kept_is_refused_and_is_not_there(home: Path) -
         client.http.close()
 
 
+def test_a_job_that_cannot_be_deleted_is_still_there(home: Path) -> None:
+    with Emulator(["ibm-da"], state=home) as emulator:
+        client = DirectAccessClient(emulator)
+        emulator.fault("job-queued")
+        job = client.submit()
+        path = f"/v1/jobs/{job}"
+        assert client("POST", f"{path}/cancel").status_code == 204
+        with no_records(emulator):
+            assert client("DELETE", path).status_code == 507
+            assert client.show(job)["status"] == "Cancelled"
+        assert client("DELETE", path).status_code == 204
+        assert client("GET", path).status_code == 404
+        client.close()
+
+
 def fail(_runner: Runner) -> None:
     raise RuntimeError("a wheel is broken")
 

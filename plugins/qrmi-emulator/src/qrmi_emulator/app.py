@@ -211,8 +211,10 @@ class _Gate:
         """Let the application respond, or respond with 507 if it cannot write the changes."""
 
         async def written(message: Message) -> None:
-            if lost_change.get() and scope["method"] not in ("GET", "HEAD"):
-                raise StorageError
+            if scope["method"] not in ("GET", "HEAD") and lost_change.get():
+                self._state.flush()
+                if lost_change.get():
+                    raise StorageError
             await send(message)
 
         lost_change.set(False)

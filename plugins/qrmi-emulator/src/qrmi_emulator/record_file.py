@@ -23,7 +23,7 @@ from qrmi_emulator.records import FaceJob, Record
 _log = logging.getLogger(__name__)
 
 lost_change: Final[ContextVar[bool]] = ContextVar("lost_change", default=False)
-"""True if a change that this request made is not written yet."""
+"""True if a change that this request made is not written yet, nor anything that it made later."""
 
 
 class RecordFile:
@@ -79,6 +79,7 @@ class RecordFile:
             )
             for record in records
         )
+        lost_change.set(False)
 
     def change(self, record: Record) -> None:
         """Write a record that has changed, or leave it to `flush` if it cannot be written."""

@@ -88,10 +88,12 @@ class Attendant:
             functools.partial(download, url, path, agent=_AGENT, most_bytes=_MOST_INPUT_BYTES)
         )
         reason, code = f"The input could not be read from its presigned URL: {problem}", _FAILED
-        if not problem:
+        if not problem and not job.has_ended:
             try:
                 if job.argument in engine.PROGRAMS:
                     await asyncio.to_thread(lambda: engine.check(job.argument, path.read_bytes()))
+            except FileNotFoundError:
+                pass  # the job was cancelled and deleted meanwhile
             except EngineError as error:
                 reason, code = str(error), code_for(str(error))
             else:

@@ -121,8 +121,8 @@ class DirectAccessJobs:
         job = self._job(request)
         if not job.is_final:
             raise refused(409, "1337", "Only a job that has ended can be deleted.")
-        del self._by_name[job.name]
         self._state.delete(job)
+        del self._by_name[job.name]
         return Response(status_code=204)
 
     def _job(self, request: Request) -> DirectAccessJob:

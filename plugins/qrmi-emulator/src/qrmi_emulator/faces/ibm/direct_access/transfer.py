@@ -7,6 +7,7 @@ its signature there.
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import urllib.error
 import urllib.request
@@ -78,7 +79,7 @@ def upload(url: str, path: Path, *, agent: str, content_type: str) -> None:
         with _sent(urllib.request.Request(url, b"", headers, method="PUT")):
             return
     with file:
-        headers["Content-Length"] = str(path.stat().st_size)
+        headers["Content-Length"] = str(os.fstat(file.fileno()).st_size)
         with _sent(urllib.request.Request(url, file, headers, method="PUT")):
             return
 
@@ -115,7 +116,7 @@ def _sent(request: urllib.request.Request) -> Iterator[Any]:
             code = re.search(rb"<Code>(\w{1,60})</Code>", error.read(4096))
         what = f"HTTP {error.code}" + (f" {code[1].decode()}" if code else "")
         raise TransferError(what, is_passing=error.code in _PASSING) from None
-    except (OSError, http.client.HTTPException) as error:
-        # Not its text, which may have the URL in it.
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        # A ValueError is of a malformed header. Not its text, which may have the URL in it.
         reason = getattr(error, "reason", error)
         raise TransferError(f"no response ({type(reason).__name__})", is_passing=True) from None
