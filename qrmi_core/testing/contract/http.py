@@ -329,7 +329,7 @@ class HttpFaultContract(ContractHooks):
         qpu._driver = type(driver)(driver.resource_id, driver.resource_type, changed)
         qpu._channel.driver = qpu._driver
         qpu._channel.sleep = lambda seconds: time.sleep(min(seconds, 0.005))
-        qpu._channel.polling = PollingPolicy(min_pause_seconds=0.005, max_outage_seconds=0.2)
+        qpu._channel.polling = PollingPolicy(min_pause_seconds=0.005, max_outage_seconds=3)
         return qpu
 
     def _ended_task(self) -> str:
