@@ -88,7 +88,7 @@ class Machine:
         ]
         results = {"QPY": SamplerV2(self.resource).run(pubs).result(SECONDS)}
         texts = [text_of(pub.circuit) for pub in pubs]
-        if all(texts):
+        if all(texts) and all(map(_has_shape_in_text, pubs)):
             parts = [[text, _values(pub), pub.shots] for text, pub in zip(texts, pubs, strict=True)]
             results["text"] = self._run_text("sampler", parts)
         for form, result in results.items():
@@ -110,7 +110,7 @@ class Machine:
         exact = [0 if self._is_unitary(pub) else PRECISION for pub in pubs]
         results = {"QPY": EstimatorV2(self.resource).run(pubs).result(SECONDS)}
         texts = [text_of(pub.circuit) for pub in pubs]
-        if all(texts):
+        if all(texts) and all(map(_has_shape_in_text, pubs)):
             parts = [
                 [text, pub.observables.tolist(), _values(pub), precision]
                 for text, pub, precision in zip(texts, pubs, exact, strict=True)
@@ -270,6 +270,11 @@ def _control(circuit: QuantumCircuit) -> Iterator[Any]:
             yield instruction.operation
             for block in instruction.operation.blocks:
                 yield from _control(block)
+
+
+def _has_shape_in_text(pub: SamplerPub | EstimatorPub) -> bool:
+    """Return True if the values without parameter names, as for a text, have the pub's shape."""
+    return bool(pub.circuit.parameters) or pub.parameter_values.shape == ()
 
 
 def _values(pub: SamplerPub | EstimatorPub) -> Any:
