@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -234,7 +235,7 @@ def text_of(circuit: QuantumCircuit) -> str | None:
     except (QASM3ExporterError, TypeError, CircuitError):
         return None
     # Of these, it writes what is not OpenQASM: a gate without qubits, one with letters for angles.
-    return None if "gate global_phase" in text or "gate pauli(" in text else text
+    return None if re.search(r"gate global_phase|pauli\w*\(", text) else text
 
 
 def _has_expressions(circuit: QuantumCircuit) -> bool:

@@ -153,20 +153,21 @@ def _translated(circuit: Any) -> Any:
 
 
 def _without_overwritten(circuit: Any) -> Any:
-    """Leave out measurements whose bit a later one writes, where no later one needs their qubits.
+    """Leave out measurements whose bit a later one writes, where their qubits do nothing more.
 
     Aer leaves out gates that no measurement follows, draws the outcomes of last measurements
     together, and adds the errors of all of them to the bit.
     """
     kept: list[Any] = []
     written: set[Any] = set()
-    needed: set[Any] = set()
+    needed: set[Any] = set()  # by later measurements
+    busy: set[Any] = set()  # with what these need
     for instruction in reversed(circuit.data):
         name = instruction.operation.name
         if name in JUMPS:
             return circuit
         if name == "measure":
-            if written.issuperset(instruction.clbits) and needed.isdisjoint(instruction.qubits):
+            if written.issuperset(instruction.clbits) and busy.isdisjoint(instruction.qubits):
                 continue
             written.update(instruction.clbits)
             needed.update(instruction.qubits)
@@ -174,6 +175,7 @@ def _without_overwritten(circuit: Any) -> Any:
             name != "barrier" and not needed.isdisjoint(instruction.qubits)
         ):
             needed.update(instruction.qubits)
+            busy.update(instruction.qubits)
         kept.append(instruction)
     if len(kept) == len(circuit.data):
         return circuit
