@@ -32,8 +32,8 @@ from qrmi_core.settings import Settings
 _CapabilityT = TypeVar("_CapabilityT")
 _T = TypeVar("_T")
 
+_FEW_PAUSES_SECONDS = 4.0  # all of them together
 _CAUSE_CHARACTERS = 1000  # so that the message keeps its end, the advice
-_NAMED = frozenset({"acquisition_token", "proxy"})
 
 
 @attrs.define(eq=False)
@@ -54,7 +54,9 @@ class Channel:
     sleep: Sleep = time.sleep
     on_wait: OnWait | None = None
     _redact: Redactor = attrs.field(
-        default=attrs.Factory(lambda self: Redactor(_secrets(self.driver)), takes_self=True),
+        default=attrs.Factory(
+            lambda self: Redactor(self.driver.settings.secrets()), takes_self=True
+        ),
         init=False,
     )
 
@@ -144,19 +146,9 @@ class Channel:
     def few_pause(self, attempt: int, error: BaseException) -> float:
         """Return the seconds until the next of at most 4 attempts; see `RetryPolicy.pause`."""
         # A vendor cannot ask for a longer pause than an outage may last.
-        longest = Deadline(current().clip(self.polling.max_outage_seconds), self.clock)
+        most = max(self.polling.max_outage_seconds, _FEW_PAUSES_SECONDS)
+        longest = Deadline(current().clip(most), self.clock)
         return RetryPolicy(jitter=0.0).pause(attempt, error, longest)
-
-
-def _secrets(driver: Driver[Any, Any]) -> Iterator[str]:
-    """Yield the secrets of a driver's settings.
-
-    Errors may name an acquisition, and `HttpClient` redacts the secrets in the URL of a proxy.
-    """
-    for field, declaration in driver.settings.declarations().items():
-        value = getattr(driver.settings, field)
-        if declaration.secret and isinstance(value, str) and field not in _NAMED:
-            yield value
 
 
 @contextmanager

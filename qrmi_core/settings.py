@@ -218,9 +218,13 @@ class Settings:
         return prefixes(resource_id)
 
     def secrets(self) -> list[str]:
-        """Return the values of the secret settings, for a `Redactor`."""
-        names = [name for name, declared in self.declarations().items() if declared.secret]
-        return [str(value) for name in names if (value := getattr(self, name)) is not None]
+        """Return the values of the secret settings, for a `Redactor`.
+
+        Errors may name an acquisition, and of the URL of a proxy only the credentials are secret.
+        """
+        names = {name for name, declared in self.declarations().items() if declared.secret}
+        values = [getattr(self, name) for name in names - {"acquisition_token", "proxy"}]
+        return [str(value) for value in values if value is not None]
 
     @classmethod
     def absent(cls, mapping: Mapping[str, str]) -> dict[str, Declaration]:

@@ -74,8 +74,8 @@ class HttpClient:
             another host.
         error: Makes the vendor's own errors of its error responses; see `ErrorHook`.
         product: Appended to ``User-Agent``, such as ``qrmi-example/1.0``.
-        secrets: Further secrets to redact, beside the credentials of the call itself, such as the
-            API key used to obtain the token: a response could echo it.
+        secrets: Further secrets to redact, beside those of the settings and the credentials of the
+            call itself: a response could echo them.
         clock: Monotonic clock in seconds.
         sleep: Sleeps for a number of seconds.
 
@@ -103,7 +103,7 @@ class HttpClient:
         self._auth = auth
         self._headers = headers
         self._error = error
-        self._secrets = frozenset(secrets)
+        self._secrets = {*secrets, *settings.secrets()}
         self._clock = clock
         self._sleep = sleep
         self._sessions = Sessions(f"{USER_AGENT} {product}" if product else USER_AGENT)

@@ -12,7 +12,6 @@ from typing import Any
 import attrs
 
 from qrmi_core.plugin import (
-    AuthenticationFailedError,
     HttpClient,
     InvalidInputError,
     Observation,
@@ -305,15 +304,6 @@ class ReleasesRawTokens(CoinDriver):
     def release(self, token: str, *, cancel_pending: bool) -> None:
         path = f"/v1/reservations/{token}"
         self._api._http.request("DELETE", path, params={"cancel": "false"}, ok=(404,))
-
-
-@caught_by("test_wrong_credentials_are_an_error_that_does_not_show_them")
-class ShowsItsKey(CoinDriver):
-    def task_start(self, payload: Coin, **how: Any) -> str:
-        try:
-            return super().task_start(payload, **how)
-        except AuthenticationFailedError:
-            raise AuthenticationFailedError(f"{self.settings.token} is not accepted") from None
 
 
 @caught_by("test_no_secret_is_shown")

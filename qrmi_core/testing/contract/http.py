@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import attrs
@@ -329,7 +330,7 @@ class HttpFaultContract(ContractHooks):
         qpu._driver = type(driver)(driver.resource_id, driver.resource_type, changed)
         qpu._channel.driver = qpu._driver
         qpu._channel.sleep = lambda seconds: time.sleep(min(seconds, 0.005))
-        qpu._channel.polling = PollingPolicy(min_pause_seconds=0.005, max_outage_seconds=3)
+        qpu._channel.polling = PollingPolicy(min_pause_seconds=0.005, max_outage_seconds=0.2)
         return qpu
 
     def _ended_task(self) -> str:
@@ -349,7 +350,8 @@ class HttpFaultContract(ContractHooks):
 
     def _clean_up(self, qpu: QuantumResource) -> None:
         if self.token:
-            self._resource({}).release(self.token)
+            with suppress(QrmiError):  # it may be a token of the fault's
+                self._resource({}).release(self.token)
             self.token = ""
         qpu.close()
 

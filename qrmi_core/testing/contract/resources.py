@@ -113,7 +113,7 @@ class ResourceContract(ContractHooks):
         if not qpu._driver.supports(Acquires):
             pytest.skip("the resource cannot be acquired")
         for _ in range(2):
-            token = qpu.acquire(timeout=self.timeout_seconds)
+            token = self.resource().acquire(timeout=self.timeout_seconds)
             self.resource().release(token)
 
     def test_a_task_runs_inside_an_acquisition(self, qpu: QuantumResource) -> None:

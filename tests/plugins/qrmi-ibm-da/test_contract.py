@@ -24,7 +24,7 @@ STORE_FAULTS = {
 
 class _Hooks(SamplerHooks):
     type_strings = ("ibm-quantum-system", "direct-access")
-    secrets = (KEY, SECRET_KEY, ACCESS_KEY, "token-", "X-Amz-Signature", "X-Amz-Credential")
+    secrets = (KEY, SECRET_KEY, ACCESS_KEY, "token-")
     stop_deletes = True
     submission = "POST jobs"
 
