@@ -11,7 +11,7 @@
         │   └── UnsupportedResourceTypeError    no installed driver has this resource type
         ├── InvalidInputError               an argument, payload or filter is wrong
         │   ├── InvalidArgumentError        ... a value of an argument (also a ValueError)
-        │   └── UnsupportedPayloadError     the resource does not take this kind of payload
+        │   └── UnsupportedPayloadError     the resource rejects this kind of payload
         ├── UnsupportedFunctionError        the resource cannot do this
         ├── AuthenticationFailedError       the credential was refused
         ├── TransportError                  the vendor was not reached, or its response was lost
@@ -30,7 +30,7 @@
         └── TaskCancelledError              the task was cancelled
 
 Anything the library raises on purpose is a `QrmiError`; Python's own `TypeError` is left for
-wrong argument types. `retryable` says whether the same call may succeed later.
+wrong argument types. `retryable` is True if the same call may succeed later.
 """
 
 from __future__ import annotations
@@ -50,18 +50,18 @@ class QrmiError(RuntimeError):
     """Base of all errors.
 
     Args:
-        message: What happened and what to do next.
+        message: The problem and advice.
         resource_id: The resource concerned; filled in by `QuantumResource` if the driver did not.
         task_id: The task concerned, likewise.
         status_code: HTTP status code of the vendor's response.
         vendor_code: The vendor's own error code.
         request_id: The vendor's id of the exchange, to quote to their support.
-        retryable: Whether trying the same call again can help.
+        retryable: True if the same call may succeed later.
         retry_after: Seconds that the vendor asks to wait before the next attempt.
-        uncertain: Whether the vendor may have carried out the call although it failed.
+        uncertain: True if the vendor may have carried out the call although it failed.
 
     Attributes:
-        details: Further statements of the vendor's response, under the vendor's own names.
+        details: Further fields of the vendor's response, under the vendor's own names.
     """
 
     retryable: bool = False
@@ -93,7 +93,7 @@ class QrmiError(RuntimeError):
 
     @property
     def message(self) -> str:
-        """What happened and what to do next, without the ids and the code that `str` adds."""
+        """The problem and advice, without the ids and the code that `str` adds."""
         message: str = self.args[0] if self.args else ""
         return message
 
@@ -144,7 +144,7 @@ class PluginError(QrmiError):
 
 
 class DriverDefectError(PluginError):
-    """A driver raised or returned what the contract does not allow; tell its authors."""
+    """A driver raised or returned what the contract does not allow; report it to its authors."""
 
 
 class UnsupportedResourceTypeError(PluginError):
@@ -163,11 +163,11 @@ class InvalidArgumentError(InvalidInputError, ValueError):
 
 
 class UnsupportedPayloadError(InvalidInputError):
-    """The resource does not take this kind of payload. Nothing was submitted."""
+    """The resource rejects this kind of payload. Nothing was submitted."""
 
 
 class UnsupportedFunctionError(QrmiError):
-    """The resource cannot do this; `QuantumResource.supports` tells before the call."""
+    """The resource cannot do this; check `QuantumResource.supports` first."""
 
 
 class AuthenticationFailedError(QrmiError):
@@ -220,7 +220,7 @@ class SubmissionUncertainError(QrmiError):
     Look at the candidates before submitting again: the task may run, and be billed.
 
     Args:
-        message: What happened and what to do next.
+        message: The problem and advice.
         submission: The tag that the submission carried.
         candidates: Ids of tasks created since, where the vendor can list them.
         resource_id: The resource concerned.

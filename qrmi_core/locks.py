@@ -31,7 +31,8 @@ class Lock:
         Args:
             timeout: Seconds to wait; None for ever, 0 tries once.
         """
-        return self._lock.acquire(timeout=-1 if timeout is None else timeout)
+        seconds = -1.0 if timeout is None else min(timeout, threading.TIMEOUT_MAX)
+        return self._lock.acquire(timeout=seconds)
 
     def release(self) -> None:
         """Release the lock, held by this thread."""

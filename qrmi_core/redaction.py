@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
@@ -15,7 +16,7 @@ MAX_MESSAGE_CHARACTERS = 2000
 _MAX_ID_CHARACTERS = 200
 
 _LEAST_CHARACTERS = 8
-"""A shorter secret is redacted only where it stands alone, since others words may contain it."""
+"""A shorter secret is redacted only where it stands alone, since other words may contain it."""
 _SECRET_NAME = re.compile(
     r"secret|token|passw|passphrase|credential|cookie|assertion|signature|(?<!http_client_)key|"
     r"(auth|authorization|cred|pass|pwd|sig|session|session[-_]id)$",
@@ -55,9 +56,11 @@ class Redactor:
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Redact these secrets too, also where they are percent-encoded."""
+        """Redact these secrets too, also in the forms that URLs, JSON and one line give them."""
         for secret in filter(None, secrets):
-            self._secrets |= {secret, quote(secret, safe="", errors="replace")}
+            quoted = {quote(secret, safe=safe, errors="replace") for safe in ("", "/")}
+            self._secrets |= {secret, one_line(secret), json.dumps(secret)[1:-1], *quoted}
+        self._secrets.discard("")
 
     def __call__(self, text: str) -> str:
         # Longest first: a shorter secret may be part of a longer one.
@@ -70,8 +73,8 @@ class Redactor:
 
     def excerpt(self, text: str, characters: int = MAX_MESSAGE_CHARACTERS) -> str:
         """Return the beginning of a text on one line, redacted."""
-        # Cut last: part of a secret would not be recognised.
-        shown = self(one_line(text))
+        # Cut last: part of a secret would not be recognised. Folded between, as others may have.
+        shown = self(one_line(self(text)))
         return shown if len(shown) <= characters else f"{shown[:characters]}..."
 
     def clean(self, error: QrmiError) -> None:

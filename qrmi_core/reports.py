@@ -55,8 +55,10 @@ def _check(where: str, value: Any, kind: Any) -> None:
     """Raise an error if a value, or a part of it, does not fit an annotation."""
     classes = _classes(kind)
     fitting = classes.get(type(value))
-    if fitting is None and not isinstance(value, _ALONE):
-        fitting = next((one for each, one in classes.items() if isinstance(value, each)), None)
+    if fitting is None:
+        alone = tuple(each for each in _ALONE if isinstance(value, each))
+        fits = (each for each in classes if isinstance(value, each))
+        fitting = next((classes[each] for each in fits if not alone or each in alone), None)
     if fitting is None:
         found, *allowed = (each.__name__ for each in (type(value), *classes))
         message = f"returned {found} for {where}, where the contract has {' or '.join(allowed)}"

@@ -126,7 +126,7 @@ class Response:
         """
         text = self.content[:MAX_ERROR_BYTES].decode("utf-8", "replace").strip()
         if re.match(r"<(!doctype\s+html|html|head|body)\b", text, re.I):
-            title = re.search(r"<title[^>]*>([^<]+)</title>", text, re.I)
+            title = re.search(r"<title[^<>]*>([^<]+)</title>", text, re.I)
             text = f"an HTML page, {title[1].strip()}" if title else "an HTML page"
         return self._redact.excerpt(text, _EXCERPT_CHARACTERS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 import importlib
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -135,6 +136,10 @@ def test_a_forked_child_finds_a_lock_unlocked(others: set[Lock], reentrant: bool
         assert not lock.acquire(timeout=0)
         assert succeeds_in_a_child(use)
         assert not lock.acquire(timeout=0)
+
+
+def test_a_lock_may_be_waited_for_without_end() -> None:
+    assert Lock().acquire(timeout=math.inf)
 
 
 def test_a_fork_waits_for_the_imports_of_other_threads(

@@ -177,6 +177,10 @@ def test_a_driver_that_cannot_say_what_it_supports_is_defective() -> None:
     assert not vendor.calls["task_start"]
 
 
+class Word(str):
+    """A text of a library, such as numpy's."""
+
+
 def test_right_values_pass_in_all_their_forms() -> None:
     facts = ResourceDescription(2, operations=("h", "x"), details={"a": "b"})
     for method, value in {
@@ -187,6 +191,7 @@ def test_right_values_pass_in_all_their_forms() -> None:
         "task_list": (TaskInfo(id) for id in "tu"),
         "batch_tasks": ("t", "u"),
         "task_logs": "",
+        "task_start": Word("t"),
     }.items():
         driver = wrong_driver(method, value)
         assert CALLS[method](QuantumResource("q", "fake", {}, driver_class=driver)) is not None

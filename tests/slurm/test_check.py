@@ -77,7 +77,7 @@ def test_a_job_with_a_qpu_is_counted_and_nothing_is_wrong_with_it(site: CheckedS
     job = site.cluster.submit("sleep 60", f"--licenses={QPU}").wait("RUNNING")
     wait_for(lambda: site.vendor.info()["sessions"]["open"], "the session is open")
     found = [one["message"] for one in site.findings("--offline") if one["about"] == "sweep"]
-    assert "nothing is left behind; jobs that have QPUs now: 1" in found
+    assert "ended jobs have left nothing; jobs that have QPUs now: 1" in found
     site.cluster.command("scancel", job.id)
     site.cluster.wait_until_idle()
 
