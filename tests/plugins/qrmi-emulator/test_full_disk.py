@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import requests
 from botocore.exceptions import ClientError
 
 from qrmi_core import ServiceError
-from qrmi_emulator import Emulator
+from qrmi_emulator import Emulator, app
 from qrmi_emulator.runner import Runner
 from support.direct_access_client import DirectAccessClient
 from support.pasqal_client import CloudClient
@@ -154,16 +155,22 @@ def test_a_job_that_cannot_be_deleted_is_still_there(home: Path) -> None:
         client.close()
 
 
-def fail(_runner: Runner) -> None:
-    raise RuntimeError("a wheel is broken")
-
-
 def test_an_emulator_whose_work_fails_ends_with_the_reason(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     reason = "the emulator has ended: RuntimeError: a wheel is broken"
+    broken = threading.Event()
+
+    class Fragile(Runner):
+        def _play(self) -> None:
+            if broken.is_set():
+                raise RuntimeError("a wheel is broken")
+            super()._play()
+
+    # Not a method of the class, which emulators of other tests use in this process.
+    monkeypatch.setattr(app, "Runner", Fragile)
     with pytest.raises(ServiceError, match=reason), Emulator(["ibm-runtime"]) as emulator:
-        monkeypatch.setattr(Runner, "_play", fail)
+        broken.set()
         with pytest.raises(ServiceError, match=reason):
             emulator.wait()
         with pytest.raises(requests.ConnectionError):
@@ -172,6 +179,7 @@ def test_an_emulator_whose_work_fails_ends_with_the_reason(
 
 COMMAND = """
 import sys
+import threading
 from qrmi_core.cli import main
 from qrmi_emulator.faces.ibm.direct_access.attendant import Attendant
 

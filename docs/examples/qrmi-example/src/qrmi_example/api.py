@@ -123,7 +123,7 @@ def _task(task_id: str) -> str:
 def _named(response: Response, key: str, name: str) -> list[dict[str, Any]]:
     """Return a list of objects that each have a name or an id."""
     found = response.items(key)
-    if not all(read_text(each.get(name)) for each in found):
+    if not all(isinstance(each.get(name), str) and each[name] for each in found):
         raise response.invalid(f"an entry of `{key}` has no `{name}`")
     return found
 
