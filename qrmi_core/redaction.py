@@ -78,7 +78,7 @@ class Redactor:
         return shown if len(shown) <= characters else f"{shown[:characters]}..."
 
     def clean(self, error: QrmiError) -> None:
-        """Make text of whatever an error has as one: redacted, of one line, not too long."""
+        """Clean the texts of an error: redact them, fold them into one line and cut them."""
         error.message = self._text(error.message) or ""
         for name in ("resource_id", "task_id", "vendor_code", "request_id"):
             setattr(error, name, self._text(getattr(error, name), _MAX_ID_CHARACTERS))

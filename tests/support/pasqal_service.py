@@ -26,7 +26,7 @@ _PUBLIC = (["devices"], ["devices", "public-specs"])
 
 
 def device(name: str, **more: Any) -> dict[str, Any]:
-    """What the service tells about a device."""
+    """The service's description of a device."""
     return {
         "device_type": name,
         "status": "UP",

@@ -1,4 +1,4 @@
-"""What the contract needs of the tests of a driver."""
+"""The hooks by which the tests of a driver take part in the contract."""
 
 from __future__ import annotations
 

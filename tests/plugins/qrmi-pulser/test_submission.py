@@ -1,4 +1,4 @@
-"""What is sent for a batch, and what is refused before anything is."""
+"""Requests for a batch, and refusals before any request."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ void slurm_error(const char *, ...);
 
 @pytest.fixture
 def include(tmp_path: Path) -> Path:
-    """What the plugin needs of Slurm's headers."""
+    """The part of Slurm's headers that the plugin needs."""
     folder = tmp_path / "include/slurm"
     folder.mkdir(parents=True)
     (folder / "spank.h").write_text(HEADER)

@@ -1,4 +1,4 @@
-"""What the sweep releases, and what it leaves alone."""
+"""Sessions that the sweep releases, and others that it leaves alone."""
 
 from __future__ import annotations
 

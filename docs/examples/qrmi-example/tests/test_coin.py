@@ -31,7 +31,7 @@ MakeCoin = Callable[..., QuantumResource]
 
 
 class CoinHooks:
-    """What the contracts need."""
+    """Hooks of the contracts."""
 
     type_strings = ("coin",)
     secrets = (TOKEN,)
