@@ -114,10 +114,10 @@ class Runner:
             await asyncio.sleep(_BUSY_PAUSE_SECONDS)
         else:
             seconds = _FATE_PAUSE_SECONDS if self._state.live else _IDLE_PAUSE_SECONDS
-            try:
-                await asyncio.wait_for(self._work.wait(), seconds)
-            except TimeoutError:
-                return
+            # Python 3.11's `wait_for` loses a cancellation that comes together with the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await self._work.wait()
 
     def _next(self) -> Iterator[FaceJob]:
         free = self._most_handed - len(self._handed)
