@@ -27,7 +27,7 @@ from qrmi_core.driver import CONTRACT, OpenBatches, Prepares
 from qrmi_core.errors import ResourceBusyError
 from qrmi_core.polling import poll
 from qrmi_core.settings import to_count
-from qrmi_core.testing import FakeDriver, FakeVendor
+from qrmi_core.testing import FakeClock, FakeDriver, FakeVendor
 from qrmi_core.values import (
     AcquisitionUsage,
     ResourceCapacity,
@@ -125,9 +125,9 @@ def named_defect(call: Callable[[], object]) -> DriverDefectError:
 )
 def test_a_wrong_type_is_a_defect_that_names_the_method(method: str, value: object) -> None:
     driver = wrong_driver(method, value)
-    defect = named_defect(
-        lambda: CALLS[method](QuantumResource("q", "fake", {}, driver_class=driver))
-    )
+    clock = FakeClock()
+    qpu = QuantumResource("q", "fake", {}, driver_class=driver, clock=clock, sleep=clock.sleep)
+    defect = named_defect(lambda: CALLS[method](qpu))
     assert f" for {method}" in defect.message
     assert defect.message.endswith("please report this to the authors of the plugin")
     assert defect.resource_id == "q"
