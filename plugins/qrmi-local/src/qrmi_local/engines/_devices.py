@@ -10,7 +10,6 @@ import attrs
 from qiskit.providers import BackendV2, Options
 from qiskit.transpiler import CouplingMap, Target
 from qiskit_aer import AerSimulator
-from qiskit_ibm_runtime import fake_provider
 
 from qrmi_local.engines import EngineError, _wide, qiskit as engine
 from qrmi_local.engines._circuits import CircuitProgram, check_isa, compact, load, widen
@@ -212,6 +211,8 @@ def device_of(resource_id: str) -> Device:
     resource = engine.known(resource_id)
     if resource is engine.AER:
         return Device(resource, None)
+    from qiskit_ibm_runtime import fake_provider
+
     for value in vars(fake_provider).values():
         if getattr(value, "backend_name", None) == resource_id:
             return Device(resource, value())

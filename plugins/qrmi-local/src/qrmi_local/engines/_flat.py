@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 
-from qiskit import QuantumCircuit, transpile
+from qiskit import QuantumCircuit
 from qiskit.circuit import (
     AnnotatedOperation,
     BoxOp,
@@ -34,7 +34,8 @@ from qiskit.circuit import (
 from qiskit.circuit.classical import expr, types
 from qiskit.circuit.controlflow import CASE_DEFAULT
 from qiskit.exceptions import QiskitError
-from qiskit.transpiler import Target
+from qiskit.transpiler import PassManager, Target
+from qiskit.transpiler.preset_passmanagers.common import generate_translation_passmanager
 from qiskit_aer import AerSimulator
 from qiskit_aer.library.control_flow_instructions import AerJump, AerMark, AerStore
 
@@ -83,8 +84,7 @@ def translate(circuit: Any, gates: Iterable[str], kept: Collection[str] = ()) ->
     operations = [instruction.operation for instruction in circuit.data]
     others = {each.name: type(each) for each in operations if each.name in kept}
     try:
-        target = _target(tuple(gates), frozenset(others.items()))
-        return transpile(circuit, target=target, optimization_level=0)
+        return _translation(tuple(gates), frozenset(others.items())).run(circuit)
     except QiskitError:
         if circuit.num_parameters:
             return circuit
@@ -134,12 +134,18 @@ def _refuse_errors(operation: Any) -> None:
 
 
 @functools.cache
-def _target(gates: tuple[str, ...], others: frozenset[tuple[str, type]]) -> Target:
+def _translation(gates: tuple[str, ...], others: frozenset[tuple[str, type]]) -> PassManager:
+    """Return what `transpile` does to a circuit without places at its lowest level.
+
+    It would import the plugins of all stages first, and with them all of qiskit-ibm-runtime.
+    """
     target = Target.from_configuration(basis_gates=[*gates, "measure", "reset", "delay"])
     for name, kind in (*JUMPS.items(), *others):
         if name not in target.operation_names:
             target.add_instruction(kind, name=name)
-    return target
+    return generate_translation_passmanager(
+        target, basis_gates=list(target.operation_names), approximation_degree=1.0
+    )
 
 
 class _Flattener:

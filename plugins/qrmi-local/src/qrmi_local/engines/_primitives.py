@@ -56,7 +56,7 @@ def warm_up(resource_id: str) -> None:
     """Load the modules and the device that every task on a resource needs."""
     circuit = QuantumCircuit(1)
     circuit.x(0)
-    # The first translation loads the plugins of Qiskit's transpiler, which can take seconds.
+    # The first translation loads the plugins of Qiskit's synthesis.
     device_of(resource_id).flatten(circuit, [0])
 
 

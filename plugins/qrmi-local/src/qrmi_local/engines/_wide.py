@@ -22,8 +22,6 @@ from qiskit.transpiler.passes import (
 )
 from qiskit_aer import AerSimulator
 from qiskit_aer.noise import NoiseModel
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 # Values kept across each cut: up to so many the state is exact. Twice as many take several times as
 # long: with 127 qubits of a device in two layers of gates between all neighbours, minutes.
@@ -94,6 +92,10 @@ def _rank(matrix: Any) -> int:
 
 
 def _order(count: int, meetings: Iterable[tuple[int, int]]) -> list[int]:
+    # Takes a while to import, and few circuits need it.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import reverse_cuthill_mckee
+
     pairs = np.array([*meetings, *((b, a) for a, b in meetings)], dtype=int).reshape(-1, 2)
     graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(count, count)).tocsr()
     return [int(qubit) for qubit in reverse_cuthill_mckee(graph, symmetric_mode=True)]
