@@ -71,12 +71,15 @@ class Driver(abc.ABC, Generic[SettingsT, PayloadT]):
             where that depends on the resource.
         task_options: The names of the fields of `TaskOptions` that `task_start` honours. The core
             refuses the others before it submits anything.
+        min_pause_seconds: The shortest pause between two polls, unless the user sets a
+            `PollingPolicy`; less than the default only where a poll costs next to nothing.
     """
 
     contract_version: ClassVar[int]
     settings_class: ClassVar[type[Settings]] = Settings
     payloads: tuple[type[Payload], ...] = ()
     task_options: ClassVar[frozenset[str]] = frozenset()
+    min_pause_seconds: ClassVar[float] = 0.2
 
     def __init__(self, resource_id: str, resource_type: str, settings: SettingsT) -> None:
         self.resource_id = resource_id

@@ -106,7 +106,7 @@ class QuantumResource(Batches):
         except QrmiError as error:
             error.resource_id = error.resource_id or self._id
             raise
-        policy = polling or PollingPolicy()
+        policy = polling or PollingPolicy(min_pause_seconds=self._driver.min_pause_seconds)
         super().__init__(Channel(self._driver, policy, clock, sleep, on_wait))
         self._acquisitions = Acquisitions(self._channel, settings.acquisition_token)
         # A mapping may be that of an entry of a configuration file, which is known by its name.

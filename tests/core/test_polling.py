@@ -338,6 +338,20 @@ def test_a_pause_keeps_its_bounds(waited: float, retry_after: float | None) -> N
     assert pause >= (retry_after or 0)
 
 
+@pytest.mark.parametrize(("policy", "seen"), [(None, 0.06), (PollingPolicy(), 0.2)])
+def test_a_driver_sets_the_shortest_pause_unless_the_user_does(
+    policy: PollingPolicy | None, seen: float
+) -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, 0.05)
+    near = type("Near", (vendor.driver(),), {"min_pause_seconds": 0.01})
+    qpu = QuantumResource(
+        *("fake", "fake", {}), polling=policy, driver_class=near, clock=clock, sleep=clock.sleep
+    )
+    qpu.run(PAYLOAD).wait()
+    assert seen * 0.8 <= clock() <= seen * 1.1
+
+
 def test_a_busy_resource_is_asked_again_until_it_is_free() -> None:
     clock = FakeClock()
     answers = itertools.chain([ResourceBusyError("all lanes taken", retry_after=3)] * 3, ["id"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ _log = logging.getLogger(__name__)
 
 _PIECE_BYTES = 2**20
 _DEFAULT_LEASE_SECONDS = 86400.0
+_UPKEEP_SECONDS = 0.2
 
 
 class LocalDriver(
@@ -68,10 +70,12 @@ class LocalDriver(
     contract_version = 1
     settings_class = LocalSettings
     discovers_offline = True
+    min_pause_seconds = 0.004
 
     def __init__(self, resource_id: str, resource_type: str, settings: LocalSettings) -> None:
         super().__init__(resource_id, resource_type, settings)
         self._store = open_store(settings)
+        self._upkeep_at = 0.0
         # The resource's one name in the store. Pulser's may be written in any case.
         self._name = resource_id
         try:
@@ -288,14 +292,20 @@ class LocalDriver(
         return tasks[0] if tasks else self._find(task_id)
 
     def _look(self, task_ids: Sequence[str]) -> list[StoredTask]:
-        """The tasks as they are now: workers that died are noticed, missing ones started."""
+        """The tasks as they are now; from time to time, dead workers are noticed and replaced.
+
+        That takes a transaction, which workers wait for.
+        """
         tasks = self._mine(task_ids)
-        statuses = {task.status for task in tasks}
-        if TaskStatus.Running in statuses:
-            self._store.settle()
+        statuses = {task.status for task in tasks} & {TaskStatus.Queued, TaskStatus.Running}
+        if not statuses or time.monotonic() < self._upkeep_at:
+            return tasks
+        self._upkeep_at = time.monotonic() + _UPKEEP_SECONDS
         if TaskStatus.Queued in statuses:
             start_workers(self._store, self.settings)
-        return self._mine(task_ids) if TaskStatus.Running in statuses else tasks
+        if TaskStatus.Running in statuses and self._store.settle():
+            return self._mine(task_ids)
+        return tasks
 
     def _mine(self, task_ids: Sequence[str]) -> list[StoredTask]:
         return [task for task in self._store.tasks(task_ids) if task.resource == self._name]

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from qrmi_core.plugin import NotAcquiredError, ResourceBusyError, TaskStatus, lock_file
 from qrmi_local import locks
+from qrmi_local.bell import Bell
 from qrmi_local.database import Database
 from qrmi_local.task_files import CONTENTS, TaskFiles
 from qrmi_local.task_rows import NEXT, StoredTask as StoredTask, among, end, one
@@ -44,6 +45,7 @@ class TaskStore:
             home, journal_mode=journal_mode, create=create, folders=("tasks", "locks")
         )
         self._contents = TaskFiles(self.files, self._db)
+        self.bell = Bell(self._locks / "bell")  # rings for each task that is submitted
 
     # Tasks
 
@@ -86,6 +88,7 @@ class TaskStore:
         except NotAcquiredError:
             self._contents.discard(task_id, "payload")
             raise
+        self.bell.ring()
 
     def task(self, task_id: str) -> StoredTask | None:
         """Return a task, None if it does not exist."""
@@ -108,9 +111,10 @@ class TaskStore:
 
     def queue_position(self, task: StoredTask) -> int:
         """Return the number of queued tasks before this one."""
-        return self._count(
-            "SELECT count(*) FROM tasks WHERE status = 0 AND number < ?", task.number
-        )
+        with self._db.connected() as db:
+            where = "status = 0 AND number < ?"
+            row = db.execute(f"SELECT count(*) FROM tasks WHERE {where}", (task.number,)).fetchone()
+        return int(row[0])
 
     def counts(self, resource: str | None = None) -> dict[TaskStatus, int]:
         """Return the numbers of tasks by state, of one resource or of all."""
@@ -442,7 +446,3 @@ class TaskStore:
     def _select(self, statement: str, parameters: Sequence[object]) -> list[StoredTask]:
         with self._db.connected() as db:
             return [StoredTask(*row) for row in db.execute(statement, parameters)]
-
-    def _count(self, statement: str, *parameters: object) -> int:
-        with self._db.connected() as db:
-            return int(db.execute(statement, parameters).fetchone()[0])

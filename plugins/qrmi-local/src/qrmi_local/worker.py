@@ -158,7 +158,7 @@ def _execute_tasks(
             # Those of another Python's resources may wait for our slot.
             elif pending or time.monotonic() - idle_since > idle_seconds:
                 return
-            time.sleep(_PAUSE_SECONDS)
+            store.bell.wait(_PAUSE_SECONDS)
             continue
         # A task that was stopped takes this process with it, at any moment from now on.
         with guard.limiting():
