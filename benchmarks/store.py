@@ -1,4 +1,4 @@
-"""How fast the store of qrmi-local is, and how soon a local task has its result."""
+"""Measure the store of qrmi-local."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ import time
 import uuid
 from pathlib import Path
 
-from qrmi_core import Payload, QuantumResource
 from qrmi_local.store import TaskStore
 
-CIRCUIT = 'OPENQASM 3.0;\ninclude "stdgates.inc";\nbit[1] c;\nqubit[1] q;\nc[0] = measure q[0];\n'
 SUBMIT = """
 import sys, uuid
 from pathlib import Path
@@ -60,28 +58,6 @@ def many_processes(home: Path, journal_mode: str, tasks: int, processes: int = 8
     store.close()
 
 
-def latency(home: Path, tasks: int) -> None:
-    """From the submission to the result, with and without a worker that runs already."""
-    config = {"QRMI_LOCAL_HOME": str(home / "latency"), "QRMI_LOCAL_IDLE_SECONDS": "5"}
-    aer = QuantumResource("aer", "local", config)
-    document = {"pubs": [[CIRCUIT, None, 10]], "version": 2, "options": {}}
-    payload = Payload.QiskitPrimitive(input=document, program_id="sampler")
-    seconds = []
-    for _ in range(tasks):
-        start = time.perf_counter()
-        task = aer.run(payload)
-        task.result(60)
-        seen = time.perf_counter() - start
-        usage = task.usage()
-        assert usage.created_at
-        assert usage.finished_at
-        seconds.append((seen, (usage.finished_at - usage.created_at).total_seconds()))
-    warm = sorted(seconds[1:])[len(seconds) // 2]
-    for name, (seen, finished) in (("cold", seconds[0]), ("warm, median", warm)):
-        print(f"{name}: finished {finished:.3f} s after its submission, seen after {seen:.3f} s")
-    aer.close()
-
-
 def report(what: str, number: int, start: float) -> None:
     """Print a rate."""
     print(f"{what}: {number / (time.perf_counter() - start):,.0f} a second")
@@ -96,7 +72,6 @@ def main() -> None:
         for journal_mode in ("wal", "delete"):
             throughput(Path(folder), journal_mode, tasks)
             many_processes(Path(folder), journal_mode, tasks)
-        latency(Path(folder), 10)
 
 
 if __name__ == "__main__":
