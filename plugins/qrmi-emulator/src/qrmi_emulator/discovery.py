@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from qrmi_core import PluginError
+from qrmi_core import PluginError, UnsupportedResourceTypeError
 from qrmi_core.plugin import installed, load
 from qrmi_emulator.face import Face
 
@@ -13,8 +13,9 @@ GROUP: Final = "qrmi.emulator.faces"
 
 def vendors() -> list[str]:
     """Return the names of the installed faces, unimported, those of qrmi-emulator first."""
-    own = [info.name for info in installed(GROUP) if info.distribution == "qrmi-emulator"]
-    return list(dict.fromkeys([*own, *(info.name for info in installed(GROUP))]))
+    found = installed(GROUP)
+    own = [info.name for info in found if info.distribution == "qrmi-emulator"]
+    return list(dict.fromkeys([*own, *(info.name for info in found)]))
 
 
 def face_class(name: str) -> type[Face]:
@@ -24,9 +25,11 @@ def face_class(name: str) -> type[Face]:
         ValueError: No installed face has this name.
         PluginError: It cannot be used; the message names it and the cause.
     """
-    if name not in (known := vendors()):
-        raise ValueError(f"there is no vendor {name!r}; there are: {', '.join(known)}")
-    found = load(name, GROUP)
+    try:
+        found = load(name, GROUP)
+    except UnsupportedResourceTypeError:
+        known = ", ".join(vendors())
+        raise ValueError(f"there is no vendor {name!r}; there are: {known}") from None
     if not (isinstance(found, type) and issubclass(found, Face)):
         raise PluginError(
             f"face {name} cannot be used: its entry point is not a subclass of "
