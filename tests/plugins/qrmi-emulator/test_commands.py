@@ -1,4 +1,4 @@
-"""The command `qrmi emulator`, as a process."""
+"""The command `qrmi emulator`: serving as a process, and the others in this one."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Protocol
 
 import attrs
 import pytest
 import requests
 
+from qrmi_core.cli import main
 from qrmi_emulator import Emulator
 from qrmi_emulator.faults import JOB_FAULTS, REQUEST_FAULTS
 from qrmi_emulator.records import CONDITIONS
@@ -25,15 +27,24 @@ QRMI = Path(sys.executable).with_name("qrmi")
 README = Path(__file__).parents[3] / "plugins/qrmi-emulator/README.md"
 
 
-def qrmi(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [QRMI, "emulator", *arguments],
-        env={**os.environ, "HOME": str(home), "XDG_STATE_HOME": ""},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+class Qrmi(Protocol):
+    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def qrmi(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Qrmi:
+    """The command, for a user whose home folder is the test's."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", "")
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        status = main(["emulator", *arguments])
+        return subprocess.CompletedProcess(arguments, status, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture
@@ -63,12 +74,12 @@ def served(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 @pytest.mark.slow
-def test_it_serves_and_lets_faults_happen(served: tuple[str, Path], tmp_path: Path) -> None:
+def test_it_serves_and_lets_faults_happen(served: tuple[str, Path], qrmi: Qrmi) -> None:
     url, config = served
     names = [entry["name"] for entry in json.loads(config.read_text())["resources"]]
     assert names == ["fake_fez", "fake_lagos"]
     done = qrmi(
-        *(tmp_path, "fault", "status", "--path", "*/versions", "--status", "502"),
+        *("fault", "status", "--path", "*/versions", "--status", "502"),
         *("--retry-after", "3", "--count", "0"),
     )
     assert done.returncode == 0, done.stderr
@@ -76,16 +87,16 @@ def test_it_serves_and_lets_faults_happen(served: tuple[str, Path], tmp_path: Pa
         answer = requests.get(f"{url}/api/v1/versions", timeout=10)
         assert answer.status_code == 502
         assert answer.headers["Retry-After"] == "3"
-    assert qrmi(tmp_path, "clear").returncode == 0
+    assert qrmi("clear").returncode == 0
     assert requests.get(f"{url}/api/v1/versions", timeout=10).status_code == 200
-    assert qrmi(tmp_path, "change", "plan", "open").returncode == 0
-    assert qrmi(tmp_path, "change", "seed", "none").returncode == 0
-    info = json.loads(qrmi(tmp_path, "info").stdout)
+    assert qrmi("change", "plan", "open").returncode == 0
+    assert qrmi("change", "seed", "none").returncode == 0
+    info = json.loads(qrmi("info").stdout)
     assert info["settings"]["plan"] == "open"
     assert info["settings"]["token_seconds"] == 60
-    done = qrmi(tmp_path, "resource", "fake_fez", "paused", "--reason", "x", "--queue-length", "7")
+    done = qrmi("resource", "fake_fez", "paused", "--reason", "x", "--queue-length", "7")
     assert done.returncode == 0, done.stderr
-    info = json.loads(qrmi(tmp_path, "info").stdout)
+    info = json.loads(qrmi("info").stdout)
     paused = {"status": "paused", "reason": "x", "queue_length": 7}
     assert info["resources"] == {"fake_fez": paused}
     for wrong in (
@@ -99,7 +110,7 @@ def test_it_serves_and_lets_faults_happen(served: tuple[str, Path], tmp_path: Pa
         ("job", "nowhere", "cancel"),
         ("serve",),
     ):
-        done = qrmi(tmp_path, *wrong)
+        done = qrmi(*wrong)
         assert done.returncode not in (0, 70)
         assert "Traceback" not in done.stderr
 
@@ -107,7 +118,7 @@ def test_it_serves_and_lets_faults_happen(served: tuple[str, Path], tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_is_the_normal_end_and_a_second_server_waits_for_neither_port_nor_state(
-    tmp_path: Path, sent: signal.Signals
+    tmp_path: Path, qrmi: Qrmi, sent: signal.Signals
 ) -> None:
     process = subprocess.Popen(
         [QRMI, "emulator", "serve", "--state", tmp_path / "one"],
@@ -117,10 +128,10 @@ def test_a_signal_is_the_normal_end_and_a_second_server_waits_for_neither_port_n
     )
     assert process.stdout is not None
     port = process.stdout.readline().strip().rpartition(":")[2]
-    same_state = qrmi(tmp_path, "serve", "--state", str(tmp_path / "one"))
+    same_state = qrmi("serve", "--state", str(tmp_path / "one"))
     assert same_state.returncode == 2
     assert "another emulator uses" in same_state.stderr
-    same_port = qrmi(tmp_path, "serve", "--state", str(tmp_path / "two"), "--port", port)
+    same_port = qrmi("serve", "--state", str(tmp_path / "two"), "--port", port)
     assert same_port.returncode == 2
     assert f"cannot listen on 127.0.0.1, port {port}: Address already in use" in same_port.stderr
     process.send_signal(sent)
@@ -128,15 +139,15 @@ def test_a_signal_is_the_normal_end_and_a_second_server_waits_for_neither_port_n
     assert (process.returncode, errors) == (0, "")
 
 
-def test_without_a_server_the_commands_say_so(tmp_path: Path) -> None:
-    done = qrmi(tmp_path, "info")
+def test_without_a_server_the_commands_say_so(qrmi: Qrmi) -> None:
+    done = qrmi("info")
     assert done.returncode not in (0, 70)
     assert "qrmi emulator serve" in done.stderr
 
 
 @pytest.mark.slow
-def test_an_address_for_others_is_warned_of(tmp_path: Path) -> None:
-    done = qrmi(tmp_path, "serve", "--host", "0.0.0.0", "--resource", "nothing")
+def test_an_address_for_others_is_warned_of(qrmi: Qrmi) -> None:
+    done = qrmi("serve", "--host", "0.0.0.0", "--resource", "nothing")
     assert done.returncode not in (0, 70)
     assert "warning: 0.0.0.0 can be reached from other machines" in done.stderr
     assert "TYPE:ID" in done.stderr
@@ -152,15 +163,15 @@ def test_an_address_for_others_is_warned_of(tmp_path: Path) -> None:
     ],
 )
 def test_what_cannot_be_served_is_a_usage_error(
-    tmp_path: Path, option: str, value: str, message: str
+    qrmi: Qrmi, option: str, value: str, message: str
 ) -> None:
-    done = qrmi(tmp_path, "serve", option, value)
+    done = qrmi("serve", option, value)
     assert done.returncode == 2
     assert f"error: {message}" in done.stderr.splitlines()[-1]
 
 
-def test_an_unknown_fault_is_told_those_there_are(tmp_path: Path) -> None:
-    done = qrmi(tmp_path, "fault", "nope")
+def test_an_unknown_fault_is_told_those_there_are(qrmi: Qrmi) -> None:
+    done = qrmi("fault", "nope")
     assert done.returncode == 2
     assert done.stderr == (
         "qrmi: error: there is no fault 'nope'; there are: "
