@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -48,12 +48,10 @@ def control_routes(
         return check
 
     async def info(_request: Request) -> Response:
-        by_state = dict.fromkeys((status.name for status in TaskStatus), 0)
-        for job in state.jobs.values():
-            by_state[job.status.name] += 1
+        counts = Counter(job.status for job in state.jobs.values())
         return JSONResponse(
             {
-                "jobs": by_state,
+                "jobs": {status.name: counts[status] for status in TaskStatus},
                 "sessions": {"open": len(state.open_sessions), "all": len(state.sessions)},
                 "resources": {
                     name: attrs.asdict(condition) for name, condition in state.conditions.items()

@@ -112,8 +112,9 @@ class RuntimeJobRoutes(RuntimeRoutes):
         query = request.query_params
         limit = _within(query.get("limit"), 1, 200, default=200)
         offset = _within(query.get("offset"), 0, 2**63, default=0)
-        wanted = self._filter(request)
-        jobs = [job for job in self._service.jobs.values() if wanted(job)]
+        jobs = list(self._service.jobs.values())
+        for accepts in self._filters(request):
+            jobs = [job for job in jobs if accepts(job)]
         if query.get("sort", "DESC").upper() != "ASC":
             jobs.reverse()
         with_input = query.get("exclude_params", "true") == "false"
@@ -127,27 +128,27 @@ class RuntimeJobRoutes(RuntimeRoutes):
             }
         )
 
-    def _filter(self, request: Request) -> Callable[[RuntimeJob], bool]:
+    def _filters(self, request: Request) -> list[Callable[[RuntimeJob], bool]]:
         query = request.query_params
-        tests: list[Callable[[RuntimeJob], bool]] = []
+        filters: list[Callable[[RuntimeJob], bool]] = []
         if (pending := query.get("pending")) is not None:
-            tests.append(lambda job: (not job.has_ended) == (pending == "true"))
+            filters.append(lambda job: (not job.has_ended) == (pending == "true"))
         for key, attribute in (
             ("session_id", "session"),
             ("backend", "resource"),
             ("program", "argument"),
         ):
             if value := query.get(key):
-                tests.append(functools.partial(_has, attribute, value))
+                filters.append(functools.partial(_has, attribute, value))
         if tags := set(query.getlist("tags")):
-            tests.append(lambda job: tags.issubset(job.tags))
+            filters.append(lambda job: tags.issubset(job.tags))
         if after := query.get("created_after"):
             since = epoch_of(after)
-            tests.append(lambda job: job.created >= since)
+            filters.append(lambda job: job.created >= since)
         if before := query.get("created_before"):
             until = epoch_of(before)
-            tests.append(lambda job: job.created <= until)
-        return lambda job: all(test(job) for test in tests)
+            filters.append(lambda job: job.created <= until)
+        return filters
 
     async def _show_job(self, request: Request) -> Response:
         with_input = request.query_params.get("exclude_params", "false") != "true"
