@@ -1,4 +1,9 @@
 from qrmi_core._version import __version__ as __version__
+from qrmi_core.bulk import (
+    BatchInterruptedError as BatchInterruptedError,
+    BatchSubmissionError as BatchSubmissionError,
+    run_all as run_all,
+)
 from qrmi_core.config import (
     Config as Config,
     get_job_qpu_resources_and_types as get_job_qpu_resources_and_types,

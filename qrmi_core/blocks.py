@@ -7,6 +7,7 @@ import os
 import shlex
 import threading
 from collections.abc import Sequence
+from contextvars import ContextVar
 
 import attrs
 
@@ -25,6 +26,9 @@ STOP_SECONDS = 15.0
 LEAVE_SECONDS = 20.0
 """The time for leaving such a block, the release included."""
 _MANY_TASKS = 1000
+
+submitter: ContextVar[int | None] = ContextVar("qrmi_submitter", default=None)
+"""The thread for which this one submits, None for itself."""
 
 
 @attrs.define
@@ -165,7 +169,8 @@ class Blocks:
             self._pid = os.getpid()
             for block in self._open:
                 block.tasks.clear()
-        return [one for one in self._open if one.thread == threading.get_ident()] or self._open
+        thread = submitter.get() or threading.get_ident()
+        return [one for one in self._open if one.thread == thread] or self._open
 
     def _not_released(self, block: _Block, failure: BaseException) -> str:
         why = str(failure) or type(failure).__name__

@@ -24,6 +24,8 @@
         ├── ResourceBusyError               the resource is held by others, or has no free slot
         ├── NotAcquiredError                the operation needs an acquisition that is not there
         ├── SubmissionUncertainError        a task may or may not have been created
+        ├── BatchSubmissionError            some of many tasks were not submitted
+        │   └── BatchInterruptedError       ... since Ctrl-C was pressed (also a KeyboardInterrupt)
         ├── TaskNotReadyError               the task has no result yet
         │   └── WaitTimeoutError            ... when the time was up (also a TimeoutError)
         ├── TaskFailedError                 the task ended in failure

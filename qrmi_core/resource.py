@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import logging
 import time
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, NoReturn, Self
-from weakref import WeakValueDictionary
 
 from qrmi_core.acquisition import Acquisitions
-from qrmi_core.batches import Batches
 from qrmi_core.blocks import Blocks
 from qrmi_core.channel import Channel, checked_id, defects_named
-from qrmi_core.deadline import Clock, Deadline, Sleep
+from qrmi_core.deadline import Clock, Sleep
 from qrmi_core.driver import Acquires, Driver
-from qrmi_core.errors import NotAcquiredError, QrmiError, UnsupportedFunctionError
-from qrmi_core.locks import Lock
-from qrmi_core.options import TaskOptions
+from qrmi_core.errors import QrmiError
 from qrmi_core.outcomes import decoded
 from qrmi_core.payload import Payload
 from qrmi_core.registry import find_driver
 from qrmi_core.reports import checked
 from qrmi_core.retry import OnWait, PollingPolicy
-from qrmi_core.submission import Submission
-from qrmi_core.task import OnTransition, Task
+from qrmi_core.runs import Runs
+from qrmi_core.task import OnTransition
 from qrmi_core.values import (
     AcquisitionUsage,
     ResourceDescription,
@@ -40,12 +34,8 @@ from qrmi_core.values import (
     TaskUsage,
 )
 
-_log = logging.getLogger(__name__)
 
-_REMEMBERED_TASKS = 10_000
-
-
-class QuantumResource(Batches):
+class QuantumResource(Runs):
     """A quantum computer, or a simulator that stands in for one.
 
     Construction reads the settings and contacts nobody. The object may be used from many threads.
@@ -107,18 +97,12 @@ class QuantumResource(Batches):
             error.resource_id = error.resource_id or self._id
             raise
         policy = polling or PollingPolicy(min_pause_seconds=self._driver.min_pause_seconds)
-        super().__init__(Channel(self._driver, policy, clock, sleep, on_wait))
-        self._acquisitions = Acquisitions(self._channel, settings.acquisition_token)
+        channel = Channel(self._driver, policy, clock, sleep, on_wait)
+        acquisitions = Acquisitions(channel, settings.acquisition_token)
         # A mapping may be that of an entry of a configuration file, which is known by its name.
         name = resource_id if config is not None else f"{self._type!s}:{resource_id}"
-        self._blocks = Blocks(
-            self._channel, self._acquisitions, name, stop_on_interrupt=stop_on_interrupt
-        )
-        self._on_transition = on_transition
-        self._lock = Lock()
-        # Handles that somebody holds, and the newest of those that nobody does.
-        self._tasks: WeakValueDictionary[str, Task] = WeakValueDictionary()
-        self._recent: deque[Task] = deque(maxlen=_REMEMBERED_TASKS)
+        blocks = Blocks(channel, acquisitions, name, stop_on_interrupt=stop_on_interrupt)
+        super().__init__(channel, acquisitions, blocks, on_transition)
 
     @classmethod
     def from_config(
@@ -285,98 +269,6 @@ class QuantumResource(Batches):
             return checked("acquisition_usage", acquires.acquisition_usage(token))
 
     # Tasks
-
-    def run(
-        self,
-        payload: Payload,
-        timeout: float | None = None,
-        *,
-        name: str | None = None,
-        tags: Iterable[str] = (),
-        max_seconds: float | None = None,
-        on_transition: OnTransition | None = None,
-    ) -> Task:
-        """Submit a task and return its handle; see `task_start`.
-
-        Args:
-            payload: The task's program.
-            timeout: Seconds to wait for a free slot; None for ever, 0 tries once.
-            name: See `task_start`.
-            tags: See `task_start`.
-            max_seconds: See `task_start`.
-            on_transition: Called with every transition of this task.
-        """
-        task_id = self.task_start(payload, timeout, name=name, tags=tags, max_seconds=max_seconds)
-        return self.task(task_id, on_transition=on_transition)
-
-    def task(self, task_id: str, *, on_transition: OnTransition | None = None) -> Task:
-        """Return the handle of a task, also of one that another process started: no request."""
-        checked_id(task_id, "task's id", self._id)
-        with self._lock:
-            task = self._tasks.get(task_id)
-            if task is None:
-                task = self._tasks[task_id] = Task(self._channel, task_id, self._on_transition)
-                self._recent.append(task)
-        if on_transition:
-            task.add_hook(on_transition)
-        return task
-
-    def task_start(
-        self,
-        payload: Payload,
-        timeout: float | None = None,
-        *,
-        name: str | None = None,
-        tags: Iterable[str] = (),
-        max_seconds: float | None = None,
-    ) -> str:
-        """Submit a task exactly once and return its id.
-
-        Args:
-            payload: The task's program.
-            timeout: Seconds to wait for a free slot; None for ever, 0 tries once.
-            name: A name for people, in the vendor's list of tasks.
-            tags: Words by which the vendor's list of tasks can be searched.
-            max_seconds: The longest time that the task may execute, in seconds.
-
-        Raises:
-            UnsupportedPayloadError: The resource does not accept this kind.
-            UnsupportedFunctionError: The vendor has no such option of a task.
-            InvalidInputError: The payload or an option is wrong.
-            ResourceBusyError: There was no free slot until the time was up.
-            SubmissionUncertainError: The response was lost, and it cannot be found out whether the
-                task exists. With any other error no task was created.
-        """
-        self._channel.check_payload(payload)
-        options = TaskOptions(name=name, tags=tags, max_seconds=max_seconds)
-        refused = sorted(set(options.given()) - self._driver.task_options)
-        if refused:
-            honoured = ", ".join(sorted(self._driver.task_options)) or "none"
-            raise UnsupportedFunctionError(
-                f"{self._id} ({self._type}) does not support the task option "
-                f"{', '.join(refused)} (supported: {honoured})",
-                resource_id=self._id,
-            )
-        deadline = Deadline(timeout, self._channel.clock)
-        while True:
-            token = self._acquisitions.current()
-            submission = Submission(self._channel, payload, options, token)
-            try:
-                task_id = submission.run(timeout)
-                break
-            except NotAcquiredError:
-                if not self._acquisitions.rejected(token):
-                    raise
-                timeout = deadline.remaining()
-        self._blocks.submitted(self.task(task_id))
-        _log.info("task %s started on %s", task_id, self._id)
-        return task_id
-
-    def batch_add(self, batch_id: str, payloads: Sequence[Payload]) -> list[str]:
-        task_ids = super().batch_add(batch_id, payloads)
-        for task_id in task_ids:
-            self._blocks.submitted(self.task(task_id))
-        return task_ids
 
     def task_status(self, task_id: str) -> TaskStatus:
         """Poll a task once and return its state; costs no request once it has ended.

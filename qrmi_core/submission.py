@@ -8,6 +8,7 @@ import logging
 import math
 import uuid
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import TypeVar
 
 from qrmi_core.channel import Channel
@@ -39,6 +40,14 @@ GIVE_UP_SECONDS = 5.0
 """The time that a driver may take to clean up after a submission without a task."""
 CLOCK_SKEW = datetime.timedelta(minutes=5)
 """The largest difference to the vendor's clock for which tasks are found as candidates."""
+
+slot_pause: ContextVar[Callable[[float], float]] = ContextVar(
+    "qrmi_slot_pause", default=lambda seconds: seconds
+)
+"""Called before each pause of a wait for a busy resource, with its seconds.
+
+It returns the seconds that are left to pause, infinity to give up.
+"""
 
 _STILL_AT_WORK = frozenset({408, 504, 524})
 
@@ -249,7 +258,7 @@ def until_free(
         level = logging.INFO
         if channel.on_wait:
             channel.on_wait(str(error), seconds)
-        return seconds
+        return slot_pause.get()(seconds)
 
     with within(waiting.deadline):
         return repeat(attempt, pause, channel.sleep)

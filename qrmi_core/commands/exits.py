@@ -35,6 +35,7 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 
 STATUSES: tuple[tuple[type[BaseException], int], ...] = (
+    (KeyboardInterrupt, INTERRUPTED),  # before the errors, as BatchInterruptedError is both
     (TaskFailedError, FAILED),
     (TaskCancelledError, CANCELLED),
     (WaitTimeoutError, TIMED_OUT),
@@ -51,7 +52,6 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (QrmiError, SERVICE),
     (click.ClickException, USAGE),
     (click.Abort, INTERRUPTED),
-    (KeyboardInterrupt, INTERRUPTED),
     (BrokenPipeError, BROKEN_PIPE),
     (OSError, USAGE),
     (BaseException, DEFECT),

@@ -25,6 +25,8 @@ import pytest
 
 from qrmi_core import (
     AuthenticationFailedError,
+    BatchInterruptedError,
+    BatchSubmissionError,
     CallTimeoutError,
     ConfigError,
     DriverDefectError,
@@ -187,6 +189,8 @@ def test_an_unknown_log_level_is_an_error(qrmi: Qrmi, monkeypatch: pytest.Monkey
 
 
 STATUSES = {
+    BatchInterruptedError: 130,
+    BatchSubmissionError: 5,
     TaskFailedError: 1,
     ConfigError: 2,
     EnvVarNotSetError: 2,

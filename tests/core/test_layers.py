@@ -28,6 +28,8 @@ LAYERS = (
     {"batches", "counts", "polling", "submission"},
     {"acquisition", "task"},
     {"blocks"},
+    {"bulk"},
+    {"runs"},
     {"resource"},
     {"discovery", "testing"},
     {"config"},
