@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import os
 import sys
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from types import FunctionType
 from typing import Any
 
@@ -70,6 +72,13 @@ def installed(group: str = DRIVERS, name: str | None = None) -> list[PluginInfo]
         group: The entry points' group.
         name: The name of those to list; None for all, which takes longer.
     """
+    return [*_installed(group, name, tuple((folder, _changed(folder)) for folder in sys.path))]
+
+
+@lru_cache
+def _installed(
+    group: str, name: str | None, folders: tuple[tuple[str, int], ...]
+) -> list[PluginInfo]:
     found = {
         PluginInfo(
             entry.name,
@@ -77,10 +86,24 @@ def installed(group: str = DRIVERS, name: str | None = None) -> list[PluginInfo]
             entry.dist.name if entry.dist else "unknown",
             entry.dist.version if entry.dist else "unknown",
         )
-        for entry in importlib.metadata.entry_points(group=group)
+        for entry in _entry_points(folders).select(group=group)
         if name in (None, entry.name)
     }
     return sorted(found, key=lambda info: (info.name, info.distribution, info.target))
+
+
+@lru_cache(maxsize=1)
+def _entry_points(_folders: object) -> Any:
+    """Return all entry points, which takes milliseconds; the argument says when to read again."""
+    return importlib.metadata.entry_points()
+
+
+def _changed(folder: str) -> int:
+    """Return the time at which a distribution was last added to a folder or removed."""
+    try:
+        return os.stat(folder or os.curdir).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def conflict(distribution: str, other: str) -> str | None:

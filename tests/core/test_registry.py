@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -242,6 +244,31 @@ def test_commands_are_a_group_of_their_own(site: Path) -> None:
     assert "hello" in [info.name for info in installed(COMMANDS)]
     assert "hello" not in [info.name for info in installed()]
     assert load("hello", COMMANDS) is str
+
+
+def test_entry_points_are_read_once_and_again_when_a_plugin_is_installed_or_removed(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[None] = []
+    read = importlib.metadata.entry_points
+
+    def counting() -> Any:
+        reads.append(None)
+        return read()
+
+    monkeypatch.setattr(importlib.metadata, "entry_points", counting)
+    add_driver(site, "first", DRIVER)
+    for _ in range(3):
+        find_driver("first")
+        installed(COMMANDS)
+    assert len(reads) == 1
+    add_driver(site, "second", DRIVER)
+    find_driver("second")
+    assert len(reads) == 2
+    for folder in site.glob("*second*.dist-info"):
+        shutil.rmtree(folder)
+    with pytest.raises(UnsupportedResourceTypeError, match="second"):
+        find_driver("second")
 
 
 def test_a_plugin_installed_while_the_caches_are_warm_is_found(site: Path, tmp_path: Path) -> None:
