@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
@@ -177,11 +178,11 @@ def prepare(
         params=params,
         headers=sent,
         data=data,
-        # Else requests would take a credential from ~/.netrc.
-        auth=lambda request: request,
-        # An empty one keeps requests from taking that of the environment.
         proxies=dict.fromkeys(("http", "https"), proxy.url if proxy else ""),
-        verify=settings.ca_bundle,
+        verify=settings.ca_bundle
+        or os.environ.get("REQUESTS_CA_BUNDLE")
+        or os.environ.get("CURL_CA_BUNDLE")
+        or True,
         cert=(cert, key) if cert and key else cert,
         timeout=(connect_seconds, exchange.first_byte_seconds),
         stream=True,

@@ -216,6 +216,9 @@ class Session(requests.Session):
 
     def __init__(self) -> None:
         super().__init__()
+        # Else requests would take a credential from ~/.netrc, and look for proxies, although each
+        # request names its own, in all variables of the environment.
+        self.trust_env = False
         for scheme in ("http://", "https://"):
             self.mount(scheme, Adapter())
 

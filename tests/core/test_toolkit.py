@@ -166,8 +166,22 @@ def test_a_target_is_two_documents_as_they_came() -> None:
     both = join_documents(configuration=response(b'{"a":  1}'), properties=response(b"[]"))
     assert both == b'{"configuration":{"a":  1},"properties":[]}'
     assert join_documents(a=response(b"{}"), b=None) == b'{"a":{},"b":null}'
-    with pytest.raises(InvalidResponseError):
-        join_documents(a=response(b"{}"), b=response(b"<html>"))
+
+
+@pytest.mark.parametrize("body", [b"<html>", b'{"a": 1', b'{"a": [1]', b'["a"', b"", b"tru", b"}"])
+def test_a_document_that_does_not_end_as_it_begins_is_not_joined(body: bytes) -> None:
+    with pytest.raises(InvalidResponseError, match="is not JSON"):
+        join_documents(a=response(b"{}"), b=response(body))
+
+
+@pytest.mark.parametrize("body", [b" {}\n", b"[1]\r\n", b"null", b'"text"', b"-1.5"])
+def test_any_json_is_joined(body: bytes) -> None:
+    assert json.loads(join_documents(a=response(body)))["a"] == json.loads(body)
+
+
+def test_a_large_document_is_joined_without_parsing_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json, "loads", None)
+    assert join_documents(a=response(b'{"a": 1}')) == b'{"a":{"a": 1}}'
 
 
 # --- ids and URLs -------------------------------------------------------------------------------
