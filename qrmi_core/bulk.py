@@ -6,7 +6,7 @@ import math
 import operator
 import threading
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextvars import copy_context
 from queue import SimpleQueue
 from typing import Any, NoReturn, Protocol
@@ -53,8 +53,11 @@ class BatchSubmissionError(QrmiError):
         tasks: The tasks that were started, in the order of their payloads.
         indexes: The index of the payload of each of these tasks.
         failed_index: The index of the payload that the first error concerns.
+        errors: The error of each payload that was read and not submitted, by index.
         resource_id: The resource concerned.
-        uncertain: True if further tasks may have been started.
+
+    Attributes:
+        uncertain: True if one of these errors leaves open whether there is a task.
     """
 
     def __init__(
@@ -64,9 +67,11 @@ class BatchSubmissionError(QrmiError):
         tasks: Iterable[Task] = (),
         indexes: Iterable[int] = (),
         failed_index: int = 0,
+        errors: Mapping[int, BaseException] | None = None,
         resource_id: str | None = None,
-        uncertain: bool = False,
     ) -> None:
+        self.errors = dict(errors or {})
+        uncertain = any(_is_uncertain(error) for error in self.errors.values())
         super().__init__(message, resource_id=resource_id, uncertain=uncertain)
         self.tasks = [*tasks]
         self.indexes = [*indexes]
@@ -204,7 +209,7 @@ class _Pool:
             tasks=tasks.values(),
             indexes=tasks,
             failed_index=failed_index,
-            uncertain=any(getattr(one, "uncertain", False) for one in self.failures.values()),
+            errors=self.failures,
             resource_id=self._channel.resource_id,
         )
         for index, other in others:
@@ -251,7 +256,11 @@ def _fate(index: int, error: BaseException) -> str:
     """Return what happened to a payload."""
     if isinstance(error, KeyboardInterrupt):
         return f"interrupted before payloads[{index}] was submitted"
-    fate = "may have been" if getattr(error, "uncertain", False) else "was not"
+    fate = "may have been" if _is_uncertain(error) else "was not"
     own = isinstance(error, QrmiError)
     reason = str(error) if own else "".join(traceback.format_exception_only(error)).strip()
     return f"payloads[{index}] {fate} submitted: {reason}"
+
+
+def _is_uncertain(error: BaseException) -> bool:
+    return isinstance(error, QrmiError) and error.uncertain

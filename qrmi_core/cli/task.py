@@ -15,6 +15,9 @@ from qrmi_core.commands.inputs import choose_payload, read_input
 from qrmi_core.commands.output import say, table
 from qrmi_core.commands.results import SPOOL_BYTES, print_result, save_result
 from qrmi_core.files import check_writable
+from qrmi_core.outcomes import missing_result
+from qrmi_core.polling import as_completed
+from qrmi_core.values import TaskStatus
 
 _name = click.argument("name", shell_complete=names)
 _task_id = click.argument("task_id", metavar="ID")
@@ -69,6 +72,37 @@ def status(options: Options, name: str, task_id: str) -> None:
         "queue_position": report.queue_position,
     }
     options.show(data, word)
+
+
+@task_command.command()
+@_name
+@click.argument("task_ids", metavar="ID...", nargs=-1, required=True)
+@pass_options
+def wait(options: Options, name: str, task_ids: tuple[str, ...]) -> None:
+    """Wait until tasks have ended, and print their states.
+
+    They are polled together where the vendor can.
+    """
+    tasks = options.open(name).tasks(dict.fromkeys(task_ids))
+    try:
+        with Progress() as progress:
+            for done, task in enumerate(as_completed(tasks, options.timeout), 1):
+                progress.doing(f"{done} of {len(tasks)} tasks have ended")
+                say(f"task {task.id}: {task.history[-1].status.name}")
+    except BaseException:
+        left = [task.id for task in tasks if not task.done]
+        say(f"{len(left)} tasks have not ended; again: {options.line('task wait', name, *left)}")
+        raise
+    finally:
+        states = [task.last_status.name if task.last_status is not None else None for task in tasks]
+        rows = [[task.id, state] for task, state in zip(tasks, states, strict=True)]
+        data = [{"task": task_id, "status": state} for task_id, state in rows]
+        options.show(data, table(["TASK", "STATUS"], rows))
+    # A task that failed counts before one that was cancelled.
+    for status in (TaskStatus.Failed, TaskStatus.Cancelled):
+        for task in tasks:
+            if task.last_status is status and task.last_report:
+                raise missing_result(task.id, task.last_report)
 
 
 @task_command.command()

@@ -519,6 +519,130 @@ def test_an_unknown_task_is_one_line(vendor: FakeVendor, qrmi: Qrmi) -> None:
         assert "no task nope" in ended.error
 
 
+# Many tasks
+
+
+@pytest.fixture
+def inputs(vendor: FakeVendor) -> list[str]:
+    names = ["a.json", "b.json", "sub/c.json"]
+    Path("sub").mkdir()
+    for name in names:
+        Path(name).write_text(json.dumps(INPUT))
+    return names
+
+
+def test_run_takes_several_inputs_and_saves_their_results(
+    vendor: FakeVendor, qrmi: Qrmi, inputs: list[str]
+) -> None:
+    ended = qrmi("run", "fake:qpu", *inputs, "--into", "results", "--json")
+    assert ended.status == 0
+    assert [row["input"] for row in ended.data] == inputs
+    assert {row["status"] for row in ended.data} == {"Completed"}
+    assert {row["task"] for row in ended.data} == set(vendor.tasks)
+    for name in "abc":
+        assert Path(f"results/{name}.result.json").read_bytes() == RESULT
+    assert all(f"task {task_id} started on fake:qpu" in ended.err for task_id in vendor.tasks)
+    assert {task.acquisition for task in vendor.tasks.values()} == {"token-1"}
+    assert vendor.tokens == []
+
+
+def test_one_task_that_fails_keeps_no_other_result_from_being_saved(
+    vendor: FakeVendor, qrmi: Qrmi, inputs: list[str]
+) -> None:
+    def fail_one(function: str) -> None:
+        failing = function == "task_start" and vendor.calls[function] == 2
+        status = TaskStatus.Failed if failing else TaskStatus.Completed
+        vendor.reports = [Observation(status, reason="the ion left")]
+
+    vendor.on_call = fail_one
+    ended = qrmi("run", "fake:qpu", *inputs, "--into", ".", "--json")
+    assert ended.status == 1
+    assert "the ion left" in ended.error
+    saved = {Path(row["output"]) for row in ended.data if row["status"] == "Completed"}
+    assert saved == {*Path().glob("*.result.json")}
+    assert sorted(row["status"] for row in ended.data) == ["Completed", "Completed", "Failed"]
+    assert vendor.calls["task_stop"] == 0
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["a.json", "b.json", "sub/c.json"], "--into FOLDER"),
+        (["a.json", "sub/../a.json", "--into", "."], "the result of sub/../a.json"),
+        (["a.json", "-", "--into", "."], "the result of -"),
+        (["a.json", "wrong.json", "--into", "."], "wrong.json: is empty"),
+        (["a.json", "b.json", "--into", "a.json"], "a.json: File exists"),
+    ],
+    ids=["no folder", "same name", "standard input", "wrong input", "no folder"],
+)
+def test_several_inputs_are_checked_before_anything_is_submitted(
+    vendor: FakeVendor, qrmi: Qrmi, inputs: list[str], files: list[str], message: str
+) -> None:
+    Path("wrong.json").touch()
+    ended = qrmi("run", "fake:qpu", *files)
+    assert ended.status == 2
+    assert message in ended.error
+    assert vendor.calls["task_start"] == vendor.calls["acquire"] == 0
+
+
+def test_inputs_without_a_task_are_named_and_tasks_that_go_on(
+    vendor: FakeVendor, qrmi: Qrmi, inputs: list[str]
+) -> None:
+    vendor.faults["task_start"] = [ServiceError("no")]
+    ended = qrmi("run", "fake:qpu", *inputs, "--into", ".", "--json")
+    assert ended.status == 5
+    assert ended.error.startswith("no [resource qpu]")
+    missing = [row["input"] for row in ended.data if row["task"] is None]
+    assert f"qrmi: without a task: {', '.join(missing)}" in ended.err
+    for task_id in vendor.tasks:
+        assert task_id in ended.err.partition("kept: qrmi task ")[2]
+    assert vendor.calls["task_stop"] == 0
+    assert vendor.tokens == []
+
+
+def test_time_out_stops_all_tasks(vendor: FakeVendor, qrmi: Qrmi, inputs: list[str]) -> None:
+    vendor.reports = [Observation(TaskStatus.Running)]
+    ended = qrmi("run", "fake:qpu", *inputs, "--into", ".", "--timeout", "0.3")
+    assert ended.status == 4
+    assert "3 of 3 tasks have not ended in 0.3 s" in ended.error
+    assert vendor.calls["task_stop"] == 3
+    assert vendor.tokens == []
+    assert "may go on" not in ended.err
+
+
+def test_wait_prints_the_states_of_tasks_in_the_order_given(vendor: FakeVendor, qrmi: Qrmi) -> None:
+    for _ in range(3):
+        qrmi("task", "start", "fake:qpu", "input.json")
+    ended = qrmi("task", "wait", "fake:qpu", "task-3", "task-1", "task-3", "--json")
+    assert ended.status == 0
+    assert ended.data == [
+        {"task": "task-3", "status": "Completed"},
+        {"task": "task-1", "status": "Completed"},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("finals", "status", "message"),
+    [
+        ([TaskStatus.Cancelled, TaskStatus.Failed], 1, "task task-2 failed: the ion left"),
+        ([TaskStatus.Completed, TaskStatus.Cancelled], 3, "task task-2 was cancelled"),
+        ([TaskStatus.Completed, TaskStatus.Running], 4, "task task-2 is not finished"),
+    ],
+)
+def test_wait_has_the_status_of_the_worst_task(
+    vendor: FakeVendor, qrmi: Qrmi, finals: list[TaskStatus], status: int, message: str
+) -> None:
+    for final in finals:
+        vendor.reports = [Observation(final, reason="the ion left")]
+        qrmi("task", "start", "fake:qpu", "input.json")
+    ended = qrmi("task", "wait", "fake:qpu", "task-1", "task-2", "--timeout", "0")
+    assert ended.status == status
+    assert message in ended.error
+    rows = [line.split() for line in ended.out.splitlines()[1:]]
+    assert rows == [[f"task-{number}", final.name] for number, final in enumerate(finals, 1)]
+    assert ("again: qrmi task wait fake:qpu task-2" in ended.err) == (status == 4)
+
+
 # resources
 
 
@@ -986,6 +1110,32 @@ def test_a_signal_stops_the_task_and_releases(
     assert called("release")
     assert "task task-2 was asked to stop" in err
     assert err.splitlines()[-1] == "qrmi: error: interrupted"
+
+
+def test_a_signal_stops_all_tasks_of_a_run(process: Callable[..., Any], inputs: list[str]) -> None:
+    running = process("run", "slow:qpu", *inputs, "--into", ".")
+    wait_until(lambda: called("task_status"))
+    running.terminate()
+    _, err = running.communicate(timeout=20)
+    assert running.returncode == 143
+    assert Path("calls").read_text().split().count("task_stop") == 3
+    assert called("release")
+    assert err.splitlines()[-1] == "qrmi: error: interrupted"
+
+
+def test_a_signal_while_tasks_are_submitted_waits_for_their_ids_and_stops_them(
+    process: Callable[..., Any], inputs: list[str]
+) -> None:
+    slow = {"SLOW_CALL": "task_start", "SLOW_SECONDS": "0.4"}
+    running = process("run", "slow:qpu", *inputs, "--into", ".", **slow)
+    wait_until(lambda: called("task_start"))
+    running.send_signal(signal.SIGINT)
+    _, err = running.communicate(timeout=20)
+    calls = Path("calls").read_text().split()
+    assert running.returncode == 130
+    assert calls.count("task_start") == calls.count("task_stop") == err.count("started on")
+    assert "without a task: " in err
+    assert called("release")
 
 
 def test_keep_leaves_the_task_on_a_signal(process: Callable[..., Any]) -> None:
