@@ -201,6 +201,8 @@ def _long(texts: Iterable[str]) -> Iterator[str]:
 
 
 def _encoded(attempt: Attempt, value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
     try:
         return json.dumps(value, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError) as error:

@@ -15,10 +15,11 @@ or put into an error.
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from typing import IO, Any, TypeVar
@@ -46,7 +47,7 @@ from qrmi_core.retry import RetryPolicy, repeat
 from qrmi_core.urls import origin, without_query
 
 _log = logging.getLogger("qrmi_core.http")
-_Value = str | int | float | bool | None
+_Value = str | int | float | bool | Sequence[str] | None
 _Params = Mapping[str, _Value] | Callable[[], Mapping[str, _Value]] | None
 _Headers = Mapping[str, str] | Callable[[], Mapping[str, str]] | None
 _Body = bytes | memoryview | IO[bytes] | Iterable[bytes] | Mapping[str, str] | None
@@ -160,18 +161,19 @@ class HttpClient:
         Args:
             method: HTTP method.
             path: Path below the base URL, or a complete URL.
-            params: Query parameters; None as a value leaves one out.
+            params: Query parameters; None as a value leaves one out, a list repeats the key.
             headers: Further headers; these go to any host.
             data: The body: bytes, a seekable binary file, the fields of a form, or an iterable of
                 bytes, which is sent in chunks unless it has a length (`len`) in bytes; an iterator
                 must come from a function.
-            json: The body as a value to encode.
+            json: The body as a value to encode, or as bytes that are JSON already.
             idempotent: Whether making the call twice does no more than making it once; None
                 decides by the method.
             submission: Whether the call creates a task: a 503 without ``Retry-After`` and every
                 other failure that leaves the outcome open is then `uncertain`, and for the caller
                 to resolve.
-            transfer: Whether it may take as long as bytes move; None for submissions only.
+            transfer: Whether it may take as long as bytes move; None for submissions only. Unless
+                it is a submission, its response may be as large as a result.
             ok: Statuses beside 2xx that are not errors.
             not_found: The error for a 404.
 
@@ -333,15 +335,17 @@ class HttpClient:
 
     def _read(self, attempt: Attempt, live: requests.Response) -> Response:
         """Read a successful response."""
-        content = bytearray()
-        limit = self._settings.max_response_bytes
+        content = io.BytesIO()  # gives its buffer away without a copy, unlike a bytearray
+        limit, key = self._settings.max_response_bytes, "QRMI_HTTP_MAX_RESPONSE_BYTES"
+        if attempt.call.transfer and not attempt.call.submission:
+            limit, key = self._settings.max_result_bytes, "QRMI_HTTP_MAX_RESULT_BYTES"
         with closing(live):
-            while len(content) <= limit and (piece := self._piece(attempt, live)):
-                content += piece
-        if len(content) > limit:
-            what = f"the response is larger than {limit} bytes"
+            while content.tell() <= limit and (piece := self._piece(attempt, live)):
+                content.write(piece)
+        if content.tell() > limit:
+            what = f"the response is larger than {limit} bytes; raise {key} to receive it"
             raise attempt.failed(failures.TOO_LARGE, what, status_code=live.status_code)
-        return attempt.response(live, bytes(content))
+        return attempt.response(live, content.getvalue())
 
     def _piece(self, attempt: Attempt, live: requests.Response) -> bytes:
         try:

@@ -206,8 +206,8 @@ TOO_LARGE = Failure(
     InvalidResponseError,
     _NEVER,
     _DONE,
-    "It is not the API's (results have no limit)",
-    advice="check that the endpoint setting names the API, or raise QRMI_HTTP_MAX_RESPONSE_BYTES",
+    "It may not be the API's (results that are streamed have no limit)",
+    advice="or check that the endpoint setting names the API",
 )
 _REDIRECT = (
     "correct the endpoint setting, or look for a login page or proxy that answers in the API's "

@@ -65,7 +65,9 @@ class HttpSettings(Settings):
             result may take longer as long as it moves, but is not started again after that time.
         attempts: The number of attempts of a call at most; 1 switches retries off.
         first_pause_seconds: Before the second attempt; doubled for each further one, with jitter.
-        max_response_bytes: The largest response, decoded; streams have no limit.
+        max_response_bytes: The largest response, decoded, results excepted.
+        max_result_bytes: The largest result that is read as a whole, decoded; streams have no
+            limit.
         proxy: URL of the proxy; None takes it from the environment (``HTTPS_PROXY``, ...).
             Requests to loopback addresses use none.
         ca_bundle: File or folder of trusted certificates; None takes ``REQUESTS_CA_BUNDLE`` or the
@@ -124,6 +126,13 @@ class HttpSettings(Settings):
         "MAX_RESPONSE_BYTES",
         "The largest response, results excepted; 67108864 (64 MiB) by default.",
         64 << 20,
+        to_count,
+        _positive,
+    )
+    max_result_bytes: int = _http(
+        "MAX_RESULT_BYTES",
+        "The largest result, where results are not streamed; 1073741824 (1 GiB) by default.",
+        1 << 30,
         to_count,
         _positive,
     )

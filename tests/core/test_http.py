@@ -60,7 +60,7 @@ from support.socket_server import (
 )
 
 DOCS = Path(__file__).parents[2] / "docs" / "retries-and-polling.md"
-SMALL = HttpSettings(max_response_bytes=1000)
+SMALL = HttpSettings(max_response_bytes=1000, max_result_bytes=2000)
 QUICK = attrs.evolve(
     SMALL, connect_timeout_seconds=0.2, read_timeout_seconds=0.2, transfer_timeout_seconds=0.2
 )
@@ -905,6 +905,17 @@ def test_what_is_sent() -> None:
     assert (four.target, four.body) == ("/object?signed=yes", b"bytes")
 
 
+def test_json_that_is_encoded_already_is_sent_as_it_is_in_every_attempt() -> None:
+    body = '{ "a":1, "b": "\\u00e9 \u00e9" }'.encode()
+    with SocketServer([*statuses(500), answer()]) as server, closing(client(server)) as http:
+        http.request("PUT", "/", json=body, params={"id": ["a", "b c"], "none": []})
+    assert len(server.requests) == 2
+    for request in server.requests:
+        assert (request.target, request.body) == ("/?id=a&id=b+c", body)
+        assert request.headers["content-type"] == "application/json"
+        assert request.headers["content-length"] == str(len(body))
+
+
 def test_factories_are_called_for_every_attempt() -> None:
     number = itertools.count()
     fresh = lambda: str(next(number))  # noqa: E731
@@ -1141,6 +1152,22 @@ def test_what_is_to_be_changed_is_named_by_its_key() -> None:
             http.request("GET", "/")
         with pytest.raises(ServiceError, match="QRMI_HTTP_PROXY"):
             http.request("GET", "/")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_transfer_may_be_as_large_as_a_result(packed: bool) -> None:
+    def sized(size: int) -> Behaviour:
+        body = b"x" * size
+        if packed:
+            return answer(200, gzip.compress(body), {"Content-Encoding": "gzip"})
+        return answer(200, body)
+
+    with SocketServer(map(sized, (2000, 2001, 1001))) as server, closing(client(server)) as http:
+        assert http.request("GET", "/", transfer=True).content == b"x" * 2000
+        with pytest.raises(InvalidResponseError, match="raise QRMI_HTTP_MAX_RESULT_BYTES"):
+            http.request("GET", "/", transfer=True)
+        with pytest.raises(InvalidResponseError, match="raise QRMI_HTTP_MAX_RESPONSE_BYTES"):
+            http.request("POST", "/", submission=True)
 
 
 def test_the_middle_of_an_error_answer_may_be_missing_or_without_end() -> None:
