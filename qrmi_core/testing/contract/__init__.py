@@ -26,4 +26,6 @@ class DriverContract(TaskContract, SubmissionContract, ResourceContract, Manners
         type_strings: The resource types whose entry points must lead to this driver.
         stop_deletes: True if stopping deletes a task, so that an unknown one was stopped before.
         submission: The request that submits a task, such as ``POST /v1/tasks``, at `vendor`.
+        requests_of_a_round: The requests that one poll of 450 tasks may cost; None if the driver
+            polls each task alone.
     """

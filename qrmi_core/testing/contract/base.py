@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Sequence
 from typing import Any, ClassVar
 
@@ -23,6 +24,7 @@ class ContractHooks:
     type_strings: ClassVar[tuple[str, ...]] = ()
     stop_deletes: ClassVar[bool] = False
     submission: ClassVar[str | None] = None
+    requests_of_a_round: ClassVar[int | None] = None
 
     def resource(self) -> QuantumResource:
         """Make a new object for the resource under test, each time for the same vendor."""
@@ -61,6 +63,10 @@ class ContractHooks:
         """Return the ids of the tasks that the vendor has; by default those of `task_list`."""
         qpu = self.resource()
         return {info.id for info in qpu.task_list()} if qpu.supports("task_list") else None
+
+    def many_tasks(self, qpu: QuantumResource, number: int) -> list[str]:
+        """Make so many tasks, and return their ids; by default they are submitted."""
+        return [self.start(qpu, uuid.uuid4().hex) for _ in range(number)]
 
     def lose_response(self) -> bool:
         """Let the vendor carry out the next submission without a response.

@@ -16,7 +16,7 @@ from qrmi_core.errors import (
     TaskNotReadyError,
     UnsupportedFunctionError,
 )
-from qrmi_core.polling import as_completed
+from qrmi_core.polling import as_completed, poll
 from qrmi_core.resource import QuantumResource
 from qrmi_core.states import FINAL
 from qrmi_core.testing.contract.base import ContractHooks, needs
@@ -31,6 +31,8 @@ OPTIONAL: dict[str, Callable[[QuantumResource, str], object]] = {
     "describe": lambda resource, _task_id: resource.describe().to_dict(),
     "acquisition_usage": lambda resource, _task_id: resource.acquisition_usage("unknown-token"),
 }
+MANY = 450
+"""Tasks that are polled together: more than two pages of the usual sizes."""
 OF_A_TASK = ("task_logs", "task_usage", "task_input")
 
 
@@ -109,6 +111,15 @@ class TaskContract(ContractHooks):
         if offers(driver, "task_statuses"):
             assert reports[task.id].status is TaskStatus.Completed
             assert not wrong_fields(reports[task.id])
+
+    def test_polling_many_tasks_costs_few_requests(self, qpu: QuantumResource) -> None:
+        if self.requests_of_a_round is None:
+            pytest.skip("the driver polls each task alone (`requests_of_a_round`)")
+        tasks = [qpu.task(task_id) for task_id in self.many_tasks(qpu, MANY)]
+        before = self.count_requests()
+        assert poll(tasks) == dict.fromkeys(tasks)
+        assert self.count_requests() - before <= self.requests_of_a_round
+        assert all(task.last_report for task in tasks)
 
     def test_every_poll_of_a_task_asks_the_vendor(
         self, qpu: QuantumResource, driver: Driver[Any, Any]

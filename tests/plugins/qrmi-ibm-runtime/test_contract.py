@@ -50,6 +50,7 @@ class TestBatch(_Hooks, DriverContract):
 
 class TestJob(_Hooks, DriverContract):
     mode = "job"
+    requests_of_a_round = 3  # pages of 200 tasks
 
 
 class TestFaults(_Hooks, HttpFaultContract):
