@@ -7,6 +7,7 @@ text of its sequence says which end.
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from typing import Any
 from urllib.parse import parse_qsl
@@ -20,6 +21,8 @@ PROJECT = "00000000-0000-4000-8000-000000000001"
 COUNTER = {"10": 64, "00": 36}
 RESULT = '{"counter":{"00":36,"10":64}}'
 SPECS = json.dumps({"name": "FRESNEL", "version": "1", "max_runs": 500, "channels": []})
+_HIDDEN = ("looks", "end", "jobs")
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FINAL = {"DONE", "ERROR", "CANCELED", "TIMED_OUT"}
 _CORE = "/core-fast/api/"
 _PUBLIC = (["devices"], ["devices", "public-specs"])
@@ -147,7 +150,7 @@ class PasqalService(LoopbackVendor):
 
     def look(self, task: dict[str, Any]) -> dict[str, Any]:
         """What a look sees, after which the task moves on."""
-        seen = {key: value for key, value in task.items() if key not in ("looks", "end", "jobs")}
+        seen = {key: value for key, value in task.items() if key not in _HIDDEN}
         if task["status"] in {"PENDING", "RUNNING"} and task["status"] != task["end"]:
             task["looks"] -= 1
             if task["looks"] <= 0:
@@ -215,7 +218,7 @@ class _Handler(Handler):
             case ["POST", "v1", "batches"]:
                 return self.create(json.loads(body))
             case ["GET", "v1", "batches"]:
-                return self.list(asked)
+                return self.list(asked, self.filter(query))
             case ["POST", "v1", "cudaq", "job"]:
                 wanted = json.loads(body)
                 service.bodies.append(wanted)
@@ -232,6 +235,10 @@ class _Handler(Handler):
             case ["PATCH", "v2", "batches", batch_id, "complete"] if batch_id in service.batches:
                 service.batches[batch_id]["open"] = False
                 return self.give({})
+            case ["GET", "v2", "jobs"] if "batch_id" not in asked:
+                jobs = [job for batch in service.batches.values() for job in batch["jobs"]]
+                found = [job for job in jobs if job["id"] in self.filter(query)]
+                return self.page([service.look(job) for job in found], asked)
             case ["GET", "v2", "jobs"]:
                 batch = service.batches.get(asked["batch_id"], {"jobs": []})
                 return self.page([{"id": job["id"]} for job in batch["jobs"]], asked)
@@ -268,6 +275,10 @@ class _Handler(Handler):
         else:
             return self.answer(200, self.service.files.get(job_id, self.service.result))
 
+    def filter(self, query: str) -> set[str]:
+        """The ids of the filter of a list."""
+        return {value for name, value in parse_qsl(query) if name == "id"}
+
     def page(self, found: list[Any], asked: dict[str, str]) -> VendorResponse:
         start = int(asked.get("offset", 0))
         end = min(start + min(self.service.page, int(asked.get("limit", 100))), len(found))
@@ -301,11 +312,17 @@ class _Handler(Handler):
             batch["job_ids"].append(added["id"])
         return self.give(self.service.look(batch))
 
-    def list(self, asked: dict[str, str]) -> VendorResponse:
+    def list(self, asked: dict[str, str], ids: set[str]) -> VendorResponse:
+        if any(not _UUID.fullmatch(each) for each in ids):
+            return self.refuse(422, "an id is not a UUID")
         found = [
-            {key: value for key, value in batch.items() if key not in ("looks", "end", "jobs")}
+            # Polling all of them is a look at each.
+            self.service.look(batch)
+            if ids
+            else {key: value for key, value in batch.items() if key not in _HIDDEN}
             for batch in self.service.batches.values()
-            if asked.get("tag") in (None, *(batch["tags"] or ()))
+            if (not ids or batch["id"] in ids)
+            and asked.get("tag") in (None, *(batch["tags"] or ()))
             and asked.get("device_type") in (None, batch["device_type"])
             and asked.get("project_id") in (None, batch["project_id"])
         ]

@@ -115,7 +115,7 @@ class Warden(LoopbackVendor):
 
     def shown(self, job: dict[str, Any]) -> dict[str, Any]:
         keys = ("id", "user_id", "created_at", "status")
-        results = RESULT if job["status"] == "DONE" else None
+        results = job.get("results", RESULT) if job["status"] == "DONE" else None
         return {**{key: job[key] for key in keys}, "results": results}
 
     # How a request is met
@@ -281,7 +281,7 @@ class _Handler(Handler):
         service = self.service
         own = {key: job for key, job in service.jobs.items() if job["user_id"] == str(uid)}
         if len(path) == 1:
-            return self.answer(200, [service.shown(job) for job in own.values()])
+            return self.answer(200, [service.look(job) for job in own.values()])
         job = own.get(path[1])
         if job is None:
             return self.refuse(404, "Job not found")

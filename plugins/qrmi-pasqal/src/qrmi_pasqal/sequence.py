@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -15,8 +14,10 @@ from qrmi_core.plugin import (
     read_count,
     read_object,
 )
+from qrmi_pasqal.documents import parsed
 
 _CUDAQ = frozenset({"setup", "hamiltonian"})
+_READ = ("variables", "device")
 _VARIABLE = re.compile(r'"variable"\s*:')
 
 
@@ -26,7 +27,7 @@ class Sequence:
 
     Args:
         text: The JSON as it came, or as it was encoded from a mapping.
-        content: The same, parsed.
+        content: The same, parsed; of a large one as far as is needed here.
         runs: How often to run it.
     """
 
@@ -53,11 +54,13 @@ def read_sequence(payload: PasqalCloud, *, emulated: bool = False) -> Sequence:
             run more often than its device allows.
     """
     try:
-        text = read_content(payload.sequence).decode()
-        content = _parsed(text)
+        text = payload.sequence
+        if not isinstance(text, str):
+            text = read_content(text).decode()
+        content = parsed(text, *_READ)
         if isinstance(content, str):
-            text, content = content, _parsed(content)
-    except UnicodeDecodeError as error:
+            text, content = content, parsed(content, *_READ)
+    except (UnicodeDecodeError, UnicodeEncodeError) as error:
         raise InvalidInputError(f"the sequence is not UTF-8 text: {error.reason}") from None
     except RecursionError:
         raise InvalidInputError("the sequence is nested too deeply") from None
@@ -81,11 +84,3 @@ def read_sequence(payload: PasqalCloud, *, emulated: bool = False) -> Sequence:
 
 
 _ADVICE = "give what Pulser's sequence.to_abstract_repr() returns"
-
-
-def _parsed(text: str) -> Any:
-    return json.loads(text, parse_constant=_refuse)
-
-
-def _refuse(word: str) -> float:
-    raise ValueError(f"{word} is not a JSON number")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
 from qrmi_core import Payload, QuantumResource
@@ -50,7 +52,14 @@ class _Hooks:
 
 
 class TestBatches(_Hooks, DriverContract):
-    pass
+    requests_of_a_round = 5  # pages of 100 ids
+
+    def many_tasks(self, qpu: QuantumResource, number: int) -> list[str]:
+        batches = self._service.batches
+        batch = batches[qpu.task_start(self.payload())]
+        ids = [str(uuid.uuid4()) for _ in range(number)]
+        batches |= {task_id: {**batch, "id": task_id} for task_id in ids}
+        return ids
 
 
 class TestBatchesWhoseResultsAreFiles(_Hooks, DriverContract):
@@ -74,6 +83,7 @@ class TestCudaq(_Hooks, DriverContract):
     test_threads_get_the_tasks_that_they_submitted = without  # type: ignore[assignment]
     test_the_list_has_the_newest_task_first = without  # type: ignore[assignment]
     test_a_batch_accepts_tasks_until_it_is_closed = without  # type: ignore[assignment]
+    test_polls_together_report_what_single_polls_report = without  # type: ignore[assignment]
     test_an_unknown_batch_is_an_error = without  # type: ignore[assignment]
     test_an_id_that_looks_like_an_address_is_an_unknown_batch = without  # type: ignore[assignment]
 

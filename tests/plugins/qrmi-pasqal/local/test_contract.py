@@ -49,9 +49,17 @@ class _Hooks:
 class TestInsideAJob(_Hooks, DriverContract):
     """The scheduler has acquired the resource."""
 
+    requests_of_a_round = 1
+
     def resource(self) -> QuantumResource:
         session = self._warden.session_for(os.geteuid())
         return self._make(QRMI_JOB_ACQUISITION_TOKEN=session)
+
+    def many_tasks(self, qpu: QuantumResource, number: int) -> list[str]:
+        jobs = self._warden.jobs
+        job = jobs[qpu.task_start(self.payload())]
+        jobs |= {str(id): {**job, "id": id} for id in range(2, number + 2)}
+        return [*jobs]
 
 
 class TestAcquired(_Hooks, DriverContract):

@@ -30,6 +30,7 @@ from qrmi_core import (
     TaskNotReadyError,
     TaskStatus,
     UnsupportedFunctionError,
+    poll,
 )
 from qrmi_core.testing import Fault
 from support.faulty_server import (
@@ -63,6 +64,30 @@ def inside(warden: Warden, make: Make) -> Make:
 
 
 # --- how many, and what is in them ---
+
+
+def polled(warden: Warden, qpu: QuantumResource, ids: list[str]) -> dict[str, int]:
+    """Poll tasks together, and return the requests by kind."""
+    tasks = [qpu.task(task_id) for task_id in ids]
+    return dict(warden.cost(lambda: poll(tasks)))
+
+
+def test_the_list_is_read_where_it_costs_less_than_it_saves(warden: Warden, inside: Make) -> None:
+    qpu = inside()
+    ids = [qpu.task_start(sequence("endless")) for _ in range(4)]
+    assert polled(warden, qpu, ids) == {"GET jobs": 1}
+    done = {"id": 99, "status": "DONE", "end": "DONE", "results": "x" * 30_000}
+    warden.jobs["99"] = warden.jobs["1"] | done
+    assert polled(warden, qpu, ids[:2]) == {"GET jobs": 1}
+    assert polled(warden, qpu, ids) == {"GET jobs": 1}
+    assert polled(warden, qpu, ids[:2]) == {"GET jobs/*": 2}, "it was long for so few"
+
+
+def test_a_list_that_is_too_large_is_read_once(warden: Warden, inside: Make) -> None:
+    qpu = inside(QRMI_HTTP_MAX_RESPONSE_BYTES="1000")
+    ids = [qpu.task_start(sequence("endless")) for _ in range(40)]
+    assert polled(warden, qpu, ids) == {"GET jobs": 1, "GET jobs/*": 40}
+    assert polled(warden, qpu, ids) == {"GET jobs/*": 40}
 
 
 def test_the_life_of_one_task(warden: Warden, make: Make) -> None:

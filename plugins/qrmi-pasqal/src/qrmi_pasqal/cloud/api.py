@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from qrmi_core.plugin import (
@@ -17,7 +18,9 @@ from qrmi_core.plugin import (
 )
 from qrmi_pasqal.cloud.auth import PasqalAuth
 from qrmi_pasqal.cloud.settings import PasqalCloudSettings
+from qrmi_pasqal.documents import body
 from qrmi_pasqal.responses import describe
+from qrmi_pasqal.sequence import Sequence as Program
 
 PAGE = 100
 """Entries in one page of a list, at most."""
@@ -69,19 +72,17 @@ class CloudApi:
     # Batches
 
     def create_batch(
-        self, sequence: str, runs: int, device_type: str, project_id: str, tags: list[str]
+        self, sequence: Program, device_type: str, project_id: str, tags: list[str]
     ) -> str:
         """Create a batch of one job, and return its id."""
-        return self._created(
-            "/v1/batches",
-            {
-                "sequence_builder": sequence,
-                "jobs": [{"runs": runs}],
-                "device_type": device_type,
-                "project_id": project_id,
-                "tags": tags,
-            },
-        )
+        value = {
+            "sequence_builder": sequence.text,
+            "jobs": [{"runs": sequence.runs}],
+            "device_type": device_type,
+            "project_id": project_id,
+            "tags": tags,
+        }
+        return self._created("/v1/batches", body(value, len(sequence.text)))
 
     def open_batch(self, device_type: str, project_id: str, tag: str) -> str:
         """Create a batch without jobs, left open, and return its id."""
@@ -97,12 +98,12 @@ class CloudApi:
             },
         )
 
-    def add_jobs(self, batch_id: str, jobs: Iterable[tuple[str, int]]) -> None:
-        """Add jobs to an open batch, each a sequence and its number of runs."""
+    def add_jobs(self, batch_id: str, jobs: Iterable[Program]) -> None:
+        """Add jobs to an open batch."""
         self._http.request(
             "POST",
             f"/v2/batches/{path_segment(batch_id)}/jobs",
-            json=[{"runs": runs, "sequence": sequence} for sequence, runs in jobs],
+            json=[{"runs": sequence.runs, "sequence": sequence.text} for sequence in jobs],
             submission=True,
             not_found=TaskNotFoundError,
         )
@@ -128,6 +129,17 @@ class CloudApi:
             limit=PAGE,
         )
 
+    def found(self, path: str, ids: list[str]) -> Iterator[dict[str, Any]]:
+        """Yield the batches (``/v1/batches``) or jobs (``/v2/jobs``) that have one of these ids.
+
+        A request for each page; those that do not exist are left out.
+        """
+        for start in range(0, len(ids), PAGE):
+            page = ids[start : start + PAGE]
+            entries = _entries(self._http, path, id=page, limit=PAGE)
+            # Where the service does not filter by ids, the list may be without end.
+            yield from itertools.islice(entries, len(page))
+
     def cancel_batch(self, batch_id: str) -> None:
         """Cancel a batch and its jobs."""
         self._patch(f"/v2/batches/{path_segment(batch_id)}/cancel")
@@ -150,29 +162,25 @@ class CloudApi:
 
     # Results
 
-    def full_results(self, batch_id: str) -> Any:
-        """Return the results of a batch by the ids of its jobs; empty while they are missing."""
+    def full_results(self, batch_id: str) -> Response:
+        """Return ``data``, the results of a batch by the ids of its jobs, empty without any."""
         path = f"/v1/batches/{path_segment(batch_id)}/full_results"
-        response = self._http.request("GET", path, transfer=True, not_found=TaskNotFoundError)
-        body = response.object()
-        if "data" not in body:
-            raise response.invalid("the response has no `data`; check the base URL")
-        return body["data"]
+        return self._http.request("GET", path, transfer=True, not_found=TaskNotFoundError)
 
-    def result_file(self, job_id: str) -> Any:
-        """Return the content of a job's file of results; None while it is missing."""
+    def result_file(self, job_id: str) -> Response | None:
+        """Return a job's file of results; None while it is missing."""
         link = self._results_link(job_id)
         if link is None:
             return None
         links = iter([link])
 
-        def content() -> Any:
+        def content() -> Response:
             # Another attempt gets another link, since links expire.
             return self._files.request(
                 "GET",
                 lambda: next(links, None) or self._results_link(job_id) or link,
                 transfer=True,
-            ).json()
+            )
 
         try:
             return content()
@@ -193,17 +201,15 @@ class CloudApi:
 
     # CUDA-Q jobs
 
-    def create_cudaq(self, program: Any, shots: int, device_type: str, project_id: str) -> str:
+    def create_cudaq(self, program: Program, device_type: str, project_id: str) -> str:
         """Create a job of CUDA-Q, and return its id."""
-        return self._created(
-            "/v1/cudaq/job",
-            {
-                "machine": device_type,
-                "project_id": project_id,
-                "sequence": program,
-                "shots": shots,
-            },
-        )
+        value = {
+            "machine": device_type,
+            "project_id": project_id,
+            "sequence": program.content,
+            "shots": program.runs,
+        }
+        return self._created("/v1/cudaq/job", body(value, len(program.text)))
 
     def cudaq_job(self, job_id: str) -> dict[str, Any]:
         """Return a job of CUDA-Q, with its ``status`` and, at its end, its ``result``."""
@@ -215,8 +221,8 @@ class CloudApi:
         response.text("data", "status")
         return response.object("data")
 
-    def _created(self, path: str, body: dict[str, Any]) -> str:
-        response = self._http.request("POST", path, json=body, submission=True)
+    def _created(self, path: str, value: Any) -> str:
+        response = self._http.request("POST", path, json=value, submission=True)
         return response.created_id("data", "id")
 
     def _patch(self, path: str) -> None:
@@ -224,7 +230,9 @@ class CloudApi:
         response.object("data")
 
 
-def _entries(client: HttpClient, path: str, **params: str | int | None) -> Iterator[dict[str, Any]]:
+def _entries(
+    client: HttpClient, path: str, **params: str | int | Sequence[str] | None
+) -> Iterator[dict[str, Any]]:
     offset: int | None = None
     while True:
         response = client.request("GET", path, params={**params, "offset": offset})

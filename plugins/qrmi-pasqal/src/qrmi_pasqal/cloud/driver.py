@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence as Ordered
 from contextlib import closing, suppress
 from typing import Any
@@ -20,6 +21,7 @@ from qrmi_core.plugin import (
     Observation,
     OpenBatches,
     PasqalCloud,
+    PermissionDeniedError,
     QrmiError,
     ResourceInfo,
     ResourceNotFoundError,
@@ -39,7 +41,7 @@ from qrmi_core.plugin import (
     read_time,
 )
 from qrmi_pasqal.cloud.api import CloudApi
-from qrmi_pasqal.cloud.results import result_text, several_jobs
+from qrmi_pasqal.cloud.results import read_result, result_text, several_jobs
 from qrmi_pasqal.cloud.settings import IN_THE_FILE, PasqalCloudSettings
 from qrmi_pasqal.responses import observation
 from qrmi_pasqal.sequence import read_sequence
@@ -50,6 +52,7 @@ DEVICE_TYPES = (
 )
 """Device types, for messages alone: the service decides."""
 
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NO_REASONS = {"CANCELED": "no result was kept", "TIMED_OUT": "its time was up"}
 """Reasons by the service's states, where the service gives none."""
 _OPEN_BATCH = "qrmi-open-batch"
@@ -149,12 +152,8 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         try:
             if not sequence.is_cudaq:
                 tags = [_tag(submission), *options.tags]
-                return self._api.create_batch(
-                    sequence.text, sequence.runs, self._device_type, project_id, tags
-                )
-            task_id = self._api.create_cudaq(
-                sequence.content, sequence.runs, self._device_type, project_id
-            )
+                return self._api.create_batch(sequence, self._device_type, project_id, tags)
+            task_id = self._api.create_cudaq(sequence, self._device_type, project_id)
         except QrmiError as error:
             if isinstance(error, InvalidInputError | ResourceNotFoundError):
                 error.message += self._hint()
@@ -181,6 +180,21 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
     def task_status(self, task_id: str) -> Observation:
         return observation(self._found(task_id))
 
+    def task_statuses(self, task_ids: Ordered[str]) -> Mapping[str, Observation]:
+        # An id that is not a UUID could have the whole list refused. Jobs of CUDA-Q may be listed
+        # as batches, too.
+        batches = {id: id for id in task_ids if _UUID.fullmatch(id)}
+        jobs = {_job_part(id): id for id in task_ids if _UUID.fullmatch(_job_part(id))}
+        reports: dict[str, Observation] = {}
+        # A service that refuses the list is polled for each task alone.
+        with suppress(InvalidInputError, PermissionDeniedError, ResourceNotFoundError):
+            for path, wanted in (("/v1/batches", batches), ("/v2/jobs", jobs)):
+                for entry in self._api.found(path, list(wanted)):
+                    report = observation(entry)
+                    if report.raw and (task_id := wanted.get(str(entry.get("id")))):
+                        reports[task_id] = report
+        return reports
+
     def task_list(self) -> Iterable[TaskInfo]:
         batches = self._api.batches(self._project_id("task_list"), device_type=self._device_type)
         found = [
@@ -194,23 +208,23 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         )[::-1]
 
     def task_result(self, task_id: str) -> Iterator[bytes]:
-        text = None
+        result = None
         job_id = _job_part(task_id)
         if job_id:
             # Not with those of the other jobs of its batch.
-            text = result_text(self._api.result_file(job_id))
+            result = self._linked_result(job_id)
         elif task_id not in self._cudaq:
             # A 404: it is a job of CUDA-Q; or the route, which is not documented, has gone.
             with suppress(TaskNotFoundError):
-                text = result_text(self._api.full_results(task_id))
-        if text is not None:
-            return iter((text,))
+                result = read_result(self._api.full_results(task_id), "data")
+        if result is not None:
+            return result
         found = self._found(task_id)
         report = observation(found)
         if report.status is TaskStatus.Completed and not job_id:
-            text = self._second_source(task_id, found)
-            if text is not None:
-                return iter((text,))
+            result = self._second_source(task_id, found)
+            if result is not None:
+                return result
         if report.status in (TaskStatus.Failed, TaskStatus.Cancelled):
             reason = "; ".join(_errors(self._job_of(task_id, found)))
             report = attrs.evolve(report, reason=reason, code=report.raw)
@@ -273,7 +287,7 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         # The response does not show which jobs are the new ones.
         with self._adding:
             known = set(self._api.job_ids(batch_id))
-            self._api.add_jobs(batch_id, [(sequence.text, sequence.runs) for sequence in jobs])
+            self._api.add_jobs(batch_id, jobs)
             try:
                 new = [each for each in self._api.job_ids(batch_id) if each not in known]
             except QrmiError as error:
@@ -320,17 +334,23 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         job_id = None if is_job else _job_id(found)
         return found if job_id is None else self._api.job(job_id)
 
-    def _second_source(self, task_id: str, found: dict[str, Any]) -> bytes | None:
+    def _linked_result(self, job_id: str) -> Iterator[bytes] | None:
+        response = self._api.result_file(job_id)
+        return None if response is None else read_result(response)
+
+    def _second_source(self, task_id: str, found: dict[str, Any]) -> Iterator[bytes] | None:
         """Return the result of a task that has ended from where else it may be."""
-        if task_id in self._cudaq:
-            return result_text(found.get("result"))
-        job_id = _job_id(found)
-        text = result_text(self._api.result_file(job_id)) if job_id else None
-        if text is None:
+        if task_id not in self._cudaq:
+            job_id = _job_id(found)
+            if job_id and (result := self._linked_result(job_id)):
+                return result
             # A job of CUDA-Q may be listed as a batch too.
-            with suppress(TaskNotFoundError):
-                text = result_text(self._api.cudaq_job(task_id).get("result"))
-        return text
+            try:
+                found = self._api.cudaq_job(task_id)
+            except TaskNotFoundError:
+                return None
+        text = result_text(found.get("result"))
+        return None if text is None else iter((text,))
 
 
 def _job_part(task_id: str) -> str:

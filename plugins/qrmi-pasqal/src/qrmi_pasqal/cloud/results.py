@@ -5,11 +5,53 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
-from qrmi_core.plugin import InvalidResponseError, ServiceError
+from qrmi_core.plugin import InvalidResponseError, Response, ServiceError
+from qrmi_pasqal import documents
 
 _MEMBERS = frozenset({"counter", "raw", "serialised_results"})
+_COUNTER = re.compile(rb'\{\s*+(?:"[01]++"\s*+:\s*+[0-9]++\s*+(?:,\s*+(?=")|(?=\})))++\}')
+_PIECE_BYTES = 1 << 16
+
+
+def read_result(response: Response, *keys: str) -> Iterator[bytes] | None:
+    """Return a job's result in a response, in pieces; None without one.
+
+    That of a large response is passed on byte by byte if it has a counter; all others are made by
+    `result_text`, whose errors these are.
+
+    Args:
+        response: The response.
+        keys: The keys that lead to the result, as `result_text` takes it.
+    """
+    large = len(response.content) >= documents.LARGE
+    view = _as_it_came(response.content, keys) if large else None
+    if view is None:
+        found = response.json()
+        for key in keys:
+            if not isinstance(found, dict) or key not in found:
+                raise response.invalid(f"the response has no `{key}`; check the base URL")
+            found = found[key]
+        text = result_text(found)
+        return None if text is None else iter((text,))
+    return (bytes(view[at : at + _PIECE_BYTES]) for at in range(0, len(view), _PIECE_BYTES))
+
+
+def _as_it_came(document: Any, keys: tuple[str, ...]) -> memoryview | None:
+    """Return the one result in a document, if it has a counter of bit strings."""
+    try:
+        for key in keys:
+            document = documents.members(document)[key]
+        found = documents.members(document)
+        if found.keys().isdisjoint(_MEMBERS):
+            (document,) = found.values()  # by the job's id
+            found = documents.members(document)
+        counter = found["counter"]
+    except (ValueError, LookupError, RecursionError):
+        return None
+    return memoryview(document) if _COUNTER.fullmatch(memoryview(counter)) else None
 
 
 def result_text(found: Any) -> bytes | None:

@@ -23,6 +23,7 @@ from qrmi_core.plugin import (
     path_segment,
     recast,
 )
+from qrmi_pasqal.documents import body
 from qrmi_pasqal.responses import describe
 from qrmi_pasqal.warden.munge import Munge
 from qrmi_pasqal.warden.settings import PasqalLocalSettings
@@ -172,7 +173,7 @@ class WardenApi:
             response = self._http.request(
                 "POST",
                 "/jobs",
-                json={"sequence": sequence, "shots": shots},
+                json=body({"sequence": sequence, "shots": shots}, len(sequence)),
                 headers=functools.partial(self._headers, session),
                 submission=True,
             )
@@ -190,9 +191,13 @@ class WardenApi:
         """Return a job: its state, and its result once it has one."""
         return self._http.request("GET", _job(job_id), headers=self._headers).object()
 
-    def jobs(self) -> list[dict[str, Any]]:
-        """Return all jobs of this user, in no certain order."""
-        return self._http.request("GET", "/jobs", headers=self._headers, transfer=True).items()
+    def jobs(self, *, transfer: bool) -> Response:
+        """Return all jobs of this user with their results, in no certain order.
+
+        Args:
+            transfer: Whether the list may be as large, and take as long, as a result.
+        """
+        return self._http.request("GET", "/jobs", headers=self._headers, transfer=transfer)
 
     def cancel(self, job_id: str) -> None:
         """Cancel a job; one that has ended, or is being cancelled, is not an error.
