@@ -19,6 +19,8 @@ _log = logging.getLogger(__name__)
 _PATIENCE_SECONDS = 5.0
 """The time that polls of one resource may take while other resources wait; doubled each time."""
 _MOST_PATIENCE_SECONDS = 60.0
+_PAUSE_SECONDS_A_TASK = 0.001
+"""A pause is at least so long for each task, since a poll of many takes several requests."""
 _LATE_POLL_SECONDS = 1.0
 """The time that a poll may take after the end, which came while the caller was at work."""
 
@@ -127,7 +129,9 @@ class _Watch(Generic[_TaskT]):
 
         rounds = Retrying(
             retry=lambda _state: bool(self._pending),
-            wait=lambda _state: self._waiting.pause(self._retry_after),
+            wait=lambda _state: self._waiting.pause(
+                max(self._retry_after, _PAUSE_SECONDS_A_TASK * len(self._pending))
+            ),
             # Not the time now: after the caller's own work there is one more poll.
             stop=lambda _state: self._spent,
             sleep=self._sleep,

@@ -287,6 +287,18 @@ def test_tasks_of_one_resource_are_looked_at_in_one_call_where_the_driver_can() 
     assert vendor.calls["task_status"] <= 1, "the last one is alone"
 
 
+def test_many_tasks_are_polled_less_often_until_most_of_them_have_ended() -> None:
+    clock = FakeClock()
+    vendor = TimedVendor(clock, *[5.5] * 900, *[7.5] * 100)
+    qpu = resource(vendor, clock, batched=True)
+    tasks = [qpu.run(PAYLOAD) for _ in range(1000)]
+    wait(tasks, 5.5)
+    assert vendor.calls["task_statuses"] <= 7
+    done, _ = wait(tasks)
+    assert done == tasks
+    assert clock() < 8.5
+
+
 def test_tasks_of_several_resources_are_waited_for_in_one_loop() -> None:
     clock = FakeClock()
     vendors = [TimedVendor(clock, 5), TimedVendor(clock, 5)]
