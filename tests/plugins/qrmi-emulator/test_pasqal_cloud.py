@@ -383,6 +383,12 @@ def test_lists_are_filtered_and_come_in_pages(client: CloudClient) -> None:
         found = client.data("GET", f"/v1/batches?tag=pages&{matching}")
         assert [batch["id"] for batch in found] == ids[::-1], matching
         assert client.data("GET", f"/v1/batches?tag=pages&{other}") == [], other
+    some = f"id={ids[0]}&id={ids[2]}&id={NOWHERE}&limit=100"
+    assert [batch["id"] for batch in client.data("GET", f"/v1/batches?{some}")] == [ids[2], ids[0]]
+    jobs = [job for batch_id in ids[:2] for job in client.batch(batch_id)["job_ids"]]
+    some = "&".join(f"id={job}" for job in [*jobs[1:], NOWHERE])
+    found = client.data("GET", f"/v2/jobs?{some}")
+    assert {job["id"] for job in found} == {*jobs[1:]}
     query = f"batch_id={ids[1]}&order_by=creation_order&order_by_direction=ASC"
     jobs = client.data("GET", f"/v2/jobs?{query}")
     assert [job["runs"] for job in jobs] == [5, 6]
