@@ -52,6 +52,8 @@ class Lock:
 
 _LONGEST_IMPORT_SECONDS = 10.0
 _locks: weakref.WeakSet[Lock] = weakref.WeakSet()
+_never_ending: weakref.WeakSet[object] = weakref.WeakSet()
+"""Locks of imports that a fork has waited for in vain; no further one does."""
 
 
 def _renew_all() -> None:
@@ -60,17 +62,21 @@ def _renew_all() -> None:
 
 
 def _let_imports_end() -> None:
-    """Wait, at most 10 s, until no other thread imports a module.
+    """Wait, at most 10 s and once for each import, until no other thread imports a module.
 
     The lock of such a module stays taken in a forked child, which would wait for it for ever when
     it needs the module; most modules are imported where they are first used.
     """
     module_locks = getattr(importlib._bootstrap, "_module_locks", {})  # of CPython
     end = time.monotonic() + _LONGEST_IMPORT_SECONDS
-    while time.monotonic() < end:
-        locks = [reference() for reference in list(module_locks.values())]
-        owners = {getattr(lock, "owner", None) for lock in locks}
-        if owners <= {None, threading.get_ident()}:
+    while True:
+        locks = {reference() for reference in list(module_locks.values())} - {*_never_ending}
+        idle = (None, threading.get_ident())
+        taken = [lock for lock in locks if getattr(lock, "owner", None) not in idle]
+        if not taken:
+            return
+        if time.monotonic() > end:
+            _never_ending.update(taken)
             return
         time.sleep(0.001)
 

@@ -8,6 +8,8 @@ import importlib
 import math
 import os
 import threading
+import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -161,6 +163,23 @@ def test_a_fork_waits_for_the_imports_of_other_threads(
     threading.Timer(0.2, go_on.set).start()
     assert succeeds_in_a_child(use)
     thread.join()
+
+
+def test_a_fork_waits_once_for_an_import_that_does_not_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class NeverEnding:
+        owner = 7
+
+    lock = NeverEnding()
+    monkeypatch.setitem(importlib._bootstrap._module_locks, "m", weakref.ref(lock))  # type: ignore[attr-defined]
+    monkeypatch.setattr(locks, "_LONGEST_IMPORT_SECONDS", 0.2)
+    begun = time.monotonic()
+    locks._let_imports_end()
+    waited = time.monotonic()
+    locks._let_imports_end()
+    assert waited - begun >= 0.2
+    assert time.monotonic() - waited < 0.2
 
 
 def test_a_forked_child_uses_notes_resources_and_tasks(others: set[Lock]) -> None:
