@@ -53,12 +53,6 @@ class Channel:
     clock: Clock = time.monotonic
     sleep: Sleep = time.sleep
     on_wait: OnWait | None = None
-    _redact: Redactor = attrs.field(
-        default=attrs.Factory(
-            lambda self: Redactor(self.driver.settings.secrets()), takes_self=True
-        ),
-        init=False,
-    )
 
     @property
     def resource_id(self) -> str:
@@ -121,7 +115,6 @@ class Channel:
             with defects_named(self.driver.settings, uncertain=uncertain):
                 yield self.driver
         except QrmiError as error:
-            self._redact.clean(error)
             error.resource_id = error.resource_id or self.resource_id
             error.task_id = error.task_id or task_id
             raise
@@ -153,7 +146,7 @@ class Channel:
 
 @contextmanager
 def defects_named(settings: Settings, *, uncertain: bool = False) -> Iterator[None]:
-    """Turn exceptions that a driver must not raise into errors of the tree.
+    """Clean the errors of a driver, and turn other exceptions into errors of the tree.
 
     Args:
         settings: The settings whose secrets are redacted in the messages.
@@ -161,10 +154,13 @@ def defects_named(settings: Settings, *, uncertain: bool = False) -> Iterator[No
     """
     try:
         yield
-    except (QrmiError, *PASSING):
+    except PASSING:
         raise
     except BaseException as error:  # vendors' libraries have errors that are no Exception
         redact = Redactor(settings.secrets())
+        if isinstance(error, QrmiError):
+            redact.clean(error)
+            raise
         shown = partial(redact.excerpt, characters=_CAUSE_CHARACTERS)
         defect: PluginError
         if cause := broken_dependency(error):

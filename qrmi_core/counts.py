@@ -16,6 +16,7 @@ from qrmi_core.errors import (
     UnsupportedFunctionError,
 )
 from qrmi_core.locks import Lock
+from qrmi_core.redaction import Redactor
 from qrmi_core.registry import READERS, PluginInfo, import_plugin, installed
 
 Reader = Callable[[str], Iterable[Mapping[str, int]]]
@@ -24,6 +25,8 @@ Reader = Callable[[str], Iterable[Mapping[str, int]]]
 A distribution registers it in the group ``qrmi.readers`` under the kind of payload that such
 results belong to.
 """
+
+_REASON_CHARACTERS = 300
 
 
 class _Task(Protocol):
@@ -61,9 +64,11 @@ def counts_of(task: _Task, text: str) -> list[dict[str, int]]:
     failures = [error for error in failures if not isinstance(error, PluginError)] or failures
     if isinstance(failures[0], PluginError):
         raise failures[0]
-    reasons = dict.fromkeys(map(_reason, failures))
+    redact = Redactor(driver.settings.secrets())
+    reasons = (redact.excerpt(_reason(each), _REASON_CHARACTERS) for each in failures)
     raise InvalidResponseError(
-        f"the result of task {task.id} cannot be read as counts: {'; '.join(reasons)}",
+        f"the result of task {task.id} cannot be read as counts: "
+        f"{'; '.join(dict.fromkeys(reasons))}",
         resource_id=driver.resource_id,
         task_id=task.id,
     ) from failures[0]

@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 Condition = Callable[[ResourceInfo], bool]
 """Returns True if a resource matches a filter. Unknown values never match."""
 
+# Up to the end if it is open, so that no part of a pattern is read twice.
+_SET = re.compile(r"\[!?\]?[^\]]*(\]?)")
+
 
 def parse_filters(text: str | None) -> dict[str, str]:
     """Split ``key=value`` segments joined by ``&``; spaces around keys and values are ignored.
@@ -49,8 +52,8 @@ def _at_least(value: str, number: Callable[[ResourceInfo], int | None]) -> Condi
 
 def _name(pattern: str) -> Condition:
     # fnmatch would take both literally or as something else, and nothing would be found.
-    without_sets = re.sub(r"\[!?\]?[^\]]*\]", "", pattern)
-    if not pattern or "[" in without_sets or ("**" in without_sets and pattern != "**"):
+    is_open = any(not found[1] for found in _SET.finditer(pattern))
+    if not pattern or is_open or ("**" in _SET.sub("", pattern) and pattern != "**"):
         raise ValueError("a pattern of *, ? and [...]")
     return lambda info: fnmatch.fnmatchcase(info.resource_id, pattern)
 

@@ -36,7 +36,7 @@ def without_queries(text: str) -> str:
     """Return a text with the query of each URL redacted, which may be a credential."""
     # A URL ends where another begins, so that no text is read again from each of them.
     before = r"https?://(?:(?!https?://)[^\s\"'<>?])*+"
-    return re.sub(rf"({before})\?(?!\*\*\*)[^\s\"'<>]*", rf"\1?{REDACTED}", text)
+    return re.sub(rf"({before})\?[^\s\"'<>]*", rf"\1?{REDACTED}", text)
 
 
 def one_line(text: str) -> str:

@@ -129,6 +129,18 @@ def test_an_error_of_a_driver_is_cleaned_of_the_secrets_of_its_settings(
     assert caught.value.resource_id == "q"
 
 
+def test_an_error_of_a_drivers_constructor_is_cleaned() -> None:
+    class Refusing(FakeVendor().driver()):  # type: ignore[misc]
+        settings_class = KeySettings
+
+        def __init__(self, *_given: object) -> None:
+            raise InvalidInputError(f"wrong: {NOISE}")
+
+    with pytest.raises(InvalidInputError, match="wrong") as caught:
+        QuantumResource("q", "fake", {"QRMI_FAKE_KEY": SECRET}, driver_class=Refusing)
+    assert is_clean(str(caught.value))
+
+
 def test_the_reason_of_a_failure_is_cleaned() -> None:
     failed = Observation(TaskStatus.Failed, reason=f"broken: {NOISE}")
     vendor = FakeVendor(reports=[failed])

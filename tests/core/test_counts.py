@@ -16,6 +16,7 @@ from qrmi_core import (
     Payload,
     PluginError,
     QuantumResource,
+    Settings,
     Task,
     UnsupportedFunctionError,
     counts,
@@ -179,3 +180,16 @@ def test_threads_that_read_counts_at_once_look_for_readers_once(
     with ThreadPoolExecutor(4) as pool:
         assert [*pool.map(lambda _: task.counts(), range(4))] == [[{"1": 1}]] * 4
     assert sorted(searched) == [(), ("qrmi.readers",)]
+
+
+def test_the_reasons_that_readers_give_are_cleaned(
+    site: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Settings, "secrets", lambda _self: {"s3cr3t-key"})
+    raising = "def counts(text):\n    raise ValueError('s3cr3t-key \x1b[31m\\n' + 'x' * 9000)"
+    add_reader(site, "one", raising)
+    with pytest.raises(InvalidResponseError) as caught:
+        flipped("{}").counts()
+    assert caught.value.message.isprintable()
+    assert "s3cr3t-key" not in caught.value.message
+    assert len(caught.value.message) < 500

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import string
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +21,7 @@ from qrmi_core import (
     ResourceInfo,
     ResourceProvider,
     ResourceStatusCode,
+    ServiceError,
     Settings,
     UnsupportedResourceTypeError,
 )
@@ -227,3 +229,20 @@ def test_any_value_is_a_condition_or_invalid_input(key: str, value: str) -> None
         return
     for info in INFOS:
         assert condition(info) in (True, False)
+
+
+def test_a_name_of_any_length_is_read_in_linear_time() -> None:
+    pattern = "[" * 200_000
+    begun = time.monotonic()
+    with pytest.raises(InvalidInputError, match="name"):
+        conditions({"name": pattern})
+    assert time.monotonic() - begun < 5
+
+
+def test_an_error_of_the_driver_is_cleaned_of_the_secrets_of_its_settings(
+    provider: ResourceProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Settings, "secrets", lambda _self: {"s3cr3t-key"})
+    monkeypatch.setattr(Found, "error", ServiceError("refused: s3cr3t-key\x1b[31m"))
+    with pytest.raises(ServiceError, match=r"refused: \*\*\* \[31m"):
+        provider.infos()

@@ -14,7 +14,8 @@ from qrmi_core.redaction import without_queries
     [
         ("https://h/p?q=1 and http://x/y", "https://h/p?*** and http://x/y"),
         ("http://a/http://b?q", "http://a/http://b?***"),
-        ("http://a?***http://b?q", "http://a?***http://b?***"),
+        ("http://a?***http://b?q", "http://a?***"),
+        ("http://a?***&Signature=x, twice", "http://a?*** twice"),
         ("'http://a?q' \"https://b?q\"", "'http://a?***' \"https://b?***\""),
     ],
 )
