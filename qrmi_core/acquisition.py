@@ -29,7 +29,7 @@ class _Held:
         token: The acquisition token.
         detached: As it was acquired.
         slots: As it was acquired.
-        holders: The number of calls of `acquire` that are not released yet.
+        holders: The `with` blocks that hold it, and None for each call of `acquire`.
         pid: The process that made it.
         ended: True if the vendor has rejected a task because it has ended.
     """
@@ -37,7 +37,7 @@ class _Held:
     token: str = attrs.field(repr=False)
     detached: bool
     slots: int | None
-    holders: int = 0
+    holders: list[object] = attrs.field(factory=list)
     pid: int = attrs.field(factory=os.getpid)
     ended: bool = False
 
@@ -49,7 +49,7 @@ class _Held:
     @property
     def usable(self) -> bool:
         """True if tasks run under it."""
-        return self.holders > 0 or self.inherited
+        return bool(self.holders) or self.inherited
 
 
 class Acquisitions:
@@ -68,9 +68,19 @@ class Acquisitions:
         self._lock = Lock()
 
     def acquire(
-        self, timeout: float | None, *, detached: bool = False, slots: int | None = None
+        self,
+        timeout: float | None,
+        *,
+        detached: bool = False,
+        slots: int | None = None,
+        block: object = None,
     ) -> str:
-        """Reserve the resource and return the token; see `QuantumResource.acquire`."""
+        """Reserve the resource and return the token; see `QuantumResource.acquire`.
+
+        Args:
+            timeout: As there, and so are `detached` and `slots`.
+            block: The `with` block that holds it, None without one.
+        """
         acquiring = self._channel.capability(Acquires)
         if slots is not None and not (acquiring and acquiring.counts_slots):
             raise UnsupportedFunctionError(
@@ -93,7 +103,7 @@ class Acquisitions:
                         "make a second object for a second acquisition",
                         resource_id=self._channel.resource_id,
                     )
-                held.holders += 1
+                held.holders.append(block)
                 return held.token
 
         return until_free(self._channel, hold, timeout)
@@ -111,8 +121,13 @@ class Acquisitions:
         """Return True if releasing this token ends a reservation."""
         return token != self._scheduler_token and self._channel.capability(Acquires) is not None
 
-    def release(self, token: str, *, cancel_pending: bool) -> None:
-        """End a reservation; see `QuantumResource.release`."""
+    def release(self, token: str, *, cancel_pending: bool, block: object = None) -> None:
+        """End a reservation; see `QuantumResource.release`.
+
+        Args:
+            token: As there, and so is `cancel_pending`.
+            block: As for `acquire`; a release that was broken off may be repeated.
+        """
         if token == self._scheduler_token:
             _log.info(
                 "%s was acquired by the scheduler, which will release it", self._channel.resource_id
@@ -123,7 +138,7 @@ class Acquisitions:
             if held is None or held.token != token:
                 self._release_once(token, cancel_pending)
                 return
-            self.abandon(token)
+            self.abandon(token, block)
             if held.inherited:
                 _log.info(
                     "%s was acquired by the parent process, which will release it",
@@ -132,11 +147,11 @@ class Acquisitions:
             elif not held.holders:
                 self._end(held, cancel_pending)
 
-    def abandon(self, token: str) -> None:
-        """Count one holder less without a request; the next `acquire` ends it before its own."""
+    def abandon(self, token: str, block: object = None) -> None:
+        """Remove a holder without a request; the next `acquire` ends it before its own."""
         held = self._held
-        if held and held.token == token:
-            held.holders = max(held.holders - 1, 0)
+        if held and held.token == token and block in held.holders:
+            held.holders.remove(block)
 
     def _end(self, held: _Held, cancel_pending: bool) -> None:
         # After an error it is kept, so that it can be released again.

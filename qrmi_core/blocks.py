@@ -31,11 +31,11 @@ submitter: ContextVar[int | None] = ContextVar("qrmi_submitter", default=None)
 """The thread for which this one submits, None for itself."""
 
 
-@attrs.define
+@attrs.define(eq=False)
 class _Block:
     """A `with` block of a thread, and the tasks submitted in it."""
 
-    token: str = attrs.field(repr=False)
+    token: str = attrs.field(default="", repr=False)
     thread: int = attrs.field(factory=threading.get_ident)
     tasks: list[Task] = attrs.field(factory=list)
     limit: int = _MANY_TASKS
@@ -74,9 +74,10 @@ class Blocks:
 
     def enter(self) -> None:
         """Acquire the resource and open a block."""
-        token = self._acquisitions.acquire(None)
+        block = _Block()
+        block.token = self._acquisitions.acquire(None, block=block)
         with self._lock:
-            self._open.append(_Block(token))
+            self._open.append(block)
 
     def submitted(self, task: Task) -> None:
         """Add a task to the blocks of this thread; to all if this thread is in none."""
@@ -121,7 +122,7 @@ class Blocks:
                 self._command("task stop", going_on),
             )
         try:
-            self._acquisitions.release(block.token, cancel_pending=False)
+            self._acquisitions.release(block.token, cancel_pending=False, block=block)
         except interrupts:
             self._stop_and_release(block)
             raise
@@ -139,16 +140,16 @@ class Blocks:
         trouble: QrmiError | None = None
         releasing = False
         try:
-            with within(Deadline(LEAVE_SECONDS, self._channel.clock)):
+            with within(Deadline(LEAVE_SECONDS, self._channel.clock), extend=True):
                 with within(Deadline(STOP_SECONDS, self._channel.clock)):
                     trouble = _stop(tasks, stopped)
                 releasing = True
-                self._acquisitions.release(block.token, cancel_pending=True)
+                self._acquisitions.release(block.token, cancel_pending=True, block=block)
         except BaseException as failure:
             if self._acquisitions.ends(block.token):
                 said.append(self._not_released(block, failure))
             if not releasing:
-                self._acquisitions.abandon(block.token)
+                self._acquisitions.abandon(block.token, block)
             if not isinstance(failure, QrmiError):
                 raise
         finally:

@@ -296,3 +296,25 @@ def test_a_forked_child_uses_the_acquisition_and_does_not_end_it(tmp_path: Path)
         ended = Forked(child, tmp_path, os.environ).wait()
     assert (ended.status, ended.output) == (0, "token-1 token-1 0\n"), ended.errors
     assert vendor.tokens == []
+
+
+def test_a_release_of_a_block_that_is_repeated_leaves_the_holds_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    vendor = FakeVendor()
+    qpu = fake_resource(vendor)
+    token = qpu.acquire()
+    release = qpu._acquisitions.release
+    interrupts = [KeyboardInterrupt()]
+
+    def interrupted(*given: Any, **how: Any) -> None:
+        release(*given, **how)
+        if interrupts:
+            raise interrupts.pop()
+
+    monkeypatch.setattr(qpu._acquisitions, "release", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ends_inside(qpu, None)
+    assert vendor.tokens == [token]
+    qpu.release(token)
+    assert vendor.tokens == []
