@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,8 +50,16 @@ _current: ContextVar[Deadline | None] = ContextVar("qrmi_deadline", default=None
 
 
 @contextmanager
-def within(deadline: Deadline) -> Iterator[None]:
-    """Bound every driver call made in the block by `deadline`."""
+def within(deadline: Deadline, *, extend: bool = False) -> Iterator[None]:
+    """Bound every driver call made in the block by `deadline`, or by an outer one that is earlier.
+
+    Args:
+        deadline: The deadline.
+        extend: True to use it also if the outer one is earlier, for cleaning up.
+    """
+    outer = _current.get()
+    if outer and not extend and outer.clip(math.inf) < deadline.clip(math.inf):
+        deadline = outer
     token = _current.set(deadline)
     try:
         yield

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import attrs
 
-from qrmi_core.deadline import Clock, Deadline, Sleep
+from qrmi_core.deadline import Clock, Deadline, Sleep, current
 from qrmi_core.errors import InvalidInputError, InvalidResponseError, QrmiError
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class PollingPolicy:
 
 
 class Waiting:
-    """The time of one wait.
+    """The time of one wait, which ends with the deadline in force at the latest.
 
     Args:
         timeout: Seconds; None for ever, 0 for one attempt, which may take its usual time.
@@ -165,9 +165,9 @@ class Waiting:
         self._policy = policy
         self._clock = clock
         self._start = clock()
+        timeout = current().clip(math.inf if timeout is None else timeout)
         self.deadline = Deadline(timeout or None, clock)
-        reserve = min(0.25, (timeout or 0.0) * 0.1)
-        self.last = Deadline(None if timeout is None else timeout - reserve, clock)
+        self.last = Deadline(timeout - min(0.25, timeout * 0.1), clock)
 
     @property
     def seconds(self) -> float:

@@ -15,7 +15,6 @@ from qrmi_core.channel import Channel
 from qrmi_core.deadline import Deadline, current, within
 from qrmi_core.driver import ChoosesIds, Prepares
 from qrmi_core.errors import (
-    PASSING,
     CallTimeoutError,
     DriverDefectError,
     QrmiError,
@@ -38,6 +37,8 @@ SEARCH_SECONDS = 30.0
 """The time for a search beyond that, or beyond the caller's timeout: losing a task is worse."""
 GIVE_UP_SECONDS = 5.0
 """The time that a driver may take to clean up after a submission without a task."""
+MOST_CANDIDATES = 100
+"""The number of candidates named, since not every vendor reports when a task was created."""
 CLOCK_SKEW = datetime.timedelta(minutes=5)
 """The largest difference to the vendor's clock for which tasks are found as candidates."""
 
@@ -99,9 +100,10 @@ class Submission:
             return until_free(self._channel, self._attempt, timeout, self._pause)
         except BaseException as error:
             failure: BaseException = error
-            if isinstance(error, PASSING) and (self._attempts or self._lost):
-                error.add_note(f"the task may have been submitted; its tag is {self._tag}")
-            elif isinstance(error, QrmiError) and self._lost:
+            if not isinstance(error, QrmiError):
+                if self._attempts or self._lost:
+                    error.add_note(f"the task may have been submitted; its tag is {self._tag}")
+            elif self._lost:
                 # An earlier attempt may have succeeded, so that a refusal settles nothing.
                 failure = self._uncertain(error)
             self._give_up()
@@ -178,7 +180,7 @@ class Submission:
             return found
 
         try:
-            with within(self._search):
+            with within(self._search, extend=True):
                 found = self._channel.few_attempts(search, may_pass)
         except QrmiError as failure:
             if failure is not absent:
@@ -192,7 +194,10 @@ class Submission:
 
     def _give_up(self) -> None:
         try:
-            with within(Deadline(self._search.clip(GIVE_UP_SECONDS))), self._channel.calling():
+            with (
+                within(Deadline(self._search.clip(GIVE_UP_SECONDS)), extend=True),
+                self._channel.calling(),
+            ):
                 if self._preparing is not None:
                     self._preparing.give_up(self._tag)
         except QrmiError as error:
@@ -202,11 +207,12 @@ class Submission:
         candidates: tuple[str, ...] = ()
         if self._lists:
             try:
-                with within(self._search), self._channel.calling() as driver:
+                with within(self._search, extend=True), self._channel.calling() as driver:
                     # Newest first, and each page of the list may be a request.
                     listed = checked("task_list", driver.task_list())
                     recent = itertools.takewhile(self._may_be_ours, listed)
-                    candidates = tuple(info.id for info in recent)
+                    newest = itertools.islice(recent, MOST_CANDIDATES)
+                    candidates = tuple(info.id for info in newest)
             except QrmiError as failure:
                 _log.warning("the tasks could not be listed: %s", failure)
         hint = f"; tasks created about then: {', '.join(candidates)}" if candidates else ""

@@ -321,7 +321,7 @@ class _Run:
 
     def _undo(self, error: BaseException) -> None:
         stop = isinstance(error, KeyboardInterrupt | WaitTimeoutError) and not self._keep
-        with within(Deadline(_CLEANUP_SECONDS)):
+        with within(Deadline(_CLEANUP_SECONDS), extend=True):
             if stop:
                 self._stop()
             if not isinstance(error, TaskFailedError | TaskCancelledError):
@@ -376,7 +376,7 @@ class _Run:
     def _usage(self, task: Task) -> dict[str, Any] | None:
         if not task.done or not self._resource.supports("task_usage"):
             return None
-        with suppress(QrmiError), within(Deadline(_CLEANUP_SECONDS)):
+        with suppress(QrmiError), within(Deadline(_CLEANUP_SECONDS), extend=True):
             return task.usage().to_dict()
         return None
 

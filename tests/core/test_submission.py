@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from collections.abc import Iterator
 
 import pytest
@@ -119,6 +120,19 @@ def test_candidates_are_looked_for_among_the_newest_only() -> None:
     assert caught.value.candidates == ("new",)
 
 
+def test_a_vendor_without_times_gives_its_newest_tasks_as_candidates() -> None:
+    class Timeless(FakeVendor().driver()):  # type: ignore[misc]
+        def task_list(self) -> Iterator[TaskInfo]:
+            return (TaskInfo(str(number)) for number in itertools.count())
+
+    Timeless.vendor.lost_responses["task_start"] = [reset()]
+    resource = QuantumResource("fake", "fake", {}, driver_class=Timeless)
+    with pytest.raises(SubmissionUncertainError) as caught:
+        resource.task_start(PAYLOAD)
+    assert caught.value.candidates[:2] == ("0", "1")
+    assert len(caught.value.candidates) == 100
+
+
 def test_a_garbled_answer_to_a_search_is_asked_for_again() -> None:
     vendor = FakeVendor()
     vendor.lost_responses["task_start"] = [reset()]
@@ -207,6 +221,25 @@ def test_ctrl_c_while_submitting_tells_the_tag() -> None:
     vendor.lost_responses["task_start"] = [KeyboardInterrupt()]
     with pytest.raises(KeyboardInterrupt) as caught:
         fake_resource(vendor).task_start(PAYLOAD)
+    (task,) = vendor.tasks.values()
+    assert task.submission in caught.value.__notes__[0]
+
+
+def test_a_callback_that_fails_after_a_lost_answer_tells_the_tag() -> None:
+    vendor = FakeVendor()
+    vendor.lost_responses["task_start"] = [reset()]
+
+    def full(function: str) -> None:
+        if vendor.calls["task_start"] == 2:
+            raise ResourceBusyError("full")
+
+    vendor.on_call = full
+
+    def fail(_reason: str, _seconds: float) -> None:
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match="mine") as caught:
+        fake_resource(vendor, on_wait=fail, **CLIENT).task_start(PAYLOAD)
     (task,) = vendor.tasks.values()
     assert task.submission in caught.value.__notes__[0]
 

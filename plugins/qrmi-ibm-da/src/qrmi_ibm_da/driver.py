@@ -191,7 +191,7 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
             return
         key = _key("input", str(uuid.UUID(submission)))
         try:
-            with within(Deadline(_CLEANUP_SECONDS)):
+            with within(Deadline(_CLEANUP_SECONDS), extend=True):
                 self._store.delete(key)
         except QrmiError as error:
             _log.warning("%s, which has no task, may still be in the bucket: %s", key, error)

@@ -73,7 +73,7 @@ def _free_place(task: Task, told: threading.Event) -> None:
     if not told.is_set():
         return
     try:
-        with within(Deadline(_CLEANUP_SECONDS)):
+        with within(Deadline(_CLEANUP_SECONDS), extend=True):
             task.stop()
     except QrmiError as error:
         _log.warning("task %s has ended and still holds its place: %s", task.id, error)

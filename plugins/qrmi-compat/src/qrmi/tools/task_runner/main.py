@@ -132,7 +132,7 @@ class App:
                 task.write_result(spool)
                 print_result(spool)
         except KeyboardInterrupt:
-            with within(Deadline(_CLEANUP_SECONDS)):
+            with within(Deadline(_CLEANUP_SECONDS), extend=True):
                 self._stop(task)
             raise
         except (TaskFailedError, TaskCancelledError):
@@ -154,7 +154,7 @@ class App:
     def _release(self, signals: Signals, resource: QuantumResource, token: str) -> None:
         released = False
         try:
-            with signals.fragile(), within(Deadline(_CLEANUP_SECONDS)):
+            with signals.fragile(), within(Deadline(_CLEANUP_SECONDS), extend=True):
                 resource.release(token)
                 released = True
         except QrmiError as error:
