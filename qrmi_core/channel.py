@@ -174,9 +174,7 @@ def defects_named(settings: Settings, *, uncertain: bool = False) -> Iterator[No
                 "please report this to the authors of the plugin"
             )
         defect.uncertain = uncertain
-        # The traceback of a cause is shown with that of its effect, secrets included.
-        trace = "".join(traceback.format_exception(error))
-        raise defect from (error if redact(trace) == trace else None)
+        raise defect from redact.cause(error)
 
 
 def checked_id(value: object, what: str, resource_id: str | None = None) -> str:

@@ -71,7 +71,7 @@ def counts_of(task: _Task, text: str) -> list[dict[str, int]]:
         f"{'; '.join(dict.fromkeys(reasons))}",
         resource_id=driver.resource_id,
         task_id=task.id,
-    ) from failures[0]
+    ) from redact.cause(failures[0])
 
 
 # Looking through all installed distributions takes longer than reading a result.

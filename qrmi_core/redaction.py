@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
-from urllib.parse import quote
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import quote, quote_plus
 
 from qrmi_core.errors import QrmiError
 from qrmi_core.readers import read_number, read_text
@@ -21,6 +22,11 @@ _SECRET_NAME = re.compile(
     r"secret|token|passw|passphrase|credential|cookie|assertion|signature|(?<!http_client_)key|"
     r"(auth|authorization|cred|pass|pwd|sig|session|session[-_]id)$",
     re.IGNORECASE,
+)
+
+
+_HTML = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}  # as `html.escape`
 )
 
 
@@ -44,6 +50,18 @@ def one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
+def _forms(secret: str) -> Iterator[str]:
+    """Yield a secret as it may be echoed."""
+    yield from (secret, one_line(secret), repr(secret)[1:-1], secret.translate(_HTML))
+    for ascii_only in (True, False):
+        encoded = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+        yield from (encoded, encoded.replace("/", r"\/"))
+    for quoting in (quote, quote_plus):
+        for safe in ("", "/"):
+            quoted = quoting(secret, safe=safe, errors="replace")
+            yield from (quoted, re.sub(r"%..", lambda found: found[0].lower(), quoted))
+
+
 class Redactor:
     """A function that redacts known secrets, and the queries of URLs, in a text.
 
@@ -56,10 +74,9 @@ class Redactor:
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
-        """Redact these secrets too, also in the forms that URLs, JSON and one line give them."""
+        """Redact these secrets too, also in the forms that URLs, JSON and HTML give them."""
         for secret in filter(None, secrets):
-            quoted = {quote(secret, safe=safe, errors="replace") for safe in ("", "/")}
-            self._secrets |= {secret, one_line(secret), json.dumps(secret)[1:-1], *quoted}
+            self._secrets.update(_forms(secret))
         self._secrets.discard("")
 
     def __call__(self, text: str) -> str:
@@ -76,6 +93,15 @@ class Redactor:
         # Cut last: part of a secret would not be recognised. Folded between, as others may have.
         shown = self(one_line(self(text)))
         return shown if len(shown) <= characters else f"{shown[:characters]}..."
+
+    def cause(self, error: BaseException) -> BaseException | None:
+        """Return an exception as the cause of another; None if its traceback is not clean.
+
+        The traceback of a cause is shown with that of its effect.
+        """
+        trace = "".join(traceback.format_exception(error))
+        printable = all(char.isprintable() or char in "\n\t" for char in trace)
+        return error if printable and self(trace) == trace else None
 
     def clean(self, error: QrmiError) -> None:
         """Clean the texts of an error: redact them, fold them into one line and cut them."""

@@ -120,7 +120,7 @@ class Attempt:
             parts.append("the call may have been carried out all the same")
         error = failure.error(f"{self.name}: {'; '.join(parts)}", **context)
         error.retryable = failure.retryable
-        error.__cause__ = cause
+        error.__cause__ = cause and self.call.redact.cause(cause)
         return error
 
     def lost(self, error: Exception) -> QrmiError:
@@ -165,9 +165,10 @@ def prepare(
     for body in (data, value):
         if isinstance(body, Mapping):
             fields += body.items()
-    named = (text for name, text in fields if isinstance(text, str) and is_secret(name))
+    named = [text for name, text in fields if isinstance(text, str) and is_secret(name)]
+    words = (word for text in named for word in text.split())  # of "Basic ..." the second
     proxy = proxy_for(url, settings.proxy)
-    call.redact.add((*_long(named), *(proxy.secrets if proxy else ())))
+    call.redact.add((*_long(named), *_long(words), *(proxy.secrets if proxy else ())))
     exchange = Exchange(call.bound, settings, call.transfer, call.submission, call.redact)
     attempt = Attempt(call, url, proxy, exchange)
     if value is not None and not data:

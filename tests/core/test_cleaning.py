@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 import pickle
+import traceback
 from contextlib import closing
 from typing import Any
 
@@ -33,6 +34,7 @@ from qrmi_core.http.proxies import Proxy
 from qrmi_core.http.response import Response
 from qrmi_core.http.settings import HttpSettings
 from qrmi_core.plugin import setting
+from qrmi_core.redaction import Redactor
 from qrmi_core.testing import FakeVendor
 from support.fakes import PAYLOAD
 from support.socket_server import Behaviour, SocketServer, answer, close
@@ -81,9 +83,31 @@ def test_no_part_of_a_response_reaches_an_error_or_a_log_as_it_is(
     error = caught.value
     for text in (str(error), repr(error), str(error.request_id), *error.details.values()):
         assert is_clean(text)
+    assert SECRET not in "".join(traceback.format_exception(error))
     for record in caplog.records:
         assert is_clean(record.getMessage())
         assert record.exc_info is None
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("w/rd &<'ö\\", "w%2Frd%20%26%3C%27%C3%B6%5C", "w%2frd+%26%3c%27%c3%b6%5c"),
+        *("w\\/rd &<'\\u00f6\\\\", "w/rd &<'ö\\\\", "w/rd &amp;&lt;&#x27;ö\\"),
+    ],
+)
+def test_a_secret_is_redacted_in_every_form_that_a_response_may_give_it(form: str) -> None:
+    assert Redactor(["w/rd &<'ö\\"])(f"it was {form}!") == "it was ***!"
+
+
+def test_an_encoded_credential_is_redacted_without_its_scheme() -> None:
+    echo = answer(400, b"dXNlcjpwYXNz is wrong")
+    with (
+        SocketServer([echo]) as server,
+        closing(HttpClient(server.url)) as http,
+        pytest.raises(InvalidInputError, match=r"\*\*\* is wrong"),
+    ):
+        http.request("GET", "/", headers={"Authorization": "Basic dXNlcjpwYXNz"})
 
 
 def test_what_a_proxy_says_of_a_tunnel_is_cleaned() -> None:
