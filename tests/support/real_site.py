@@ -287,7 +287,7 @@ def started(mode: str, *, nodes: int = 2, own_state: bool = False) -> Iterator[S
         site = Site(folder, cluster, plugin, vendors)
         site.closed_to_others = problem
         site.refusing.fault("status", path="*/sessions", method="POST", status=403, count=None)
-        site.slow.fault("latency", path="*/sessions", method="POST", delay=2.0, count=None)
+        site.slow.fault("latency", path="*/sessions", method="POST", delay=2.0)
         site.config = _config(site)
         ghost = {"name": GHOST, "type": RUNTIME, "environment": {}}
         plugin.install(
