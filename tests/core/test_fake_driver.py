@@ -21,6 +21,7 @@ class FakeContract(DriverContract):
         return fake_resource(self.fake, **self.kind)
 
     def payload(self) -> Payload:
+        self.fake.reports = FakeVendor().reports
         return PAYLOAD
 
     def requests(self) -> list[str]:
@@ -29,7 +30,8 @@ class FakeContract(DriverContract):
     def received(self, task_id: str) -> object:
         task = self.fake.tasks[task_id]
         sent = {"parameters": task.payload.input, "program_id": task.payload.program_id}
-        return [sent, task.options.name, list(task.options.tags)]
+        options = task.options
+        return [sent, options.name, list(options.tags), options.max_seconds]
 
     def task_ids(self) -> set[str]:
         return {*self.fake.tasks}

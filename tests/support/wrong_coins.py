@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,14 +17,18 @@ from qrmi_core.plugin import (
     InvalidInputError,
     Observation,
     QrmiError,
+    ResourceDescription,
     ResourceInfo,
     ResourceStatus,
+    TaskEstimate,
     TaskInfo,
     TaskNotFoundError,
+    TaskOptions,
     TaskStatus,
     TaskUsage,
 )
 from qrmi_example import Coin
+from qrmi_example.api import CoinApi, observation
 from qrmi_example.driver import CoinDriver
 
 WRONG: dict[str, type[CoinDriver]] = {}
@@ -338,3 +343,118 @@ class HoldsALock(CoinDriver):
     def task_start(self, payload: Coin, **how: Any) -> str:
         with self._one_at_a_time:
             return super().task_start(payload, **how)
+
+
+# One task, one object, one process
+
+
+@caught_by("test_polls_together_report_what_single_polls_report")
+class MixesReportsUp(CoinDriver):
+    def task_statuses(self, task_ids: Sequence[str]) -> Mapping[str, Observation]:
+        tasks = reversed(self._api.tasks(coin=self.resource_id))
+        return dict(zip(task_ids, map(observation, tasks), strict=False))
+
+
+@caught_by("test_each_task_keeps_its_own_result")
+class ReadsTheNewestResult(CoinDriver):
+    def task_result(self, task_id: str) -> Iterator[bytes]:
+        self._api.task(task_id)
+        return super().task_result(self._api.tasks(coin=self.resource_id)[0]["id"])
+
+
+@caught_by("test_stopping_a_task_leaves_others_alone")
+class StopsEveryTask(CoinDriver):
+    def task_stop(self, task_id: str) -> None:
+        super().task_stop(task_id)
+        for task in self._api.tasks(coin=self.resource_id):
+            super().task_stop(task["id"])
+
+
+@caught_by("test_the_list_has_the_newest_task_first")
+class ListsAPageTwice(CoinDriver):
+    def task_list(self) -> Iterable[TaskInfo]:
+        return [info for info in super().task_list() for _ in range(2)]
+
+
+@caught_by("test_every_field_of_a_payload_reaches_the_vendor")
+class ChangesThePayload(CoinDriver):
+    def task_start(self, payload: Coin, **how: Any) -> str:
+        task_id = super().task_start(payload, **how)
+        object.__setattr__(payload, "shots", 1)
+        return task_id
+
+
+@caught_by("test_options_are_honoured_or_refused")
+class DropsTheTimeLimit(CoinDriver):
+    task_options = frozenset({"name", "max_seconds"})
+
+
+@caught_by("test_an_estimate_has_the_fields_of_the_contract")
+class EstimatesByRunning(CoinDriver):
+    def estimate(self, payload: Coin) -> TaskEstimate:
+        how: dict[str, Any] = {"acquisition": None, "options": TaskOptions()}
+        task_id = self.task_start(payload, submission="", **how)
+        return TaskEstimate(self.task_usage(task_id).quantum_seconds)
+
+
+@caught_by("test_an_acquisition_lasts_until_it_is_released")
+class ReleasesOnClose(CoinDriver):
+    _token = ""
+
+    def acquire(self, *, detached: bool, slots: int | None) -> str:
+        self._token = super().acquire(detached=detached, slots=slots)
+        return self._token
+
+    def close(self) -> None:
+        if self._token:
+            self._api.unreserve(self._token, cancel=False)
+        super().close()
+
+
+@caught_by("test_an_acquisition_lasts_until_it_is_released")
+class ReleasesWhateverIsHeld(CoinDriver):
+    def release(self, token: str, *, cancel_pending: bool) -> None:
+        for number in range(1, 9):
+            super().release(f"hand-{number}", cancel_pending=cancel_pending)
+
+
+@caught_by("test_no_secret_is_shown")
+class DescribesItsKey(CoinDriver):
+    def describe(self) -> ResourceDescription:
+        return ResourceDescription(details={"key": self.settings.token})
+
+
+@caught_by("test_the_process_is_left_as_it_is")
+class PollsInAThread(CoinDriver):
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        threading.Thread(target=self._refresh, daemon=True).start()
+
+    def _refresh(self) -> None:
+        time.sleep(20)
+
+
+@caught_by("test_the_process_is_left_as_it_is")
+class WritesTheEnvironment(CoinDriver):
+    def task_start(self, payload: Coin, **how: Any) -> str:
+        os.environ["COIN_LAST_TASK"] = task_id = super().task_start(payload, **how)
+        return task_id
+
+
+@caught_by("test_wrong_credentials_are_an_error_that_does_not_show_them")
+class SharesItsConnection(CoinDriver):
+    _shared: list[CoinApi] = []  # noqa: RUF012
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._shared.append(self._api)
+        self._api = self._shared[0]
+
+
+@caught_by("test_an_interrupt_ends_a_call")
+class SwallowsInterrupts(CoinDriver):
+    def status(self) -> ResourceStatus:
+        try:
+            return super().status()
+        except BaseException:
+            return super().status()

@@ -51,6 +51,8 @@ def _elsewhere(request: VendorRequest, _respond: Respond) -> VendorResponse:
 
 
 _PASSING: dict[str, Fault] = {
+    "408": Faults.response(408),
+    "429": Faults.response(429),
     "429 for 0 s": Faults.response(429, Retry_After="0"),
     "500": Faults.response(500, b"<html>oops</html>", Content_Type="text/html"),
     "503": Faults.response(503),
@@ -64,7 +66,7 @@ _PASSING: dict[str, Fault] = {
     "silent after": Faults.silent_after(_SILENCE_SECONDS),
 }
 _REFUSALS: dict[str, Fault] = {
-    **{str(code): Faults.response(code, b"no") for code in (400, 401, 403, 404, 409)},
+    **{str(code): Faults.response(code, b"no") for code in (400, 401, 403, 404, 409, 413, 422)},
     "302": _elsewhere,
 }
 _CONTENTS: dict[str, Fault] = {
@@ -291,7 +293,7 @@ class HttpFaultContract(ContractHooks):
         if isinstance(failure, AuthenticationFailedError) and operation == "task_status renewed":
             return True  # a credential is renewed once
         # A gateway that gave up waiting says that the vendor may still create the task.
-        late = fault in ("504", "silent after", "stalled")
+        late = fault in ("408", "504", "silent after", "stalled")
         uncertain = isinstance(failure, SubmissionUncertainError)
         return (
             operation.startswith("task_start")

@@ -6,12 +6,15 @@ import logging
 import os
 import select
 import signal
+import socket
+import sys
 import threading
 import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 from urllib.parse import quote
 
@@ -26,8 +29,9 @@ from qrmi_core.errors import (
 )
 from qrmi_core.resource import QuantumResource
 from qrmi_core.testing.contract.base import ContractHooks
-from qrmi_core.testing.contract.tasks import OF_A_TASK
+from qrmi_core.testing.contract.tasks import OF_A_TASK, OPTIONAL
 from qrmi_core.testing.contract.values import secrets_of, shown_by
+from qrmi_core.testing.loopback import Respond, VendorRequest, VendorResponse
 from qrmi_core.values import TaskStatus
 
 HOSTILE = (
@@ -47,6 +51,38 @@ class MannersContract(ContractHooks):
         other.supports(Acquires)
         other.metadata()
         assert self.count_requests() == before
+
+    def test_the_process_is_left_as_it_is(self, qpu: QuantumResource) -> None:
+        before = state_of_the_process()
+        qpu.status()
+        qpu.run(self.payload()).result(self.timeout_seconds)
+        assert state_of_the_process() == before
+        package = type(qpu._driver).__module__.partition(".")[0]
+        assert package not in packages_of_other_threads()
+
+    def test_an_interrupt_ends_a_call(self, qpu: QuantumResource) -> None:
+        vendor, main = self.vendor(), threading.main_thread()
+        if vendor is None or threading.current_thread() is not main:
+            pytest.skip("the tests cannot interrupt a request (`vendor`)")
+
+        def interrupt(_request: VendorRequest, respond: Respond) -> VendorResponse | None:
+            assert main.ident
+            signal.pthread_kill(main.ident, signal.SIGINT)
+            return respond()
+
+        handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            for call in (
+                qpu.status,
+                lambda: qpu.task_status(self.unknown_task_id),
+                lambda: qpu.task_start(self.payload()),
+            ):
+                vendor.fail("", interrupt)
+                with pytest.raises(KeyboardInterrupt):
+                    call()
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        qpu.status()
 
     # Ids
 
@@ -125,12 +161,14 @@ class MannersContract(ContractHooks):
         self, qpu: QuantumResource, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
-        qpu.run(self.payload()).result(self.timeout_seconds)
+        task = qpu.run(self.payload())
+        task.result(self.timeout_seconds)
+        reported = [call(qpu, task.id) for name, call in OPTIONAL.items() if qpu.supports(name)]
         failures = [self._failure(qpu.task_status, self.unknown_task_id)]
         driver = qpu._driver
         shown = [
             *(caplog.text, repr(qpu), repr(driver), repr(driver.settings)),
-            *(str(qpu.metadata()), str(qpu.status()), *map(shown_by, failures)),
+            *(str(qpu.metadata()), str(qpu.status()), str(reported), *map(shown_by, failures)),
         ]
         for secret in secrets_of(driver, self.secrets):
             assert not any(secret in text for text in shown)
@@ -139,6 +177,7 @@ class MannersContract(ContractHooks):
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
+        self.resource().status()  # the credentials of one object are not used by another
         qpu = self.wrong_credentials()
         if qpu is None:
             pytest.skip("the driver's tests have no wrong credentials (`wrong_credentials`)")
@@ -250,6 +289,29 @@ class MannersContract(ContractHooks):
             outcome = in_a_child(use, self.timeout_seconds)
         assert outcome == "done"
         assert qpu.task(task_id).wait(self.timeout_seconds) is TaskStatus.Completed
+
+
+def state_of_the_process() -> dict[str, object]:
+    """Return the settings of the process that belong to the user's program."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM, signal.SIGCHLD, signal.SIGPIPE)
+    return {
+        "environment": dict(os.environ),
+        "working directory": os.getcwd(),
+        "signal handlers": [signal.getsignal(number) for number in numbers],
+        "socket timeout": socket.getdefaulttimeout(),
+        "log level": (logging.root.level, logging.root.manager.disable),
+    }
+
+
+def packages_of_other_threads() -> set[str]:
+    """Return the packages whose code is run by threads other than this one."""
+    packages = set()
+    for ident, top in sys._current_frames().items():
+        frame: FrameType | None = top if ident != threading.get_ident() else None
+        while frame:
+            packages.add(str(frame.f_globals.get("__name__")).partition(".")[0])
+            frame = frame.f_back
+    return packages
 
 
 def locks_of(driver: Driver[Any, Any]) -> list[Any]:

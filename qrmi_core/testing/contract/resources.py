@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from qrmi_core.driver import CONTRACT_VERSION, Acquires, Discovers, Driver
+from qrmi_core.errors import ResourceBusyError
 from qrmi_core.registry import defects, find_driver
 from qrmi_core.resource import QuantumResource
 from qrmi_core.testing.contract.base import ContractHooks, needs
@@ -18,6 +19,7 @@ from qrmi_core.values import (
     ResourceDescription,
     ResourceInfo,
     ResourceStatus,
+    TaskStatus,
 )
 
 
@@ -115,6 +117,31 @@ class ResourceContract(ContractHooks):
         for _ in range(2):
             token = self.resource().acquire(timeout=self.timeout_seconds)
             self.resource().release(token)
+
+    def test_an_acquisition_lasts_until_it_is_released(self, qpu: QuantumResource) -> None:
+        if not qpu._driver.supports(Acquires):
+            pytest.skip("the resource cannot be acquired")
+
+        def acquired_by_another() -> str:
+            other = self.resource()
+            try:
+                found = other.acquire(timeout=0)
+            except ResourceBusyError:
+                return "refused"
+            if found == token:
+                return "shared"
+            other.release(found)
+            return "another"
+
+        token = qpu.acquire(timeout=self.timeout_seconds)
+        before = acquired_by_another()
+        self.resource().release(self.unknown_task_id)
+        assert acquired_by_another() == before
+        qpu.close()
+        assert acquired_by_another() == before
+        task = qpu.run(self.payload(), timeout=self.timeout_seconds)
+        assert task.wait(self.timeout_seconds) is TaskStatus.Completed
+        qpu.release(token)
 
     def test_a_task_runs_inside_an_acquisition(self, qpu: QuantumResource) -> None:
         with qpu:

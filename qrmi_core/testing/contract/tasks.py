@@ -10,6 +10,7 @@ import pytest
 
 from qrmi_core.driver import Driver, offers
 from qrmi_core.errors import (
+    ResourceBusyError,
     TaskCancelledError,
     TaskFailedError,
     TaskNotFoundError,
@@ -76,6 +77,18 @@ class TaskContract(ContractHooks):
         assert {task.id for task in ended} == {task.id for task in tasks}
         assert len({task.id for task in tasks}) == 3
 
+    def test_each_task_keeps_its_own_result(self, qpu: QuantumResource) -> None:
+        task = qpu.run(self.payload(), timeout=self.timeout_seconds)
+        result = task.result(self.timeout_seconds)
+        logs = task.logs() if qpu.supports("task_logs") else ""
+        other = qpu.run(self.failing_payload() or self.payload(), timeout=self.timeout_seconds)
+        other.wait(self.timeout_seconds)
+        again = self.resource().task(task.id)
+        assert again.wait(self.timeout_seconds) is TaskStatus.Completed
+        assert again.result(self.timeout_seconds) == result
+        if qpu.supports("task_logs"):
+            assert again.logs() == logs
+
     # Reports
 
     @pytest.mark.parametrize("kind", ["payload", "failing_payload"])
@@ -104,13 +117,15 @@ class TaskContract(ContractHooks):
     def test_polls_together_report_what_single_polls_report(
         self, qpu: QuantumResource, driver: Driver[Any, Any]
     ) -> None:
-        task = qpu.run(self.payload())
-        task.wait(self.timeout_seconds)
-        reports = driver.task_statuses([task.id, self.unknown_task_id])
-        assert set(reports) <= {task.id}
-        if offers(driver, "task_statuses"):
-            assert reports[task.id].status is TaskStatus.Completed
-            assert not wrong_fields(reports[task.id])
+        tasks = [qpu.run(self.payload()), qpu.run(self.failing_payload() or self.payload())]
+        expected = {task.id: task.wait(self.timeout_seconds) for task in tasks}
+        for ids in ([*expected, self.unknown_task_id], [self.unknown_task_id, tasks[1].id]):
+            reports = driver.task_statuses(ids)
+            assert set(reports) <= {*expected} & {*ids}
+            if offers(driver, "task_statuses"):
+                for task_id in {*expected} & {*ids}:
+                    assert reports[task_id].status is expected[task_id]
+                    assert not wrong_fields(reports[task_id])
 
     def test_polling_many_tasks_costs_few_requests(self, qpu: QuantumResource) -> None:
         if self.requests_of_a_round is None:
@@ -160,6 +175,19 @@ class TaskContract(ContractHooks):
         assert task.wait(self.timeout_seconds) is TaskStatus.Cancelled
         with pytest.raises(TaskCancelledError):
             task.result(0)
+
+    def test_stopping_a_task_leaves_others_alone(self, qpu: QuantumResource) -> None:
+        payload = self.slow_payload()
+        if payload is None:
+            pytest.skip("the driver's tests have no slow payload")
+        task = qpu.run(payload, timeout=self.timeout_seconds)
+        try:
+            other = qpu.run(self.payload(), timeout=0)
+        except ResourceBusyError:
+            pytest.skip("the resource takes one task at a time")
+        finally:
+            task.stop()
+        assert other.wait(self.timeout_seconds) is TaskStatus.Completed
 
     def test_a_task_that_runs_has_no_result_yet(
         self, qpu: QuantumResource, driver: Driver[Any, Any]
@@ -241,6 +269,7 @@ class TaskContract(ContractHooks):
         assert not [wrong for info in listed for wrong in wrong_fields(info)]
         order = [info.id for info in listed]
         assert set(ids) <= set(order)
+        assert len({*order}) == len(order)
         times = [info.created_at for info in listed if info.created_at is not None]
         assert times == sorted(times, reverse=True)
         if len(set(times)) == len(listed):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
@@ -73,6 +74,12 @@ def contains(record: object, value: object) -> bool:
     """Return True if a value is anywhere in a record; texts of both may be JSON."""
     found = list(_values(record))
     return any(form in found for form in _forms(value))
+
+
+def contains_seconds(record: object, seconds: float) -> bool:
+    """Return True if a time is anywhere in a record, in seconds or a unit that fits it."""
+    numbers = {float(text) for text in re.findall(r"\d+\.?\d*", json.dumps(record, default=str))}
+    return any(seconds * factor in numbers for factor in (1, 1e3, 1e6, 1e9, 1 / 60, 1 / 3600))
 
 
 def _forms(value: object) -> Iterator[object]:
