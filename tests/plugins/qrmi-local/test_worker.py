@@ -289,6 +289,39 @@ def test_a_result_that_cannot_be_written_makes_the_task_fail(home, make_resource
     assert list(home.glob("tasks/*result*")) == []
 
 
+EXECUTOR = """
+import os, sys
+from qrmi_local import worker
+
+def fail(*_given):
+    raise OSError(28, "No space left on device")
+
+worker._execute_tasks = fail
+worker._become_executor(None, 0, os.open(sys.argv[1], os.O_RDWR | os.O_CREAT), 0, None, 1, 1)
+"""
+FULL_LOG = """
+import pathlib
+from types import SimpleNamespace
+from qrmi_local import worker
+
+full = pathlib.Path("/dev/full")
+store = SimpleNamespace(path=lambda *_: full, fail=lambda _task, reason: print(reason))
+worker.engine_for = lambda _name: 1 / 0
+worker._execute(store, SimpleNamespace(resource="aer"))
+"""
+
+
+def test_an_executor_on_a_full_disk_ends_with_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", EXECUTOR, str(tmp_path / "lock")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "[Errno 28] No space left on device\n")
+
+
+def test_a_task_whose_log_cannot_be_written_fails_for_its_own_reason() -> None:
+    done = subprocess.run([sys.executable, "-c", FULL_LOG], capture_output=True, text=True)
+    assert done.stdout == "ZeroDivisionError: division by zero\n", done.stderr
+
+
 def test_eight_processes_with_fifty_tasks_each_lose_none_and_double_none(home) -> None:
     script = Path(__file__).with_name("submit.py")
     started = [

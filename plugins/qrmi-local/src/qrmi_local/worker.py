@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
         _serve(store, int(slot), int(descriptor), float(idle), float(retention))
     except QrmiError as error:
         if store.exists():
-            print(error, file=sys.stderr)
+            _say(str(error))
             return 1
     return 0
 
@@ -124,11 +124,12 @@ def _become_executor(
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         _execute_tasks(store, slot, watcher, guard, idle_seconds, retention_seconds)
         status = 0
+        _flush()
+    except (QrmiError, OSError) as error:  # such as a full disk
+        _say(str(error))
     except BaseException:
-        traceback.print_exc()
+        _say(traceback.format_exc())
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(status)
 
 
@@ -188,9 +189,9 @@ def _execute(store: TaskStore, task: StoredTask) -> bool:
         except MemoryError:
             reason = "the simulation needs more memory than there is"
         except BaseException as error:  # whatever a simulator raises is its task's failure
-            traceback.print_exc()
+            _say(traceback.format_exc())
             reason = broken_dependency(error) or f"{type(error).__name__}: {one_line(error)}"
-        print(reason, file=sys.stderr)
+        _say(reason)
     return store.fail(task, reason)
 
 
@@ -205,11 +206,23 @@ def _logging_to(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        _flush()
         for number, descriptor in enumerate(kept, start=1):
             os.dup2(descriptor, number)
             os.close(descriptor)
+
+
+def _say(text: str) -> None:
+    """Write to the log, unless its disk is full."""
+    with suppress(OSError):
+        print(text, file=sys.stderr)
+    _flush()
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError):
+            stream.flush()
 
 
 def _peak_bytes() -> int:
