@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,8 @@ from chaos.tracebacks import tracebacks
 
 _ENDS: Final = frozenset({0, 1, 2, 3, 4, 5, 6, 130, 141, 143, -2, -9, -15})
 """Exit statuses that are documented, and the signals that clients get."""
+_OURS: Final = re.compile(r'File "(.*/)?qrmi(_\w+)?/')
+"""A file of a package of ours, and not the path hook with which Python finds it."""
 _STOPPED_BY_USER: Final = frozenset({"KeyboardInterrupt", "SystemExit"})
 
 
@@ -252,7 +255,7 @@ def check_text(text: str, where: str, found: Findings, *, is_script: bool = Fals
     for trace in tracebacks(text):
         if not trace.is_raw:
             found.allowed["traceback of a QrmiError in a log"] += 1
-        elif trace.kind in _STOPPED_BY_USER and (is_script or "qrmi" not in trace.text):
+        elif trace.kind in _STOPPED_BY_USER and (is_script or not _OURS.search(trace.text)):
             found.allowed["interrupt before the program began or after it ended"] += 1
         else:
             found.raw.append(f"{where}: {trace.text}")

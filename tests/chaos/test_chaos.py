@@ -208,13 +208,23 @@ def _chained(name: str) -> None:
         raise kind("the end: of it") from error
 
 
+_TRACEBACK = "Traceback (most recent call last):\n"
+
+
 def test_an_interrupt_is_no_fault_of_a_script() -> None:
-    text = 'Traceback (most recent call last):\n  File "qrmi_core/task.py"\nKeyboardInterrupt\n'
+    text = f'{_TRACEBACK}  File "qrmi_core/task.py"\nKeyboardInterrupt\n'
     found = Findings()
     check_text(text, "client 1", found, is_script=True)
     assert not found.raw
     check_text(text, "client 1", found)
     assert len(found.raw) == 1
+
+
+def test_an_interrupt_before_the_program_began_is_no_fault() -> None:
+    finder = "/v/lib/python3.11/site-packages/__editable___qrmi_core_0_1_0_finder.py"
+    found = Findings()
+    check_text(f'{_TRACEBACK}  File "{finder}", line 5\nKeyboardInterrupt\n', "client 1", found)
+    assert not found.raw
 
 
 # --- disks --------------------------------------------------------------------------------------
