@@ -70,11 +70,12 @@ class MannersContract(ContractHooks):
             signal.pthread_kill(main.ident, signal.SIGINT)
             return respond()
 
+        task_id = qpu.task_start(self.payload(), timeout=self.timeout_seconds)
         handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         try:
             for call in (
                 qpu.status,
-                lambda: qpu.task_status(self.unknown_task_id),
+                lambda: qpu._driver.task_status(task_id),
                 lambda: qpu.task_start(self.payload()),
             ):
                 vendor.fail("", interrupt)
