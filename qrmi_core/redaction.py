@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import traceback
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
 from qrmi_core.errors import QrmiError
@@ -50,16 +51,18 @@ def one_line(text: str) -> str:
     return " ".join("".join(char if char.isprintable() else " " for char in text).split())
 
 
-def _forms(secret: str) -> Iterator[str]:
-    """Yield a secret as it may be echoed."""
-    yield from (secret, one_line(secret), repr(secret)[1:-1], secret.translate(_HTML))
+@functools.lru_cache(maxsize=64)
+def _forms(secret: str) -> frozenset[str]:
+    """Return a secret as it may be echoed."""
+    forms = {secret, one_line(secret), repr(secret)[1:-1], secret.translate(_HTML)}
     for ascii_only in (True, False):
         encoded = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
-        yield from (encoded, encoded.replace("/", r"\/"))
+        forms |= {encoded, encoded.replace("/", r"\/")}
     for quoting in (quote, quote_plus):
         for safe in ("", "/"):
             quoted = quoting(secret, safe=safe, errors="replace")
-            yield from (quoted, re.sub(r"%..", lambda found: found[0].lower(), quoted))
+            forms |= {quoted, re.sub(r"%..", lambda found: found[0].lower(), quoted)}
+    return frozenset(forms)
 
 
 class Redactor:
@@ -104,7 +107,10 @@ class Redactor:
         return error if printable and self(trace) == trace else None
 
     def clean(self, error: QrmiError) -> None:
-        """Clean the texts of an error: redact them, fold them into one line and cut them."""
+        """Clean the texts of an error: redact them, fold them into one line and cut them.
+
+        A cause whose traceback is not clean is dropped.
+        """
         error.message = self._text(error.message) or ""
         for name in ("resource_id", "task_id", "vendor_code", "request_id"):
             setattr(error, name, self._text(getattr(error, name), _MAX_ID_CHARACTERS))
@@ -114,6 +120,11 @@ class Redactor:
             for name, value in details.items()
             if (key := self._text(name)) and (text := self._text(value))
         }
+        if notes := vars(error).get("__notes__"):
+            error.__notes__ = [self.excerpt(str(note)) for note in notes]
+        error.__context__ = error.__context__ and self.cause(error.__context__)
+        if error.__cause__:
+            error.__cause__ = self.cause(error.__cause__)
         error.retry_after = read_number(error.retry_after)
         error.retryable = bool(error.retryable)
 

@@ -20,6 +20,7 @@ from qrmi_core import (
     Observation,
     QrmiError,
     QuantumResource,
+    ResourceStatus,
     ServiceError,
     Settings,
     SubmissionUncertainError,
@@ -163,6 +164,33 @@ def test_an_error_of_a_drivers_constructor_is_cleaned() -> None:
     with pytest.raises(InvalidInputError, match="wrong") as caught:
         QuantumResource("q", "fake", {"QRMI_FAKE_KEY": SECRET}, driver_class=Refusing)
     assert is_clean(str(caught.value))
+
+
+@pytest.mark.parametrize("explicit", [True, False], ids=["cause", "context"])
+@pytest.mark.parametrize("text", [f"http://me:{SECRET}@h", "https://h/?sig=1", "\x1b[31m", "down"])
+def test_causes_and_notes_of_an_error_are_shown_if_they_are_clean(
+    text: str, explicit: bool
+) -> None:
+    class Failing(FakeVendor().driver()):  # type: ignore[misc]
+        settings_class = KeySettings
+
+        def status(self) -> ResourceStatus:
+            try:
+                raise OSError(f"no route to {text}")
+            except OSError as cause:
+                error = TransportError("no connection")
+                error.add_note(NOISE)
+                if explicit:
+                    raise error from cause
+                raise error  # noqa: B904
+
+    qpu = QuantumResource("q", "fake", {"QRMI_FAKE_KEY": SECRET}, driver_class=Failing)
+    with pytest.raises(TransportError) as caught:
+        qpu.status()
+    assert is_clean(caught.value.__notes__[0])
+    shown = "".join(traceback.format_exception(caught.value))
+    assert SECRET not in shown
+    assert ("no route to" in shown) == (text == "down")
 
 
 def test_the_reason_of_a_failure_is_cleaned() -> None:
