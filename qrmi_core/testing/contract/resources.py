@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from qrmi_core.driver import CONTRACT_VERSION, Acquires, Discovers, Driver
-from qrmi_core.errors import ResourceBusyError
+from qrmi_core.errors import QrmiError, ResourceBusyError
 from qrmi_core.registry import defects, find_driver
 from qrmi_core.resource import QuantumResource
 from qrmi_core.testing.contract.base import ContractHooks, needs
@@ -135,7 +136,8 @@ class ResourceContract(ContractHooks):
 
         token = qpu.acquire(timeout=self.timeout_seconds)
         before = acquired_by_another()
-        self.resource().release(self.unknown_task_id)
+        with suppress(QrmiError):  # it may be malformed
+            self.resource().release(self.unknown_task_id)
         assert acquired_by_another() == before
         qpu.close()
         assert acquired_by_another() == before
