@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -137,6 +138,22 @@ def test_an_object_that_cannot_be_kept_is_refused_and_is_not_there(home: Path) -
             client.get("second")
         client.put("second", b"3")
         assert client.get("second") == b"3"
+        client.http.close()
+
+
+@pytest.mark.slow
+def test_objects_that_cannot_be_read_are_refused(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_given: object) -> bool:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with Emulator(["ibm-da"], state=home) as emulator:
+        client = DirectAccessClient(emulator)
+        monkeypatch.setattr(type(emulator.faces[0]._store), "_has_upload", full)  # type: ignore[attr-defined]
+        with pytest.raises(ClientError) as raised:
+            client.s3.abort_multipart_upload(Bucket=client.bucket, Key="k", UploadId="u")
+        assert raised.value.response["ResponseMetadata"]["HTTPStatusCode"] == 507
         client.http.close()
 
 

@@ -27,7 +27,8 @@ def transaction(database: sqlite3.Connection) -> Iterator[None]:
     except BaseException as error:
         # Of most errors of the disk SQLite has rolled back itself.
         if database.in_transaction:
-            database.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):
+                database.execute("ROLLBACK")
         if isinstance(error, sqlite3.Error):
             raise StorageError(f"the state cannot be written: {error}") from error
         raise

@@ -146,6 +146,8 @@ class ObjectStore:
             allow_body(request, _MOST_OBJECT_BYTES)
             body = await request.body()
             return await in_thread(self._thread, self._serve, scope, body)
+        except sqlite3.Error as error:
+            raise StorageError(f"the objects cannot be read: {error}") from error
         except Denied as denied:
             return _error_response(scope["path"], denied)
 
@@ -237,10 +239,7 @@ class ObjectStore:
     # Objects, in the thread
 
     def _serve(self, scope: Scope, body: bytes) -> Response:
-        try:
-            self._open()
-        except sqlite3.Error as error:
-            raise StorageError(f"the objects cannot be read: {error}") from error
+        self._open()
         found = _BUCKET.match(scope["path"])
         bucket = found[1] if found else ""
         is_new = scope["method"] == "PUT" and scope["path"].strip("/") == bucket
