@@ -333,7 +333,10 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            say(f"{record.levelname.lower()}: {one_line(record.getMessage())}")
+            error = record.exc_info and record.exc_info[1]
+            # Without its text, which may show secrets.
+            cause = f" ({type(error).__name__})" if error else ""
+            say(f"{record.levelname.lower()}: {one_line(record.getMessage())}{cause}")
         except Exception:
             self.handleError(record)
 
