@@ -7,6 +7,8 @@ import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
+from itertools import product
 from typing import Any, ClassVar
 
 import attrs
@@ -43,6 +45,7 @@ _SHORT: Mapping[str, Any] = {
 }
 _SILENCE_SECONDS = 0.4
 _CALL_SECONDS = 30.0
+_SILENT = {"stalled", "silent after"}
 _OTHER_TYPES: tuple[Any, ...] = (None, 7, "text", [None], {})
 
 
@@ -150,35 +153,20 @@ class HttpFaultContract(ContractHooks):
         return call(task_id)
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
-        """Give the tests the operations and faults of the class."""
-        for name in ("operation", "fault"):
-            if name in metafunc.fixturenames:
-                metafunc.parametrize(name, list(getattr(self, f"{name}s")))
+        """Give the tests the operations of the class."""
+        if "operation" in metafunc.fixturenames:
+            metafunc.parametrize("operation", list(self.operations))
 
     def test_every_operation_with_every_fault(
-        self, operation: str, fault: str, caplog: pytest.LogCaptureFixture
+        self, operation: str, caplog: pytest.LogCaptureFixture
     ) -> None:
-        caplog.set_level(logging.DEBUG)
-        short = _SHORT if fault in ("stalled", "silent after") else {}
-        requests = self._requests_of(operation)
-        for number, kind in enumerate(requests):
-            if not self.meets(kind, fault):
-                continue
-            ways = [(kind, 1000, 0)]
-            if fault in self.survived:
-                ways.append(("", 1, number))
-            if operation.startswith("task_start"):
-                ways.append(("", 1000, number))
-            for where, times, after in ways:
-                once = times == 1
-                settings = {**short, "attempts": 4} if once else short
-                met = [self.faults[fault]] * times
-                _, failure = self._meet(operation, caplog, where, met, after, settings)
-                place = f"{operation}: {fault} {'once' if once else 'always'} at {kind}"
-                if once:
-                    assert self._may_end(operation, fault, failure), f"{place}: {failure!r}"
-                else:
-                    assert failure or self._may_pass(operation, fault), place
+        self._meet_each(operation, self.faults.keys() - _SILENT, {}, caplog)
+
+    @pytest.mark.slow
+    def test_every_operation_with_a_vendor_that_falls_silent(
+        self, operation: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        self._meet_each(operation, self.faults.keys() & _SILENT, _SHORT, caplog)
 
     @pytest.mark.slow
     def test_values_of_other_types_are_no_defect(
@@ -190,15 +178,14 @@ class HttpFaultContract(ContractHooks):
                 self._meet(operation, caplog, "", [fault], number, {}, honest=False)
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("status", [200, 400, 401, 403, 404, 409, 429, 500, 503])
     def test_a_response_that_echoes_credentials_shows_none(
-        self, operation: str, status: int, caplog: pytest.LogCaptureFixture
+        self, operation: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         caplog.set_level(logging.DEBUG)
         seen: list[str] = []
         keys = " ".join(secrets_of(self.resource()._driver))
 
-        def echo(request: VendorRequest, _respond: Respond) -> VendorResponse:
+        def echo(status: int, request: VendorRequest, _respond: Respond) -> VendorResponse:
             seen.append(request.headers.get("Authorization", "").rpartition(" ")[2])
             sent = f"{dict(request.headers.items())} {request.query_string} {keys}"
             if len(seen) % 2:
@@ -207,8 +194,9 @@ class HttpFaultContract(ContractHooks):
             return VendorResponse(status, {**error, "error": error, "errors": [error]})
 
         self._requests_of(operation)
-        for _ in range(2):
-            _, failure = self._meet(operation, caplog, "", [echo] * 1000, 0, {"attempts": 1})
+        for status in (200, 400, 401, 403, 404, 409, 429, 500, 503) * 2:
+            echoes = [partial(echo, status)] * 1000
+            _, failure = self._meet(operation, caplog, "", echoes, 0, {"attempts": 1})
             text = f"{caplog.text} {shown_by(failure)}"
             assert not [token for token in seen if token and token in text]
 
@@ -234,6 +222,36 @@ class HttpFaultContract(ContractHooks):
 
     # One operation
 
+    def _meet_each(
+        self,
+        operation: str,
+        faults: Collection[str],
+        settings: Mapping[str, Any],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        """Let an operation meet each of the faults in each of its requests, once and always."""
+        caplog.set_level(logging.DEBUG)
+        for fault, (number, kind) in product(
+            sorted(faults), enumerate(self._requests_of(operation))
+        ):
+            if not self.meets(kind, fault):
+                continue
+            ways = [(kind, 1000, 0)]
+            if fault in self.survived:
+                ways.append(("", 1, number))
+            if operation.startswith("task_start"):
+                ways.append(("", 1000, number))
+            for where, times, after in ways:
+                once = times == 1
+                met = [self.faults[fault]] * times
+                how = {**settings, "attempts": 4} if once else settings
+                _, failure = self._meet(operation, caplog, where, met, after, how)
+                place = f"{operation}: {fault} {'once' if once else 'always'} at {kind}"
+                if once:
+                    assert self._may_end(operation, fault, failure), f"{place}: {failure!r}"
+                else:
+                    assert failure or self._may_pass(operation, fault), place
+
     def _meet(
         self,
         operation: str,
@@ -249,6 +267,7 @@ class HttpFaultContract(ContractHooks):
 
         The id of a task is not checked where responses are not `honest`.
         """
+        caplog.clear()
         qpu, task_id = self._prepared(operation, settings)
         vendor, before = self._vendor(), {*(self.task_ids() or ())}
         vendor.forget_requests()
