@@ -76,26 +76,22 @@ def installed(group: str = DRIVERS, name: str | None = None) -> list[PluginInfo]
 
 
 @lru_cache
-def _installed(
-    group: str, name: str | None, folders: tuple[tuple[str, int], ...]
-) -> list[PluginInfo]:
-    found = {
-        PluginInfo(
-            entry.name,
-            entry.value,
-            entry.dist.name if entry.dist else "unknown",
-            entry.dist.version if entry.dist else "unknown",
-        )
-        for entry in _entry_points(folders).select(group=group)
-        if name in (None, entry.name)
-    }
-    return sorted(found, key=lambda info: (info.name, info.distribution, info.target))
-
-
-@lru_cache(maxsize=1)
-def _entry_points(_folders: object) -> Any:
-    """Return all entry points, which takes milliseconds; the argument says when to read again."""
-    return importlib.metadata.entry_points()
+def _installed(group: str, name: str | None, _folders: object) -> list[PluginInfo]:
+    """Read the entry points, again whenever the folders of `sys.path` have changed."""
+    found: dict[str, list[PluginInfo]] = {}
+    for distribution in importlib.metadata.distributions():
+        # Reading the entry points of all takes several times as long.
+        if f"[{group}]" not in (distribution.read_text("entry_points.txt") or ""):
+            continue
+        entries = distribution.entry_points.select(group=group)
+        wanted = {(entry.name, entry.value) for entry in entries if name in (None, entry.name)}
+        if wanted:
+            about = distribution.metadata
+            owner, version = about["Name"], about["Version"]
+            # Of several copies Python imports the first.
+            found.setdefault(owner, [PluginInfo(*one, owner, version) for one in sorted(wanted)])
+    infos = [info for of_one in found.values() for info in of_one]
+    return sorted(infos, key=lambda info: (info.name, info.distribution, info.target))
 
 
 def _changed(folder: str) -> int:

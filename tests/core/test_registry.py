@@ -218,6 +218,16 @@ def test_a_name_claimed_twice_is_reported_before_either_is_imported(site: Path) 
     assert not {"qrmi_test_a", "qrmi_test_b"} & set(sys.modules)
 
 
+def test_of_two_copies_of_a_distribution_the_first_on_the_path_counts(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "later")])
+    add_distribution(tmp_path / "later", "dist-a", version="0.9", drivers={"x": "p_old:Driver"})
+    add_distribution(site, "dist-a", drivers={"x": "p_new:Driver"})
+    (found,) = installed(name="x")
+    assert (found.target, found.version) == ("p_new:Driver", "1.0")
+
+
 def test_an_unknown_type_names_the_installed_ones(site: Path) -> None:
     add_driver(site, "good", DRIVER)
     with pytest.raises(UnsupportedResourceTypeError, match=r"'nope'.*installed: .*good"):
@@ -250,21 +260,22 @@ def test_entry_points_are_read_once_and_again_when_a_plugin_is_installed_or_remo
     site: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads: list[None] = []
-    read = importlib.metadata.entry_points
+    read = importlib.metadata.distributions
 
     def counting() -> Any:
         reads.append(None)
         return read()
 
-    monkeypatch.setattr(importlib.metadata, "entry_points", counting)
+    monkeypatch.setattr(importlib.metadata, "distributions", counting)
     add_driver(site, "first", DRIVER)
     for _ in range(3):
         find_driver("first")
         installed(COMMANDS)
-    assert len(reads) == 1
+    assert len(reads) == 2, "once for each group"
     add_driver(site, "second", DRIVER)
     find_driver("second")
-    assert len(reads) == 2
+    installed(COMMANDS)
+    assert len(reads) == 4
     for folder in site.glob("*second*.dist-info"):
         shutil.rmtree(folder)
     with pytest.raises(UnsupportedResourceTypeError, match="second"):
