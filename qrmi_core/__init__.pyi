@@ -6,6 +6,7 @@ from qrmi_core.bulk import (
 )
 from qrmi_core.config import (
     Config as Config,
+    ResourceDef as ResourceDef,
     get_job_qpu_resources_and_types as get_job_qpu_resources_and_types,
     open_resource as open_resource,
     resources_from_job as resources_from_job,
@@ -51,7 +52,6 @@ from qrmi_core.values import (
     AcquisitionUsage as AcquisitionUsage,
     Observation as Observation,
     ResourceCapacity as ResourceCapacity,
-    ResourceDef as ResourceDef,
     ResourceDescription as ResourceDescription,
     ResourceInfo as ResourceInfo,
     ResourceStatus as ResourceStatus,

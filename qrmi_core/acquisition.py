@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-
-import attrs
 
 from qrmi_core.channel import Channel
 from qrmi_core.deadline import current
@@ -16,12 +13,10 @@ from qrmi_core.driver import Acquires
 from qrmi_core.errors import InvalidArgumentError, ResourceBusyError, UnsupportedFunctionError
 from qrmi_core.locks import Lock
 from qrmi_core.reports import checked
-from qrmi_core.submission import until_free
 
 _log = logging.getLogger(__name__)
 
 
-@attrs.define
 class _Held:
     """An acquisition, also one whose release has failed.
 
@@ -29,17 +24,20 @@ class _Held:
         token: The acquisition token.
         detached: As it was acquired.
         slots: As it was acquired.
+
+    Attributes:
         holders: The `with` blocks that hold it, and None for each call of `acquire`.
         pid: The process that made it.
         ended: True if the vendor has rejected a task because it has ended.
     """
 
-    token: str = attrs.field(repr=False)
-    detached: bool
-    slots: int | None
-    holders: list[object] = attrs.field(factory=list)
-    pid: int = attrs.field(factory=os.getpid)
-    ended: bool = False
+    def __init__(self, token: str, detached: bool, slots: int | None) -> None:
+        self.token = token
+        self.detached = detached
+        self.slots = slots
+        self.holders: list[object] = []
+        self.pid = os.getpid()
+        self.ended = False
 
     @property
     def inherited(self) -> bool:
@@ -106,6 +104,8 @@ class Acquisitions:
                 held.holders.append(block)
                 return held.token
 
+        from qrmi_core.submission import until_free  # with all that submits a task
+
         return until_free(self._channel, hold, timeout)
 
     def _acquire_once(self, acquiring: Acquires | None, detached: bool, slots: int | None) -> str:
@@ -113,7 +113,7 @@ class Acquisitions:
             _log.info(
                 "%s cannot be reserved; the acquisition holds nothing", self._channel.resource_id
             )
-            return f"nothing-held-{uuid.uuid4()}"
+            return f"nothing-held-{os.urandom(16).hex()}"
         with self._channel.calling():
             return checked("acquire", acquiring.acquire(detached=detached, slots=slots))
 

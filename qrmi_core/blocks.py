@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-import shlex
 import threading
 from collections.abc import Sequence
 from contextvars import ContextVar
-
-import attrs
+from typing import TYPE_CHECKING
 
 from qrmi_core.acquisition import Acquisitions
 from qrmi_core.channel import Channel
 from qrmi_core.deadline import Deadline, current, within
 from qrmi_core.errors import QrmiError
 from qrmi_core.locks import Lock
-from qrmi_core.polling import poll
-from qrmi_core.task import Task
+
+if TYPE_CHECKING:
+    from qrmi_core.task import Task
 
 _log = logging.getLogger(__name__)
 
@@ -31,19 +30,19 @@ submitter: ContextVar[int | None] = ContextVar("qrmi_submitter", default=None)
 """The thread for which this one submits, None for itself."""
 
 
-@attrs.define(eq=False)
 class _Block:
     """A `with` block of a thread, and the tasks submitted in it."""
 
-    token: str = attrs.field(default="", repr=False)
-    thread: int = attrs.field(factory=threading.get_ident)
-    tasks: list[Task] = attrs.field(factory=list)
-    limit: int = _MANY_TASKS
+    def __init__(self) -> None:
+        self.token = ""
+        self.thread = threading.get_ident()
+        self.tasks: list[Task] = []
+        self._limit = _MANY_TASKS
 
     def add(self, task: Task) -> None:
-        if len(self.tasks) >= self.limit:
+        if len(self.tasks) >= self._limit:
             self.tasks = self.unfinished()
-            self.limit = 2 * len(self.tasks) + _MANY_TASKS
+            self._limit = 2 * len(self.tasks) + _MANY_TASKS
         self.tasks.append(task)
 
     def unfinished(self) -> list[Task]:
@@ -136,7 +135,7 @@ class Blocks:
 
         A further `KeyboardInterrupt` breaks it off; the line names the steps that are left.
         """
-        tasks, stopped, said = block.unfinished(), list[Task](), list[str]()
+        tasks, stopped, said = block.unfinished(), list["Task"](), list[str]()
         trouble: QrmiError | None = None
         releasing = False
         try:
@@ -181,6 +180,8 @@ class Blocks:
         return self._line(command, tasks[0].id if len(tasks) == 1 else "ID")
 
     def _line(self, command: str, argument: str) -> str:
+        import shlex
+
         return shlex.join(["qrmi", *command.split(), self._name, argument])
 
 
@@ -191,6 +192,8 @@ def _stop(tasks: Sequence[Task], stopped: list[Task]) -> QrmiError | None:
         tasks: The tasks. Those that have ended meanwhile keep their results.
         stopped: The list to add those to that were asked to stop.
     """
+    from qrmi_core.polling import poll  # imported by the first task, as a rule
+
     poll(tasks)
     failure = None
     for task in tasks:

@@ -10,8 +10,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any, TypeVar, cast
 
-import attrs
-
 from qrmi_core._imports import broken_dependency
 from qrmi_core.deadline import Clock, Deadline, Sleep, current
 from qrmi_core.driver import Driver, offers, unsupported
@@ -36,7 +34,6 @@ _FEW_PAUSES_SECONDS = 4.0  # all of them together
 _CAUSE_CHARACTERS = 1000  # so that the message keeps its end, the advice
 
 
-@attrs.define(eq=False)
 class Channel:
     """One resource's driver, and how to wait for it: shared by the resource and its tasks.
 
@@ -48,11 +45,19 @@ class Channel:
         on_wait: Called before each pause in which a busy resource is waited for.
     """
 
-    driver: Driver[Any, Any]
-    polling: PollingPolicy = attrs.field(factory=PollingPolicy)
-    clock: Clock = time.monotonic
-    sleep: Sleep = time.sleep
-    on_wait: OnWait | None = None
+    def __init__(
+        self,
+        driver: Driver[Any, Any],
+        polling: PollingPolicy | None = None,
+        clock: Clock = time.monotonic,
+        sleep: Sleep = time.sleep,
+        on_wait: OnWait | None = None,
+    ) -> None:
+        self.driver = driver
+        self.polling = polling or PollingPolicy()
+        self.clock = clock
+        self.sleep = sleep
+        self.on_wait = on_wait
 
     @property
     def resource_id(self) -> str:

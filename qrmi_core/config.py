@@ -19,7 +19,7 @@ from qrmi_core.folders import config_folder, expand
 from qrmi_core.redaction import is_secret
 from qrmi_core.registry import find_driver, installed
 from qrmi_core.resource import QuantumResource
-from qrmi_core.values import ResourceDef
+from qrmi_core.values import ResourceType
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +38,46 @@ _FIELDS: Mapping[str, type] = {
 }
 """The keys of an entry, and the kinds of their values."""
 _REQUIRED = frozenset({"name", "type", "environment"})
+
+
+@attrs.frozen
+class ResourceDef:
+    """One entry of ``qrmi_config.json``.
+
+    Args:
+        name: The resource's id.
+        resource_type: Its type.
+        is_dynamic: True if the entry is not a resource but the settings for discovery.
+        environment: Its settings, unprefixed; not printed, since they hold secrets.
+        scheduler_environment: Further settings, which a scheduler alone uses, to acquire and to
+            release; they win over those of `environment`, and are not printed either.
+        user_credentials: True if a scheduler only counts and names the resource, which each job
+            acquires with credentials of its user.
+        cancel_pending: True if a scheduler that releases the resource at a job's end cancels the
+            tasks that the job has left in the queue.
+    """
+
+    name: str
+    resource_type: ResourceType = attrs.field(converter=ResourceType)
+    is_dynamic: bool = False
+    environment: dict[str, str] = attrs.field(factory=dict, converter=dict, repr=False)
+    scheduler_environment: dict[str, str] = attrs.field(factory=dict, converter=dict, repr=False)
+    user_credentials: bool = False
+    cancel_pending: bool = True
+
+    def scheduler_settings(self) -> dict[str, str]:
+        """Return the unprefixed settings with which a scheduler acquires and releases.
+
+        A key of `scheduler_environment` replaces the same key of `environment`, also where one of
+        them is written in lower case or as ``<KEY>_FILE``.
+        """
+        replaced = {_bare(key) for key in self.scheduler_environment}
+        shared = {key: text for key, text in self.environment.items() if _bare(key) not in replaced}
+        return shared | self.scheduler_environment
+
+
+def _bare(key: str) -> str:
+    return (key.upper() if key.islower() else key).removesuffix("_FILE")
 
 
 @attrs.frozen

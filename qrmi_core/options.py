@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import attrs
 
 from qrmi_core.errors import InvalidArgumentError
+from qrmi_core.values import Value
 
 
 def _listed(tags: Iterable[str]) -> tuple[str, ...]:
@@ -15,8 +16,8 @@ def _listed(tags: Iterable[str]) -> tuple[str, ...]:
     return tuple(tags)
 
 
-@attrs.frozen(kw_only=True)
-class TaskOptions:
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class TaskOptions(Value):
     """Options of one task. A driver names those that it honours in `Driver.task_options`.
 
     Args:

@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, ClassVar, Final, Self, SupportsIndex
 import attrs
 
 from qrmi_core.errors import InvalidInputError
+from qrmi_core.values import Value
 
 _log = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ def read_content(value: Content) -> bytes:
 _KEY: Final = "key"
 
 
-class Payload:
+class Payload(Value):
     """Base class of all payloads; the published kinds are nested in it.
 
     A further kind is a frozen attrs class derived from this one. Its fields are the keys of an
@@ -163,7 +164,7 @@ def _a(kind: type) -> Any:
     return check
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class QiskitPrimitive(Payload):
     """The input of a Qiskit primitive.
 
@@ -188,7 +189,7 @@ def _runs(value: SupportsIndex) -> int:
     return runs
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class PasqalCloud(Payload):
     """A Pulser pulse sequence, for Pasqal's cloud and for machines on premises.
 
@@ -202,7 +203,7 @@ class PasqalCloud(Payload):
     job_runs: int = attrs.field(converter=_runs)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class IQMServer(Payload):
     """A job for an IQM server.
 
@@ -219,7 +220,7 @@ class IQMServer(Payload):
     tag: str | None = attrs.field(validator=attrs.validators.optional(_a(str)))
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class AliceBobFelis(Payload):
     """A program for Alice & Bob's Felis.
 
@@ -233,7 +234,7 @@ class AliceBobFelis(Payload):
     input_params: Content = attrs.field(converter=to_content, repr=content_repr)
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class Oqtopus(Payload):
     """A job for OQTOPUS.
 

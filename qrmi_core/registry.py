@@ -19,6 +19,7 @@ from qrmi_core.errors import PluginError, QrmiError, UnsupportedResourceTypeErro
 from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
 from qrmi_core.settings import Settings
+from qrmi_core.values import Value
 
 DRIVERS = "qrmi.drivers"
 COMMANDS = "qrmi.commands"
@@ -48,8 +49,8 @@ DISTRIBUTIONS = {
 _REPORT = "please report this to the authors of the plugin"
 
 
-@attrs.frozen
-class PluginInfo:
+@attrs.frozen(eq=False, repr=False)
+class PluginInfo(Value):
     """One entry point of the installed metadata.
 
     Args:

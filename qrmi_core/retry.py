@@ -11,6 +11,7 @@ import attrs
 
 from qrmi_core.deadline import Clock, Deadline, Sleep, current
 from qrmi_core.errors import InvalidInputError, InvalidResponseError, QrmiError
+from qrmi_core.values import Value
 
 if TYPE_CHECKING:
     from tenacity import RetryCallState
@@ -59,7 +60,6 @@ def repeat(function: Callable[[], _T], pause: Pause, sleep: Sleep) -> _T:
     )(function)
 
 
-@attrs.frozen
 class RetryPolicy:
     """The number of attempts, and the pauses between them.
 
@@ -69,9 +69,12 @@ class RetryPolicy:
         jitter: Random lengthening, at most this share of the pause.
     """
 
-    attempts: int = 4
-    first_pause_seconds: float = 0.5
-    jitter: float = 0.25
+    def __init__(
+        self, attempts: int = 4, first_pause_seconds: float = 0.5, jitter: float = 0.25
+    ) -> None:
+        self._attempts = attempts
+        self._first_pause_seconds = first_pause_seconds
+        self._jitter = jitter
 
     def pause(self, attempt: int, error: BaseException, deadline: Deadline) -> float:
         """Return the seconds until the next attempt, infinity if there is none.
@@ -81,10 +84,10 @@ class RetryPolicy:
             error: Its error; a number of seconds in `retry_after` lengthens the pause.
             deadline: A pause that does not end before it is not begun.
         """
-        seconds = self.first_pause_seconds * 2.0 ** (attempt - 1)
-        seconds *= random.uniform(1.0, 1.0 + self.jitter)
+        seconds = self._first_pause_seconds * 2.0 ** (attempt - 1)
+        seconds *= random.uniform(1.0, 1.0 + self._jitter)
         seconds = max(seconds, getattr(error, "retry_after", None) or 0.0)
-        last = attempt >= self.attempts or deadline.passed() or deadline.clip(seconds) < seconds
+        last = attempt >= self._attempts or deadline.passed() or deadline.clip(seconds) < seconds
         return math.inf if last else seconds
 
 
@@ -98,8 +101,8 @@ def may_pass(error: BaseException) -> bool:
     )
 
 
-@attrs.frozen
-class PollingPolicy:
+@attrs.frozen(eq=False, repr=False)
+class PollingPolicy(Value):
     """The pauses between two polls of a task, or between two attempts at a busy resource.
 
     A pause is a share of the time waited so far, so that the end of a short task is seen promptly

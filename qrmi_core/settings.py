@@ -13,6 +13,7 @@ import attrs
 from qrmi_core.errors import ConfigError, EnvVarNotSetError
 from qrmi_core.folders import expand
 from qrmi_core.urls import origin
+from qrmi_core.values import Value
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +21,6 @@ _KEY = "qrmi_setting"
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
 
-@attrs.frozen
 class Declaration:
     """The keys and the properties of one setting.
 
@@ -35,13 +35,23 @@ class Declaration:
         converter: Makes the value of the text.
     """
 
-    names: tuple[str, ...]
-    help: str
-    secret: bool
-    prefixed: bool
-    needed_by: tuple[str, ...]
-    required: bool
-    converter: Callable[[str], Any]
+    def __init__(
+        self,
+        names: tuple[str, ...],
+        help: str,
+        secret: bool,
+        prefixed: bool,
+        needed_by: tuple[str, ...],
+        required: bool,
+        converter: Callable[[str], Any],
+    ) -> None:
+        self.names = names
+        self.help = help
+        self.secret = secret
+        self.prefixed = prefixed
+        self.needed_by = needed_by
+        self.required = required
+        self.converter = converter
 
 
 def setting(
@@ -144,8 +154,8 @@ def _job_timeout(text: str) -> int | None:
     return None if text == "4294967295" else to_count(text)
 
 
-@attrs.frozen(kw_only=True)
-class Settings:
+@attrs.frozen(eq=False, repr=False, kw_only=True)
+class Settings(Value):
     """Settings that every resource has; a driver derives its own class.
 
     Args:
@@ -348,7 +358,7 @@ def _read(
         raise ConfigError(f"settings: {error}", resource_id=resource_id) from None
 
 
-_VENDOR_KEY = re.compile(r"QRMI_[A-Z]+_[A-Z]+_(.+)")
+_VENDOR_KEY = r"QRMI_[A-Z]+_[A-Z]+_(.+)"
 
 
 def _lookalikes(
@@ -356,13 +366,13 @@ def _lookalikes(
 ) -> list[str]:
     """Keys in the source that end like one of ours under another vendor's or generation's word."""
     known = cls.known_keys()
-    endings = {match[1] for key in known if (match := _VENDOR_KEY.fullmatch(key))}
+    endings = {match[1] for key in known if (match := re.fullmatch(_VENDOR_KEY, key))}
     return sorted(
         key
         for key in source
         for prefix in prefixes
         if key.startswith(prefix)
         and (bare := key.removeprefix(prefix)) not in known
-        and (match := _VENDOR_KEY.fullmatch(bare))
+        and (match := re.fullmatch(_VENDOR_KEY, bare))
         and match[1] in endings
     )

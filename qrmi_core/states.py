@@ -10,7 +10,7 @@ from types import MappingProxyType
 import attrs
 
 from qrmi_core.locks import Lock
-from qrmi_core.values import Observation, TaskStatus
+from qrmi_core.values import Observation, TaskStatus, Value
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +29,8 @@ TRANSITIONS: Mapping[TaskStatus | None, frozenset[TaskStatus]] = MappingProxyTyp
 """The legal transitions; None is a task that has not been polled yet."""
 
 
-@attrs.frozen
-class Transition:
+@attrs.frozen(eq=False, repr=False)
+class Transition(Value):
     """One transition of a task.
 
     Args:

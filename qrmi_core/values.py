@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import attrs
@@ -88,7 +89,38 @@ for _name, _type in _PUBLISHED_TYPES.items():
     setattr(ResourceType, _name, ResourceType(_type))
 
 
-class _Facts:
+class Value:
+    """Base class of attrs classes that are compared and printed by their fields.
+
+    They are declared with ``@attrs.frozen(eq=False, repr=False)``. Otherwise attrs would compile
+    these methods for each class, which took a third of the time of the import of the core.
+    """
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        kind: Any = type(self)
+        fields: Iterable[attrs.Attribute[Any]] = attrs.fields(kind)
+        shown = (_shown(field, getattr(self, field.name)) for field in fields if field.repr)
+        return f"{kind.__name__}({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> bool:
+        return _compared(self) == _compared(other) if type(other) is type(self) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(_compared(self))
+
+
+def _shown(field: attrs.Attribute[Any], value: object) -> str:
+    text = field.repr(value) if callable(field.repr) else repr(value)
+    return f"{field.name}={text}"
+
+
+def _compared(value: Any) -> tuple[object, ...]:
+    return attrs.astuple(value, recurse=False, filter=lambda field, _value: bool(field.eq))
+
+
+class _Facts(Value):
     """Base class of values that commands print as JSON."""
 
     __slots__ = ()
@@ -108,8 +140,8 @@ def _plain(_facts: object, _field: object, value: Any) -> Any:
     return value
 
 
-@attrs.frozen
-class ResourceCapacity:
+@attrs.frozen(eq=False, repr=False)
+class ResourceCapacity(Value):
     """Slots for tasks.
 
     Args:
@@ -121,7 +153,7 @@ class ResourceCapacity:
     max_slots: int
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class ResourceStatus(_Facts):
     """The state of a resource; None where the vendor does not report it.
 
@@ -142,8 +174,8 @@ class ResourceStatus(_Facts):
     pending_job_count: int | None = None
 
 
-@attrs.frozen
-class Target:
+@attrs.frozen(eq=False, repr=False)
+class Target(Value):
     """The description of a device for compilers.
 
     Args:
@@ -153,8 +185,8 @@ class Target:
     value: str
 
 
-@attrs.frozen
-class TaskResult:
+@attrs.frozen(eq=False, repr=False)
+class TaskResult(Value):
     """The result of a completed task.
 
     Args:
@@ -164,7 +196,7 @@ class TaskResult:
     value: str = attrs.field(repr=lambda value: f"<{len(value)} characters>")
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class TaskUsage(_Facts):
     """The consumption and the times of a task; None where the vendor does not report them.
 
@@ -181,7 +213,7 @@ class TaskUsage(_Facts):
     finished_at: datetime.datetime | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class TaskEstimate(_Facts):
     """The expected consumption of a task; None where the vendor gives no figure.
 
@@ -196,7 +228,7 @@ class TaskEstimate(_Facts):
     currency: str | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class AcquisitionUsage(_Facts):
     """The consumption under an acquisition; None where the vendor does not report it.
 
@@ -209,8 +241,8 @@ class AcquisitionUsage(_Facts):
     quantum_seconds: float | None = None
 
 
-@attrs.frozen
-class Observation:
+@attrs.frozen(eq=False, repr=False)
+class Observation(Value):
     """A driver's report of the state of a task.
 
     Args:
@@ -230,8 +262,8 @@ class Observation:
     queue_position: int | None = None
 
 
-@attrs.frozen
-class TaskInfo:
+@attrs.frozen(eq=False, repr=False)
+class TaskInfo(Value):
     """One row of a driver's list of tasks.
 
     Args:
@@ -245,7 +277,7 @@ class TaskInfo:
     created_at: datetime.datetime | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class ResourceInfo(_Facts):
     """One resource found by discovery; None where the vendor does not report it.
 
@@ -266,7 +298,7 @@ class ResourceInfo(_Facts):
     pending_job_count: int | None = None
 
 
-@attrs.frozen
+@attrs.frozen(eq=False, repr=False)
 class ResourceDescription(_Facts):
     """Facts about a device that rarely change; None where the vendor does not report one.
 
@@ -285,43 +317,3 @@ class ResourceDescription(_Facts):
     technology: str | None = None
     operations: tuple[str, ...] | None = None
     details: dict[str, str] = attrs.field(factory=dict)
-
-
-@attrs.frozen
-class ResourceDef:
-    """One entry of ``qrmi_config.json``.
-
-    Args:
-        name: The resource's id.
-        resource_type: Its type.
-        is_dynamic: True if the entry is not a resource but the settings for discovery.
-        environment: Its settings, unprefixed; not printed, since they hold secrets.
-        scheduler_environment: Further settings, which a scheduler alone uses, to acquire and to
-            release; they win over those of `environment`, and are not printed either.
-        user_credentials: True if a scheduler only counts and names the resource, which each job
-            acquires with credentials of its user.
-        cancel_pending: True if a scheduler that releases the resource at a job's end cancels the
-            tasks that the job has left in the queue.
-    """
-
-    name: str
-    resource_type: ResourceType = attrs.field(converter=ResourceType)
-    is_dynamic: bool = False
-    environment: dict[str, str] = attrs.field(factory=dict, converter=dict, repr=False)
-    scheduler_environment: dict[str, str] = attrs.field(factory=dict, converter=dict, repr=False)
-    user_credentials: bool = False
-    cancel_pending: bool = True
-
-    def scheduler_settings(self) -> dict[str, str]:
-        """Return the unprefixed settings with which a scheduler acquires and releases.
-
-        A key of `scheduler_environment` replaces the same key of `environment`, also where one of
-        them is written in lower case or as ``<KEY>_FILE``.
-        """
-        replaced = {_bare(key) for key in self.scheduler_environment}
-        shared = {key: text for key, text in self.environment.items() if _bare(key) not in replaced}
-        return shared | self.scheduler_environment
-
-
-def _bare(key: str) -> str:
-    return (key.upper() if key.islower() else key).removesuffix("_FILE")

@@ -8,11 +8,10 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 
 import attrs
 
-from qrmi_core.config import FileReport
+from qrmi_core.config import FileReport, ResourceDef
 from qrmi_core.errors import ConfigError, QrmiError
 from qrmi_core.registry import find_driver
 from qrmi_core.settings import Settings
-from qrmi_core.values import ResourceDef
 
 _OF_THE_SCHEDULER = {"acquire", "release"}
 

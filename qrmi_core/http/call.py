@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import attrs
 import requests
 
 from qrmi_core.deadline import Deadline, current
@@ -31,16 +29,16 @@ from qrmi_core.urls import origin, without_query
 _LEAST_SECRET_CHARACTERS = 8
 
 
-@attrs.define(eq=False, repr=False, kw_only=True)
 class Call:
     """A caller's request (see `HttpClient.request`), and its state between the attempts.
 
     Args:
         budget: Deadline of the last pause, and of each attempt unless it is a transfer.
         redact: Redacts the secrets of all attempts.
-        deadline: The deadline in force.
 
     Attributes:
+        deadline: The deadline in force.
+        start_of_data: Where the data begins in its file.
         attempts: Attempts made.
         failure: How the last attempt failed; None if no request was made.
         authorization: The credential that the last attempt used; None without one.
@@ -48,28 +46,43 @@ class Call:
         uncertain: Whether any attempt may have been carried out, where that matters.
     """
 
-    method: str
-    path: str | Callable[[], str]
-    params: Any = None
-    headers: Any = None
-    data: Any = None
-    json: Any = None
-    idempotent: bool = True
-    submission: bool = False
-    transfer: bool = False
-    ok: Collection[int] = ()
-    not_found: type[QrmiError] = ResourceNotFoundError
-    budget: Deadline
-    redact: Redactor
-    deadline: Deadline = attrs.field(factory=current)
-    start_of_data: int | None = attrs.Factory(
-        lambda call: call.data.tell() if hasattr(call.data, "seek") else None, takes_self=True
-    )
-    attempts: int = attrs.field(default=0, init=False)
-    failure: Failure | None = attrs.field(default=None, init=False)
-    authorization: str | None = attrs.field(default=None, init=False)
-    renewed: bool = attrs.field(default=False, init=False)
-    uncertain: bool = attrs.field(default=False, init=False)
+    def __init__(
+        self,
+        budget: Deadline,
+        redact: Redactor,
+        *,
+        method: str,
+        path: str | Callable[[], str],
+        params: Any = None,
+        headers: Any = None,
+        data: Any = None,
+        json: Any = None,
+        idempotent: bool = True,
+        submission: bool = False,
+        transfer: bool = False,
+        ok: Collection[int] = (),
+        not_found: type[QrmiError] = ResourceNotFoundError,
+    ) -> None:
+        self.budget = budget
+        self.redact = redact
+        self.method = method
+        self.path = path
+        self.params = params
+        self.headers = headers
+        self.data = data
+        self.json = json
+        self.idempotent = idempotent
+        self.submission = submission
+        self.transfer = transfer
+        self.ok = ok
+        self.not_found = not_found
+        self.deadline = current()
+        self.start_of_data: int | None = data.tell() if hasattr(data, "seek") else None
+        self.attempts = 0
+        self.failure: Failure | None = None
+        self.authorization: str | None = None
+        self.renewed = False
+        self.uncertain = False
 
     @property
     def bound(self) -> Deadline:
@@ -77,7 +90,6 @@ class Call:
         return self.deadline if self.transfer else self.budget
 
 
-@attrs.frozen(eq=False, repr=False)
 class Attempt:
     """One request as it is sent.
 
@@ -86,14 +98,17 @@ class Attempt:
         url: The complete URL.
         proxy: The proxy, if one is used.
         exchange: Its time limits.
+
+    Attributes:
         parts: The further arguments of `requests.Session.request`.
     """
 
-    call: Call
-    url: str
-    proxy: Proxy | None
-    exchange: Exchange
-    parts: dict[str, Any] = attrs.field(factory=dict, repr=False)
+    def __init__(self, call: Call, url: str, proxy: Proxy | None, exchange: Exchange) -> None:
+        self.call = call
+        self.url = url
+        self.proxy = proxy
+        self.exchange = exchange
+        self.parts: dict[str, Any] = {}
 
     @property
     def name(self) -> str:
@@ -147,7 +162,7 @@ def prepare(
         auth: Provides the credential for that host.
     """
     path = _fresh(call.path)
-    absolute = re.match(r"https?://", path, re.I)
+    absolute = path.lower().startswith(("https://", "http://"))
     url = path if absolute else f"{base_url}/{path.lstrip('/')}"
     params, data, value = _fresh(call.params) or {}, _fresh(call.data), _fresh(call.json)
     if call.start_of_data is not None:

@@ -189,6 +189,8 @@ class HttpClient:
         """
         method = method.upper()
         call = Call(
+            self._budget(),
+            Redactor(self._secrets),
             method=method,
             path=path,
             params=params,
@@ -200,8 +202,6 @@ class HttpClient:
             transfer=submission if transfer is None else transfer,
             ok=ok,
             not_found=not_found,
-            budget=self._budget(),
-            redact=Redactor(self._secrets),
         )
         with _concluding(call):
             return repeat(
@@ -236,14 +236,14 @@ class HttpClient:
         def pieces() -> Iterator[bytes]:
             with within(deadline):
                 call = Call(
+                    self._budget(),
+                    Redactor(self._secrets),
                     method="GET",
                     path=path,
                     params=params,
                     headers=headers,
                     transfer=True,
                     not_found=not_found,
-                    budget=self._budget(),
-                    redact=Redactor(self._secrets),
                 )
             with _concluding(call):
                 attempt, live = repeat(

@@ -17,6 +17,7 @@ from qrmi_core.deadline import Clock, current
 from qrmi_core.errors import CallTimeoutError, QrmiError
 from qrmi_core.locks import Lock
 from qrmi_core.readers import read_number
+from qrmi_core.values import Value
 
 if TYPE_CHECKING:
     from qrmi_core.http.response import Response
@@ -53,8 +54,8 @@ class StaticToken:
         """Do nothing: the credential cannot be renewed."""
 
 
-@attrs.frozen
-class Token:
+@attrs.frozen(eq=False, repr=False)
+class Token(Value):
     """A credential that expires.
 
     Args:
@@ -89,13 +90,13 @@ def read_token(response: Response, advice: str) -> Token:
     return Token(value, expires_in_seconds=read_number(lifetime))
 
 
-@attrs.frozen
 class _Held:
     """A token with its times on the monotonic clock."""
 
-    authorization: str = attrs.field(repr=False)
-    renew_at: float
-    expires_at: float
+    def __init__(self, authorization: str, renew_at: float, expires_at: float) -> None:
+        self.authorization = authorization
+        self.renew_at = renew_at
+        self.expires_at = expires_at
 
 
 class _TokenStore:
@@ -181,7 +182,8 @@ class CachedToken:
                 raise
             _log.info("the access token could not be renewed yet: %s", error)
             now = self._clock()
-            return attrs.evolve(usable, renew_at=now + (usable.expires_at - now) / 2)
+            half = (usable.expires_at - now) / 2
+            return _Held(usable.authorization, now + half, usable.expires_at)
         now = self._clock()
         lifetime = math.inf if token.expires_in_seconds is None else token.expires_in_seconds
         return _Held(

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import enum
 import http.client
 import re
@@ -13,7 +14,6 @@ import socket
 import ssl
 from collections.abc import Callable, Collection
 
-import attrs
 import requests
 from urllib3.exceptions import HTTPError
 
@@ -52,7 +52,6 @@ class Repeat(enum.Enum):
         )
 
 
-@attrs.frozen(eq=False)
 class Failure:
     """One row of the table.
 
@@ -64,19 +63,28 @@ class Failure:
         why: The reason for the last two.
         statuses: The HTTP statuses of the row; empty for a failure without a response.
         advice: What to do, put after the message.
-        retryable: Whether the same call may succeed later.
+        retryable: True if the same call may succeed later although it is not repeated.
     """
 
-    what: str
-    error: type[QrmiError]
-    repeat: Repeat
-    maybe_done: bool
-    why: str
-    statuses: Collection[int] = ()
-    advice: str = ""
-    retryable: bool = attrs.Factory(
-        lambda row: row.repeat not in (Repeat.NEVER, Repeat.RENEWED), takes_self=True
-    )
+    def __init__(
+        self,
+        what: str,
+        error: type[QrmiError],
+        repeat: Repeat,
+        maybe_done: bool,
+        why: str,
+        statuses: Collection[int] = (),
+        advice: str = "",
+        retryable: bool = False,
+    ) -> None:
+        self.what = what
+        self.error = error
+        self.repeat = repeat
+        self.maybe_done = maybe_done
+        self.why = why
+        self.statuses = statuses
+        self.advice = advice
+        self.retryable = retryable or repeat not in (Repeat.NEVER, Repeat.RENEWED)
 
     def leaves_doubt(self, *, idempotent: bool, submission: bool) -> bool:
         """Return True if it matters to the caller that the request may have been carried out."""
@@ -392,7 +400,8 @@ def of_exception(
             status = int(tunnel[1]) if tunnel else None
             if status is not None and not of_status(status, None).retryable:
                 row = PROXY_REFUSED
-            row = attrs.evolve(row, advice=proxy_advice(status))
+            row = copy.copy(row)
+            row.advice = proxy_advice(status)
         return row, what, root
     if exchange.too_slow:
         return TOO_SLOW, f"less than {exchange.settings.slow_bytes_per_second:g} bytes/s", root

@@ -7,8 +7,6 @@ import ipaddress
 import re
 from urllib.parse import unquote, urlsplit
 
-import attrs
-
 _REFUSED = 403
 _UNAUTHENTICATED = 407
 _MADE_BY_PROXIES = frozenset({_REFUSED, 502, 503, 504})
@@ -41,7 +39,6 @@ def proxy_for(url: str, setting: str | None) -> Proxy | None:
     return Proxy(found, explicit=setting is not None) if found else None
 
 
-@attrs.frozen
 class Proxy:
     """A proxy.
 
@@ -50,8 +47,12 @@ class Proxy:
         explicit: Whether it is from a setting of the resource, and not from the environment.
     """
 
-    url: str = attrs.field(repr=False)
-    explicit: bool = False
+    def __init__(self, url: str, *, explicit: bool = False) -> None:
+        self.url = url
+        self._explicit = explicit
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.address!r})"
 
     @property
     def address(self) -> str:
@@ -92,8 +93,8 @@ class Proxy:
             url: URL of the request.
         """
         host = urlsplit(url).hostname
-        variable = "QRMI_HTTP_PROXY" if self.explicit else f"{urlsplit(url).scheme.lower()}_proxy"
-        around = f"unset {variable}" if self.explicit else f"add {host} to no_proxy"
+        variable = "QRMI_HTTP_PROXY" if self._explicit else f"{urlsplit(url).scheme.lower()}_proxy"
+        around = f"unset {variable}" if self._explicit else f"add {host} to no_proxy"
         if status == _UNAUTHENTICATED:
             return f"check the user and password of the proxy ({variable})"
         if status == _REFUSED:

@@ -16,6 +16,7 @@ import attrs
 
 from qrmi_core.errors import InvalidResponseError
 from qrmi_core.redaction import Redactor
+from qrmi_core.values import Value
 
 _T = TypeVar("_T")
 
@@ -25,8 +26,8 @@ _LONGEST_SECONDS = 1e9
 """About 30 years, which every clock and lock accepts."""
 
 
-@attrs.frozen
-class Response:
+@attrs.frozen(eq=False, repr=False)
+class Response(Value):
     """A response, read completely.
 
     The readers of the body take the keys that lead to a value: ``response.items("data", "jobs")``

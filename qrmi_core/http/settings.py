@@ -49,7 +49,7 @@ def _seconds(name: str, help: str, default: float) -> Any:
     return _http(name, f"{help}; {default:g} by default.", default, to_seconds, _positive)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, repr=False, kw_only=True)
 class HttpSettings(Settings):
     """Settings of a resource that is reached by HTTP.
 

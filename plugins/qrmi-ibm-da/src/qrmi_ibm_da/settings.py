@@ -68,7 +68,7 @@ def _store(
     return _ibm(name, help, None, converter, secret, needed_by)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, repr=False, kw_only=True)
 class SystemSettings(HttpSettings):
     """Settings of a quantum computer; time-outs, proxy and the like are in the base class.
 

@@ -8,8 +8,6 @@ import logging
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-import attrs
-
 from qrmi_core.plugin import (
     ConfigError,
     InvalidInputError,
@@ -65,23 +63,23 @@ _ENDS = {
 """The bytes with which a JSON value can end, by its first byte."""
 
 
-@attrs.frozen
 class Body:
     """The body of a submission in pieces, so that a large input need not be copied."""
 
-    pieces: tuple[bytes, ...] = attrs.field(repr=False)
+    def __init__(self, *pieces: bytes) -> None:
+        self._pieces = pieces
 
     def __len__(self) -> int:
-        return sum(map(len, self.pieces))
+        return sum(map(len, self._pieces))
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self.pieces)
+        return iter(self._pieces)
 
 
 def body_of(fields: Mapping[str, Any], params: bytes) -> Body:
     """Return the body of a submission: its fields, and the input, which is passed on unchanged."""
     head = json.dumps(fields, separators=(",", ":")).encode()
-    return Body((head[:-1] + b',"params":', params, b"}"))
+    return Body(head[:-1] + b',"params":', params, b"}")
 
 
 class RuntimeApi:

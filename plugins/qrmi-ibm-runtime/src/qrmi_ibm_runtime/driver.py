@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import logging
 import math
 import os
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
@@ -55,7 +55,7 @@ _log = logging.getLogger(__name__)
 _LEAST_SESSION_SECONDS = 60.0
 
 
-_PROCESS = uuid.uuid4()
+_PROCESS = os.urandom(16).hex()
 _started: TaskNotes[str] = TaskNotes()
 """The tasks that this process has started, each with the tag of its group."""
 
@@ -242,8 +242,9 @@ class RuntimeDriver(Driver[RuntimeSettings, QiskitPrimitive], Acquires, Discover
     def _group(self) -> str:
         """Return the tag of this process's tasks here, the same for all objects for the backend."""
         # A forked child does not go on with the group of its parent.
-        process = f"{os.getpid()} {self.settings.endpoint} {self.settings.service_crn}"
-        return f"qrmi-group-{uuid.uuid5(_PROCESS, f'{process} {self.resource_id}').hex}"
+        process = f"{_PROCESS} {os.getpid()}"
+        backend = f"{self.settings.endpoint} {self.settings.service_crn} {self.resource_id}"
+        return f"qrmi-group-{hashlib.sha256(f'{process} {backend}'.encode()).hexdigest()[:32]}"
 
     def _session_for(self, acquisition: str | None) -> str | None:
         """Return the session to submit into, None in job mode.

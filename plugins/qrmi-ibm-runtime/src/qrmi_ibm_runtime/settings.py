@@ -57,7 +57,7 @@ def _ibm(
     return setting(*names, help=help, default=default, converter=converter, secret=secret)
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen(eq=False, repr=False, kw_only=True)
 class RuntimeSettings(HttpSettings):
     """Settings of a resource of IBM Quantum; time-outs, proxy and the like are in the base class.
 
