@@ -107,22 +107,9 @@ class Channel:
     def calling(
         self, task_id: str | None = None, *, uncertain: bool = False
     ) -> Iterator[Driver[Any, Any]]:
-        """Yield the driver; name the resource and the task in the errors of the block.
-
-        The texts of an error are cleaned, and secrets of the settings redacted. Exceptions that are
-        not a `QrmiError` become a `DriverDefectError`.
-
-        Args:
-            task_id: The task concerned.
-            uncertain: True if the vendor may have carried out a call that ended in a defect.
-        """
-        try:
-            with defects_named(self.driver.settings, uncertain=uncertain):
-                yield self.driver
-        except QrmiError as error:
-            error.resource_id = error.resource_id or self.resource_id
-            error.task_id = error.task_id or task_id
-            raise
+        """Yield the driver; see `defects_named`."""
+        with defects_named(self.driver.settings, self.resource_id, task_id, uncertain=uncertain):
+            yield self.driver
 
     def few_attempts(
         self, function: Callable[[], _T], may_help: Callable[[BaseException], bool]
@@ -150,12 +137,22 @@ class Channel:
 
 
 @contextmanager
-def defects_named(settings: Settings, *, uncertain: bool = False) -> Iterator[None]:
-    """Clean the errors of a driver, and turn other exceptions into errors of the tree.
+def defects_named(
+    settings: Settings,
+    resource_id: str | None = None,
+    task_id: str | None = None,
+    *,
+    uncertain: bool = False,
+) -> Iterator[None]:
+    """Name the resource and the task in the errors of the block, and clean their texts.
+
+    Exceptions that are not a `QrmiError`, which a driver must not raise, become one.
 
     Args:
-        settings: The settings whose secrets are redacted in the messages.
-        uncertain: True if the vendor may have carried out the call.
+        settings: The settings whose secrets are redacted.
+        resource_id: The resource concerned.
+        task_id: The task concerned.
+        uncertain: True if the vendor may have carried out a call that ended in a defect.
     """
     try:
         yield
@@ -163,23 +160,27 @@ def defects_named(settings: Settings, *, uncertain: bool = False) -> Iterator[No
         raise
     except BaseException as error:  # vendors' libraries have errors that are no Exception
         redact = Redactor(settings.secrets())
-        if isinstance(error, QrmiError):
-            redact.clean(error)
+        named = error if isinstance(error, QrmiError) else _defect(error, redact)
+        redact.clean(named)
+        named.resource_id = named.resource_id or resource_id
+        named.task_id = named.task_id or task_id
+        if named is error:
             raise
-        shown = partial(redact.excerpt, characters=_CAUSE_CHARACTERS)
-        defect: PluginError
-        if cause := broken_dependency(error):
-            defect = PluginError(f"the driver cannot be used: {shown(cause)}")
-        else:
-            wrong = isinstance(error, WrongReturnError)
-            # This also shows an exception whose `__str__` fails.
-            text = str(error) if wrong else "".join(traceback.format_exception_only(error))
-            defect = DriverDefectError(
-                f"the driver {'' if wrong else 'raised '}{shown(text)}; "
-                "please report this to the authors of the plugin"
-            )
-        defect.uncertain = uncertain
-        raise defect from redact.cause(error)
+        named.uncertain = uncertain
+        raise named from redact.cause(error)
+
+
+def _defect(error: BaseException, redact: Redactor) -> PluginError:
+    shown = partial(redact.excerpt, characters=_CAUSE_CHARACTERS)
+    if cause := broken_dependency(error):
+        return PluginError(f"the driver cannot be used: {shown(cause)}")
+    wrong = isinstance(error, WrongReturnError)
+    # This also shows an exception whose `__str__` fails.
+    text = str(error) if wrong else "".join(traceback.format_exception_only(error))
+    return DriverDefectError(
+        f"the driver {'' if wrong else 'raised '}{shown(text)}; "
+        "please report this to the authors of the plugin"
+    )
 
 
 def checked_id(value: object, what: str, resource_id: str | None = None) -> str:
