@@ -65,9 +65,7 @@ def ibm_client(
     Raises:
         ConfigError: An address is not a URL, or carries a user or password.
     """
-    iam = HttpClient(
-        iam_endpoint, settings=settings, error=_explain, secrets=(api_key,), product=product
-    )
+    iam = HttpClient(iam_endpoint, settings=settings, error=_explain, product=product)
 
     def fetch() -> Token:
         response = iam.request(
@@ -88,7 +86,6 @@ def ibm_client(
         auth=CachedToken(fetch, shared_as=(iam_endpoint.rstrip("/"), api_key)),
         headers=headers,
         error=error,
-        secrets=(api_key,),
     )
 
 

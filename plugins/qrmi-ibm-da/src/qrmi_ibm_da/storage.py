@@ -123,7 +123,7 @@ class Store:
     def __init__(self, settings: SystemSettings, http: HttpClient) -> None:
         key_id, secret, endpoint, bucket, region = settings.store()
         self._part_bytes = settings.part_bytes
-        self._http = http.sibling(endpoint, error=_explain, secrets=(key_id, secret))
+        self._http = http.sibling(endpoint, error=_explain)
         self._own = Signer(endpoint, bucket, region, key_id, secret)
         self._services = attrs.evolve(self._own, endpoint=settings.s3_service_endpoint or endpoint)
 
