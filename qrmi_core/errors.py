@@ -125,7 +125,7 @@ def recast(error: QrmiError, kind: type[_ErrorT], advice: str = "") -> _ErrorT:
     Args:
         error: The error.
         kind: The kind.
-        advice: What to do, put after the message.
+        advice: The next step for the user, put after the message.
     """
     new = kind(f"{error.message}; {advice}" if advice else error.message)
     retryable, uncertain = new.retryable or error.retryable, new.uncertain or error.uncertain
@@ -146,7 +146,7 @@ class PluginError(QrmiError):
 
 
 class DriverDefectError(PluginError):
-    """A driver raised or returned what the contract does not allow; report it to its authors."""
+    """A driver raised or returned something against the contract; report it to its authors."""
 
 
 class UnsupportedResourceTypeError(PluginError):
@@ -160,7 +160,7 @@ class InvalidInputError(QrmiError):
 class InvalidArgumentError(InvalidInputError, ValueError):
     """The value of an argument is wrong. Nothing was submitted.
 
-    It is a ``ValueError`` too, since that is what the frameworks of front ends raise.
+    It is a ``ValueError`` too, as the frameworks of front ends raise.
     """
 
 
@@ -213,7 +213,7 @@ class ResourceBusyError(QrmiError):
 
 
 class NotAcquiredError(QrmiError):
-    """The operation needs an acquisition, and there is none or it has ended."""
+    """The operation needs an acquisition, which is missing or has ended."""
 
 
 class SubmissionUncertainError(QrmiError):
@@ -251,7 +251,7 @@ class WaitTimeoutError(TaskNotReadyError, TimeoutError):
     """The time given to wait is over. The task was left alone and may still finish.
 
     Args:
-        message: What was waited for, and for how long.
+        message: The task, and the time waited.
         status: The last status seen, None if none was.
         resource_id: The resource concerned.
         task_id: The task waited for.
@@ -274,4 +274,4 @@ class TaskFailedError(QrmiError):
 
 
 class TaskCancelledError(QrmiError):
-    """The task was cancelled, so there is no result."""
+    """The task was cancelled and has no result."""

@@ -31,7 +31,7 @@ class Declaration:
         secret: Whether the value must never be printed.
         prefixed: Whether the environment variable begins with the resource's id.
         needed_by: The operations that need it; empty where it is optional or has a default.
-        required: Whether there is no default.
+        required: True without a default.
         converter: Makes the value of the text.
     """
 
@@ -71,8 +71,8 @@ def setting(
         help: One sentence for the table of settings.
         default: The value when it is not set; a setting without one is required.
         converter: Makes the value of the text; it never sees the default. The message of a
-            `ValueError` says what would be right, and is shown with the text; that of a
-            `ConfigError` is a sentence of its own, for a text that may hold a secret.
+            `ValueError` names a correct value, and is shown with the text; the message of a
+            `ConfigError` is shown alone, for a text that may hold a secret.
         secret: See `Declaration`.
         prefixed: See `Declaration`.
         needed_by: See `Declaration`.

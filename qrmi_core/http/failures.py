@@ -62,7 +62,7 @@ class Failure:
         maybe_done: Whether the request may have been carried out, once it was sent.
         why: The reason for the last two.
         statuses: The HTTP statuses of the row; empty for a failure without a response.
-        advice: What to do, put after the message.
+        advice: The next step for the user, put after the message.
         retryable: True if the same call may succeed later although it is not repeated.
     """
 

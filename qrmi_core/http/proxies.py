@@ -28,8 +28,8 @@ def proxy_for(url: str, setting: str | None) -> Proxy | None:
 
     Args:
         url: URL of the request.
-        setting: URL of the proxy for all requests; None takes that of the environment. Neither
-            is used for loopback addresses.
+        setting: URL of the proxy for all requests; None reads the environment. Neither is used
+            for loopback addresses.
     """
     from requests.utils import get_environ_proxies, select_proxy
 

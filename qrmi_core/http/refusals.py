@@ -35,7 +35,7 @@ def describe(
         failure: Its row in the table of failures.
         kind: The class of the error.
         url: URL of the request.
-        proxy_advice: What to do about the proxy, if the response is probably the proxy's.
+        proxy_advice: Advice about the proxy, if the response is probably the proxy's.
     """
     wait = response.retry_after
     said, advice = response.excerpt(), failure.advice
