@@ -1,1 +1,1 @@
-"""Helpers that the tests of several distributions share; README.md says which is for what."""
+"""Helpers that the tests of several distributions share; README.md lists them."""

@@ -1,4 +1,4 @@
-"""Programs that run as another user: one without an entry in the password database."""
+"""Run programs as another user, one without an entry in the password database."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 STRANGER = 54321
-"""A user id that no account has."""
+"""A user id without an account."""
 
 needs_root = pytest.mark.skipif(
     os.geteuid() != 0 or shutil.which("setpriv") is None,
@@ -23,9 +23,9 @@ needs_root = pytest.mark.skipif(
 
 @contextmanager
 def strangers_folder() -> Iterator[Path]:
-    """Make a folder that belongs to the stranger alone, for as long as the block lasts.
+    """Create a folder that only that user can read, and remove it after the block.
 
-    Not in pytest's temporary folder, which others cannot enter.
+    It is outside pytest's temporary folder, which other users cannot enter.
     """
     with tempfile.TemporaryDirectory(prefix="qrmi-stranger-", ignore_cleanup_errors=True) as name:
         os.chown(name, STRANGER, STRANGER)
@@ -35,10 +35,10 @@ def strangers_folder() -> Iterator[Path]:
 def as_stranger(
     *command: object, environment: Mapping[str, str]
 ) -> subprocess.CompletedProcess[str]:
-    """Run a program as a user without a passwd entry, with nothing else in its environment.
+    """Run a program as a user without a passwd entry, with an otherwise empty environment.
 
-    The user may read everything, since the interpreter may be in the home folder of root, and
-    write only their own files.
+    The process may read every file, since the interpreter may be in root's home folder. It may
+    write only its own files.
     """
     return subprocess.run(
         [

@@ -1,4 +1,4 @@
-"""What becomes of an operation that meets a fault, and whether that gives a secret away."""
+"""Run an operation under a fault, and check that its result and log reveal no secret."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 
 from qrmi_core import QrmiError
 
-# What every token begins with, a credential of MUNGE, and what a presigned URL is good for.
+# The prefix of every token, a MUNGE credential, and the signature of a presigned URL.
 _SECRET = re.compile("eyJ|MUNGE:|X-Amz-Signature=[0-9a-f]{8}")
 
 
 def attempt(
     operation: Callable[[], object], seconds: float = 30.0
 ) -> tuple[object, QrmiError | None]:
-    """What an operation gives, or the typed error that it raises, within so many seconds."""
+    """Return the result of an operation, or the `QrmiError` it raised, within a time limit."""
     begun = time.monotonic()
     told: object = None
     failure: QrmiError | None = None
@@ -33,7 +33,7 @@ def attempt(
 def no_secret(
     caplog: pytest.LogCaptureFixture, failure: BaseException | None, secrets: Iterable[str]
 ) -> None:
-    """Neither what was logged nor an error with its causes shows one of the secrets."""
+    """Assert that neither the log nor the error and its causes contain a secret."""
     secrets = tuple(secrets)
     assert secrets
     assert all(secrets)

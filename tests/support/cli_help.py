@@ -1,4 +1,4 @@
-"""The help of every command, as docs/cli.md shows it; as a script it renews that page."""
+"""The help texts of all commands in docs/cli.md. Run as a script, it updates the page."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BEGIN, END = "% help begins\n", "% help ends\n"
 def _commands(command: click.Command, context: click.Context) -> Iterator[str]:
     help_text = command.get_help(context)
     if context.parent is None:
-        # Which plugins are installed is not the page's business.
+        # The page must not depend on the installed plugins.
         help_text = help_text.partition("\n\nCommands of plugins:")[0]
     else:
         help_text = help_text.partition("\n\nOptions of every command:")[0] + (
@@ -38,7 +38,7 @@ def _commands(command: click.Command, context: click.Context) -> Iterator[str]:
 
 
 def with_help(page: str) -> str:
-    """The page with the present help in it."""
+    """Return the page with the current help texts."""
     root = click.Context(cli, info_name="qrmi", **_WIDTH, **cli.context_settings)
     text = "\n".join(_commands(cli, root))
     return re.sub(

@@ -1,12 +1,13 @@
-"""A Slurm cluster on loopback alone, with QPUs of the emulator's: for tests, and to try things out.
+"""A local Slurm cluster whose QPUs are emulated, for tests and for trying things out.
 
     python tests/support/cluster.py up DIR
     . DIR/environment
     sbatch --comment=qpu=fake_fez --wrap 'printenv QRMI_JOB_QPU_RESOURCES'
     python tests/support/cluster.py down DIR
 
-It runs as whoever starts it and writes nothing outside of DIR. Slurm and MUNGE must be installed
-(Debian and Ubuntu: apt install slurm-wlm munge; for the shim libslurm-dev and a C compiler too).
+It runs as the user who starts it, listens on loopback only and writes only to DIR. Slurm and MUNGE
+must be installed (Debian and Ubuntu: apt install slurm-wlm munge; for the shim libslurm-dev and a C
+compiler too).
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ MODES = ("scripts", "shim", "both", "none")
 ENDED = frozenset(
     ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "TIMEOUT")
 )
-# Where distributions put daemons, which is not on every user's path.
+# Distributions install daemons here, and not every user has it on PATH.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 _PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 _START_SECONDS = 20.0
@@ -51,7 +52,7 @@ _T = TypeVar("_T")
 
 
 def missing(mode: str = "scripts") -> str:
-    """Why no cluster can be started here; empty if one can.
+    """Return the reason why no cluster can be started here, or an empty text.
 
     Args:
         mode: One of `MODES`.
@@ -70,7 +71,7 @@ def missing(mode: str = "scripts") -> str:
 
 
 def wait_for(what: Callable[[], _T], why: str | Callable[[], str], seconds: float = 30.0) -> _T:
-    """Ask until the answer is true, and give it; when the time is up say why that was wanted."""
+    """Poll a condition until it is true, and return its value; fail when the time is up."""
     end = time.monotonic() + seconds
     while not (found := what()):
         if time.monotonic() > end:
@@ -81,12 +82,12 @@ def wait_for(what: Callable[[], _T], why: str | Callable[[], str], seconds: floa
 
 
 class Job:
-    """A job that was submitted.
+    """A submitted job.
 
     Args:
-        cluster: Where.
-        job_id: Its id, as Slurm's commands take it.
-        output: The file that it prints to; None if it has none.
+        cluster: The cluster it was submitted to.
+        job_id: Its id, in the form Slurm's commands accept.
+        output: The file with its output; None without one.
     """
 
     def __init__(self, cluster: Cluster, job_id: str, output: Path | None = None) -> None:
@@ -95,26 +96,26 @@ class Job:
         self._output = output
 
     def show(self) -> str:
-        """What Slurm said about it a moment ago, a line."""
+        """Return the job as Slurm last reported it, on one line."""
         return self.cluster.jobs()[self.id]
 
     def field(self, name: str) -> str:
-        """One of the values that Slurm shows."""
+        """Return one of the values that Slurm reports."""
         return field(self.show(), name)
 
     @property
     def state(self) -> str:
-        """Its state, as Slurm calls it."""
+        """The job's state, under Slurm's name."""
         return self.field("JobState")
 
     @property
     def output(self) -> str:
-        """What it has printed so far."""
+        """The output so far."""
         assert self._output
         return self._output.read_text() if self._output.exists() else ""
 
     def wait(self, *states: str, seconds: float = 40.0) -> Self:
-        """Wait until it is in one of these states; by default until it has ended."""
+        """Wait until the job is in one of these states; by default until it has ended."""
         wanted = frozenset(states) or ENDED
         wait_for(
             lambda: self.state in wanted,
@@ -124,7 +125,7 @@ class Job:
         return self
 
     def wait_for_text(self, text: str, seconds: float = 40.0) -> str:
-        """Wait until it has printed this, and give all of it."""
+        """Wait until the job has printed a text, and return all its output."""
         wait_for(
             lambda: text in self.output,
             lambda: f"{text!r} from job {self.id}: {self.output!r} {self.show()}\n{self.logs()}",
@@ -133,25 +134,25 @@ class Job:
         return self.output
 
     def logs(self) -> str:
-        """The last lines of the daemons' logs."""
+        """Return the last lines of the daemons' logs."""
         return self.cluster.tail()
 
 
 class Cluster:
-    """The daemons of one cluster; a context manager that starts MUNGE, and `start` the rest.
+    """The daemons of a cluster; a context manager that starts MUNGE, while `start` starts Slurm.
 
     Attributes:
-        folder: All its files.
-        environment: What a command of Slurm's needs, and nothing else.
+        folder: Folder of all its files.
+        environment: The environment for Slurm's commands.
         nodes: Names of the nodes.
         munge_socket: Socket of its munged.
         logs: Folder of the daemons' logs.
 
     Args:
-        folder: A folder that is there and that every user of the cluster can reach.
-        nodes: How many nodes.
-        cpus: Processors of each node, as Slurm counts them.
-        debug: How much slurmd and slurmctld log.
+        folder: An existing folder that every user of the cluster can enter.
+        nodes: Number of nodes.
+        cpus: Processors of each node.
+        debug: Log level of slurmd and slurmctld.
     """
 
     def __init__(
@@ -181,7 +182,7 @@ class Cluster:
                 path = self.folder / name
                 path.mkdir(exist_ok=True)
                 path.chmod(0o755)
-            # Jobs of any user write their output there.
+            # Jobs of every user write their output here.
             (self.folder / "jobs").chmod(0o1777)
             (self.folder / "munge").chmod(0o700)
             stack.enter_context(self._munged())
@@ -194,16 +195,16 @@ class Cluster:
     # The daemons
 
     def start(self, lines: Iterable[str] = (), plugstack: Iterable[str] = ()) -> None:
-        """Start Slurm and return when all nodes are idle.
+        """Start Slurm, and return when all nodes are idle.
 
         Args:
-            lines: More lines of slurm.conf.
+            lines: Additional lines of slurm.conf.
             plugstack: Lines of plugstack.conf.
         """
         (self.folder / "etc/plugstack.conf").write_text("".join(f"{x}\n" for x in plugstack))
         lines = list(lines)
         for attempt in range(1, _TRIES + 1):
-            # Another process may take a port between the look and the use.
+            # Another process may take a port between the check and its use.
             self._write_configuration(lines)
             try:
                 with contextlib.ExitStack() as stack:
@@ -220,7 +221,7 @@ class Cluster:
                     raise
 
     def start_slurmd(self, node: str) -> None:
-        """Start the daemon of a node, anew if it has ended."""
+        """Start a node's daemon, or restart it if it has ended."""
         stack = contextlib.ExitStack()
         log = self.logs / f"slurmd.{node}.out"
         log.unlink(missing_ok=True)
@@ -239,7 +240,7 @@ class Cluster:
         self._slurmds[node] = stack
 
     def kill_slurmd(self, node: str) -> None:
-        """End the daemon of a node as a crash does."""
+        """Kill a node's daemon, like a crash."""
         os.kill(int((self.folder / f"run/slurmd.{node}.pid").read_text()), signal.SIGKILL)
         self._slurmds.pop(node).close()
 
@@ -351,7 +352,7 @@ PlugStackConfig={base}/etc/plugstack.conf
                     os.kill(int(process.name), signal.SIGKILL)
 
     def tail(self) -> str:
-        """The last lines of all logs of the daemons, without those for who debugs them."""
+        """Return the last lines of all daemon logs, without the debug lines."""
         texts = []
         for path in sorted(self.logs.iterdir()):
             lines = path.read_text(errors="replace").splitlines()
@@ -373,9 +374,9 @@ PlugStackConfig={base}/etc/plugstack.conf
 
         Args:
             command: The program and its arguments.
-            user: User id to run it as; by default whoever started the cluster.
-            seconds: How long it may take.
-            more: More environment.
+            user: User id to run it as; by default the user who started the cluster.
+            seconds: Time limit in seconds.
+            more: Additional environment variables.
         """
         return subprocess.run(
             command,
@@ -390,7 +391,7 @@ PlugStackConfig={base}/etc/plugstack.conf
         )
 
     def command(self, *command: str, **how: Any) -> str:
-        """Run a command that must succeed, and give what it printed."""
+        """Run a command that must succeed, and return its output."""
         done = self.run(*command, **how)
         assert done.returncode == 0, f"{shlex.join(command)}: {done.stdout}{done.stderr}"
         return done.stdout.strip()
@@ -399,8 +400,8 @@ PlugStackConfig={base}/etc/plugstack.conf
         """Submit a batch job.
 
         Args:
-            script: The lines of its script, for `sh`.
-            options: Of `sbatch`.
+            script: Lines of the script, for `sh`.
+            options: Options of `sbatch`.
             user: See `run`.
             more: See `run`.
         """
@@ -420,9 +421,9 @@ PlugStackConfig={base}/etc/plugstack.conf
         return self.job(done.stdout.strip().partition(";")[0], output)
 
     def jobs(self) -> dict[str, str]:
-        """What Slurm said of all jobs a moment ago, a line each by the job's id.
+        """Return the last report of each job, by job id.
 
-        All who wait share the looks; of an array each task has an id, and ``ID_INDEX`` too.
+        All waiting threads share one poll. A task of a job array is also listed under ``ID_INDEX``.
         """
         with self._lock:
             if time.monotonic() > self._looked + _LOOK_SECONDS:
@@ -437,18 +438,18 @@ PlugStackConfig={base}/etc/plugstack.conf
             return self._jobs
 
     def job(self, job_id: str, output: Path | None = None) -> Job:
-        """A job that was submitted before."""
+        """Return a job that was submitted before."""
         with self._lock:
             self._looked = 0.0
         return Job(self, job_id, output)
 
     def node_states(self) -> dict[str, str]:
-        """The state of each node."""
+        """Return the state of each node."""
         lines = self.command("sinfo", "-h", "-N", "-o", "%N %T").splitlines()
         return dict(line.split(maxsplit=1) for line in lines)
 
     def wait_until_idle(self, seconds: float = _START_SECONDS) -> None:
-        """Wait until every node is idle, so none is drained and no job is left."""
+        """Wait until every node is idle: none is drained, and no job is left."""
 
         def idle() -> bool:
             states = self.node_states()
@@ -462,21 +463,21 @@ PlugStackConfig={base}/etc/plugstack.conf
 
 
 class Plugin:
-    """The integration, installed for a cluster that does not run yet.
+    """The Slurm integration, installed for a cluster that is not running yet.
 
     Attributes:
-        folder: What `qrmi-slurm setup` wrote.
+        folder: Folder of the files that `qrmi-slurm setup` wrote.
         config: The site's `qrmi_config.json`.
         settings: The integration's settings.
-        state: Folders of the records, one a node or one for all.
-        accounting: File of the accounting.
-        log: File of the log.
+        state: Folders of the records: one per node, or one for all nodes.
+        accounting: The accounting file.
+        log: The log file.
 
     Args:
         cluster: The cluster.
         mode: One of `MODES`.
         python: The interpreter that Slurm starts.
-        own_state: Whether each node has a folder of records of its own, as on hosts of its own.
+        own_state: True to give each node its own folder of records, like a separate host.
     """
 
     def __init__(
@@ -506,11 +507,11 @@ class Plugin:
         return [self.cluster.folder / "records" / name for name in names]
 
     def install(self, config: Mapping[str, Any], **settings: str | int | float) -> None:
-        """Write the site's configuration and let `qrmi-slurm` write the rest.
+        """Write the site's configuration, and run `qrmi-slurm setup`.
 
         Args:
             config: The content of `qrmi_config.json`.
-            settings: Of the integration's, other than paths.
+            settings: The integration's settings, without the paths.
         """
         self.write_config(config)
         self.write_settings(**settings)
@@ -524,7 +525,7 @@ class Plugin:
             self._split()
 
     def write_config(self, config: Mapping[str, Any]) -> None:
-        """Write `qrmi_config.json`, for the one alone who runs the daemons."""
+        """Write `qrmi_config.json`, readable only by the user who runs the daemons."""
         with open(self.config, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
             json.dump(config, file, indent=2)
 
@@ -548,7 +549,7 @@ class Plugin:
         return [self.settings]
 
     def _split(self) -> None:
-        """Let the scripts take the settings of their node, which hosts of its own would have."""
+        """Make the scripts read the settings of their own node, as separate hosts would."""
         for name in ("prolog", "task-prolog", "epilog", "qrmi-slurm"):
             path = self.folder / name
             text = path.read_text()
@@ -558,7 +559,7 @@ class Plugin:
             path.write_text(text.replace(first, node))
 
     def lines(self) -> tuple[list[str], list[str]]:
-        """The lines of slurm.conf and of plugstack.conf, as the samples have them."""
+        """Return the lines for slurm.conf and plugstack.conf, as in the samples."""
         if self.mode == "none":
             return [], []
         lines = _sample(self.folder / "slurm.conf.sample")
@@ -568,12 +569,12 @@ class Plugin:
         return lines, _sample(self.folder / "plugstack.conf.sample") if shim else []
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `qrmi-slurm` as an administrator does."""
+        """Run `qrmi-slurm` like an administrator."""
         command = [str(self._python), "-I", "-m", "qrmi_slurm", "--settings"]
         return self.cluster.run(*command, str(self._settings_files()[0]), *arguments)
 
     def program(self, *arguments: str) -> str:
-        """The same, where it must succeed; gives what it printed."""
+        """Run `qrmi-slurm`, which must succeed, and return its output."""
         done = self.run(*arguments)
         assert done.returncode == 0, f"qrmi-slurm {arguments[0]}: {done.stdout}{done.stderr}"
         return done.stdout
@@ -585,7 +586,7 @@ def _sample(path: Path) -> list[str]:
 
 
 def field(line: str, name: str) -> str:
-    """A value of a line of `scontrol -o`."""
+    """Return a value from a line of `scontrol -o`."""
     found = re.search(rf"(?:^| ){re.escape(name)}=(.*?)(?= [A-Z][A-Za-z0-9:/_]*=|$)", line)
     assert found, f"no {name} in {line}"
     return found[1]
@@ -609,7 +610,7 @@ def _free_ports(number: int) -> list[int]:
 
 
 def _up(folder: Path, nodes: int, mode: str) -> None:
-    """Start a cluster in a process of its own, and return when jobs can be submitted."""
+    """Start a cluster in a background process, and return when it accepts jobs."""
     if problem := missing(mode):
         sys.exit(problem)
     if folder.exists() and any(folder.iterdir()):
@@ -670,7 +671,7 @@ def _site(folder: Path, nodes: int, mode: str) -> Iterator[None]:
 
 
 def _down(folder: Path) -> None:
-    """Stop the cluster; its logs and the accounting stay."""
+    """Stop the cluster, but keep its logs and accounting."""
     try:
         pid = int((folder / "pid").read_text())
         os.kill(pid, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""IBM's Direct Access API and its S3 store as curl would see them, for tests with the emulator."""
+"""A plain HTTP client of IBM's Direct Access API and its S3 store, for emulator tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TYPE = "ibm-quantum-system"
 
 
 class DirectAccessClient:
-    """A client that does by hand what a plugin does."""
+    """A client that makes a plugin's requests one by one."""
 
     def __init__(self, emulator: Emulator) -> None:
         known = emulator.settings_for(TYPE)
@@ -47,7 +47,7 @@ class DirectAccessClient:
         return self.http.request(method, self.url + path, json=body, timeout=30, **more)
 
     def authorize(self) -> str:
-        """Get a new token and use it."""
+        """Get a new token and use it from now on."""
         form = {
             "grant_type": "urn:ibm:params:oauth:grant-type:apikey",
             "apikey": self.settings["IAM_APIKEY"],
@@ -66,13 +66,13 @@ class DirectAccessClient:
         return content
 
     def presigned(self, what: str, name: str, *, seconds: int = 900, bucket: str = "") -> str:
-        """A URL that gets or puts an object."""
+        """Return a presigned URL for reading or writing an object."""
         place = {"Bucket": bucket or self.bucket, "Key": name}
         url: str = self.s3.generate_presigned_url(f"{what}_object", Params=place, ExpiresIn=seconds)
         return url
 
     def job(self, job_id: str, **fields: Any) -> dict[str, Any]:
-        """The body of a submission."""
+        """Return the body of a submission."""
         places = {"input": "get", "results": "put", "logs": "put"}
         storage = {
             member: {
@@ -91,7 +91,7 @@ class DirectAccessClient:
         }
 
     def upload(self, *, shots: int = 100, seed: int = 1) -> str:
-        """The id of a job whose input is there."""
+        """Upload an input, and return the job id chosen for it."""
         job_id = str(uuid.uuid4())
         document = {
             "pubs": [[BELL, None, shots]],
@@ -103,7 +103,7 @@ class DirectAccessClient:
         return job_id
 
     def submit(self, *, shots: int = 100, seed: int = 1, **fields: Any) -> str:
-        """The id of a job that was taken."""
+        """Submit a job, which must be accepted, and return its id."""
         job_id = self.upload(shots=shots, seed=seed)
         answer = self("POST", "/v1/jobs", self.job(job_id, **fields))
         assert (answer.status_code, answer.content) == (204, b""), answer.text
@@ -116,7 +116,7 @@ class DirectAccessClient:
         return document
 
     def wait(self, job_id: str, seconds: float = 60.0) -> dict[str, Any]:
-        """The job once it has ended."""
+        """Poll a job until it has ended, and return it."""
         deadline = time.monotonic() + seconds
         while (job := self.show(job_id))["status"] == "Running":
             assert time.monotonic() < deadline, job
@@ -124,7 +124,7 @@ class DirectAccessClient:
         return job
 
     def clear(self, *, but: str = "") -> None:
-        """End and delete all jobs but one."""
+        """Cancel and delete all jobs except one."""
         self.http.headers["Service-CRN"] = self.settings["SERVICE_CRN"]
         self.authorize()
         for job in self("GET", "/v1/jobs").json()["jobs"]:

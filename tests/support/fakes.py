@@ -1,4 +1,4 @@
-"""Resources over a vendor in memory, shared by the core's tests."""
+"""Resources at an in-memory vendor, for the core's tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def fake_resource(
     on_wait: OnWait | None = None,
     **kind: bool,
 ) -> QuantumResource:
-    """A resource whose driver is of the kind that `FakeVendor.driver` takes."""
+    """Return a resource with a driver of a kind that `FakeVendor.driver` accepts."""
     clock = clock or FakeClock()
     how: dict[str, Any] = {"clock": clock, "sleep": clock.sleep, "on_wait": on_wait}
     return QuantumResource("fake", "fake", config or {}, driver_class=vendor.driver(**kind), **how)

@@ -1,4 +1,4 @@
-"""Every fault at every operation of a resource on the emulator."""
+"""Every fault in every operation of a resource on the emulator."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.attempts import attempt
 from support.resources import quick
 
 CALL_SECONDS = 3.0
-"""How long a call may take."""
+"""Time limit of a call, in seconds."""
 FAULTS: dict[str, dict[str, Any]] = {
     "latency": {"kind": "latency", "delay": 0.1},
     "429": {"kind": "status", "status": 429, "retry_after": 0},
@@ -31,13 +31,13 @@ FAULTS: dict[str, dict[str, Any]] = {
     "expired token": {"kind": "expired-token"},
 }
 STAYING = [fault for fault in FAULTS if fault != "latency"]
-"""Those that are still faults when they stay."""
+"""The faults that still break an operation if they persist."""
 _SECRET = ("APIKEY", "SECRET_ACCESS_KEY", "PASSWORD", "CLIENT_SECRET")
 
 
 @attrs.frozen
 class Bench:
-    """A resource, a task that has ended, one that has not, and an acquisition."""
+    """A resource with a finished task, an unfinished task, and an acquisition."""
 
     qpu: QuantumResource
     finished: str
@@ -48,9 +48,9 @@ class Bench:
     def attempt(
         self, operation: str, caplog: pytest.LogCaptureFixture
     ) -> tuple[object, QrmiError | None]:
-        """What an operation gives, or the error that it raises; all that it logs is kept."""
+        """Return the result or the error of an operation, and keep its log."""
         qpu = self.qpu
-        # Of another object, since one object has one acquisition.
+        # by another object, since one object has one acquisition
         second = Acquisitions(qpu._channel, None)
         operations: dict[str, Callable[[], object]] = {
             "task_start": lambda: qpu.task_start(self.payload, timeout=CALL_SECONDS),
@@ -68,9 +68,9 @@ class Bench:
 
 
 def impatient(emulator: Emulator, name: str, kind: str, **settings: str) -> QuantumResource:
-    """A resource of the emulator that gives up soon."""
+    """Return a resource on the emulator that gives up early."""
     limit = {"QRMI_HTTP_CALL_TIMEOUT_SECONDS": str(CALL_SECONDS)}
-    # task_result waits, through outages of up to this.
+    # task_result waits through outages of at most this long.
     polling = PollingPolicy(max_outage_seconds=0.2)
     return quick(name, kind, emulator.settings_for(kind) | limit | settings, polling=polling)
 
@@ -80,5 +80,5 @@ def number_of_jobs(emulator: Emulator) -> int:
 
 
 def secrets_of(emulator: Emulator, kind: str) -> list[str]:
-    """What must not be shown of a type's settings."""
+    """Return the secrets in the settings of a resource type."""
     return [text for key, text in emulator.settings_for(kind).items() if key.endswith(_SECRET)]

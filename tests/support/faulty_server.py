@@ -1,4 +1,4 @@
-"""What the vendors' services on loopback share, and the faults by short names."""
+"""Common parts of the vendors' fake services, and short names for faults."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qrmi_core.testing import Fault, Faults, VendorRequest, VendorResponse
 
 
 def replaced(body: object) -> Fault:
-    """Carry the request out, and send another body in place of its response."""
+    """Carry out the request, but return another body than its response's."""
 
     def fault(_request: VendorRequest, respond: Any) -> VendorResponse:
         respond()
@@ -28,7 +28,7 @@ silent_after = Faults.silent_after(1.0)
 
 
 class Handler:
-    """One request at a service.
+    """One request to a service.
 
     Args:
         service: The service.
@@ -48,5 +48,5 @@ class Handler:
         return VendorResponse(code, body, headers or {})
 
     def as_by(self, fault: Fault) -> VendorResponse | None:
-        """Return the response that a fault gives."""
+        """Return the response that a fault prescribes."""
         return fault(self.request, lambda: None)

@@ -1,4 +1,4 @@
-"""A vendor in a folder, which outlives the processes that use it, and misbehaves on demand."""
+"""A vendor stored in a folder, which outlives processes and fails on demand."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from qrmi_core.values import (
 )
 
 DRIVERS = {"filed": "support.filed_vendor:FiledDriver"}
-"""Its entry points."""
+"""The entry points of the vendor's driver."""
 
 
 @attrs.frozen(kw_only=True)
 class FiledSettings(Settings):
-    """Where the vendor is, and who asks."""
+    """The vendor's folder, and the name of the client."""
 
     folder: str = setting("QRMI_FILED_TEST_FOLDER", help="Its folder.")
     key: str = setting(
@@ -50,7 +50,7 @@ class FiledSettings(Settings):
 
 @attrs.frozen
 class Entry:
-    """A line of the vendor's book: what was asked for, and by which token."""
+    """An entry of the vendor's journal: an operation and its token."""
 
     what: str
     resource: str
@@ -62,7 +62,7 @@ class Entry:
 
 
 class FiledVendor:
-    """The tests' view of the vendor."""
+    """The vendor as tests control it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -71,12 +71,12 @@ class FiledVendor:
         self.book.touch()
 
     def entries(self, what: str | None = None) -> list[Entry]:
-        """What was asked for, in order."""
+        """Return the requested operations, in order."""
         found = [Entry(*line.split("\t")) for line in self.book.read_text().splitlines()]
         return [entry for entry in found if what in (None, entry.what)]
 
     def held(self) -> set[str]:
-        """The tokens that were given and not given back."""
+        """Return the tokens that were acquired and not released."""
         given = {entry.token for entry in self.entries("acquire")}
         return given - {entry.token for entry in self.entries("release")}
 
@@ -84,15 +84,16 @@ class FiledVendor:
         """Make the next calls fail.
 
         Args:
-            call: Such as ``acquire``, or ``acquire-NAME`` for one resource.
-            how: One for each call: busy, refused, broken, silent (no answer ever), lost (done, and
-                no answer), slow (done, and answered seconds later), odd (a defect), ok.
+            call: ``acquire`` for example, or ``acquire-NAME`` for one resource.
+            how: One word per call: busy, refused, broken, silent (never responds), lost (acts,
+                never responds), slow (acts, responds seconds later), odd (a defect of the driver),
+                ok.
         """
         (self.folder / call).write_text("\n".join(how))
 
 
 class FiledDriver(Driver[FiledSettings, QiskitPrimitive], Acquires, Discovers):
-    """A driver of it."""
+    """The driver of this vendor."""
 
     contract_version = 1
     settings_class = FiledSettings

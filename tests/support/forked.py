@@ -1,4 +1,4 @@
-"""Programs of ours in a process of their own, without the time that starting Python takes."""
+"""Programs run in forked children, which saves the time to start Python."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ import attrs
 
 @attrs.frozen
 class Ended:
-    """How a process ended.
+    """The end of a process.
 
     Args:
         status: Its exit status; negative for the signal that killed it.
-        output: What it printed.
-        errors: The same on standard error.
+        output: Its standard output.
+        errors: Its standard error.
     """
 
     status: int
@@ -28,12 +28,12 @@ class Ended:
 
 
 class Forked:
-    """A function that runs in a child of this process.
+    """A function that runs in a child process.
 
     Args:
-        function: Gives the exit status.
-        folder: For what it prints.
-        environment: Its environment.
+        function: Returns the exit status.
+        folder: Folder for the output.
+        environment: Environment of the process.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class Forked:
             os._exit(status)
 
     def kill(self, number: int = signal.SIGKILL) -> None:
-        """Send it a signal."""
+        """Send a signal to the process."""
         os.kill(self.pid, number)
 
     def wait(self) -> Ended:
-        """Wait until it has ended."""
+        """Wait until the process has ended."""
         _, status = os.waitpid(self.pid, 0)
         out, err = (path.read_text() if path.exists() else "" for path in self._files)
         return Ended(os.waitstatus_to_exitcode(status), out, err)

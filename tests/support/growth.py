@@ -1,4 +1,4 @@
-"""What a driver remembers of the tasks that went through it."""
+"""Check that a driver's memory of past tasks is bounded."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ def check_that_few_tasks_are_remembered(
     acquisition: str | None = None,
     use: Callable[[str], object] = str,
 ) -> None:
-    """Let many submissions, lost ones too, go through a driver that is to remember a few.
+    """Run many submissions, lost ones included, and check that the driver keeps few of them.
 
     Args:
         qpu: The resource.
         payload: The program of every task.
-        monkeypatch: Makes the limit of the driver's notes small.
+        monkeypatch: Lowers the limit of the driver's notes.
         acquisition: The acquisition of every task.
-        use: Called with the id of every task that was started.
+        use: Called with the id of every started task.
     """
     driver: Any = qpu._driver
     for found in _held(driver):
         if isinstance(found, TaskNotes):
             monkeypatch.setattr(found, "_limit", LIMIT)
-            for task_id in found:  # of other tests
+            for task_id in found:  # Tasks of other tests.
                 found.pop(task_id)
     words = set()
     for _ in range(TASKS):
@@ -61,7 +61,7 @@ def check_that_few_tasks_are_remembered(
 
 
 def _held(driver: object) -> Iterator[object]:
-    """Yield all that a driver and the modules of its distribution hold, however deep."""
+    """Yield all objects that a driver and the modules of its distribution refer to."""
     package = type(driver).__module__.partition(".")[0]
     waiting: list[object] = [driver]
     for name, module in list(sys.modules.items()):
@@ -76,4 +76,4 @@ def _held(driver: object) -> Iterator[object]:
         yield found
         waiting += gc.get_referents(found)
         if isinstance(found, dict):
-            waiting += list(found)  # keys that are text are not among its referents
+            waiting += list(found)  # text keys of attribute dictionaries are not referents

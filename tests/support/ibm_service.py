@@ -1,7 +1,7 @@
-"""IBM's IAM and Qiskit Runtime REST API on loopback, as far as their documentation goes.
+"""A fake of IBM's IAM and Qiskit Runtime REST API on loopback, after their documentation.
 
-It executes nothing: a job goes from queued over running to its end as it is looked at, and the
-text in its input says which end.
+It executes nothing: status requests move a job from queued to running to its final state, which the
+text in its input selects.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ DEVICES = [
 
 
 def sampler(text: str = "OPENQASM 3.0;") -> Payload:
-    """An input for the sampler."""
+    """Return an input for the sampler."""
     return Payload.QiskitPrimitive({"pubs": [[text, None, 10]], "version": 2}, "sampler")
 
 
 class SamplerHooks:
-    """The payloads of a driver that takes inputs for the sampler, for the contracts."""
+    """Contract hooks with payloads for drivers that accept sampler inputs."""
 
     def payload(self) -> Payload:
         return sampler()
@@ -69,7 +69,7 @@ class SamplerHooks:
 
 
 def error(code: int, vendor_code: object, message: str, **more: str) -> Fault:
-    """An error in the API's own words."""
+    """Return an error response in the API's format."""
     body = {"errors": [{"code": vendor_code, "message": message, **more}], "trace": "trace-1"}
     return status(code, body)
 
@@ -82,11 +82,12 @@ class IbmService(LoopbackVendor):
         headers: The headers of every request to the API.
         jobs: The jobs by id, oldest first.
         sessions: The sessions by id.
-        open_plan: Whether sessions may not be dedicated.
-        token_seconds: How long a token is valid.
-        looks: How many looks see a job queued, and then running.
+        open_plan: True to reject dedicated sessions.
+        token_seconds: Lifetime of a token in seconds.
+        looks: Number of status requests during which a job is queued, and then as many while it
+            runs.
         result: The result of a job.
-        key: The API key that IAM knows; it begins with `KEY`.
+        key: The API key that IAM accepts; it begins with `KEY`.
     """
 
     secrets = (KEY, "token-")
@@ -102,12 +103,12 @@ class IbmService(LoopbackVendor):
         self.token_seconds = 3600
         self.looks = 1
         self.result = RESULT
-        # Another one each time, since tokens are shared by key and ports are used again.
+        # a new one each time, since tokens are cached by key and ports are reused
         self.key = f"{KEY}-{uuid.uuid4().hex}"
         self.url = f"{self.host}/api/v1"
 
     def settings(self, **more: str) -> dict[str, str]:
-        """Settings of a resource of this service; further ones without their prefix."""
+        """Return the settings of a resource of this service; keywords add or replace some."""
         return {
             "QRMI_IBM_QCS_ENDPOINT": self.url,
             "QRMI_IBM_QCS_IAM_ENDPOINT": self.host,
@@ -122,7 +123,7 @@ class IbmService(LoopbackVendor):
     def ids(self) -> set[str]:
         return {*self.jobs, *self.sessions}
 
-    # What the service does
+    # Actions of the service
 
     def start(self, body: dict[str, Any]) -> dict[str, Any]:
         text = json.dumps(body["params"])
@@ -155,7 +156,7 @@ class IbmService(LoopbackVendor):
         return {"id": job_id, "backend": body["backend"]}
 
     def look(self, job: dict[str, Any]) -> dict[str, Any]:
-        """What a look sees, after which the job moves on."""
+        """Return the status for a status request, then advance the job."""
         seen = dict(job["now"])
         if job["now"]["status"] in {"Queued", "Running"} and job["now"] != job["end"]:
             job["looks"] -= 1
@@ -174,11 +175,11 @@ class IbmService(LoopbackVendor):
         }
 
     def finish_all(self) -> None:
-        """Let every job end."""
+        """End every job."""
         for job in self.jobs.values():
             job["now"] = job["end"]
 
-    # How a request is met
+    # Handling of requests
 
     def path(self, request: VendorRequest) -> list[str]:
         return request.path.removeprefix("/api/v1").strip("/").split("/")

@@ -1,4 +1,4 @@
-"""The processes of a scheduler and of its jobs, for a QPU behind Warden."""
+"""Processes of a scheduler and of its jobs, for a QPU behind Warden."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _PROCESS = Path(__file__).with_name("one_process.py")
 
 
 class Cluster:
-    """Runs processes as a scheduler does.
+    """A cluster that runs the processes of a scheduler and of its jobs.
 
     Args:
         url: Address of Warden.
-        job_uid: The user whose the job is.
-        socket: Socket of munged; None for the usual one.
+        job_uid: User id of the job's owner.
+        socket: Socket of munged; None for the default one.
     """
 
     def __init__(self, url: str, job_uid: int, socket: Path | None = None) -> None:
@@ -28,7 +28,7 @@ class Cluster:
             self.settings["PASQAL_LOCAL_QRMI_MUNGE_SOCKET"] = str(socket)
 
     def run(self, uid: int, *what: str, **more: str) -> str:
-        """Let a process of that user do one thing, and give what came of it."""
+        """Run one operation in a process of that user, and return its outcome."""
         done = subprocess.run(
             [sys.executable, _PROCESS, str(uid), *what],
             env={"PATH": os.environ["PATH"], **self.settings, **more},
@@ -44,13 +44,13 @@ class Cluster:
         return told
 
     def acquire(self) -> str:
-        """Before the job: as the scheduler, for the job's user."""
+        """Acquire before the job, as the scheduler, for the job's user."""
         return self.run(os.geteuid(), "acquire", QRMI_JOB_UID=str(self.job_uid), QRMI_JOB_ID="7")
 
     def job(self, session: str, *what: str) -> str:
-        """In the job: as its user."""
+        """Run an operation in the job, as its user."""
         return self.run(self.job_uid, *what, PASQAL_LOCAL_QRMI_JOB_ACQUISITION_TOKEN=session)
 
     def release(self, session: str) -> str:
-        """After the job: as the scheduler."""
+        """Release after the job, as the scheduler."""
         return self.run(os.geteuid(), "release", session)

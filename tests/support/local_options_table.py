@@ -1,4 +1,4 @@
-"""The table of options in the README of qrmi-local, made of the engine's table."""
+"""The table of options in qrmi-local's README, generated from the engine's table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resources of type `local` in a store of the test's own."""
+"""Resources of type `local` in a separate store."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class MakeResource(Protocol):
 
 
 def end_store(home: Path) -> None:
-    """Stop all tasks and take the folder away, which workers notice and leave."""
+    """Stop all tasks and remove the folder, upon which workers exit."""
     store = TaskStore(home)
     if store.exists():
         for resource in ("aer", "EMU_FREE"):
@@ -28,7 +28,7 @@ def end_store(home: Path) -> None:
 
 
 def maker(home: Path) -> MakeResource:
-    """A function that makes resources of the store in a folder."""
+    """Return a function that makes resources with their store in a folder."""
 
     def make(resource_id: str = "aer", **settings: str) -> QuantumResource:
         config = {"QRMI_LOCAL_HOME": str(home), "QRMI_LOCAL_IDLE_SECONDS": "30"}

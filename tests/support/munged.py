@@ -1,4 +1,4 @@
-"""A munged of the tests' own: its key and its socket are known to nobody else."""
+"""A munged for tests, with a private key and socket."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from support.processes import running
 
-# Where distributions put daemons, which is not on every user's path.
+# Distributions install daemons here, and not every user has it on PATH.
 _PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/usr/local/sbin"])
 MUNGED = shutil.which("munged", path=_PATH)
 MISSING = "" if MUNGED else "munged is not installed (Debian and Ubuntu: apt install munge)"
@@ -21,10 +21,10 @@ MISSING = "" if MUNGED else "munged is not installed (Debian and Ubuntu: apt ins
 
 @contextmanager
 def munged(socket: Path | None = None) -> Iterator[Path]:
-    """Run a munged and give its socket, which every user of this machine can reach.
+    """Run munged, and yield its socket, which every user of this machine can access.
 
     Args:
-        socket: The socket; by default one in a folder of its own.
+        socket: The socket; by default one in a new folder.
     """
     assert MUNGED, MISSING
     with tempfile.TemporaryDirectory(prefix="qrmi-munge-") as name:
@@ -49,13 +49,13 @@ def munged(socket: Path | None = None) -> Iterator[Path]:
 
 
 def answers(socket: Path) -> bool:
-    """Whether a munged is there."""
+    """Return True if munged responds at a socket."""
     command = ["munge", "--no-input", f"--socket={socket}"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def decoded(credential: str, socket: Path) -> tuple[int, int | None]:
-    """What munged says of a credential, and the user id in it; 17 is a credential used before."""
+    """Return munged's status for a credential, 17 if it was used before, and its user id."""
     done = subprocess.run(
         [
             "unmunge",

@@ -1,4 +1,4 @@
-"""One process of a scheduler or of a job: drops to a user, does one thing, says what came of it."""
+"""One process of a scheduler or job: switch to a user, run one operation, print its outcome."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qrmi_core.payload import PasqalCloud
 
 def main(uid: int, what: str, *arguments: str) -> None:
     qpu = QuantumResource("PASQAL_LOCAL", "pasqal-local")
-    # All that is imported where it is first used, since another user may not read these folders.
+    # Import now whatever is imported on first use, since another user may not read these folders.
     qpu.is_accessible()
     importlib.import_module("tenacity")
     if uid != os.geteuid():

@@ -1,4 +1,4 @@
-"""The table of options in the README of qrmi-qiskit, made of the classes of options."""
+"""The table of options in qrmi-qiskit's README, generated from the option classes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from qrmi_qiskit import EstimatorOptions, SamplerOptions
 
 
 def options_table() -> str:
-    """A row for every option, with the primitives that have it."""
+    """Return a row for every option, with the primitives that have it."""
     sampler, estimator = (
         dict(options.described()) for options in (SamplerOptions, EstimatorOptions)
     )

@@ -1,4 +1,4 @@
-"""Pasqal's APIs as curl would see them, for tests with the emulator."""
+"""Plain HTTP clients of Pasqal's APIs, for emulator tests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FINAL = ("DONE", "ERROR", "CANCELED", "TIMED_OUT")
 
 
 class CloudClient:
-    """Pasqal Cloud's API."""
+    """A client of Pasqal Cloud's API."""
 
     def __init__(self, emulator: Emulator) -> None:
         self.root = emulator.url
@@ -32,7 +32,7 @@ class CloudClient:
         return self.http.request(method, self.url + path, json=body, timeout=30, **more)
 
     def token(self, **form: str) -> requests.Response:
-        """What the token endpoint answers to the service account, or to another form."""
+        """Return the token endpoint's response, to the service account or another form."""
         given = form or {
             "grant_type": "client_credentials",
             "client_id": self.known["QRMI_PASQAL_CLOUD_CLIENT_ID"],
@@ -43,7 +43,7 @@ class CloudClient:
         return self.http.post(endpoint, data=given, timeout=30)
 
     def data(self, method: str, path: str, body: Any = None, **more: Any) -> Any:
-        """What a successful call gives."""
+        """Return the data of a call that must succeed."""
         answer = self(method, path, body, **more)
         assert answer.status_code == 200, answer.text
         envelope = answer.json()
@@ -51,7 +51,7 @@ class CloudClient:
         return envelope["data"]
 
     def submit(self, *runs: int, device: str = "EMU_FREE", **fields: Any) -> dict[str, Any]:
-        """The batch of one job for each number of runs."""
+        """Submit a batch with one job for each number of runs, and return it."""
         batch: dict[str, Any] = self.data(
             "POST", "/v1/batches", self.body(*runs, device=device) | fields
         )
@@ -70,7 +70,7 @@ class CloudClient:
         return batch
 
     def wait(self, batch_id: str, *wanted: str) -> dict[str, Any]:
-        """The batch once it is in one of the states, by default in a final one."""
+        """Poll the batch until it is in one of the states, by default a final one."""
         deadline = time.monotonic() + 60
         while (batch := self.batch(batch_id))["status"] not in (wanted or FINAL):
             assert time.monotonic() < deadline, batch
@@ -79,7 +79,7 @@ class CloudClient:
 
 
 class WardenClient:
-    """Warden's API, for the user of this process or another."""
+    """A client of Warden's API, for the user of this process or another one."""
 
     def __init__(self, emulator: Emulator, user: str | None = None) -> None:
         self.known = emulator.settings_for("pasqal-local")

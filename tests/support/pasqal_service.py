@@ -1,7 +1,7 @@
-"""Pasqal Cloud's authentication and REST API on loopback, as far as they are public.
+"""A fake of Pasqal Cloud's authentication and REST API on loopback, as far as they are public.
 
-It executes nothing: a task goes from pending over running to its end as it is looked at, and the
-text of its sequence says which end.
+It executes nothing: status requests move a task from pending to running to its final state, which
+the text of its sequence selects.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PUBLIC = (["devices"], ["devices", "public-specs"])
 
 
 def device(name: str, **more: Any) -> dict[str, Any]:
-    """The service's description of a device."""
+    """Return the service's description of a device."""
     return {
         "device_type": name,
         "status": "UP",
@@ -50,7 +50,7 @@ DEVICES = [
 
 
 def refusal(code: int, message: str, vendor_code: object = None) -> Fault:
-    """An error in the API's own words."""
+    """Return an error response in the API's format."""
     body = {
         "status": "fail" if code < 500 else "error",
         "message": "Something is wrong.",
@@ -69,14 +69,15 @@ class PasqalService(LoopbackVendor):
         bodies: The body of every submission.
         batches: The batches by id, oldest first.
         cudaq: The jobs of CUDA-Q by id.
-        files: Content of the files of results, in place of the usual one.
-        full_results: Whether that route exists; else only the files are there.
-        cancels_cudaq: Whether the cancellation of batches takes jobs of CUDA-Q.
+        files: Contents of result files, in place of the default.
+        full_results: True if that route exists; otherwise results are available as files only.
+        cancels_cudaq: True if the route that cancels batches accepts CUDA-Q jobs.
         devices: The devices.
-        page: Entries in a page of a list, at most.
-        looks: How many looks see a task pending, and then running.
-        token_seconds: The lifetime told for tokens; None tells none.
-        tokens: Tokens that are valid.
+        page: Maximum number of entries on a page of a list.
+        looks: Number of status requests during which a task is pending, and then as many while it
+            runs.
+        token_seconds: The reported lifetime of tokens in seconds; None omits it.
+        tokens: The valid tokens.
     """
 
     secrets = (PASSWORD, SIGNATURE, "token-")
@@ -97,13 +98,13 @@ class PasqalService(LoopbackVendor):
         self.page = 100
         self.looks = 1
         self.token_seconds: float | None = 3600
-        # Another one each time, since tokens are shared by user and ports are used again.
+        # a new one each time, since tokens are cached by user and ports are reused
         self.password = f"{PASSWORD}-{uuid.uuid4().hex}"
 
     def settings(self, **more: str) -> dict[str, str]:
-        """Settings of a resource of this service; further ones without their prefix.
+        """Return the settings of a resource of this service; keywords add or replace some.
 
-        An empty one is left out.
+        Empty values are omitted.
         """
         found = {
             "QRMI_PASQAL_CLOUD_BASE_URL": self.host,
@@ -127,7 +128,7 @@ class PasqalService(LoopbackVendor):
         return job
 
     def finish_all(self) -> None:
-        """Let every task end."""
+        """End every task."""
         for task in self.tasks():
             task["status"] = task["end"]
 
@@ -135,7 +136,7 @@ class PasqalService(LoopbackVendor):
         return [*self.batches.values(), *self.cudaq.values()]
 
     def start(self, kind: dict[str, dict[str, Any]], text: str) -> dict[str, Any]:
-        """A new batch or job of CUDA-Q, with an end that its text says."""
+        """Create a batch or CUDA-Q job, whose text selects its final state."""
         ends = {"fail": "ERROR", "endless": "RUNNING", "late": "TIMED_OUT", "many": "DONE"}
         task_id = str(uuid.uuid4())
         number = len(self.batches) + len(self.cudaq)
@@ -149,7 +150,7 @@ class PasqalService(LoopbackVendor):
         return kind[task_id]
 
     def look(self, task: dict[str, Any]) -> dict[str, Any]:
-        """What a look sees, after which the task moves on."""
+        """Return the status for a status request, then advance the task."""
         seen = {key: value for key, value in task.items() if key not in _HIDDEN}
         if task["status"] in {"PENDING", "RUNNING"} and task["status"] != task["end"]:
             task["looks"] -= 1
@@ -158,7 +159,7 @@ class PasqalService(LoopbackVendor):
                 task["status"] = task["end"] if task["status"] == "RUNNING" else "RUNNING"
         return seen
 
-    # How a request is met
+    # Handling of requests
 
     def path(self, request: VendorRequest) -> list[str]:
         return request.path.removeprefix(_CORE).strip("/").split("/")

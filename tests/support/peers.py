@@ -1,4 +1,4 @@
-"""Runs scripts with the published clients, in the environment that has them."""
+"""Scripts that use the published clients, run in the environment that has them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def run(
     home: Path,
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """What a script of a client's prints in the end, as JSON.
+    """Run a client script, and return the JSON that it prints at the end.
 
     Args:
-        python: That of the environment.
-        script: Its name.
-        arguments: Its arguments.
-        home: Its home folder.
-        environment: Further variables.
+        python: The environment's interpreter.
+        script: Name of the script.
+        arguments: Arguments of the script.
+        home: Home folder of the process.
+        environment: Additional environment variables.
     """
     own = {"HOME": str(home), "PATH": "/usr/bin:/bin", **environment}
     output = said(python, CLIENTS / script, *arguments, env=own, cwd=home)

@@ -16,12 +16,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-# The end of its input is the end of whoever started it, however that came about.
+# The standard input ends with the process that started this one, however it ended.
 _GUARD = '"$@" < /dev/null & cat > /dev/null; kill $! 2> /dev/null; wait $!'
 
 
 def said(*command: object, **options: Any) -> str:
-    """What a program prints, which has to succeed; the options are those of `subprocess.run`."""
+    """Return the output of a program, which must succeed; options are those of `subprocess.run`."""
     options = {"capture_output": True, "text": True, "check": False, "timeout": 110, **options}
     done = subprocess.run([*map(str, command)], **options)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -32,8 +32,8 @@ def said(*command: object, **options: Any) -> str:
 def prepared(name: str) -> Path:
     """Return a folder that the Makefile prepares for tests, such as `wheels`.
 
-    `make test` requires it. Elsewhere the test is skipped if make would have to build it first,
-    since an environment older than the sources gives results of the past.
+    `make test` requires it. Otherwise the test is skipped if the folder is missing or older than
+    the sources, whose results would be outdated.
     """
     if folder := os.environ.get("QRMI_TEST_PREPARED"):
         return Path(folder, name).resolve(strict=True)
@@ -49,8 +49,8 @@ def run_tests(python: Path, files: Sequence[Path], *, folder: Path) -> None:
 
     Args:
         python: The interpreter of the environment.
-        files: Files with tests, beside their conftest.py.
-        folder: An empty folder, for home and cache.
+        files: Test files, next to their conftest.py.
+        folder: An empty folder for home and cache.
     """
     (folder / "pytest.ini").write_text(f"[pytest]\npythonpath = {ROOT / 'tests'}\n")
     options = ["-q", "-p", "no:cacheprovider", "--import-mode=importlib", "-c", "pytest.ini"]
@@ -82,13 +82,13 @@ def running(
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Iterator[None]:
-    """Run a program in the background until the block, or this process, ends.
+    """Run a program in the background until the end of the block or of this process.
 
     Args:
         command: The program and its arguments.
-        log: File for what it prints.
-        ready: Asked until the program can be used.
-        seconds: How long that may take.
+        log: File for its output.
+        ready: Polled until the program can be used.
+        seconds: Time limit for that, in seconds.
         environment: Its environment; by default that of this process.
         folder: Its working directory.
     """

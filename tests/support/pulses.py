@@ -1,4 +1,4 @@
-"""Programs for neutral atoms: a register and a pulse of Pulser's, and the same of CUDA-Q's."""
+"""Programs for neutral atoms, a register and a pulse, in Pulser's and CUDA-Q's formats."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ AMPLITUDE = 6.28
 
 @functools.cache
 def sequence(device: str | None = None) -> str:
-    """Two atoms that block each other, one pulse, for a device in its abstract representation.
+    """Return two atoms that block each other, and one pulse, in the abstract representation.
 
-    That of Pulser's example of an analog device by default.
+    The device is Pulser's example of an analog device by default.
     """
     from pulser import Pulse, Register, Sequence
     from pulser.devices import AnalogDevice, Device
@@ -31,7 +31,7 @@ def sequence(device: str | None = None) -> str:
 
 
 def program(**driving: Any) -> dict[str, Any]:
-    """The same as CUDA-Q sends it; other series of the driving field by keyword."""
+    """Return the program as CUDA-Q sends it; keywords replace series of the driving field."""
     end = PULSE_NANOSECONDS * 1e-9
     series = {"amplitude": AMPLITUDE * 1e6, "phase": 0.0, "detuning": 0.0}
     field = {
@@ -45,11 +45,11 @@ def program(**driving: Any) -> dict[str, Any]:
 
 
 def cudaq(**driving: Any) -> str:
-    """As text."""
+    """Return the CUDA-Q program as text."""
     return json.dumps(program(**driving))
 
 
 def is_blockaded(counts: dict[str, int]) -> bool:
-    """Whether one atom was excited and hardly ever both, as the pulse has it."""
+    """Return True if one atom was excited and hardly ever both."""
     total = sum(counts.values())
     return counts.get("11", 0) < 0.15 * total and counts["01"] + counts["10"] > 0.7 * total

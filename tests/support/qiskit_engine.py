@@ -1,4 +1,4 @@
-"""Runs pubs on qrmi-local's Qiskit engine, in this process."""
+"""Pubs run on qrmi-local's Qiskit engine, in this process."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ NOBODY = 65534
 _VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 ADMIN_KEY = "an-administrators-key-that-no-job-sees"
 
-# Names of QPUs, each for one test: no test waits for the licence of another.
+# Names of QPUs, one per test, so that no test waits for the licence of another.
 USUAL = [
     *("algiers", "almaden", "armonk", "athens", "auckland", "belem", "boeblingen", "bogota"),
     *("brisbane", "brooklyn", "burlington", "cairo", "cambridge", "cusco", "essex", "fez"),
@@ -102,7 +102,7 @@ class Site:
         return [f"--gres={','.join(f'qpu:{name}' for name in names)}"]
 
     def held(self, *before: str) -> Held:
-        """Return lines of a script that run until `Held.go_on`, after the lines `before`."""
+        """Return a script that runs the lines `before`, then waits for `Held.go_on`."""
         return Held(self.folder / "go" / secrets.token_hex(4), before)
 
     # Observing the outcome

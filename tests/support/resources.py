@@ -13,21 +13,21 @@ from qrmi_core.registry import find_driver
 from qrmi_core.retry import OnWait
 
 Make = Callable[..., QuantumResource]
-"""Makes resources: the name by position, settings by keyword."""
+"""Makes a resource; takes its name by position and settings by keyword."""
 SHORT = {
     "QRMI_HTTP_ATTEMPTS": "2",
     "QRMI_HTTP_READ_TIMEOUT_SECONDS": "0.1",
     "QRMI_HTTP_TRANSFER_TIMEOUT_SECONDS": "0.1",
 }
-"""Settings under which a fault that stays is soon given up on."""
+"""Settings that give up early on a persistent fault."""
 
 
-# Each time it reads the metadata of all that is installed.
+# Cached, since it reads the metadata of everything installed.
 driver_of = cache(find_driver)
 
 
 def quick(name: str, kind: str, settings: Mapping[str, str], **options: Any) -> QuantumResource:
-    """A resource that waits for next to no time, however long it means to."""
+    """Return a resource that hardly waits, whatever its back-off."""
     return QuantumResource(
         name,
         kind,
@@ -40,12 +40,12 @@ def quick(name: str, kind: str, settings: Mapping[str, str], **options: Any) -> 
 
 @contextmanager
 def resources_of(name: str, kind: str, settings: Callable[..., dict[str, str]]) -> Iterator[Make]:
-    """Makes resources that do not wait long; they are closed in the end.
+    """Yield a function that makes resources which hardly wait; close them at the end.
 
     Args:
-        name: Their name, unless another one is given.
+        name: Their default name.
         kind: Their type.
-        settings: Gives their settings, with those that are given by keyword.
+        settings: Returns their settings, given further ones by keyword.
     """
     with ExitStack() as made:
 

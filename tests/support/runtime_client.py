@@ -1,4 +1,4 @@
-"""IBM's runtime API as curl would see it, for tests with the emulator."""
+"""A plain HTTP client of IBM's Runtime API, for emulator tests."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TYPE = "ibm-quantum-compute-service"
 
 
 class Client:
-    """The API as curl would see it."""
+    """A client that sends one request per method."""
 
     def __init__(self, emulator: Emulator) -> None:
         known = emulator.settings_for(TYPE)
@@ -63,7 +63,7 @@ class Client:
         return document
 
     def wait(self, job_id: str, *wanted: str, seconds: float = 60.0) -> dict[str, Any]:
-        """The job once it is in one of the states, by default in a final one."""
+        """Poll the job until it is in one of the states, by default a final one, and return it."""
         wanted = wanted or ("Completed", "Failed", "Cancelled")
         deadline = time.monotonic() + seconds
         while (job := self.job(job_id))["state"]["status"] not in wanted:

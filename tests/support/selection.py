@@ -1,7 +1,7 @@
-"""A plugin of pytest that marks tests, spreads them over processes and sets up hypothesis.
+"""A pytest plugin that marks tests, distributes them over processes and sets up hypothesis.
 
-`make check` leaves out what is marked, so a test that needs a prepared environment is marked by
-the fixture that provides the environment, not by hand.
+`make check` leaves out marked tests. A test that needs a prepared environment is marked
+automatically if it uses the fixture that provides the environment.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-# Busy machines make examples slow; timings belong in benchmarks.
+# No deadline: examples are slow on busy machines, and benchmarks measure time.
 hypothesis.settings.register_profile("qrmi", deadline=None)
 hypothesis.settings.load_profile("qrmi")
 
@@ -36,7 +36,7 @@ MARKED_FOLDERS = {
 """Folder -> mark of its tests."""
 
 SERVER_OF_A_FOLDER = ("tests/plugins/qrmi-qiskit/", "tests/plugins/qrmi-pasqal/local/")
-"""Folders whose tests share one server for the whole run; elsewhere files share one."""
+"""Folders whose tests share one server; elsewhere each file has its own."""
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is applied
@@ -47,7 +47,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for folder, mark in MARKED_FOLDERS.items():
             if item.nodeid.startswith(folder):
                 item.add_marker(mark)
-    # What takes long begins first: begun last, it would run beside an idle process.
+    # Start the slow tests first: started last, one would run beside an idle process.
     slow = {_scope(item.nodeid) for item in items if item.get_closest_marker("slow")}
     sizes = Counter(_scope(item.nodeid) for item in items)
 
@@ -59,16 +59,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _scope(nodeid: str) -> str:
-    """Return the file, or the folder with a server of its own, that a test belongs to."""
+    """Return the file, or the folder with its own server, that a test belongs to."""
     shared = (folder for folder in SERVER_OF_A_FOLDER if nodeid.startswith(folder))
     return next(shared, nodeid.partition("::")[0])
 
 
 class ServerScheduling(LoadScopeScheduling):
-    """Gives each process whole files, or whole folders where these share a server."""
+    """A scheduler that gives each process whole files, or whole folders if they share a server."""
 
     def __init__(self, config: pytest.Config, log: Producer) -> None:
-        config.option.loadscopereorder = False  # they are in order
+        config.option.loadscopereorder = False  # already in order
         super().__init__(config, log)
 
     def _split_scope(self, nodeid: str) -> str:

@@ -1,4 +1,4 @@
-"""The table of settings in a plugin's README, made of the settings class."""
+"""The table of settings in a plugin's README, generated from the settings class."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from qrmi_core.settings import Settings
 
 
 def settings_table(settings: type[Settings]) -> str:
-    """The rows of the class's own settings, those that every resource has left out."""
+    """Return the rows of the class's own settings, without those that every resource has."""
     inherited = {*Settings.declarations(), *HttpSettings.declarations()}
     fields = attrs.fields_dict(settings)
     rows = ["| key | also | must be set | meaning |", "| --- | --- | --- | --- |"]

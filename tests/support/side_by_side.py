@@ -1,10 +1,10 @@
-"""Tests that run at the same time, for tests that wait most of the time.
+"""Concurrent tests, for tests that wait most of the time.
 
 The tests of a module that are marked `side_by_side` start together, each in a thread, and pytest
-waits for each of them in turn. A test without the mark runs alone if all marked tests of its
-module come before it, or all after it. A marked test has one argument: a parametrized fixture
-whose scope is the module and which uses `side_by_side`. The folder's conftest.py imports
-`pytest_pyfunc_call` from here.
+waits for each of them in turn. A test without the mark runs alone if all marked tests of its module
+come before it, or all after it. A marked test has one argument: a parametrized fixture whose scope
+is the module and which uses `side_by_side`. The folder's conftest.py imports `pytest_pyfunc_call`
+from here.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class SideBySide:
         self._outcomes[test].result()
 
     def stop(self, seconds: float) -> None:
-        """Start no further test, and wait so long for those that still run."""
+        """Start no further test, and wait a while for the running ones."""
         self._stopped = True
         wait(self._outcomes.values(), seconds)
 
@@ -63,7 +63,7 @@ class SideBySide:
                 if self._stopped:
                     pytest.skip("not started, since pytest stops after the failures so far")
                 test.obj(**self._arguments)
-            except BaseException as error:  # pytest.skip and pytest.fail do not raise Exceptions
+            except BaseException as error:  # pytest.skip and pytest.fail raise no `Exception`
                 if not isinstance(error, pytest.skip.Exception):
                     self._failures += 1
                     self._stopped |= 0 < self._maxfail <= self._failures
@@ -89,7 +89,7 @@ def side_by_side(
         request: The request of the fixture, whose scope is the module.
         value: The value of the fixture.
         at_once: Number of tests that run at the same time.
-        leave_seconds: Time for the tests that still run when pytest leaves the module early.
+        leave_seconds: Time for the running tests when pytest leaves the module early.
     """
     tests = SideBySide(request, value, at_once)
     request.node.stash[_KEY] = tests

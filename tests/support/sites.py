@@ -1,4 +1,4 @@
-"""Real distributions, built on the fly in a folder of their own."""
+"""Real distributions, built on the fly in a separate folder."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qrmi_core.testing import FakeVendor
 vendor = FakeVendor()
 Driver = vendor.driver()
 """
-"""A module with a driver that works."""
+"""A module with a working driver."""
 
 
 def add_distribution(
@@ -28,9 +28,9 @@ def add_distribution(
     """Install a distribution into a folder as pip would.
 
     Args:
-        site: The folder, which is or will be on the path.
-        name: The distribution's name.
-        version: Its version.
+        site: A folder that is or will be on `sys.path`.
+        name: Name of the distribution.
+        version: Version of the distribution.
         drivers: Entry points of the group ``qrmi.drivers``.
         commands: Entry points of the group ``qrmi.commands``.
         groups: Entry points of further groups.

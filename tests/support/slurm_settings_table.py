@@ -1,4 +1,4 @@
-"""The table of settings in the README of qrmi-slurm, made of what the code knows."""
+"""The table of settings in qrmi-slurm's README, generated from the code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from qrmi_slurm.site import KEYS
 
 
 def slurm_settings_table() -> str:
-    """A row for each key of slurm.toml."""
+    """Return a row for each key of slurm.toml."""
     rows = ["| key | default | value | meaning |", "| --- | --- | --- | --- |"]
     for key, (default, (_, form), meaning) in KEYS.items():
         rows.append(f"| `{key}` | `{default}` | {form} | {meaning} |")

@@ -1,4 +1,4 @@
-"""A site with `qrmi-slurm` in a folder: its files, a vendor, and Slurm's commands."""
+"""A site with `qrmi-slurm` in a folder: its files, a vendor, and fakes of Slurm's commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-# What the verbs import is imported once, and not in each process.
+# Import once here what the verbs import, instead of once in each process.
 from qrmi_slurm import cli, epilog, prolog, sweep, task_prolog  # noqa: F401
 from support.filed_vendor import FiledVendor
 from support.forked import Ended, Forked
@@ -27,10 +27,10 @@ exit 0
 
 
 class SlurmSite:
-    """The folder.
+    """A site in a folder.
 
     Args:
-        folder: Where it is made.
+        folder: Folder of the site, created here.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,7 +67,7 @@ class SlurmSite:
         self.settings.write_text("\n".join(lines) + "\n")
 
     def entry(self, name: str, **more: Any) -> dict[str, Any]:
-        """An entry of the configuration."""
+        """Return an entry of the configuration."""
         environment = {
             "QRMI_FILED_TEST_FOLDER": str(self.vendor.folder),
             "QRMI_FILED_TEST_APIKEY": KEY,
@@ -81,11 +81,11 @@ class SlurmSite:
         self.config.chmod(0o600)
 
     def says(self, command: str, text: str) -> None:
-        """Decide what one of Slurm's commands prints."""
+        """Set the output of one of Slurm's commands."""
         (self.folder / f"{command}.says").write_text(text)
 
     def jobs(self, *lines: tuple[int, str, int]) -> None:
-        """Decide which jobs Slurm has: number, state, and how often each was requeued."""
+        """Set Slurm's jobs: id, state and number of requeues."""
         self.says("squeue", "".join(f"{job} {state} {run}\n" for job, state, run in lines))
 
     def fails(self, command: str, text: str) -> None:
@@ -93,13 +93,13 @@ class SlurmSite:
         (self.folder / f"{command}.fails").write_text(text)
 
     def called(self, command: str) -> list[str]:
-        """With which arguments a command was called."""
+        """Return the arguments of each call of a command."""
         file = self.folder / "called"
         lines = file.read_text().splitlines() if file.exists() else []
         return [line.partition(" ")[2] for line in lines if line.partition(" ")[0] == command]
 
     def environment(self, comment: str = "", **more: str) -> dict[str, str]:
-        """What Slurm gives a prolog or an epilog."""
+        """Return the variables that Slurm sets for a prolog or epilog."""
         return {
             "SLURM_JOB_ID": "71",
             "SLURM_JOB_RESTART_COUNT": "0",
@@ -119,12 +119,12 @@ class SlurmSite:
         environment: Mapping[str, str] | None = None,
         before: Callable[[], object] | None = None,
     ) -> Forked:
-        """Start a verb in a process of its own.
+        """Start a verb in a child process.
 
         Args:
-            arguments: Of the command line.
-            environment: Its environment.
-            before: Called in that process first.
+            arguments: Arguments of the command line.
+            environment: Environment of the process.
+            before: Called first in that process.
         """
 
         def function() -> int:
@@ -148,9 +148,9 @@ class SlurmSite:
         return self.run("epilog", environment=self.environment(**more))
 
     def task(self, **more: str) -> tuple[int, dict[str, str], list[str]]:
-        """Run the task prolog: its status, the variables it sets, and what it prints.
+        """Run the task prolog, and return its status, the variables it sets and its other output.
 
-        As the SPANK plugin does, which sets secrets as they are.
+        It runs as from the SPANK plugin, which sets secrets as variables.
         """
         environment = {
             "SLURM_JOB_ID": "71",
@@ -168,11 +168,11 @@ class SlurmSite:
         return ended.status, variables, printed
 
     def accounts(self) -> list[dict[str, Any]]:
-        """The lines of the accounting."""
+        """Return the lines of the accounting file."""
         if not self.accounting.exists():
             return []
         return [json.loads(line) for line in self.accounting.read_text().splitlines()]
 
     def records(self) -> list[str]:
-        """The names of what is in the folder of records."""
+        """Return the names in the folder of records."""
         return sorted(os.listdir(self.state)) if self.state.exists() else []

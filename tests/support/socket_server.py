@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Request:
-    """What arrived, and over which of the server's connections."""
+    """A request, and the number of its connection."""
 
     method: str
     target: str
@@ -25,14 +25,14 @@ class Request:
 
 
 Behaviour = Callable[[Request, socket.socket], object]
-"""Reacts to one request; false ends the connection."""
+"""Handles one request; returns False to end the connection."""
 
 
 @dataclass
 class SocketServer:
-    """Reacts to the n-th request as the n-th behaviour says, and to all further ones as the last.
+    """A server with one behaviour for each request; the last one serves all further requests.
 
-    Used with `with`; a server that was stopped closes all its connections.
+    A context manager; at the end of the block all connections are closed.
     """
 
     script: Iterable[Behaviour]
@@ -92,7 +92,7 @@ class SocketServer:
                         self.requests.append(request)
                     if not behaviour(request, connection):
                         return
-        except (OSError, ValueError):  # ValueError: that was not HTTP
+        except (OSError, ValueError):  # ValueError: not HTTP
             pass
         finally:
             connection.close()
@@ -126,7 +126,7 @@ def _head(status: int, headers: Mapping[str, str]) -> bytes:
 def answer(
     status: int = 200, body: bytes | object = b"{}", headers: Mapping[str, str] | None = None
 ) -> Behaviour:
-    """A complete answer; a body that is not bytes is sent as JSON."""
+    """Return a behaviour that sends a complete response; the body is bytes, or sent as JSON."""
 
     def behave(request: Request, connection: socket.socket) -> object:
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -139,11 +139,11 @@ def answer(
 
 
 def reset(before: bytes = b"") -> Behaviour:
-    """Send something, then reset the connection."""
+    """Return a behaviour that sends some bytes, then resets the connection."""
 
     def behave(_request: Request, connection: socket.socket) -> object:
         connection.sendall(before)
-        time.sleep(0.05 if before else 0)  # a reset overtakes what was sent
+        time.sleep(0.05 if before else 0)  # a reset overtakes the bytes sent before it
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return False
 
@@ -151,7 +151,7 @@ def reset(before: bytes = b"") -> Behaviour:
 
 
 def close(before: bytes = b"") -> Behaviour:
-    """Send something, then close the connection in good order."""
+    """Return a behaviour that sends some bytes, then closes the connection properly."""
 
     def behave(_request: Request, connection: socket.socket) -> object:
         connection.sendall(before)
@@ -161,7 +161,7 @@ def close(before: bytes = b"") -> Behaviour:
 
 
 def stall(before: bytes = b"", seconds: float = 5.0) -> Behaviour:
-    """Send something, then nothing until the client gives up."""
+    """Return a behaviour that sends some bytes, then nothing until the client gives up."""
 
     def behave(_request: Request, connection: socket.socket) -> object:
         connection.sendall(before)
@@ -173,7 +173,7 @@ def stall(before: bytes = b"", seconds: float = 5.0) -> Behaviour:
 
 
 def drip(before: bytes, pieces: Iterable[bytes], every_seconds: float = 0.05) -> Behaviour:
-    """Send something, then small pieces at intervals."""
+    """Return a behaviour that sends some bytes, then small pieces at intervals."""
 
     def behave(_request: Request, connection: socket.socket) -> object:
         connection.sendall(before)

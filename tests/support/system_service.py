@@ -1,8 +1,8 @@
-"""IBM's Quantum System API, its IAM and the site's S3 store on loopback, by their documentation.
+"""A fake of IBM's Quantum System API, its IAM and the site's S3 store, after their documentation.
 
-It executes nothing: a job ends after some looks at it, and the text in its input says how. The
-input is read, and results and logs are written, by the URLs of the job, as the real system does.
-The store checks every signature by its own reckoning.
+It executes nothing: a job ends after some status requests, and the text in its input selects its
+final state. Like the real system, it reads the input and writes results and logs through the URLs
+of the job. The store computes and checks every signature itself.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ CONFIGURATION = {"n_qubits": 127, "max_shots": 100000, "basis_gates": ["cx"]}
 
 
 def vendor_error(code: int, vendor_code: str, message: str, **more: str) -> Fault:
-    """An error in the API's own words."""
+    """Return an error response in the API's format."""
     problem = {"code": vendor_code, "message": message, "more_info": "https://ibm.example", **more}
     return status(code, {"status_code": code, "trace": "trace-1", "errors": [problem]})
 
 
 def s3_error(code: int, name: str, message: str = "the message") -> Fault:
-    """An error in S3's own words, with what it repeats of the request."""
+    """Return an error response in S3's format, which repeats parts of the request."""
     return status(
         code,
         f"<Error><Code>{name}</Code><Message>{message}</Message><RequestId>s3-1</RequestId>"
@@ -61,15 +61,15 @@ class SystemService(LoopbackVendor):
         requests: Every request of the client, ``POST jobs`` or ``S3 PUT input``, ids as ``*``.
         bodies: The body of every submission.
         headers: The headers of every request to the API.
-        connections: How many connections the client made, the service's own to the store included.
+        connections: Number of connections, including those from the service to the store.
         jobs: The jobs by id, oldest first.
         objects: The objects in the bucket by key.
-        uploads: The parts of uploads under way.
+        uploads: The parts of unfinished multipart uploads.
         faults: Faults for the next requests of a kind.
-        lanes: How many undeleted jobs there may be.
-        looks: How many looks see a job run.
+        lanes: Maximum number of jobs that are not deleted.
+        looks: Number of status requests during which a job runs.
         result: The result of a job.
-        settle: How many deletions find a cancelled job still running.
+        settle: Number of deletions that are refused because a cancelled job still runs.
     """
 
     secrets = (KEY, SECRET_KEY, ACCESS_KEY, "token-", "X-Amz-", "Signature=")
@@ -91,7 +91,7 @@ class SystemService(LoopbackVendor):
         self.key = f"{KEY}-{uuid.uuid4().hex}"
 
     def settings(self, **more: str) -> dict[str, str]:
-        """Settings of a resource of this service; further ones without their prefix."""
+        """Return the settings of a resource of this service; keywords add or replace some."""
         return {
             "QRMI_IBM_QS_ENDPOINT": self.url,
             "QRMI_IBM_QS_IAM_ENDPOINT": self.url,
@@ -109,15 +109,15 @@ class SystemService(LoopbackVendor):
         }
 
     def finish_all(self) -> None:
-        """Let every job end."""
+        """End every job."""
         for job in list(self.jobs.values()):
             if job["end"] != "Running":
                 self.finish(job)
 
-    # What the service does
+    # Actions of the service
 
     def finish(self, job: dict[str, Any]) -> None:
-        """Let a job end: its objects are written before that can be seen."""
+        """End a job; its objects are written before the new state becomes visible."""
         if job["told"]["status"] != "Running":
             return
         storage = job["told"]["storage"]
@@ -148,7 +148,7 @@ class SystemService(LoopbackVendor):
         self.jobs[wanted["id"]] = {"told": told, "end": end, "looks": self.looks}
 
     def look(self, job: dict[str, Any]) -> dict[str, Any]:
-        """What a look sees, after which the job may end."""
+        """Return the status for a status request, then advance the job."""
         seen: dict[str, Any] = dict(job["told"])
         job["looks"] -= 1
         if job["looks"] <= 0 and job["end"] != "Running":
@@ -158,14 +158,14 @@ class SystemService(LoopbackVendor):
     def _transfer(
         self, method: str, where: dict[str, str], content: bytes | None = None
     ) -> bytes | None:
-        """Use one of the job's URLs; None if that fails."""
+        """Use one of the job's URLs, and return its response, or None if that fails."""
         url = urlsplit(where["presigned_url"])
         request = VendorRequest(method, url.path, url.query, {"Host": url.netloc}, content or b"")
         with self.store.lock:
             answer = self.store.respond(request)
         return answer.content if answer.status == 200 else None
 
-    # How a request is met
+    # Handling of requests
 
     def path(self, request: VendorRequest) -> list[str]:
         return request.path.strip("/").removeprefix("v1/").split("/")
@@ -276,7 +276,7 @@ class _Api(IbmHandler):
 
 
 class _Store(LoopbackVendor):
-    """The store; its requests and faults are those of the system."""
+    """The store, whose requests and faults are recorded with the service's."""
 
     def __init__(self, system: SystemService) -> None:
         super().__init__()
@@ -357,7 +357,7 @@ class _Objects(Handler):
                 return self.answer(200, service.objects[key])
 
     def _signature(self, query: dict[str, str]) -> str:
-        """What the signature must be, by the description of version 4."""
+        """Return the expected signature, by the specification of AWS Signature Version 4."""
         fields = {name: text for name, text in query.items() if name != "X-Amz-Signature"}
         canonical = "&".join(
             f"{quote(name, safe='-_.~')}={quote(text, safe='-_.~')}"

@@ -1,7 +1,7 @@
-"""Warden on loopback, in three generations, as far as its public description goes.
+"""A fake of Warden on loopback, in three generations, as far as it is publicly described.
 
-It executes nothing: a job goes from pending over running to its end as it is looked at, and the
-text of its sequence says which end. Credentials are decoded by a real munged.
+It executes nothing: status requests move a job from pending to running to its final state, which
+the text of its sequence selects. Credentials are decoded by a real munged.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from support.faulty_server import Handler, status
 from support.munged import decoded
 
 RESULT = "{'counter': {'00': 36, '10': 64}}"
-"""As the QPU gives it: no JSON."""
+"""A result in the QPU's format, which is not JSON."""
 SPECS = json.dumps({"name": "FRESNEL", "version": "1", "max_runs": 1000, "channels": []})
 _FINAL = {"DONE", "ERROR", "CANCELED"}
 _REPLAYED, _EXPIRED = 17, 15
 
 
 def detail(code: int, text: object) -> Fault:
-    """An error in Warden's own words."""
+    """Return an error response in Warden's format."""
     return status(code, {"detail": text}, Content_Type="application/json")
 
 
 class Warden(LoopbackVendor):
-    """Warden; a context manager.
+    """A Warden; a context manager.
 
     Attributes:
         headers: The headers of every request.
@@ -38,11 +38,13 @@ class Warden(LoopbackVendor):
         jobs: The jobs by id.
         sessions: The sessions by id.
         admins: User ids that may open and revoke sessions.
-        authorized: User ids for whom sessions are opened; none means everybody.
-        later: Whether it can cancel jobs and has logs, which 0.1.0 can not.
-        slots: Slots of the QPU where they are counted; sessions are then revoked by header alone.
-        accessible: What ``GET /accessible`` answers.
-        looks: How many looks see a job pending, and then running.
+        authorized: User ids that may have sessions; an empty set allows everybody.
+        later: True if it can cancel jobs and has logs, unlike 0.1.0.
+        slots: Number of slots of the QPU, None if not counted. With slots, sessions are revoked by
+            header only.
+        accessible: The response to ``GET /accessible``.
+        looks: Number of status requests during which a job is pending, and then as many while it
+            runs.
 
     Args:
         socket: Socket of munged.
@@ -64,7 +66,7 @@ class Warden(LoopbackVendor):
         self.looks = 1
 
     def settings(self, **more: str) -> dict[str, str]:
-        """Settings of a resource behind this Warden, for the user of this process."""
+        """Return the settings of a resource behind this Warden, for the user of this process."""
         return {
             "QRMI_WARDEN_URL": self.host,
             "QRMI_MUNGE_SOCKET": str(self.socket),
@@ -77,11 +79,11 @@ class Warden(LoopbackVendor):
         return {*self.jobs, *self.sessions}
 
     def credentials(self) -> list[str]:
-        """Every credential that came."""
+        """Return every received credential."""
         return [found["x-munge-cred"] for found in self.headers if "x-munge-cred" in found]
 
     def session_for(self, uid: int) -> str:
-        """Open a session without a request."""
+        """Open a session without a request, and return its id."""
         session_id = str(uuid.uuid4())
         self.sessions[session_id] = {
             "id": session_id,
@@ -99,12 +101,12 @@ class Warden(LoopbackVendor):
         )
 
     def finish_all(self) -> None:
-        """Let every job end."""
+        """End every job."""
         for job in self.jobs.values():
             job["status"] = job["end"]
 
     def look(self, job: dict[str, Any]) -> dict[str, Any]:
-        """What a look sees, after which the job moves on."""
+        """Return the status for a status request, then advance the job."""
         seen = self.shown(job)
         if job["status"] != job["end"]:
             job["looks"] -= 1
@@ -118,10 +120,10 @@ class Warden(LoopbackVendor):
         results = job.get("results", RESULT) if job["status"] == "DONE" else None
         return {**{key: job[key] for key in keys}, "results": results}
 
-    # How a request is met
+    # Handling of requests
 
     def path(self, request: VendorRequest) -> list[str]:
-        return request.path.removeprefix("/").split("/")  # strict about slashes, as Warden is
+        return request.path.removeprefix("/").split("/")  # Warden is strict about slashes
 
     def log_entry(self, request: VendorRequest) -> str:
         self.headers.append({k.lower(): v for k, v in request.headers.items()})
@@ -146,7 +148,7 @@ class Warden(LoopbackVendor):
 
 
 class _Refused(Exception):
-    """A refusal in the middle of a request.
+    """A refusal, raised while a request is handled.
 
     Args:
         response: The response.
@@ -227,11 +229,11 @@ class _Handler(Handler):
         return self.answer(200, session)
 
     def session_id(self) -> str:
-        """Return the session in the header."""
+        """Return the session id in the header."""
         return self.checked(self.headers.get("X-Warden-Session", ""), "header.X-Warden-Session")
 
     def checked(self, text: str, place: str) -> str:
-        """Return an id; raise if it is not one of version 4."""
+        """Return an id; raise an exception if it is not a version-4 UUID."""
         with suppress(ValueError):
             if uuid.UUID(text).version == 4:
                 return text

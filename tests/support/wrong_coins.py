@@ -1,4 +1,4 @@
-"""Wrong drivers of the example's vendor, and the test of the contract that catches each."""
+"""Faulty drivers of the example's vendor, each with the contract test that detects it."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from qrmi_example.api import CoinApi, observation
 from qrmi_example.driver import CoinDriver
 
 WRONG: dict[str, type[CoinDriver]] = {}
-"""The wrong drivers, by the names of their classes."""
+"""The faulty drivers, by class name."""
 CAUGHT_BY: dict[str, str] = {}
-"""The test that catches each."""
+"""The test that detects each."""
 
 
 def caught_by(test: str) -> Any:
-    """Register a wrong driver under the name of the test that catches it."""
+    """Register a faulty driver under the name of the test that detects it."""
 
     def register(wrong: type[CoinDriver]) -> type[CoinDriver]:
         WRONG[wrong.__name__], CAUGHT_BY[wrong.__name__] = wrong, test
@@ -277,11 +277,11 @@ class ListsTheOldestFirst(CoinDriver):
         return [*super().task_list()][::-1]
 
 
-# Manners
+# Conventions
 
 
 class _RawIds(CoinDriver):
-    """Puts ids into paths as they are."""
+    """A driver that puts ids into paths without quoting."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)

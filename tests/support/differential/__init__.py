@@ -1,7 +1,8 @@
-"""Generated circuits and pulse sequences, computed here and executed by the project.
+"""Generated circuits and pulse sequences, compared with independent computations.
 
-`circuits` and `pulses` generate, `reference` and `rydberg` compute without Aer and without Pulser's
-simulator, `machines` executes, and `bounds` decides if what was found can be chance.
+`circuits` and `pulses` generate programs, and `machines` executes them. `reference` and `rydberg`
+compute the expected distributions without Aer and without Pulser's simulator. `bounds` decides
+whether a difference can be chance.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from hypothesis import HealthCheck, settings
 LONG = os.environ.get("QRMI_TEST_DIFFERENTIAL") == "long"
 
 COMPARED: Counter[str] = Counter()
-"""What was compared in this process, by kind."""
+"""Number of comparisons in this process, by kind."""
 
 
 def generated(short: int, long: int) -> settings:
     """Return the settings of a test of generated examples.
 
     Args:
-        short: How many in `make test`, the same ones every time.
-        long: How many in `make test-differential`.
+        short: Number in `make test`, which runs the same examples every time.
+        long: Number in `make test-differential`.
     """
     return settings(
         max_examples=long if LONG else short,
@@ -30,6 +31,6 @@ def generated(short: int, long: int) -> settings:
         suppress_health_check=[
             HealthCheck.too_slow,
             HealthCheck.data_too_large,
-            HealthCheck.filter_too_much,  # of what cannot be compiled for a device
+            HealthCheck.filter_too_much,  # circuits that cannot be compiled for the device
         ],
     )

@@ -1,7 +1,7 @@
-"""Comparisons of samples with what was computed, each wrong at most once in 1e9 correct samples.
+"""Statistical bounds for sampled results, with a false alarm at most once in 1e9 comparisons.
 
-All bounds are quantiles of the exact binomial distribution, shared out over the events that one
-comparison looks at (Bonferroni), so they hold for every circuit and for any number of shots.
+All bounds are quantiles of the exact binomial distribution with a Bonferroni correction for the
+events of one comparison, so they hold for every circuit and any number of shots.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ FALSE_ALARMS: Final = 1e-9
 """Rate of false alarms of one comparison."""
 
 ROUNDING: Final = 1e-16
-"""Error of a computed probability. One count of an outcome less likely than that is an alarm."""
+"""Error of a computed probability. A single count of a less likely outcome is an alarm."""
 
 
 def improbable(expected: Any, found: Any, margin: float = ROUNDING) -> str | None:
-    """Describe why counts cannot come from a distribution; return None if they can.
+    """Return the reason why counts cannot come from a distribution, or None if they can.
 
-    Looks at each outcome and, since small errors of many outcomes add up in them, at the parity of
-    each set of bits.
+    Each outcome is checked, and so is the parity of each set of bits, in which small errors of many
+    outcomes add up.
 
     Args:
         expected: Probabilities, by outcome as an integer.
@@ -33,7 +33,7 @@ def improbable(expected: Any, found: Any, margin: float = ROUNDING) -> str | Non
     """
     expected, found = np.asarray(expected, dtype=float), np.asarray(found)
     outcomes = np.arange(len(expected))
-    # Row n has 1 where the outcome has an odd number of the bits of n. Row 0 is the whole.
+    # Entry (n, k) is 1 if outcome k has an odd number of the bits in n. Row 0 checks the total.
     odd = np.bitwise_count(outcomes[1:, None] & outcomes) % 2
     events = np.vstack([np.eye(len(expected)), odd])
     chances, counts, shots = events @ expected, events @ found, found.sum()

@@ -1,4 +1,4 @@
-"""Strategies for circuits, their parameter values and observables."""
+"""Hypothesis strategies for circuits, their parameter values and observables."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ _GATES: Final = {
     "linear": (lambda: library.LinearFunction([[1, 1], [0, 1]]), 2, 0),
     "unitary": (lambda: library.UnitaryGate(random_unitary(4, seed=5)), 2, 0),
 }
-# Names that simulators and the importer of OpenQASM know, and some that nobody does.
+# Names that simulators and the OpenQASM importer define, and some unknown ones.
 _NAMES: Final = ("mine", "rx", "h", "cx", "u3", "unitary", "measure_x", "gate", "ccz", "box")
-# As above, and names with a meaning in OpenQASM 3.
+# The same, and names with a meaning in OpenQASM 3.
 _REGISTERS: Final = ("c", "meas", "out", "bit", "q", "input_", "d", "e0")
 
 angles = st.one_of(
@@ -54,15 +54,15 @@ angles = st.one_of(
 
 @attrs.frozen
 class Features:
-    """What generated circuits contain.
+    """Features of generated circuits.
 
     Attributes:
-        qubits: The most qubits.
-        control: Names of the operations of control flow.
-        delays: Units of delays.
-        dynamic: Measurements and resets before the end.
-        resets: Resets, where there are measurements.
-        variables: Variables that are no bits, and assignments.
+        qubits: Maximum number of qubits.
+        control: Names of the control-flow operations.
+        delays: Units of the delays.
+        dynamic: True for measurements and resets before the end.
+        resets: True for resets, where there are measurements.
+        variables: True for variables other than bits, with assignments.
     """
 
     qubits: int = 4
@@ -80,10 +80,10 @@ def circuits(
     """Generate a circuit.
 
     Args:
-        draw: Given by hypothesis.
-        features: Its contents.
-        registers: How many classical ones, by default one to three.
-        size: The most instructions outside of blocks.
+        draw: Provided by hypothesis.
+        features: Features of the circuit.
+        registers: Number of classical registers, by default one to three.
+        size: Maximum number of instructions outside blocks.
     """
     count = draw(st.integers(1, features.qubits))
     split = draw(st.integers(0, count - 1))
@@ -108,7 +108,7 @@ def circuits(
 
 @st.composite
 def measured(draw: st.DrawFn, features: Features, *, size: int = 10) -> QuantumCircuit:
-    """Generate a circuit that measures as many qubits as it can in the end."""
+    """Generate a circuit that ends by measuring as many qubits as possible."""
     circuit = draw(circuits(features, size=size))
     order = draw(st.permutations(circuit.clbits))
     for qubit, bit in zip(circuit.qubits, order, strict=False):
@@ -119,14 +119,14 @@ def measured(draw: st.DrawFn, features: Features, *, size: int = 10) -> QuantumC
 
 @st.composite
 def values(draw: st.DrawFn, circuit: QuantumCircuit) -> Any:
-    """Generate the values of a circuit's parameters, in an array of a small shape."""
+    """Generate values for a circuit's parameters, in an array of a small shape."""
     shape = draw(st.sampled_from([(), (1,), (2,), (3,), (2, 1), (2, 2)]))
     if not circuit.parameters:
         return None
     if not shape:
         return {parameter.name: draw(angles) for parameter in circuit.parameters}
     names = [parameter.name for parameter in circuit.parameters]
-    # One array for each parameter, or one for all of them.
+    # either one array per parameter or one for all
     groups = [tuple(names)] if draw(st.booleans()) else [(name,) for name in names]
     found = {}
     for group in groups:
@@ -138,9 +138,9 @@ def values(draw: st.DrawFn, circuit: QuantumCircuit) -> Any:
 
 @st.composite
 def observables(draw: st.DrawFn, num_qubits: int, dimensions: int) -> Any:
-    """Generate an array of sums of products of Paulis, which may add an axis to so many."""
+    """Generate an array of sums of Pauli products, which may add one axis to the shape."""
     labels = st.text("IXYZ", min_size=num_qubits, max_size=num_qubits)
-    # No sum of them is 0, which Qiskit refuses.
+    # Qiskit rejects sums that are 0.
     terms = st.lists(st.tuples(labels, st.sampled_from([1.0, -0.75, 2.25])), min_size=1, max_size=3)
     sums = terms.map(SparsePauliOp.from_list)
     found = draw(st.lists(sums, min_size=1, max_size=2))
@@ -151,14 +151,14 @@ def observables(draw: st.DrawFn, num_qubits: int, dimensions: int) -> Any:
 
 @st.composite
 def samples(draw: st.DrawFn, features: Features) -> list[tuple[QuantumCircuit, Any]]:
-    """Generate circuits with their parameters' values, for one task of a sampler."""
+    """Generate circuits with parameter values, for one sampler task."""
     found = draw(st.lists(measured(features), min_size=1, max_size=3))
     return [(circuit, draw(values(circuit))) for circuit in found]
 
 
 @st.composite
 def estimates(draw: st.DrawFn, features: Features) -> list[tuple[QuantumCircuit, Any, Any]]:
-    """Generate circuits with observables and values, for one task of an estimator."""
+    """Generate circuits with observables and parameter values, for one estimator task."""
     found = []
     for circuit in draw(st.lists(circuits(features, size=6), min_size=1, max_size=3)):
         given = draw(values(circuit))
@@ -168,14 +168,14 @@ def estimates(draw: st.DrawFn, features: Features) -> list[tuple[QuantumCircuit,
 
 
 def is_panic(error: BaseException) -> bool:
-    """Return True for an error within the compiled part of Qiskit, which has no name to import."""
+    """Return True for a Rust panic in Qiskit, whose exception class cannot be imported."""
     return type(error).__name__ == "PanicException"
 
 
 def duplicate(circuit: QuantumCircuit) -> QuantumCircuit:
-    """Return a circuit that shares nothing with this one, as a receiver has it.
+    """Return a copy that shares no object with the circuit, as a receiver has it.
 
-    Qiskit's copies share gates in blocks with their original: binding the one changes the other.
+    Qiskit's copies share the gates in blocks, so binding one changes the other.
     """
     stream = io.BytesIO()
     qpy.dump(circuit, stream)
@@ -185,7 +185,7 @@ def duplicate(circuit: QuantumCircuit) -> QuantumCircuit:
 
 
 def _appended_anew(block: QuantumCircuit) -> QuantumCircuit:
-    """Return a circuit with the parameters of annotated gates, which QPY's reader forgets."""
+    """Return the circuit with parameters of annotated gates, which the QPY reader drops."""
     made = block.copy_empty_like()
     for instruction in block.data:
         operation = instruction.operation
@@ -196,13 +196,13 @@ def _appended_anew(block: QuantumCircuit) -> QuantumCircuit:
 
 
 def _survives(circuit: QuantumCircuit) -> bool:
-    """Return True if Qiskit can write and read a circuit and give its parameters values.
+    """Return True if Qiskit can write and read a circuit and bind its parameters.
 
-    It loses parameters of some controlled gates, and cannot bind some that it has read.
+    Qiskit loses parameters of some controlled gates, and cannot bind some after reading.
     """
     try:
         found = duplicate(circuit)
-    except TypeError:  # a gate of the user's by the name of another one, with other parameters
+    except TypeError:  # a user's gate with the name of another one but different parameters
         return False
     if found.parameters != circuit.parameters:
         return False
@@ -216,7 +216,7 @@ def _survives(circuit: QuantumCircuit) -> bool:
 
 
 class _Filler:
-    """Appends drawn instructions to a circuit, also inside of its blocks."""
+    """A writer that adds drawn instructions to a circuit and to its blocks."""
 
     def __init__(
         self, draw: st.DrawFn, circuit: QuantumCircuit, features: Features, parameters: list[Any]
@@ -225,7 +225,7 @@ class _Filler:
         self._circuit = circuit
         self._features = features
         self._parameters = parameters
-        self._reserved: set[Clbit] = set()  # bits on which enclosing loops depend
+        self._reserved: set[Clbit] = set()  # bits that conditions of enclosing loops use
         self._loops = 0
         self._depth = 0
         self._variables: list[Any] = []
@@ -236,7 +236,7 @@ class _Filler:
             ]
 
     def fill(self, size: int) -> None:
-        """Append up to so many instructions."""
+        """Append at most `size` instructions."""
         for _ in range(self._draw(st.integers(1, size))):
             self._draw(st.sampled_from(list(self._kinds())))()
 
@@ -295,7 +295,7 @@ class _Filler:
             state = self._draw(st.integers(0, 2**count - 1))
             return gate.control(count, ctrl_state=state, annotated=kind == "annotated")
         except (QiskitError, TypeError, ValueError):
-            # Qiskit has no such variant of the gate, mostly where it has a parameter.
+            # Qiskit has no such variant of the gate, usually because it has a parameter.
             return gate
 
     def _gate(self) -> None:
@@ -306,7 +306,7 @@ class _Filler:
         size = self._draw(st.integers(1, min(2, self._circuit.num_qubits)))
         inner = self._definition(size, nested=self._draw(st.booleans()))
         gate = inner.to_gate()
-        if gate.name == "mine":  # of other names, Qiskit takes them for the gates it knows
+        if gate.name == "mine":  # Qiskit replaces gates whose names it knows
             gate = self._modified(gate, self._circuit.num_qubits, annotated=False)
         self._circuit.append(gate, self._qubits(gate.num_qubits))
 
@@ -317,7 +317,7 @@ class _Filler:
             deeper.name += "_inner"
             inner.append(deeper.to_gate(), range(size))
         for _ in range(self._draw(st.integers(1, 3))):
-            # Qiskit does not bind parameters of annotated gates in a definition that it has read.
+            # Qiskit cannot bind parameters of annotated gates in a definition that it has read.
             gate = self._plain(size, self._parameters, annotated=False)
             inner.append(gate, list(self._draw(st.permutations(range(size))))[: gate.num_qubits])
         return inner
@@ -390,7 +390,7 @@ class _Filler:
         return self._draw(st.integers(0, 2**register.size - 1))
 
     def _number(self, width: int) -> Any:
-        """Return an unsigned integer of a width, as far as there is one, else a constant."""
+        """Return an unsigned integer expression of a width if there is one, or else a constant."""
         fitting = [register for register in self._circuit.cregs if register.size == width]
         if not fitting:
             return expr.lift(self._draw(st.integers(0, 2**width - 1)), types.Uint(width))
@@ -451,9 +451,9 @@ class _Filler:
             self._block()
 
     def _while(self) -> None:
-        """Add a loop that ends with a probability of at least a half in each round.
+        """Add a loop that ends in each round with a probability of at least a half.
 
-        It begins with a fair coin, and nothing else in it writes the coin's bit.
+        Each round begins with a fair coin toss, and no other instruction writes that bit.
         """
         writable = self._writable()
         if not writable:
@@ -472,7 +472,7 @@ class _Filler:
             self._block()
 
     def _leave(self) -> None:
-        """Leave the loop or its round, if a condition holds."""
+        """Add a conditional break or continue."""
         leave = self._draw(st.sampled_from([self._circuit.break_loop, self._circuit.continue_loop]))
         with self._circuit.if_test(self._condition()):
             leave()

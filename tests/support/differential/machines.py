@@ -1,4 +1,4 @@
-"""Resources that execute circuits, and the comparison of what they give with what is expected."""
+"""Resources that execute circuits, and comparisons of their results with expectations."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SECONDS: Final = 100.0
 SHOTS: Final = 1000
 PRECISION: Final = 1 / 32
 EXACT: Final = 1e-9
-"""Error of a value that does not come from shots."""
+"""Error of an exact value, computed without shots."""
 
 
 @attrs.frozen(eq=False, slots=False)
@@ -40,7 +40,7 @@ class Machine:
 
     Attributes:
         resource: The resource.
-        noise: Its noise; None for an ideal simulator.
+        noise: Noise of the device; None for an ideal simulator.
     """
 
     resource: QuantumResource
@@ -48,20 +48,20 @@ class Machine:
 
     @functools.cached_property
     def features(self) -> Features:
-        """What circuits for it may contain."""
+        """The features of circuits that it can run."""
         if self.noise is None:
             return Features()
         target = self.noise.backend.target
         return Features(
             control=CONTROL & set(target.operation_names),
-            # The transpiler converts other units outside of blocks only. Without a time step,
-            # delays are refused.
+            # The transpiler does not convert other units within blocks. Without a time step, it
+            # rejects delays.
             delays=("dt",) if target.dt else (),
             resets="reset" in target.operation_names,
         )
 
     def compiled(self, circuit: QuantumCircuit, values: Any) -> tuple[QuantumCircuit, Any]:
-        """Return what a client would send of a circuit, and the values that it still needs."""
+        """Return the circuit as a client would submit it, and the values it still needs."""
         if self.noise is None:
             return circuit, values
         try:
@@ -69,19 +69,19 @@ class Machine:
         except BaseException as error:
             if not isinstance(error, QiskitError) and not is_panic(error):
                 raise
-            reject()  # cannot be compiled, so nothing would be sent
-        if has_own_gates(isa):  # taken for the device's of that name, so refused
+            reject()  # cannot be compiled, so a client would not submit it
+        if has_own_gates(isa):  # mistaken for the device's gate of that name, and rejected
             reject()
         names = tuple(parameter.name for parameter in circuit.parameters)
         left = tuple(parameter.name for parameter in isa.parameters)
-        if not set(left) <= set(names):  # it sometimes leaves the parameter of a loop
+        if not set(left) <= set(names):  # the compiler sometimes keeps the parameter of a loop
             reject()
         bindings = BindingsArray.coerce(values)
         array = bindings.as_array(names)[..., [names.index(name) for name in left]]
         return isa, BindingsArray({left: array}, shape=bindings.shape)
 
     def check_samples(self, circuits: Sequence[tuple[QuantumCircuit, Any]]) -> None:
-        """Sample circuits with their values in all forms, and compare the distributions."""
+        """Sample circuits in every input format, and compare the distributions."""
         pubs = [SamplerPub.coerce((*self.compiled(*each), SHOTS)) for each in circuits]
         expected = [
             {index: simulation.distribution() for index, simulation in self._simulations(pub)}
@@ -98,7 +98,7 @@ class Machine:
         COMPARED["circuits sampled"] += len(pubs)
 
     def check_estimates(self, circuits: Sequence[tuple[QuantumCircuit, Any, Any]]) -> None:
-        """Estimate observables of circuits in all forms, and compare the expectation values."""
+        """Estimate observables in every input format, and compare the expectation values."""
         pubs = []
         for circuit, observables, values in circuits:
             isa, left = self.compiled(circuit, values)
@@ -107,7 +107,7 @@ class Machine:
                 placed[index] = each.apply_layout(isa.layout, isa.num_qubits)
             pubs.append(EstimatorPub.coerce((isa, placed, left, PRECISION)))
         expected = [self._means(pub) for pub in pubs]
-        # A text may ask for exact values where they exist.
+        # A text may request exact values where they exist.
         exact = [0 if self._is_unitary(pub) else PRECISION for pub in pubs]
         results = {"QPY": EstimatorV2(self.resource).run(pubs).result(SECONDS)}
         texts = [text_of(pub.circuit) for pub in pubs]
@@ -175,7 +175,7 @@ class Machine:
 
 
 def snapshot(name: str) -> Any:
-    """Return the backend of qiskit-ibm-runtime that a local resource is a snapshot of."""
+    """Return the qiskit-ibm-runtime backend whose snapshot a local resource uses."""
     return next(
         value()
         for value in vars(fake_provider).values()
@@ -184,7 +184,7 @@ def snapshot(name: str) -> Any:
 
 
 def check_counts(where: str, pub: SamplerPub, expected: Any, data: Any) -> None:
-    """Compare a sampler's data with the distribution for each set of parameter values."""
+    """Compare sampled data with the distribution, for each set of parameter values."""
     found = outcomes(data)
     assert found.shape[:-1] == pub.shape, f"{where}: shape {found.shape[:-1]}, not {pub.shape}"
     for index, chances in expected.items():
@@ -196,14 +196,14 @@ def check_counts(where: str, pub: SamplerPub, expected: Any, data: Any) -> None:
 
 
 def outcomes(data: Any) -> Any:
-    """Return the counts of the values of all registers together, by set of parameter values.
+    """Return joint counts of all registers, by set of parameter values.
 
     Args:
-        data: The data of a sampler's pub, its fields in the order of the circuit's registers.
+        data: The data of a sampler pub, its fields in the order of the circuit's registers.
 
     Returns:
-        Integers of the pub's shape, and one more axis for the outcomes. The first bit of the first
-        register is the lowest.
+        Integers of the pub's shape with one more axis for the outcomes. The first bit of the first
+        register is the least significant.
     """
     arrays = [bits.to_bool_array(order="little") for bits in data.values()]
     columns = np.concatenate(arrays, axis=-1)
@@ -214,7 +214,7 @@ def outcomes(data: Any) -> Any:
 
 
 def shown(pub: SamplerPub | EstimatorPub) -> str:
-    """Return a pub as a reader can repeat it."""
+    """Return a description from which a reader can reproduce a pub."""
     text = text_of(pub.circuit) or str(pub.circuit.draw("text", fold=-1, cregbundle=False))
     found = [text, f"parameter values: {dict(pub.parameter_values.data)}"]
     if isinstance(pub, EstimatorPub):
@@ -223,9 +223,9 @@ def shown(pub: SamplerPub | EstimatorPub) -> str:
 
 
 def text_of(circuit: QuantumCircuit) -> str | None:
-    """Return a circuit as OpenQASM 3, None where Qiskit cannot write it or read it again.
+    """Return the circuit as OpenQASM 3, or None if Qiskit cannot write or re-read it.
 
-    Its importer has no expressions in conditions, and its exporter writes one or two rounds more of
+    Qiskit's importer rejects expressions in conditions, and its exporter adds one or two rounds to
     a loop that counts down.
     """
     if _has_expressions(circuit) or _counts_down(circuit):
@@ -234,7 +234,7 @@ def text_of(circuit: QuantumCircuit) -> str | None:
         text: str = qasm3.dumps(circuit, experimental=ExperimentalFeatures.SWITCH_CASE_V1)
     except (QASM3ExporterError, TypeError, CircuitError):
         return None
-    # Of these, it writes what is not OpenQASM: a gate without qubits, one with letters for angles.
+    # It writes invalid OpenQASM for these: a gate without qubits, and one with letters as angles.
     return None if re.search(r"gate global_phase|pauli\w*\(", text) else text
 
 
@@ -246,7 +246,7 @@ def _has_expressions(circuit: QuantumCircuit) -> bool:
 
 
 def has_own_gates(circuit: QuantumCircuit) -> bool:
-    """Return True if the circuit has gates without a class, which a device takes for its own."""
+    """Return True if the circuit has gates without a class, which a device mistakes for its own."""
     blocks = [block for each in _control(circuit) for block in each.blocks]
     return any(
         type(instruction.operation) in (Gate, ControlledGate)
@@ -265,7 +265,7 @@ def _counts_down(circuit: QuantumCircuit) -> bool:
 
 
 def _control(circuit: QuantumCircuit) -> Iterator[Any]:
-    """Yield the operations that have blocks, those within blocks too."""
+    """Yield the operations that have blocks, including nested ones."""
     for instruction in circuit.data:
         if hasattr(instruction.operation, "blocks"):
             yield instruction.operation
@@ -274,11 +274,11 @@ def _control(circuit: QuantumCircuit) -> Iterator[Any]:
 
 
 def _has_shape_in_text(pub: SamplerPub | EstimatorPub) -> bool:
-    """Return True if the values without parameter names, as for a text, have the pub's shape."""
+    """Return True if values without parameter names, as a text has them, have the pub's shape."""
     return bool(pub.circuit.parameters) or pub.parameter_values.shape == ()
 
 
 def _values(pub: SamplerPub | EstimatorPub) -> Any:
-    """Return the values by position."""
+    """Return the parameter values by position."""
     parameters = pub.circuit.parameters
     return pub.parameter_values.as_array(parameters).tolist() if parameters else None

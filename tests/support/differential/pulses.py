@@ -1,4 +1,4 @@
-"""Strategies for pulse sequences, and the comparison of samples with what is computed."""
+"""Hypothesis strategies for pulse sequences, and the comparison of samples with a solution."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ from support.differential.rydberg import distribution
 SECONDS: Final = 100.0
 RUNS: Final = 1000
 MAX_AMPLITUDE: Final = 4 * math.pi
-"""In rad/us, as all devices allow it."""
+"""In rad/us; all devices allow this."""
 
 EDGES: Final = 0.01
-"""Probability that depends on where in its nanosecond a sample holds.
+"""Error of a probability caused by the position of a sample within its nanosecond.
 
 The strongest drive turns an atom by 0.013 rad in a nanosecond.
 """
@@ -45,7 +45,7 @@ _angles = st.sampled_from([0.0, math.pi / 2, math.pi, 0.3, -1.2])
 
 @st.composite
 def registers(draw: st.DrawFn, device: Any, most: int) -> Register:
-    """Generate a register of two atoms or more, with names in any order."""
+    """Generate a register of at least two atoms, with names in any order."""
     count = draw(st.integers(2, most))
     spacing = draw(st.sampled_from([5.0, 6.5, 9.0, 15.0]))
     if device is AnalogDevice:
@@ -70,7 +70,7 @@ def sequences(draw: st.DrawFn) -> Sequence:
 
 
 class _Writer:
-    """Writes drawn operations into a sequence."""
+    """A writer that adds drawn operations to a sequence."""
 
     def __init__(self, draw: st.DrawFn, sequence: Sequence, channels: list[str]) -> None:
         self._draw = draw
@@ -80,7 +80,7 @@ class _Writer:
         self._channels = list(channels)
 
     def written(self) -> Sequence:
-        """Return the sequence, measured and with the values of its variables."""
+        """Return the sequence, with its measurement and the values of its variables."""
         for name in self._channels:
             self._sequence.declare_channel(name, name, self._target(name))
         device = self._sequence.device
@@ -144,7 +144,7 @@ class _Writer:
         self._sequence.add(pulse, channel, protocol)
 
     def _variable(self, low: float, high: float) -> Any:
-        """Return a number, or a variable of the sequence that has it."""
+        """Return a number, or a variable of the sequence with that value."""
         value = round(self._draw(st.floats(low, high)), 3)
         if self._draw(st.booleans()):
             return value
@@ -163,7 +163,7 @@ class _Writer:
                 RampWaveform(duration, 0, peak),
                 CustomWaveform(wave),
                 InterpolatedWaveform(duration, [0, peak, peak / 3, 0]),
-                # Their areas keep them below the peak.
+                # These areas keep the amplitudes below the channel's maximum.
                 BlackmanWaveform(duration, 0.4 * peak * duration / 1000),
                 KaiserWaveform(duration, 0.2 * peak * duration / 1000),
                 CompositeWaveform(

@@ -1,7 +1,8 @@
-"""A simulator of circuits with control flow and noise: small, slow and not Aer.
+"""A small, slow simulator of circuits with control flow and noise, independent of Aer.
 
-The state is one unnormalised density matrix for each content of the classical memory, so a
-measurement or a condition divides it, and equal contents join again. Gates are Qiskit's matrices.
+The state is one unnormalised density matrix per content of the classical memory: a measurement or
+condition splits it, and branches with equal contents are merged. The matrices of the gates are
+Qiskit's.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from qiskit.transpiler.passes import Optimize1qGatesDecomposition
 from qiskit_aer.noise import NoiseModel
 
 ENDED: Final = 1e-15
-"""Probability left in a loop that counts as none."""
+"""Probability of staying in a loop that is treated as zero."""
 
 MAX_ROUNDS: Final = 2_000
 """Rounds of a loop after which it counts as endless."""
@@ -46,7 +47,7 @@ States = dict[Memory, Any]
 
 @attrs.frozen
 class Noise:
-    """The noise of a device: channels after gates, relaxation in delays, errors of readout."""
+    """Noise of a device: channels after gates, relaxation in delays, readout errors."""
 
     backend: Any
 
@@ -63,19 +64,19 @@ class Noise:
         }
 
     def after(self, operation: Any, qubits: tuple[int, ...]) -> Any:
-        """Return the channel after an operation, None if the operation has no errors."""
+        """Return the channel after an operation, or None if the operation has no errors."""
         if operation.name == "delay":
             return self._relaxation(operation, *qubits)
         return self._errors.get((operation.name, qubits))
 
     def readout(self, qubit: int) -> Any:
-        """Return the probabilities of what is recorded (column) for each outcome (row)."""
+        """Return the probabilities of the recorded values (column) for each outcome (row)."""
         error = self._model._local_readout_errors.get((qubit,))
         return np.eye(2) if error is None else error.probabilities
 
     @functools.cache  # noqa: B019
     def basis_change(self, pauli: str, qubit: int) -> QuantumCircuit:
-        """Return what an estimator adds to a circuit to measure X or Y of a qubit."""
+        """Return the operations an estimator adds to measure X or Y of a qubit."""
         circuit = QuantumCircuit(self.backend.num_qubits)
         if pauli == "Y":
             circuit.sdg(qubit)
@@ -83,7 +84,7 @@ class Noise:
         return PassManager([Optimize1qGatesDecomposition(target=self.backend.target)]).run(circuit)
 
     def _relaxation(self, delay: Any, qubit: int) -> Any:
-        """Return amplitude damping by T1 and dephasing by T2, as a superoperator."""
+        """Return T1 amplitude damping and T2 dephasing as a superoperator."""
         properties = self.backend.target.qubit_properties[qubit]
         if properties.t1 is None or properties.t2 is None:
             return None
@@ -98,7 +99,7 @@ class Noise:
 
 @attrs.frozen
 class _Flow:
-    """States that left a block at its end, by a break and by a continue."""
+    """The states that left a block: at its end, by break and by continue."""
 
     normal: States
     broken: States
@@ -106,10 +107,10 @@ class _Flow:
 
 
 class Simulation:
-    """A circuit without parameters and all that can happen in it.
+    """A circuit without parameters, simulated with all its possible branches.
 
     Attributes:
-        states: Its final states.
+        states: The final states.
     """
 
     def __init__(self, circuit: QuantumCircuit, noise: Noise | None = None) -> None:
@@ -124,12 +125,12 @@ class Simulation:
 
     @property
     def state(self) -> Any:
-        """The density matrix, whatever the bits are."""
+        """The density matrix, summed over the contents of the classical memory."""
         size = 2**self.circuit.num_qubits
         return sum(self.states.values()).reshape(size, size)
 
     def distribution(self) -> Any:
-        """Return the probabilities of the bits' values, the first bit being the lowest."""
+        """Return the probabilities of the bits' values; the first bit is the least significant."""
         found = np.zeros(2 ** len(self.circuit.clbits))
         for memory, state in self.states.items():
             values = dict(memory)
@@ -138,7 +139,7 @@ class Simulation:
         return found
 
     def mean(self, label: str) -> float:
-        """Return the expectation value of a product of Paulis, measured as an estimator does."""
+        """Return the expectation value of a Pauli product, measured as an estimator does."""
         state = sum(self.states.values())
         factors = {"I": np.eye(2), "Z": np.diag([1, -1])}
         value = state
@@ -151,7 +152,7 @@ class Simulation:
                     for step in self._noise.basis_change(pauli, qubit).data:
                         value = self._gate(value, step.operation, (qubit,))
                 factor = np.diag(self._noise.readout(qubit) @ [1, -1])
-            # tr(A rho), one qubit at a time, with the superoperator of the product with A.
+            # tr(A rho), qubit by qubit, with the superoperator of multiplication by A.
             value = _apply(value, np.kron(factors["I"], factor), (qubit,))
         return float(_trace(value))
 
@@ -302,7 +303,7 @@ class Simulation:
 
 
 def _apply(state: Any, channel: Any, qubits: Sequence[int]) -> Any:
-    """Apply a superoperator to some qubits of a density matrix."""
+    """Apply a superoperator to qubits of a density matrix."""
     count = state.ndim // 2
     rows = [count - 1 - qubit for qubit in reversed(qubits)]
     axes = [*(row + count for row in rows), *rows]
@@ -355,7 +356,7 @@ def _target(target: Any, values: Mapping[Any, int], bits: Mapping[Any, Any]) -> 
 
 
 def _targets(node: Any, bits: Mapping[Any, Any], value: int) -> Iterable[tuple[Any, int]]:
-    """Yield what an assignment writes: bits, or a variable."""
+    """Yield the targets of an assignment: bits, or a variable."""
     assert isinstance(node, expr.Var), node
     if node.standalone:
         yield node.var, value

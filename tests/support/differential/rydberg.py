@@ -1,12 +1,12 @@
-"""Pulse sequences solved with QuTiP, from the samples of their channels and the atoms' places.
+"""Pulse sequences solved with QuTiP, from the samples of the channels and the atoms' positions.
 
 Each basis has a lower and an upper level. In angular frequencies, a channel adds
 
     amplitude / 2 * (exp(-i phase) |lower><upper| + h.c.) - detuning |upper><upper|
 
 to the Hamiltonian of its atoms, with new values each nanosecond. Two atoms in the Rydberg state
-have the energy C6 / distance^6, and two in the levels of XY also exchange them with the energy
-C3 (1 - 3 cos(angle)^2) / distance^3.
+have the energy C6 / distance^6, and two in the levels of XY also exchange them with the energy C3
+(1 - 3 cos(angle)^2) / distance^3.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _NANOSECOND: Final = 1e-3  # in microseconds
 
 
 def distribution(sequence: Any) -> Any:
-    """Return the probabilities of bit strings; the first atom is the highest bit."""
+    """Return the probabilities of bit strings; the first atom is the most significant bit."""
     basis = sequence.get_measurement_basis()
     samples = sample(sequence).to_nested_dict(all_local=True, samples_type="array")["Local"]
     names = list(sequence.register.qubits)
@@ -57,7 +57,7 @@ def distribution(sequence: Any) -> Any:
 
 
 class _Atoms:
-    """Operators and states of some atoms."""
+    """Operators and states of several atoms."""
 
     def __init__(self, levels: list[str], count: int) -> None:
         self._levels = levels
@@ -74,7 +74,7 @@ class _Atoms:
         return qutip.tensor([self._level(level)] * self._count)
 
     def interaction(self, sequence: Any, exchange: bool) -> Any:
-        """Return the energy of all pairs."""
+        """Return the interaction energy of all pairs."""
         places = [np.asarray(place, dtype=float) for place in sequence.register.qubits.values()]
         device = sequence.device
         rydberg = "u" if exchange else "r"
@@ -95,7 +95,7 @@ class _Atoms:
         return total
 
     def outcomes(self, state: Any, one: str) -> Any:
-        """Return the probabilities of bit strings, with one level as 1 and all others as 0."""
+        """Return the probabilities of bit strings, with 1 for one level and 0 for the others."""
         size = len(self._levels)
         chances = np.abs(state.full().reshape((size,) * self._count)) ** 2
         ones = self._levels.index(one)
