@@ -112,7 +112,7 @@ COMMON: tuple[click.Option, ...] = (
         type=click.Path(),
         expose_value=False,
         callback=_keep,
-        help="Configuration file to use in place of the usual ones.",
+        help="Configuration file to use instead of the default ones.",
     ),
     click.Option(
         ["--timeout"],
@@ -127,7 +127,7 @@ COMMON: tuple[click.Option, ...] = (
         count=True,
         expose_value=False,
         callback=_keep,
-        help="Say more; twice for debugging.",
+        help="Log more; repeat it for debugging.",
     ),
 )
 

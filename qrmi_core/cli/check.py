@@ -18,7 +18,7 @@ from qrmi_core.registry import conflicts, installed
 
 @click.group("config", cls=Group)
 def config_command() -> None:
-    """Look at the configuration."""
+    """Inspect the configuration."""
 
 
 @config_command.command("check")

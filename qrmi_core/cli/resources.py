@@ -171,10 +171,10 @@ def acquire_command(options: Options, name: str) -> None:
 @click.command("release", cls=Command)
 @_name
 @click.argument("token")
-@click.option("--cancel", is_flag=True, help="Cancel what is still queued under it.")
+@click.option("--cancel", is_flag=True, help="Cancel the tasks still queued under it.")
 @pass_options
 def release_command(options: Options, name: str, token: str, cancel: bool) -> None:
-    """Give a reservation back."""
+    """Release a reservation."""
     resource = options.open(name)
     options.acquired(resource, name, token)
     with options.bounded():

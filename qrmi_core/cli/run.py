@@ -42,16 +42,14 @@ _CLEANUP_SECONDS = 20.0
 @click.command("run", cls=Command)
 @click.argument("name", shell_complete=names)
 @click.argument("files", metavar="INPUT... [OUTPUT]", nargs=-1, required=True, type=click.Path())
-@click.option(
-    "--payload", "kind", metavar="KIND", help="Kind of INPUT, where its keys do not tell."
-)
+@click.option("--payload", "kind", metavar="KIND", help="Kind of INPUT, if its keys fit several.")
 @click.option(
     "--into",
     metavar="FOLDER",
     type=click.Path(),
     help="Run a task for each INPUT; the result of a.json is a.result.json in FOLDER.",
 )
-@click.option("--keep", is_flag=True, help="Leave tasks alone when interrupted or out of time.")
+@click.option("--keep", is_flag=True, help="Do not stop tasks on a signal or time-out.")
 @pass_options
 def run_command(
     options: Options,
@@ -305,9 +303,9 @@ class _Run:
             self._ended(task)
         except WaitTimeoutError as error:
             # Whether it goes on is told apart, once it is known.
-            seen = error.status.name if error.status is not None else "not seen yet"
+            seen = "unfinished" if error.status is None else f"still {error.status.name.lower()}"
             raise WaitTimeoutError(
-                f"task {task.id} has not ended in {self._options.timeout:g} s (it is {seen})",
+                f"task {task.id} is {seen} after {self._options.timeout:g} s",
                 status=error.status,
                 resource_id=error.resource_id,
                 task_id=task.id,

@@ -31,9 +31,7 @@ def task_command() -> None:
 @task_command.command()
 @_name
 @click.argument("input_name", metavar="INPUT", type=click.Path())
-@click.option(
-    "--payload", "kind", metavar="KIND", help="Kind of INPUT, where its keys do not tell."
-)
+@click.option("--payload", "kind", metavar="KIND", help="Kind of INPUT, if its keys fit several.")
 @pass_options
 def start(options: Options, name: str, input_name: str, kind: str | None) -> None:
     """Submit a task and print its id.
@@ -164,7 +162,7 @@ def logs(options: Options, name: str, task_id: str) -> None:
 @_task_id
 @pass_options
 def stop(options: Options, name: str, task_id: str) -> None:
-    """Ask to stop a task."""
+    """Request to stop a task."""
     with options.bounded():
         options.open(name).task_stop(task_id)
     options.show({"task": task_id, "stop_requested": True}, f"task {task_id} was asked to stop")

@@ -129,7 +129,7 @@ def choose_payload(
         ]
     if not fitting:
         has = ", ".join(values) or "none"
-        raise InvalidInputError(f"INPUT is nothing that {resource} takes: {takes} (has: {has})")
+        raise InvalidInputError(f"{resource} cannot run this INPUT: it needs {takes} (has: {has})")
     if len(fitting) > 1:
         names = " and ".join(kind.kind for kind in fitting)
         raise InvalidInputError(f"INPUT fits {names}; choose one with --payload")

@@ -69,7 +69,7 @@ RESULT = b'{"counter": {"00": 1}}'
 
 @pytest.fixture
 def vendor(site: Path, no_settings: Path, monkeypatch: pytest.MonkeyPatch) -> FakeVendor:
-    """A vendor behind the resource type `fake`, whose tasks complete at the first look."""
+    """Provide a vendor of resource type `fake`, whose tasks complete at the first poll."""
     add_distribution(
         site, "fake", drivers={"fake": "qrmi_test_fake:Driver"}, modules={"qrmi_test_fake": DRIVER}
     )
@@ -96,7 +96,7 @@ class Ended:
 
     @property
     def error(self) -> str:
-        """The one line that says what was wrong."""
+        """The one-line error message."""
         (line,) = (line for line in self.err.splitlines() if line.startswith("qrmi: error: "))
         return line.removeprefix("qrmi: error: ")
 
@@ -335,7 +335,7 @@ def test_time_out_stops_the_task_and_releases(vendor: FakeVendor, qrmi: Qrmi) ->
     vendor.reports = [Observation(TaskStatus.Running)]
     ended = qrmi("run", "fake:qpu", "input.json", "--timeout", "0.3")
     assert ended.status == 4
-    assert "task task-2 has not ended in 0.3 s (it is Running)" in ended.error
+    assert "task task-2 is still running after 0.3 s" in ended.error
     assert "task task-2 was asked to stop" in ended.err
     assert vendor.calls["task_stop"] == 1
     assert vendor.tokens == []
@@ -1256,7 +1256,7 @@ def test_a_terminal_gets_a_live_line(process: Callable[..., Any]) -> None:
     running = process("run", "slow:qpu", "input.json", "--timeout", "1", stderr=end, TERM="xterm")
     os.close(end)
     shown = b""
-    # Reading from a terminal that nobody writes to any more is an error on Linux.
+    # On Linux, reading from a terminal without a writer is an error.
     with contextlib.suppress(OSError):
         while piece := os.read(terminal, 1000):
             shown += piece
@@ -1300,7 +1300,7 @@ def test_shells_complete_commands_options_and_names(
     )
     out, err = running.communicate(timeout=20)
     assert err == ""
-    # zsh wants three lines an item: its type, itself, and a description.
+    # zsh expects three lines per item: its type, itself and a description.
     assert found <= set(out.splitlines()[1::3])
     if words != ["status", ""]:
         assert found == set(out.splitlines()[1::3])
@@ -1336,7 +1336,7 @@ def test_ids_are_completed_where_discovery_contacts_nobody(
 
 
 def test_bash_completes_behind_a_colon(process: Callable[..., Any]) -> None:
-    # What bash makes of `qrmi status fake:`, and of `qrmi status fa`.
+    # bash's words for `qrmi status fake:`, and for `qrmi status fa`
     for words, found in ((["fake", ":"], ""), (["fak"], "fake:")):
         running = process(
             _QRMI_COMPLETE="bash_complete",

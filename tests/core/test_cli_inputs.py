@@ -1,4 +1,4 @@
-"""INPUT files: values reach the vendor exactly as they were written."""
+"""INPUT files, whose values reach the vendor exactly as written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ spaces = st.text(" \t\r\n", max_size=3)
 
 @st.composite
 def written(draw: st.DrawFn) -> tuple[str, dict[str, tuple[Any, str]]]:
-    """The text of an object, and each key's value and the value's own text."""
+    """Generate the text of an object, with each key's value and the value's own text."""
     values = {
         key: (value, draw(st.sampled_from([json.dumps(value), json.dumps(value, indent=1)])))
         for key, value in draw(st.dictionaries(st.text(), json_values)).items()
@@ -56,7 +56,7 @@ def test_any_text_is_taken_or_refused_as_json_is(text: str) -> None:
     try:
         split_object(text)
     except json.JSONDecodeError:
-        # Refused by us alone: what is no object, and a key that is there twice.
+        # Only the core rejects these: documents other than objects, and duplicate keys.
         try:
             pairs = json.loads(text, object_pairs_hook=tuple)
         except ValueError:
@@ -130,7 +130,7 @@ def test_further_keys_are_ignored() -> None:
 def test_an_input_for_another_kind_of_resource_is_refused() -> None:
     with pytest.raises(InvalidInputError) as caught:
         choose_payload({"sequence": "{}", "job_runs": 1}, (QiskitPrimitive,), None, "qpu")
-    assert "nothing that qpu takes: QiskitPrimitive with parameters, program_id" in str(
+    assert "qpu cannot run this INPUT: it needs QiskitPrimitive with parameters, program_id" in str(
         caught.value
     )
     assert "(has: sequence, job_runs)" in str(caught.value)
