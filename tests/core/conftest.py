@@ -1,4 +1,4 @@
-"""What the core's tests share."""
+"""Fixtures of the core's tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for distributions, on the path; forgotten with all that was imported from it."""
+    """Create a folder for distributions on the path; afterwards forget all imports from it."""
     from stevedore import extension
 
     folder = tmp_path / "site"
@@ -30,7 +30,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 @pytest.fixture
 def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home folder and no settings in the environment."""
+    """Set an empty home folder, and remove all settings from the environment."""
     for name in os.environ:
         if "QRMI_" in name or name.startswith(("SLURM_", "XDG_CONFIG")):
             monkeypatch.delenv(name)

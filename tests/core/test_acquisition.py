@@ -1,4 +1,4 @@
-"""One object has one acquisition, whose holders are counted."""
+"""One acquisition per resource object, with a count of its holders."""
 
 from __future__ import annotations
 
@@ -97,13 +97,13 @@ def test_releasing_the_acquisition_of_another_leaves_ones_own() -> None:
 def waiting_thread(
     vendor: FakeVendor, outcome: BaseException | None, second: Callable[[QuantumResource], Any]
 ) -> Any:
-    """Let one thread be in the driver's `acquire` until another one calls the second function."""
+    """Hold one thread in the driver's `acquire` until another one calls the second function."""
     entered, called = threading.Event(), threading.Event()
     clock = FakeClock()
 
     def noticing() -> float:
         if threading.current_thread().name == "second":
-            called.set()  # it has begun to acquire
+            called.set()  # it is in `acquire`
         return clock()
 
     def on_call(name: str) -> None:
@@ -234,7 +234,7 @@ def test_a_submission_whose_acquisition_was_released_meanwhile_goes_without() ->
     token = qpu.acquire()
 
     def release_first(name: str) -> None:
-        # As another thread may, between the choice of the token and the request.
+        # Another thread may do so between the choice of the token and the request.
         if name == "task_start" and token in vendor.tokens:
             qpu.release(token)
             raise NotAcquiredError("session token-1 is closed")

@@ -22,7 +22,7 @@ from support.forked import Forked
 
 
 class Site:
-    """A vendor whose tasks run for ever, a resource of it, and its stops and releases in order."""
+    """A vendor with endless tasks, its resource, and the stops and releases in order."""
 
     def __init__(self, **how: Any) -> None:
         self.clock = FakeClock()
@@ -58,7 +58,7 @@ class Site:
         self.qpu = QuantumResource("qpu", "fake", driver_class=Recording, **how)
 
     def interrupt(self, *names: str) -> None:
-        """Interrupt the next calls of these names, in this order."""
+        """Interrupt the next calls of these functions, in this order."""
         left = [*names]
 
         def on_call(name: str) -> None:

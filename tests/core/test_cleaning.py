@@ -1,4 +1,4 @@
-"""Errors and logs show text of one line without secrets, whatever a vendor or a driver says."""
+"""Errors and logs: one line without secrets, whatever a vendor or driver returns."""
 
 from __future__ import annotations
 

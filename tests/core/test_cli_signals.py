@@ -62,8 +62,8 @@ class Driver(vendor.driver()):
         note(f"lost {token}")
 """
 
-# Events that Python reports to audit hooks, such as imports and files that are opened, are the
-# moments. What a hook raises is raised by what was audited.
+# Signals arrive at audit events, such as imports and opened files: an exception from an audit hook
+# is raised by the audited operation.
 PROGRAM = """
 import os, sys
 moments = [int(word) for word in os.environ["MOMENTS"].split()]
@@ -86,7 +86,7 @@ finally:
 
 
 class Run:
-    """A process of the command, and the notes of its driver."""
+    """A process of the command, with the notes of its driver."""
 
     def __init__(self, site: Path, folder: Path, *arguments: str, **variables: str) -> None:
         folder.mkdir()
@@ -126,7 +126,7 @@ class Run:
         self.process.send_signal(number)
 
     def waits(self) -> None:
-        """Wait until the command says that it waits for a response in spite of a signal."""
+        """Wait until the command reports that it still waits for a response after a signal."""
         assert self.process.stderr
         line = self.process.stderr.readline()
         while "is waited for" not in line:
@@ -134,7 +134,7 @@ class Run:
             line = self.process.stderr.readline()
 
     def go_on(self) -> None:
-        """Let the call of the driver that is held go on."""
+        """Let the driver's held call continue."""
         (self.folder / "notes.gate").open("w").close()
 
     def end(self) -> tuple[int, str, str]:

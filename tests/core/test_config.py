@@ -32,7 +32,7 @@ QPU = {"name": "qpu", "type": "fake", "environment": {}}
 
 @pytest.fixture
 def fake(site: Path, no_settings: Path) -> Path:
-    """The resource type `fake`, whose discovery finds fake_idle and fake_busy."""
+    """Provide the resource type `fake`, whose discovery finds fake_idle and fake_busy."""
     add_distribution(
         site, "fake", drivers={"fake": "qrmi_test_fake:Driver"}, modules={"qrmi_test_fake": DRIVER}
     )

@@ -1,4 +1,4 @@
-"""The contract of drivers passes the right driver of the example and catches wrong ones."""
+"""The contract tests: the example's driver passes, and faulty drivers are detected."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class TestCoin(CoinHooks, DriverContract):
 
 @pytest.fixture
 def outcomes(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> object:
-    """Return a function that runs the contract on a driver."""
+    """Return a function that runs the contract tests on a driver."""
     monkeypatch.syspath_prepend(EXAMPLE)
 
     def run(name: str, *arguments: str) -> list[pytest.TestReport]:

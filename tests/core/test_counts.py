@@ -39,7 +39,7 @@ def counts(text):
 
 @attrs.frozen
 class Flip(Payload):
-    """A payload that no plugin here reads."""
+    """A payload without a reader in any plugin."""
 
 
 def add_reader(site: Path, name: str, source: str, attribute: str = "counts") -> None:
@@ -53,7 +53,7 @@ def add_reader(site: Path, name: str, source: str, attribute: str = "counts") ->
 
 
 def flipped(text: str, resource_type: str = "fake") -> Task:
-    """A task that has the result `text`."""
+    """Return a task with the result `text`."""
     clock = FakeClock()
     driver = FakeVendor(result=text.encode()).driver()
     driver.payloads = (Flip,)

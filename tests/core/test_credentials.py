@@ -1,4 +1,4 @@
-"""Reading the token in an OAuth 2 server's response, and keeping it."""
+"""Reading the token in an OAuth 2 server's response, and caching it."""
 
 from __future__ import annotations
 

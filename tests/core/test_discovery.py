@@ -1,4 +1,4 @@
-"""Discovery: the filter grammar, the order, and what drivers bring."""
+"""Discovery: the filter grammar, the order, and the resources that drivers report."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ INFOS = [
 
 @pytest.fixture
 def provider(site: Path) -> ResourceProvider:
-    # The drivers are those below, in this module under whichever name pytest has imported it.
+    # The drivers are defined below; pytest chooses the name of this module.
     source = "import sys; here = sys.modules[{!r}]; Found = here.Found; Hidden = here.Hidden"
     add_distribution(
         site,
@@ -167,7 +167,7 @@ def test_a_driver_that_cannot_discover_says_so(provider: ResourceProvider) -> No
 
 
 class VendorsOwnError(BaseException):
-    """As a vendor's library has them."""
+    """An exception class of a vendor's library."""
 
 
 def failing(error: BaseException) -> Iterator[ResourceInfo]:

@@ -1,4 +1,4 @@
-"""Errors of the tree."""
+"""The tree of errors."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ UNUSABLE = ["", "relative/folder", "~", " "]
 
 @pytest.fixture(params=[None, *UNUSABLE])
 def no_home(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the user no passwd entry, and a HOME that names no folder."""
+    """Remove the user's passwd entry, and set HOME to a missing folder."""
 
     def unknown(_uid: int) -> None:
         raise KeyError

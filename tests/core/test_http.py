@@ -1,4 +1,4 @@
-"""`qrmi_core.http` against a real server on loopback that misbehaves as told."""
+"""`qrmi_core.http` against a scripted server on loopback."""
 
 from __future__ import annotations
 
@@ -79,19 +79,19 @@ REPEATED, ONCE, RAISED, UNCERTAIN = "repeated", "repeated once", "raised", "rais
 
 @attrs.frozen
 class Row:
-    """Failures of one row of the table, and what is expected of them.
+    """The failures of one row of the table, with the expected outcome.
 
     Args:
         what: The name of the case.
-        idempotent: What becomes of an idempotent call.
-        submission: What becomes of a submission.
-        error: The error's name.
-        failures: What the server does.
-        failure: The row of the table; its number of retries is not that of the case where none.
+        idempotent: Outcome of an idempotent call.
+        submission: Outcome of a submission.
+        error: Name of the error.
+        failures: Behaviours of the server.
+        failure: The row of the table; None if the case has another number of retries than its row.
         settings: The client's settings.
         pause: The shortest and the longest pause.
         read: Reads the response.
-        transfer: Whether the idempotent call is a transfer, as submissions are.
+        transfer: True if the idempotent call is a transfer, as submissions are.
     """
 
     what: str
@@ -324,7 +324,7 @@ ROWS = [
     Row("407", RAISED, RAISED, "ServiceError", statuses(407), failure=of_status(407)),
 ]
 
-# These need other servers, and have tests of their own.
+# These need other servers, and are tested separately.
 ELSEWHERE = [
     (failures.REFUSED, REPEATED, REPEATED, "TransportError"),
     (failures.NOT_ACCEPTED, REPEATED, REPEATED, "CallTimeoutError"),
@@ -355,7 +355,7 @@ def renewing() -> CachedToken:
 
 
 def outcomes(failure: Failure) -> tuple[str, str]:
-    """Return what becomes of an idempotent call and of a submission."""
+    """Return the outcomes of an idempotent call and of a submission."""
     if failure.repeat is Repeat.RENEWED:
         return ONCE, ONCE
     doubt = failure.leaves_doubt(idempotent=False, submission=True)
@@ -510,7 +510,7 @@ def test_host_name_not_found(submission: bool, monkeypatch: pytest.MonkeyPatch) 
     def fail(*_args: object, **_more: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(socket, "getaddrinfo", fail)  # a real one may take long to answer
+    monkeypatch.setattr(socket, "getaddrinfo", fail)  # a slow resolver
     pauses: list[float] = []
     http = HttpClient("http://vendor.invalid", sleep=pauses.append)
     with closing(http), pytest.raises(TransportError, match="Name or service") as caught:
@@ -875,7 +875,7 @@ def test_a_stream_that_is_left_early_closes_its_connection() -> None:
         stream = http.stream("/result")
         next(stream)
         assert not left.is_set()
-        # The traceback keeps the response alive, which would close its connection otherwise.
+        # A traceback holds the response, whose end would close the connection.
         with pytest.raises(KeyboardInterrupt) as kept:
             stream.throw(KeyboardInterrupt())  # type: ignore[attr-defined]
         assert left.wait(10)
@@ -1023,7 +1023,7 @@ def test_a_vendor_describes_its_own_errors() -> None:
 
 
 class VendorLibraryError(BaseException):
-    """An error that is no Exception, as some vendors' libraries have."""
+    """An error that is not an `Exception`, as in some vendors' libraries."""
 
 
 @pytest.mark.parametrize("strange", [KeyError(SECRET), RecursionError(), VendorLibraryError("x")])
@@ -1263,7 +1263,7 @@ def test_the_connections_of_a_thread_are_closed_when_it_ends() -> None:
         try:
             http.request("GET", f"http://127.0.0.1:{port}/")
         except TransportError as error:
-            kept.append(error)  # whose traceback refers to the session
+            kept.append(error)  # The traceback refers to the session.
 
     port = free_port()
     with SocketServer([note]) as server, closing(client(server)) as http:
@@ -1490,7 +1490,7 @@ def test_credentials_stay_with_their_host(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def everything(error: BaseException | None) -> str:
-    """All that a traceback could show of an error."""
+    """Return every text that a traceback of an error could show."""
     text = ""
     while error is not None:
         text += f"{error} {error!r} {vars(error)} {getattr(error, '__notes__', '')}\n"
@@ -1506,7 +1506,7 @@ def test_no_secret_is_logged_or_in_an_error(
     failure: Behaviour, caplog: pytest.LogCaptureFixture
 ) -> None:
     def echo(request: Request, connection: socket.socket) -> object:
-        """The failure, with all that the request said."""
+        """Return the failure with the whole request in its message."""
         if failure.__qualname__.startswith("answer"):
             said = f"{request.target} {request.headers} {request.body!r} {'x' * 60}".encode()
             connection.sendall(b"")

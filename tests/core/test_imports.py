@@ -34,7 +34,7 @@ def shadow(folder: Path, module: str, text: str) -> Path:
 
 
 def failure(folder: Path, statement: str) -> BaseException:
-    """Return the exception of a statement in a module of ours that is imported."""
+    """Return the exception of a statement in one of our modules that is imported."""
     shadow(folder, "qrmi_test_user", statement)
     with pytest.raises(Exception) as caught:
         importlib.import_module("qrmi_test_user")

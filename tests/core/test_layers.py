@@ -1,4 +1,4 @@
-"""The core's modules: each imports only those below it, for type checking too."""
+"""Layers of the core: each module imports only lower ones, also for type checking."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LARGEST_LINES = 450
 
 
 def imports(path: Path) -> set[str]:
-    """The modules of the core that a file imports anywhere, whether it runs or not."""
+    """Return the core modules that a file imports anywhere, whether or not the import runs."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
@@ -87,7 +87,7 @@ def test_every_module_has_a_layer_and_imports_only_lower_ones() -> None:
 
 def test_the_page_draws_these_layers() -> None:
     drawing = PAGE.split("```text\n", 1)[1].split("```", 1)[0].splitlines()
-    # What a line says about its modules follows after several spaces.
+    # A comment on a line's modules follows after several spaces.
     drawn = [re.split(r" {4,}", line)[0].split() for line in reversed(drawing)]
     rows = [set(row) for row in drawn]
     layer_of = {module: number for number, row in enumerate(rows) for module in row}
@@ -105,7 +105,7 @@ def test_the_page_counts_the_frames_above_the_driver() -> None:
     frames: dict[str, int] = {}
 
     def count(function: str) -> None:
-        frame = sys._getframe(3)  # past this one, the vendor's and the driver's
+        frame = sys._getframe(3)  # skip this frame, the vendor's and the driver's
         number = 0
         while (caller := frame.f_back) is not None and frame.f_code.co_name != "body":
             number, frame = number + 1, caller

@@ -1,4 +1,4 @@
-"""The time that a call and a submission take at most, with peers that use up every limit."""
+"""Time limits of a call and of a submission, with peers that use up every limit."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ UNAUTHORIZED = ENDLESS.replace(b"200 OK", b"401 No")
 
 
 def trickle(head: bytes = ENDLESS, size: int = 1) -> Behaviour:
-    """Send a byte each 20 ms, which is far less than the least rate, for 20 s."""
+    """Send a byte every 20 ms, far below the minimum rate, for 20 s."""
     return drip(head, itertools.repeat(b" " * size, 1000), 0.02)
 
 
 def stream(head: bytes = ENDLESS) -> Behaviour:
-    """Send 5 kB a second, which is more than the least rate, for 20 s."""
+    """Send 5 kB a second, above the minimum rate, for 20 s."""
     return trickle(head, 100)
 
 
 def late(behaviour: Behaviour, default_seconds: float) -> Behaviour:
-    """Do nothing for some time, then something."""
+    """Wait a while, then behave in another way."""
 
     def behave(request: Request, connection: socket.socket) -> object:
         time.sleep(default_seconds / SCALE)
@@ -74,7 +74,7 @@ def late(behaviour: Behaviour, default_seconds: float) -> Behaviour:
 
 
 class Watch:
-    """Check that a block takes no longer than some seconds of the default limits."""
+    """A check that a block ends within some seconds of the default limits."""
 
     def __init__(self, default_seconds: float) -> None:
         self.limit = default_seconds / SCALE + SLACK
@@ -173,7 +173,7 @@ def test_a_result_that_trickles_is_aborted_after_a_minute_and_read_again(
     with SocketServer(script) as server, closing(HttpClient(server.url, settings=SHORT)) as http:
         task = QuantumResource("q", "fake", {}, driver_class=Driver).run(PAYLOAD)
         task.wait()
-        with Watch(60 + 60 + 2 * 0.25 * SCALE):  # with the pauses between, which are not shortened
+        with Watch(60 + 60 + 2 * 0.25 * SCALE):  # including the pauses, which are not shortened
             assert task.result().value == "42"
     assert len(server.requests) == 3
 
@@ -220,10 +220,10 @@ def test_a_search_ends_in_time_however_the_vendor_trickles(
 
 
 class Slow:
-    """A vendor whose calls take as long as the deadline lets them, and whose responses are lost.
+    """A vendor whose calls last until the deadline, and whose responses are lost.
 
     Args:
-        seconds: What each call takes without a deadline.
+        seconds: Duration of each call without a deadline.
     """
 
     def __init__(self, seconds: dict[str, float], **how: bool) -> None:

@@ -1,4 +1,4 @@
-"""Locks: free in a forked child, and made by the core alone."""
+"""Locks: free in a forked child, and created by the core only."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FILES = sorted([*ROOT.glob("qrmi_core/**/*.py"), *ROOT.glob("plugins/*/src/**/*.
 
 
 def locks_of(source: str) -> Iterator[str]:
-    """The locks of the standard library that a source uses."""
+    """Return the standard library's locks that a source uses."""
     tree = ast.parse(source)
     aliases: set[str] = set()
     for node in ast.walk(tree):
@@ -46,10 +46,10 @@ def locks_of(source: str) -> Iterator[str]:
 
 def test_only_the_core_makes_locks_of_the_standard_library() -> None:
     found = {path: {*locks_of(path.read_text(encoding="utf-8"))} for path in FILES}
-    # Whoever needs one uses qrmi_core.plugin.Lock.
+    # All other code uses qrmi_core.plugin.Lock.
     assert {path: kinds for path, kinds in found.items() if kinds} == {
         ROOT / "qrmi_core/locks.py": {"Lock", "RLock"},
-        # It looks for them in a driver, and no fork outlives its threads.
+        # It searches drivers for locks, and its threads end before any fork.
         ROOT / "qrmi_core/testing/contract/manners.py": {"Lock", "RLock", "Barrier"},
     }
 
@@ -82,7 +82,7 @@ def test_a_lock_is_acquired_again_by_its_thread_only_if_it_is_reentrant() -> Non
 
 @pytest.fixture
 def others() -> set[Lock]:
-    """The locks of other tests."""
+    """Return the locks of other tests."""
     return {*locks._locks}
 
 

@@ -1,4 +1,4 @@
-"""The vendor on loopback, seen by a client."""
+"""A vendor on loopback, seen from a client."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qrmi_core.testing import Fault, Faults, LoopbackVendor, VendorRequest, Vend
 
 
 class Echo(LoopbackVendor):
-    """Counts what it carries out; knows the id 7."""
+    """A service that counts the requests it carries out, and has the id 7."""
 
     def __init__(self) -> None:
         super().__init__(tokens={"key"})

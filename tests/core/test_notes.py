@@ -1,4 +1,4 @@
-"""What drivers remember: bounded, and from many threads."""
+"""Notes of drivers: bounded, and used from many threads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for tasks, with a clock that only sleeping moves."""
+"""Waiting for tasks, with a clock that only sleeping advances."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def fake_channel(clock: FakeClock, on_wait: OnWait | None = None) -> Channel:
 
 
 class TimedVendor(FakeVendor):
-    """Its tasks end at given times."""
+    """A vendor whose tasks end at given times."""
 
     def __init__(self, clock: FakeClock, *ends: float, request: float = 0.0) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ def test_a_task_is_seen_to_end_in_time_at_a_bounded_cost(end: float, request: fl
     task.wait()
     late = clock() - end
     assert late <= max(0.2, min(0.1 * end, 15)) * 1.1 + 3 * request + 1e-6
-    # Eleven looks in the first two seconds, then 10 % more each time, then one in 15 s.
+    # Eleven polls in the first two seconds; then the interval grows by 10 %, up to 15 s.
     assert vendor.calls["task_status"] <= 60 + end / 15
 
 
@@ -168,7 +168,7 @@ def test_an_outage_does_not_end_a_wait_until_it_is_too_long(
     assert 600 < clock() < 620
     assert caught.value.task_id == task.id
     assert sum("waiting goes on" in record.getMessage() for record in caplog.records) == 1
-    # The vendor is back, and the task is where it was.
+    # The vendor is back, and the task is unchanged.
     vendor.faults["task_status"].clear()
     assert task.wait() is TaskStatus.Completed
 
@@ -252,7 +252,7 @@ def test_a_timeout_of_ages_is_a_timeout(timeout: float) -> None:
     qpu = resource(FakeVendor(), clock)
     qpu.release(qpu.acquire(timeout))
     assert qpu.run(PAYLOAD, timeout).wait(timeout) is TaskStatus.Completed
-    # As it happens where one thread waits for another to renew a token.
+    # For example where one thread waits for another to renew a token.
     with within(Deadline(timeout)):
         assert Lock().acquire(current().remaining())
 
@@ -399,7 +399,7 @@ def test_a_resource_that_stays_busy_is_an_error_in_time(timeout: float, attempts
 
 
 def hanging(clock: FakeClock) -> FakeVendor:
-    """A vendor that takes all the time that a call may take, and does not answer."""
+    """Return a vendor that uses all the time of a call and never responds."""
     vendor = FakeVendor()
 
     def hang(function: str) -> None:

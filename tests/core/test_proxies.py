@@ -1,4 +1,4 @@
-"""Which requests go through a proxy, and what errors say of it."""
+"""The choice of a proxy, and errors that name it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ ELSEWHERE = ["10.0.0.1", "[2001:db8::1]", "vendor.example", "localhost.example",
 
 @pytest.fixture(autouse=True)
 def no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take all proxies out of the environment."""
+    """Remove all proxies from the environment."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
 
 
 def refuse(_response: Response, error: QrmiError) -> QrmiError:
-    """Blame the credential, as drivers' hooks do for requests of tokens."""
+    """Return an authentication error, like drivers' hooks do for token requests."""
     error.message = "check the API key"
     return error
 
@@ -94,7 +94,7 @@ def test_other_hosts_are_reached_through_the_proxy_of_the_environment(
 def test_an_address_is_loopback_as_python_says(
     address: ipaddress.IPv4Address | ipaddress.IPv6Address,
 ) -> None:
-    # Only newer versions of Python look at the address that is mapped.
+    # Only newer versions of Python check the mapped address.
     assert (
         is_loopback(str(address)) == (getattr(address, "ipv4_mapped", None) or address).is_loopback
     )

@@ -1,4 +1,4 @@
-"""Queries of URLs, which may be credentials, in texts of any length."""
+"""Redaction of URL queries, which may be credentials, in texts of any length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plugins: found without importing, loaded one at a time, broken ones named."""
+"""Plugins: listed without imports, loaded one at a time, and named if broken."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ if {case != "abstract"}:
     assert isinstance(error, PluginError)
     assert problem in error.message
     assert "plugin wrong (qrmi_test_wrong:Driver of qrmi-test-wrong 1.0)" in error.message
-    # Signatures take too long to compare at each use.
+    # Comparing signatures at each use takes too long.
     with pytest.raises(PluginError) if case in OF_USE else contextlib.nullcontext():
         find_driver("wrong")
 
@@ -199,7 +199,7 @@ def test_an_entry_point_that_is_none_is_named(site: Path) -> None:
 
 
 def test_a_distribution_that_claims_a_name_twice_is_named(site: Path) -> None:
-    # The helper takes the names for two, the reader of entry points for one.
+    # Two names for the helper, but one for the reader of entry points.
     add_distribution(site, "qrmi-test-x", drivers={"x": "p_x:One", "x ": "p_x:Two"})
     with pytest.raises(PluginError, match="claims x more than once: p_x:One, p_x:Two"):
         find_driver("x")

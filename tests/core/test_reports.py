@@ -1,4 +1,4 @@
-"""Values and exceptions of drivers: every wrong type is a defect that names the method."""
+"""Results and exceptions of drivers: every wrong type is a defect that names the method."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def wrong_driver(method: str, value: object) -> type[FakeDriver]:
 
 
 def named_defect(call: Callable[[], object]) -> DriverDefectError:
-    """The defect that a call raises, or that its submission is uncertain for."""
+    """Return the defect that a call raises, or that made its submission uncertain."""
     with pytest.raises((DriverDefectError, SubmissionUncertainError)) as caught:
         call()
     found = caught.value
@@ -178,7 +178,7 @@ def test_a_driver_that_cannot_say_what_it_supports_is_defective() -> None:
 
 
 class Word(str):
-    """A text of a library, such as numpy's."""
+    """A subclass of `str`, as in numpy."""
 
 
 def test_right_values_pass_in_all_their_forms() -> None:

@@ -1,4 +1,4 @@
-"""The object that users hold."""
+"""`QuantumResource`, the vendor-neutral entry point."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_a_busy_resource_is_waited_for_until_the_time_is_up(
         other.acquire(timeout=7)
     assert caught.value.resource_id == "fake"
     assert 6.5 < clock() <= 7
-    # Once, unless somebody asked to be told.
+    # Logged once, and only without an `on_wait` callback.
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     told: list[str] = []
     other = fake_resource(vendor, clock, on_wait=lambda why, _seconds: told.append(why))
@@ -500,7 +500,7 @@ def test_a_description_and_an_estimate_come_from_the_driver() -> None:
 
 
 class VendorsOwnError(BaseException):
-    """As a vendor's library has them."""
+    """An exception class of a vendor's library."""
 
 
 @pytest.mark.parametrize("error", [VendorsOwnError("x"), ValueError("y")])

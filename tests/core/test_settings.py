@@ -1,4 +1,4 @@
-"""Settings: from a mapping or the environment, everything wrong named at once, no secret shown."""
+"""Settings from a mapping or the environment: all errors named at once, no secret revealed."""
 
 from __future__ import annotations
 

@@ -362,7 +362,7 @@ def test_there_is_time_to_search_when_the_callers_is_spent() -> None:
 
 
 class _Uploading:
-    """Calls to a driver that prepares something before it submits."""
+    """Calls to a driver that prepares a submission, by an upload for example."""
 
     def __init__(self, vendor: FakeVendor) -> None:
         self.given_up: list[str] = []

@@ -28,7 +28,7 @@ def ticking() -> object:
 
 
 class Observations(RuleBasedStateMachine):
-    """A vendor may report anything in any order: late, repeated, backwards, unknown."""
+    """Reports in any order: late, repeated, backwards, unknown."""
 
     def __init__(self) -> None:
         super().__init__()

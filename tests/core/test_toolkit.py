@@ -68,7 +68,7 @@ def response(body: object, status: int = 200) -> Response:
 def test_whatever_a_member_is_reading_it_does_not_fail(value: object) -> None:
     assert read_text(value) is None or isinstance(value, str | int)
     assert read_count(value) is None or value == read_count(value)
-    # The nearest one that a float can be.
+    # The nearest float.
     assert (number := read_number(value)) is None or value == pytest.approx(number, rel=1e-15)
     assert read_time(value) is None or isinstance(value, str)
     assert read_object({"it": value}, "it") == (value if isinstance(value, dict) else {})

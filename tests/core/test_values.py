@@ -322,7 +322,7 @@ def test_an_output_keeps_the_mode_of_the_file_it_replaces_and_follows_links(
 def test_writing_a_file_leaves_the_umask_of_the_process_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Files of other threads would get the mask that is set only to read it."""
+    """Mask changes affect all threads, so files of other threads would get the temporary one."""
     former = os.umask(0o027)
     try:
         with monkeypatch.context() as watched:
