@@ -1,4 +1,4 @@
-"""Requests for a batch, and refusals before any request."""
+"""Submission of batches, and refusals before any request."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_another_emulator_than_the_backends_is_told(
 ) -> None:
     backend = RemoteEmuFreeBackend(pulse(), make_bench("EMU_MPS").connection)
     backend.run()
-    assert "EMU_MPS runs the sequence that the backend has for EMU_FREE" in caplog.text
+    assert "the sequence runs on EMU_MPS, though the backend is for EMU_FREE" in caplog.text
     caplog.clear()
     RemoteEmuFreeBackend(pulse(), make_bench("EMU_FREE").connection).run()
     assert not caplog.text
@@ -122,7 +122,7 @@ def test_another_emulator_than_the_backends_is_told(
         ([], "at least one job"),
         ({"runs": 3}, "must be a list"),
         ([3], "job 0 of job_params must be a mapping"),
-        ([{"runs": 3}, {}], "job 1 of job_params does not say how many runs"),
+        ([{"runs": 3}, {}], "job 1 of job_params sets no number of runs"),
         ([{"runs": 0}], "whole number of at least 1, not 0"),
         ([{"runs": True}], "whole number"),
         ([{"runs": "3"}], "whole number"),
@@ -244,7 +244,7 @@ def test_waiting_has_a_limit_and_names_the_batch(make_bench: Any, pulse: MakePul
         QPUBackend(pulse(), bench.connection).run([{"runs": 3}] * 2, wait=True)
     assert caught.value.status is TaskStatus.Running
     assert 599 <= bench.clock.now <= 601
-    # Ever more seldom: one look a second would be 1200.
+    # The interval grows: one poll a second would make 1200.
     assert vendor.calls["task_status"] < 200
 
 

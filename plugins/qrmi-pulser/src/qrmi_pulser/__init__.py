@@ -1,4 +1,4 @@
-"""Pulser's remote connection on any QRMI resource that takes pulse sequences."""
+"""Pulser's remote connection for any QRMI resource that accepts pulse sequences."""
 
 from qrmi_core import InvalidArgumentError
 from qrmi_pulser.connection import PulserQRMIConnection

@@ -1,4 +1,4 @@
-"""Pulser's remote connection, with a QRMI resource at its other end."""
+"""Pulser's remote connection to a QRMI resource."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _log = logging.getLogger(__name__)
 
 _SEPARATOR: Final = "|"
 _EMULATOR: Final = "EMU_"
-"""How Pasqal's names of emulators begin, which run sequences for any device."""
+"""The prefix of Pasqal's names of emulators, which run sequences for any device."""
 _STATES: Final = {
     TaskStatus.Queued: JobStatus.PENDING,
     TaskStatus.Running: JobStatus.RUNNING,
@@ -57,19 +57,22 @@ _ALL_ALIKE: Final = {
 
 
 class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
-    """A resource, as Pulser's backends see it.
+    """A connection to a resource, for Pulser's backends.
 
-    A job is a task. A batch is its jobs: its id is made of theirs; an open batch has the vendor's
-    id. So any process can read the results of a batch by
-    ``RemoteResults(batch_id, PulserQRMIConnection(resource))``.
+    Each job is a task. The id of a batch is composed of the ids of its jobs, and that of an open
+    batch is the vendor's. Any process can therefore read the results of a batch::
+
+        connection = PulserQRMIConnection(resource)
+        results = RemoteResults(batch_id, connection).results
 
     Args:
-        qrmi: A resource that takes `Payload.PasqalCloud`; by default the only one of the
-            scheduler's job that does and is accessible.
-        timeout: Seconds that ``wait=True`` waits at most; None for ever.
+        qrmi: A resource that accepts `Payload.PasqalCloud`; by default the only accessible one in
+            the scheduler's job.
+        timeout: Maximum number of seconds that ``wait=True`` waits; None to wait for ever.
 
     Raises:
-        InvalidArgumentError: The resource takes no pulse sequences, or there are several.
+        InvalidArgumentError: The resource does not run pulse sequences, or the job has several that
+            do.
         ConfigError: The job has no such resource.
     """
 
@@ -89,7 +92,7 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         self._results: dict[str, Results] = {}
         self._updated: tuple[Sequence, Sequence] | None = None
         self._last_batch_id: str | None = None
-        # The jobs of batches that the resource knows as such.
+        # Jobs of the resource's own batches.
         self._job_ids: dict[str, list[str]] = {}
 
     def __repr__(self) -> str:
@@ -103,13 +106,13 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
     # Devices
 
     def fetch_available_devices(self) -> dict[str, Device]:
-        """Fetch the devices that sequences can be written for: one request.
+        """Fetch the devices for which sequences can be written, in one request.
 
         Returns:
-            Pulser's devices by the vendor's name of each.
+            Pulser devices, by the vendor's names.
 
         Raises:
-            UnsupportedError: The resource does not describe them.
+            UnsupportedError: The resource does not describe its devices.
             InvalidResponseError: Pulser cannot read its description.
         """
         try:
@@ -119,13 +122,13 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         return read_devices(text, self._resource.resource_id())
 
     def update_sequence_device(self, sequence: Sequence) -> Sequence:
-        """Return the sequence for the device as it is now; see Pulser.
+        """Return the sequence for the current version of the device; see Pulser.
 
         Raises:
             ValueError: The device is not available, or cannot run the sequence.
         """
         updated = super().update_sequence_device(sequence)
-        # A QPU's backend calls this and then `submit`, which needs the same.
+        # A QPU's backend calls this and then `submit`, which needs the same devices.
         self._updated = (sequence, updated)
         return updated
 
@@ -143,27 +146,27 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         batch_id: str | None = None,
         **kwargs: Any,
     ) -> RemoteResults:
-        """Submit a batch: one task for each job.
+        """Submit a batch, with one task for each job.
 
-        All jobs are built and checked before the first is sent. For a QPU the sequence is one for
-        the device as it is now; emulators (``EMU_...``) take any device.
+        All jobs are built and checked before the first one is submitted. For a QPU, the sequence
+        must be for the current version of its device; emulators (``EMU_...``) accept any device.
 
         Args:
-            sequence: The sequence; a measurement is added where only one basis is addressed.
-            wait: True to wait until these jobs have ended, at most the connection's `timeout`.
-            open: True to open a batch that takes further jobs until it is closed; it needs no
-                ``job_params``.
+            sequence: The sequence; a measurement is added if it addresses only one basis.
+            wait: True to wait until these jobs have ended, for at most the connection's `timeout`.
+            open: True to open a batch that accepts further jobs until it is closed; ``job_params``
+                is then optional.
             batch_id: The open batch to add the jobs to.
-            kwargs: ``job_params``, a list of ``{"runs": ..., "variables": {...}}``; and
-                ``backend_configuration`` and ``device_type`` of an emulator's backend, of which
-                the default number of shots is used.
+            kwargs: ``job_params``, a list of ``{"runs": ..., "variables": {...}}``; an emulator's
+                backend also passes ``backend_configuration``, whose default number of shots is
+                used, and ``device_type``.
 
         Raises:
             InvalidArgumentError: The sequence or the parameters are wrong.
             UnsupportedError: The resource has no open batches.
-            WaitTimeoutError: The time is up; the jobs go on.
+            WaitTimeoutError: The jobs have not ended in time; they continue.
             QrmiError: A job could not be submitted; see `QuantumResource.task_start`. The message
-                names the batch of those that were submitted before.
+                names the batch of the jobs submitted before it.
         """
         if open and batch_id:
             raise InvalidArgumentError(f"batch {batch_id} is open: add jobs to it, or close it")
@@ -203,7 +206,7 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         name = self._resource.resource_id()
         wanted = getattr(wanted, "value", wanted)
         if wanted is not None and str(wanted).upper() != name.upper():
-            _log.warning("%s runs the sequence that the backend has for %s", name, wanted)
+            _log.warning("the sequence runs on %s, though the backend is for %s", name, wanted)
 
     def _start(self, jobs: list[tuple[PasqalCloud, Program]]) -> list[str]:
         job_ids: list[str] = []
@@ -252,7 +255,8 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         if pending:
             raise WaitTimeoutError(
                 f"{len(pending)} of {len(tasks)} jobs of batch {batch_id} have not ended after "
-                f"{self._timeout} s; they go on: read them by RemoteResults(batch_id, connection)",
+                f"{self._timeout} s; they continue: read them with "
+                "RemoteResults(batch_id, connection)",
                 status=pending[0].last_report.status if pending[0].last_report else None,
                 resource_id=self._resource.resource_id(),
                 task_id=pending[0].id,
@@ -262,7 +266,7 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         """Fetch the logs of a batch's jobs, in their order.
 
         Args:
-            batch_id: The batch; by default the last one that this connection has submitted.
+            batch_id: The batch; by default the last one that this connection submitted.
 
         Raises:
             UnsupportedFunctionError: The vendor has no logs.
@@ -271,14 +275,14 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         return tuple(task.logs() for task in self._tasks(self._last(batch_id)))
 
     def cancel_batch_jobs(self, batch_id: str | None = None) -> None:
-        """Ask to stop all jobs of a batch that have not ended.
+        """Request to stop all unfinished jobs of a batch.
 
         Args:
-            batch_id: The batch; by default the last one that this connection has submitted.
+            batch_id: The batch; by default the last one that this connection submitted.
 
         Raises:
             InvalidArgumentError: The batch does not exist.
-            QrmiError: A job could not be stopped; the others were asked all the same.
+            QrmiError: A job could not be stopped; the requests for the other jobs were sent.
         """
         failure: QrmiError | None = None
         for task in self._polled(self._tasks(self._last(batch_id))):
@@ -318,7 +322,7 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         for task in self._polled(self._tasks(batch_id)):
             status, results = _status(task), None
             if status is JobStatus.DONE:
-                # It may appear a little later than the state that announces it.
+                # A result can become available a little later than the state says.
                 with contextlib.suppress(TaskNotReadyError):
                     results = self._results_of(task)
             progress[task.id] = (status, results)
@@ -360,14 +364,14 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
         return tasks
 
     def _results_of(self, task: Task) -> Results:
-        """Return a task's results, fetched once."""
+        """Return a task's results, which are fetched once."""
         if task.id not in self._results:
             text = task.result(0).value
             self._results[task.id] = to_results(task, text, self._program_of)
         return self._results[task.id]
 
     def _program_of(self, task: Task) -> Program | None:
-        """Return the program, which is read back if another connection has submitted it."""
+        """Return the program, which is fetched if another connection submitted it."""
         if task.id not in self._programs and self._resource.supports("task_input"):
             try:
                 self._programs[task.id] = read_program(self._resource.task_input(task.id))
@@ -379,10 +383,10 @@ class PulserQRMIConnection(RemoteConnection):  # type: ignore[misc]
 
 
 def batch_status(jobs: Ordered[JobStatus]) -> BatchStatus:
-    """Return the state of a batch; pending if it has no job yet.
+    """Return the state of a batch, which is pending if it has no job yet.
 
-    It is the state of the jobs if they are all pending, all cancelled or all failed; done if all
-    have ended, whichever way; else running.
+    If all jobs are in the same state (pending, cancelled or failed), it is also the batch's.
+    Otherwise the batch is running until all jobs have ended, and then done.
     """
     different = set(jobs) or {JobStatus.PENDING}
     if len(different) == 1 and (alike := _ALL_ALIKE.get(*different)):

@@ -1,4 +1,4 @@
-"""The devices of a resource's target."""
+"""Devices in a resource's target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 def read_devices(text: str, resource_id: str) -> dict[str, Device]:
-    """Return Pulser's devices by the vendor's names; an unreadable one is logged and left out.
+    """Return Pulser devices by the vendor's names; log and skip unreadable ones.
 
     Args:
         text: The target, ``[{"device_type": ..., "specs": ...}, ...]`` in JSON.

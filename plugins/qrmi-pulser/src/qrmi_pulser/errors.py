@@ -1,4 +1,4 @@
-"""Errors that are those of Pulser too, in the one tree of errors."""
+"""Errors of QRMI that are also errors of Pulser."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from qrmi_core import QrmiError, UnsupportedFunctionError
 
 
 class UnsupportedError(UnsupportedFunctionError, NotImplementedError):
-    """The resource cannot do this; a ``NotImplementedError`` too, as Pulser's contract has it."""
+    """The resource cannot do this; also a ``NotImplementedError``, as in Pulser's contract."""
 
 
 class MissingResultsError(QrmiError, RemoteResultsError):  # type: ignore[misc]
-    """A job has no results: not yet, or not at all. The cause gives the reason.
+    """A job has no results, or none yet; the cause gives the reason.
 
-    It is Pulser's ``RemoteResultsError`` too, which ``RemoteResults`` turns into advice.
+    It is also Pulser's ``RemoteResultsError``, for which ``RemoteResults`` has advice.
     """
 
 
@@ -24,6 +24,6 @@ _SHOWN_CHARACTERS: Final = 300
 
 
 def in_short(error: Exception) -> str:
-    """Return the text of an error, cut: a schema's error can hold the whole document."""
+    """Return the shortened text of an error; a schema's error can contain the whole document."""
     text = f"{type(error).__name__}: {' '.join(str(error).split())}"
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

@@ -1,4 +1,4 @@
-"""The jobs of a batch: a sequence and the parameters of each, checked before any is sent."""
+"""The jobs of a batch: their sequences and parameters, all checked before submission."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ END: Final = [1.0]
 
 @attrs.frozen
 class Program:
-    """The facts about a sequence that its results need.
+    """The properties of a sequence that its results need.
 
     Args:
         atom_order: The atoms, in the order of the bit strings.
-        total_duration: Nanoseconds.
+        total_duration: Duration in nanoseconds.
     """
 
     atom_order: tuple[str, ...]
@@ -35,12 +35,12 @@ class Program:
 
 
 def program_of(sequence: Sequence) -> Program:
-    """Return these facts about a sequence without variables."""
+    """Return the properties of a sequence without variables."""
     return Program(tuple(map(str, sequence.register.qubit_ids)), sequence.get_duration())
 
 
 def read_program(text: str) -> Program:
-    """Return these facts about a sequence in its abstract representation.
+    """Return the properties of a sequence in its abstract representation.
 
     Raises:
         InvalidResponseError: The text is something else, or the sequence has variables.
@@ -59,10 +59,10 @@ def make_jobs(
     """Build the sequence of each job.
 
     Args:
-        sequence: A measured sequence; it may have variables, or a register to be mapped.
+        sequence: A measured sequence, which may have variables or a mappable register.
         job_params: As in Pulser, a list of ``{"runs": ..., "variables": {...}}``.
-        default_runs: Runs of a job that sets no number; None if it must set one.
-        max_runs: The most that the device does; None for no limit.
+        default_runs: Default number of runs; None if each job must set it.
+        max_runs: Maximum number of runs on the device; None for no limit.
 
     Raises:
         InvalidArgumentError: The parameters are wrong, or do not fit the sequence.
@@ -95,7 +95,7 @@ def _make_job(
 
 def _runs(runs: Any, job: str, max_runs: int | None) -> int:
     if runs is None:
-        raise InvalidArgumentError(f"{job} does not say how many runs: add 'runs'")
+        raise InvalidArgumentError(f"{job} sets no number of runs: add 'runs'")
     if isinstance(runs, bool) or not hasattr(runs, "__index__") or runs < 1:
         raise InvalidArgumentError(
             f"{job}: runs must be a whole number of at least 1, not {runs!r:.40}"
@@ -106,7 +106,7 @@ def _runs(runs: Any, job: str, max_runs: int | None) -> int:
 
 
 def _build(sequence: Sequence, variables: Any, job: str) -> Sequence:
-    # Published examples give an empty list where there are no variables.
+    # Published examples pass an empty list instead of variables.
     if variables and not isinstance(variables, Mapping):
         raise InvalidArgumentError(f"{job}: variables must be a mapping of names to values")
     if sequence.is_parametrized() or sequence.is_register_mappable():
@@ -124,17 +124,17 @@ def _build(sequence: Sequence, variables: Any, job: str) -> Sequence:
 
 
 def default_runs_of(configuration: EmulationConfig | None) -> int | None:
-    """Return the runs that the configuration of an emulator's backend gives to a job.
+    """Return the default number of runs in the configuration of an emulator's backend.
 
     Raises:
-        InvalidArgumentError: It asks for things that cannot be sent with a sequence.
+        InvalidArgumentError: The configuration has settings that cannot be sent with a sequence.
     """
     if configuration is None:
         return None
     from pulser import NoiseModel
     from pulser.backend import BitStrings
 
-    # As a backend keeps them; a plain configuration has only some.
+    # A backend's own configuration has all fields; a plain one has only some.
     options: dict[str, Any] = {
         name: getattr(configuration, name, None)
         for name in (
@@ -160,7 +160,7 @@ def default_runs_of(configuration: EmulationConfig | None) -> int | None:
             "resource runs the sequence and counts the bit strings at its end"
         )
     with warnings.catch_warnings():
-        # Asking warns that its default is another one than it was.
+        # Reading the attribute warns that its default has changed.
         warnings.simplefilter("ignore", RuntimeWarning)
         shots = next((each.num_shots for each in observables), None)
     runs: int | None = shots or getattr(configuration, "default_num_shots", None)

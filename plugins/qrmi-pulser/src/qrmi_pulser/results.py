@@ -1,4 +1,4 @@
-"""The results of sequences, as resources return them, read as Pulser's results."""
+"""Results of tasks, converted to Pulser's results."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
 
 def to_results(task: Task, text: str, program_of: Callable[[Task], Program | None]) -> Results:
-    """Read the text of a task's result.
+    """Return the text of a task's result as Pulser results.
 
-    The counts are read by the plugins for the resource's results; Pulser's own form, in a member
+    The resource's plugin reads the counts. Pulser's own format, under the key
     ``serialised_results``, is read here.
 
     Args:
         task: The task.
         text: Its result.
-        program_of: Returns the program, where the vendor's result does not have its facts; where
-            it is unknown, atoms are called ``q0``, ``q1`` and so on, and the duration is 0.
+        program_of: Returns the program if the vendor's result lacks its properties. If it is
+            unknown, the atoms are named ``q0``, ``q1`` and so on, and the duration is 0.
 
     Raises:
-        InvalidResponseError: The text has neither.
+        InvalidResponseError: The text has neither format.
     """
     try:
         found = _members(text)
@@ -37,7 +37,7 @@ def to_results(task: Task, text: str, program_of: Callable[[Task], Program | Non
             results = Results.from_abstract_repr(own)
             if results.get_result_tags() != ["bitstrings"] or "counter" not in found:
                 return results
-            # Read back, their counts are no Counter.
+            # After deserialisation, the counts are plain dictionaries.
             (counter,) = counts_of(task, text)
             order, duration = results.atom_order, results.total_duration
             return Results.from_final_bitstrings(order, duration, counter)
@@ -64,7 +64,7 @@ def to_results(task: Task, text: str, program_of: Callable[[Task], Program | Non
 
 
 def _members(text: str) -> dict[str, Any]:
-    """Return the members of a result that is a JSON object, none for any other."""
+    """Return the keys and values of a result that is a JSON object; empty for any other."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,7 +1,7 @@
-"""Qiskit's primitives, backends and targets on any QRMI resource that takes them.
+"""Qiskit's primitives, backends and targets for any QRMI resource that accepts them.
 
-Qiskit is imported with it, qiskit-ibm-runtime when it is first needed, and Pasqal's packages by
-`qrmi_qiskit.pasqal` alone.
+Importing this package imports Qiskit. qiskit-ibm-runtime is imported on first use, and Pasqal's
+packages only by `qrmi_qiskit.pasqal`.
 """
 
 from qrmi_core import InvalidArgumentError

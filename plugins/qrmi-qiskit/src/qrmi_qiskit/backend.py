@@ -1,4 +1,4 @@
-"""A resource as Qiskit's backend, with the description that the transpiler needs."""
+"""A resource as a Qiskit backend, with the description that the transpiler needs."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ _ErrorT = TypeVar("_ErrorT", bound=QrmiError)
 
 
 class _NotABackendError(InvalidResponseError):
-    """The resource has a target, but of another kind than a backend's."""
+    """The resource has a target, but not one of a backend."""
 
 
 class _Device:
-    """A resource's description, as it was when it was fetched."""
+    """A resource's description at the time it was fetched."""
 
     def __init__(self, resource: QuantumResource) -> None:
         self._resource_id = resource.resource_id()
@@ -95,12 +95,13 @@ class _Device:
         return self._documents["configuration"].get("simulator") is True
 
     def read(self, fractional: bool | None) -> tuple[Any, Any, Target]:
-        """Configuration, properties and target.
+        """Read configuration, properties and target.
 
         Args:
-            fractional: Whether fractional gates are among the gates; None for all that there are.
+            fractional: True to include fractional gates, False to exclude them; None keeps all
+                gates.
         """
-        # The vendor's readers change what they read.
+        # The vendor's readers modify their arguments.
         documents = copy.deepcopy(self._documents)
         try:
             configuration = vendor.find("configuration_from_server_data")(
@@ -130,7 +131,7 @@ class _Device:
 
     @functools.cached_property
     def isa(self) -> Target:
-        """All that the device can execute."""
+        """All operations that the device can execute."""
         return self.read(None)[2]
 
     def _unusable(self, why: str, kind: type[_ErrorT]) -> _ErrorT:
@@ -141,21 +142,22 @@ class _Device:
         )
 
 
-# One description serves all that is made of a resource, until somebody asks for a new one; None is
-# for a resource that has none.
+# One description serves all objects made from a resource until a refresh; None marks a resource
+# that has none.
 _devices: WeakKeyDictionary[QuantumResource, _Device | None] = WeakKeyDictionary()
 
 
 class QRMIBackend(BackendV2):  # type: ignore[misc]
-    """A resource as the transpiler sees it; `get_backend` makes it.
+    """A resource as a Qiskit backend, for the transpiler; `get_backend` returns it.
 
-    It executes nothing: give circuits transpiled for it to `SamplerV2` or `EstimatorV2`. Fields of
-    the configuration, such as ``n_qubits`` or ``processor_type``, are attributes too.
+    It does not execute circuits: transpile them for it, then run them with `SamplerV2` or
+    `EstimatorV2`. Fields of the configuration, such as ``n_qubits`` or ``processor_type``, are also
+    attributes.
 
     Args:
         resource: The resource, whose `QuantumResource.target` has configuration and properties.
-        use_fractional_gates: True if gates with an angle, such as ``rx`` and ``rzz``, are offered
-            on a device that has them. A simulator offers all of its gates in any case.
+        use_fractional_gates: True to include a device's gates with an angle, such as ``rx`` and
+            ``rzz``. A simulator always has all of its gates.
 
     Raises:
         UnsupportedFunctionError: The resource has no target.
@@ -193,7 +195,7 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
 
     @property
     def max_circuits(self) -> None:
-        """No limit is known."""
+        """The maximum number of circuits in a job, which is unknown."""
         return None
 
     @property
@@ -203,7 +205,7 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
 
     @property
     def meas_map(self) -> list[list[int]]:
-        """Qubits that are measured together."""
+        """Groups of qubits that are measured together."""
         found: list[list[int]] = self._configuration.meas_map
         return found
 
@@ -212,33 +214,33 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
         return Options()
 
     def configuration(self) -> Any:
-        """The configuration, as qiskit-ibm-runtime has it."""
+        """Return the configuration, in qiskit-ibm-runtime's class."""
         return self._configuration
 
     def properties(self, refresh: bool = False) -> Any:
-        """The properties, as qiskit-ibm-runtime has them; None where the resource has none.
+        """Return the properties, in qiskit-ibm-runtime's class; None if the resource has none.
 
         Args:
-            refresh: Whether to fetch the description anew.
+            refresh: True to fetch the description again.
         """
         if refresh:
             self.refresh()
         return self._properties
 
     def refresh(self) -> None:
-        """Fetch the description anew, so that `target` describes the device as it is now."""
+        """Fetch the description again, so that `target` describes the device as it is now."""
         device = _devices[self._resource] = _Device(self._resource)
         self._configuration, self._properties, self._target = device.read(
             None if device.simulator else self._fractional
         )
 
     def check_faulty(self, circuit: QuantumCircuit) -> None:
-        """Refuse a circuit on qubits, or couplings of them, that the properties call faulty.
+        """Raise if a circuit uses qubits or couplings that the properties report as faulty.
 
-        `target` has none of these, so that transpiled circuits do not use them.
+        `target` leaves them out, so transpiled circuits never use them.
 
         Raises:
-            InvalidArgumentError: It uses one.
+            InvalidArgumentError: The circuit uses one of them.
         """
         if self._properties is None:
             return
@@ -254,7 +256,7 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
                 raise InvalidArgumentError(f"{name} uses the coupling {used}, which is faulty")
 
     def status(self) -> Any:
-        """Ask for the state of the resource, as qiskit-ibm-runtime's ``BackendStatus``."""
+        """Fetch the resource's state, and return qiskit-ibm-runtime's ``BackendStatus``."""
         found = self._resource.status()
         return vendor.find("BackendStatus")(
             backend_name=self.name,
@@ -265,7 +267,7 @@ class QRMIBackend(BackendV2):  # type: ignore[misc]
         )
 
     def get_translation_stage_plugin(self) -> str | None:
-        """Return the stage that translates gates for this device; None for the usual one."""
+        """Return the translation stage for this device, or None for Qiskit's default."""
         if self._configuration.simulator:
             return None
         wanted = (*_FRACTIONAL_STAGES, _STAGE) if self._fractional else (_STAGE,)
@@ -290,13 +292,17 @@ def get_backend(
 ) -> BackendV2:
     """Return a resource as a Qiskit backend.
 
-    A resource that takes Qiskit's primitives becomes a `QRMIBackend`, to transpile circuits for it;
-    its description is fetched. For any other, a plugin makes the backend if one is registered for
-    the type of the resource in the group ``qrmi.qiskit``.
+    For a resource that accepts Qiskit's primitives, fetch its description and return a
+    `QRMIBackend`, for which circuits can be transpiled. For any other resource, the backend comes
+    from the plugin registered for the resource's type in the entry point group ``qrmi.qiskit``. ::
+
+        backend = get_backend(resource)
+        isa_circuit = transpile(circuit, backend)
+        job = SamplerV2(resource).run([isa_circuit])
 
     Args:
         resource: The resource.
-        use_fractional_gates: Whether to offer gates with an angle; see `QRMIBackend`.
+        use_fractional_gates: True to include gates with an angle; see `QRMIBackend`.
         options: Further options of a plugin's backend.
 
     Raises:
@@ -315,14 +321,14 @@ def get_backend(
 
 
 def get_target(resource: QuantumResource, use_fractional_gates: bool = False) -> Target:
-    """Return the target of `get_backend` alone."""
+    """Return the target of the backend that `get_backend` returns."""
     return get_backend(resource, use_fractional_gates).target
 
 
 def isa_target(resource: QuantumResource) -> Target | None:
-    """Return the operations that circuits may contain; None if that is not limited or not known.
+    """Return the operations that circuits may contain, or None if unlimited or unknown.
 
-    The description is fetched once for a resource.
+    The description of a resource is fetched once.
     """
     if resource not in _devices:
         try:
@@ -342,14 +348,14 @@ def is_simulator(resource: QuantumResource) -> bool:
 
 
 def time_step(resource: QuantumResource) -> float | None:
-    """Return the dt of a resource in seconds; None if its description has none."""
+    """Return the resource's dt in seconds, or None if its description has none."""
     isa_target(resource)
     device = _devices[resource]
     return None if device is None else device.isa.dt
 
 
 def isa_defect(circuit: QuantumCircuit, values: BindingsArray, target: Target) -> str | None:
-    """Return the reason why a device could not execute a circuit as it stands; None if it could.
+    """Return the reason why a device cannot execute a circuit unchanged, or None if it can.
 
     Args:
         circuit: The circuit, whose qubit n is the device's qubit n.
@@ -381,7 +387,7 @@ def isa_defect(circuit: QuantumCircuit, values: BindingsArray, target: Target) -
 
 
 def _is_gate_of(target: Target, gate: Any) -> bool:
-    """Return True if the definition of a circuit's own gate is the gate of its name."""
+    """Return True if a user-defined gate equals the device's gate of the same name."""
     if gate.definition is None:
         return True
     named = target.operation_from_name(gate.name)
@@ -391,17 +397,17 @@ def _is_gate_of(target: Target, gate: Any) -> bool:
         return False
     single = QuantumCircuit(gate.num_qubits)
     single.append(gate, single.qubits)
-    # Any values do, as long as no gate has a symmetry there.
+    # Any angles work, except where a gate has a symmetry.
     single = single.assign_parameters([0.3 + 0.1 * n for n in range(single.num_parameters)])
     bound = single.data[0].operation
     return bool(Operator(bound.definition).equiv(Operator(named.base_class(*bound.params))))
 
 
 def _without_places(target: Target) -> Target:
-    """Return a target whose operations are the same on all qubits, by their names alone.
+    """Return a target with the same operations on all qubits, identified by name only.
 
-    The vendor's reader lists the qubits of measurements, and such a mixture is a target of which
-    Qiskit cannot tell on which qubits a single gate is.
+    The vendor's reader lists qubits for measurements only, and in such a mixed target Qiskit cannot
+    find the qubits of the gates.
     """
     found = Target(description=target.description, num_qubits=target.num_qubits, dt=target.dt)
     for name in target.operation_names:
@@ -416,7 +422,7 @@ _Loops: TypeAlias = tuple[tuple[Parameter, tuple[float, ...]], ...]
 def instructions(
     circuit: QuantumCircuit, qubits: Sequence[int] | None = None, loops: _Loops = ()
 ) -> Iterator[tuple[Any, tuple[int, ...], _Loops]]:
-    """Yield every instruction, those inside of control flow too.
+    """Yield every instruction, including those within control flow.
 
     Args:
         circuit: A circuit or a block.

@@ -43,13 +43,13 @@ def require(good: bool) -> None:
 
 
 def values_of(value: Any) -> list[Any]:
-    """Return the values of a list or of something like it, which text is not."""
+    """Return the values of a list or another sequence, but not of text."""
     require(not isinstance(value, str | bytes | Mapping))
     return list(value)
 
 
 def _read_flag(value: Any) -> bool:
-    # Of numpy too, whose class has another name in numpy 1.
+    # NumPy scalars too; NumPy 1 has another name for the class of booleans.
     require(type(value).__name__ in ("bool", "bool_"))
     return bool(value)
 
@@ -64,7 +64,7 @@ TEXT = Check("text", _read_text)
 
 
 def whole(least: int, most: int | None = None) -> Check:
-    """Return a check for whole numbers, those of numpy too, without booleans."""
+    """Return a check for integers, NumPy's included, but not booleans."""
 
     def read(value: Any) -> int:
         require(not isinstance(value, bool))
@@ -78,7 +78,7 @@ def whole(least: int, most: int | None = None) -> Check:
 
 
 def real(least: float, *, above: bool = False) -> Check:
-    """Return a check for finite numbers of at least `least`, or above it."""
+    """Return a check for finite numbers with a lower limit, exclusive if `above` is True."""
 
     def read(value: Any) -> float:
         require(not isinstance(value, bool | str | bytes))
@@ -90,7 +90,7 @@ def real(least: float, *, above: bool = False) -> Check:
 
 
 def word(*words: str) -> Check:
-    """Return a check for one of some words."""
+    """Return a check for one of several words."""
 
     def read(value: Any) -> str:
         require(isinstance(value, str) and value in words)
@@ -100,7 +100,7 @@ def word(*words: str) -> Check:
 
 
 def either(*checks: Check) -> Check:
-    """Return a check that accepts a value if one of some checks does."""
+    """Return a check that accepts a value if one of several checks does."""
 
     def read(value: Any) -> Any:
         for check in checks:

@@ -13,12 +13,12 @@ from qrmi_qiskit import vendor
 
 
 def primitive_counts(text: str) -> Iterator[dict[str, int]]:
-    """Yield the counts of each pub of a sampler and of each set of its parameters' values.
+    """Yield the counts of each sampler pub, and of each of its sets of parameter values.
 
-    The registers of a circuit are joined, the first on the right.
+    The registers of a circuit are joined, with the first one on the right.
 
     Raises:
-        TypeError: The result is one of another primitive.
+        TypeError: The result is from another primitive.
     """
     found = json.loads(text, cls=vendor.find("RuntimeDecoder"))
     pubs = found if isinstance(found, PrimitiveResult) else found["results"]
@@ -30,7 +30,7 @@ def primitive_counts(text: str) -> Iterator[dict[str, int]]:
 
 
 def _register(value: Any) -> BitArray:
-    """Return the bits of a register; a result for other languages has numbers for them."""
+    """Return the bits of a register, which results for other languages store as numbers."""
     if isinstance(value, dict):
         return BitArray.from_samples(value["samples"], value["num_bits"])
     if not isinstance(value, BitArray):

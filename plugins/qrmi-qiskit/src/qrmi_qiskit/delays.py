@@ -1,6 +1,6 @@
-"""Delays in the device's time steps, the only unit that QPY can carry.
+"""Delays in the device's time steps, the only unit that QPY can represent.
 
-QPY stores the number of a delay and leaves out its unit; a parameter in it cannot be read back.
+QPY stores the duration of a delay without its unit, and cannot read back a parameter in it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SECONDS: Final = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9, "ps": 1e-12}
 def delays_in_dt(
     circuit: QuantumCircuit, values: BindingsArray, time_step: Callable[[], float | None]
 ) -> QuantumCircuit:
-    """Return a circuit whose delays are whole numbers of time steps; itself if it has none.
+    """Return the circuit with all delays in whole time steps; unchanged if it has none.
 
     Args:
         circuit: The circuit.
@@ -72,7 +72,7 @@ def _delays(circuit: QuantumCircuit) -> Iterator[Any]:
 def _blocks(operation: Any) -> tuple[QuantumCircuit, ...]:
     if isinstance(operation, ControlFlowOp):
         return tuple(operation.blocks)
-    # An instruction that a circuit was made into; gates have no delays.
+    # an instruction made from a circuit; gates contain no delays
     if type(operation) is Instruction and operation.definition is not None:
         return (operation.definition,)
     return ()
@@ -96,7 +96,7 @@ def _replaced(circuit: QuantumCircuit, convert: Callable[[Any, list[Any]], Any])
 
 
 def _number(delay: Any, values: BindingsArray) -> tuple[float | None, str]:
-    """Return a delay's duration and unit; None for one that is resolved later."""
+    """Return a delay's duration and unit, or None if it is resolved later."""
     duration, unit = delay.duration, delay.unit
     if isinstance(duration, expr.Value):
         return duration.value.value(), duration.value.unit()

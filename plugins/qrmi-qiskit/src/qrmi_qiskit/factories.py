@@ -1,4 +1,4 @@
-"""Backends of resources that do not take Qiskit's primitives, for the group ``qrmi.qiskit``."""
+"""Backend factories for resources without Qiskit's primitives, in the group ``qrmi.qiskit``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def pasqal_backend(resource: QuantumResource, **options: Any) -> QRMIPasqalBackend:
-    """Return a resource that takes pulse sequences as a backend; see `QRMIPasqalBackend`.
+    """Return a resource that accepts pulse sequences as a backend; see `QRMIPasqalBackend`.
 
     Raises:
         ModuleNotFoundError: The extra ``pasqal`` is not installed.

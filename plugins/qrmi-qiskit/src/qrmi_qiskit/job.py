@@ -1,4 +1,4 @@
-"""A task as Qiskit's job."""
+"""Tasks as Qiskit jobs."""
 
 from __future__ import annotations
 
@@ -30,10 +30,11 @@ _STATES: Final = {
 
 
 class TaskJob(BasePrimitiveJob, abc.ABC):  # type: ignore[misc]
-    """A task, in the words of Qiskit.
+    """A task as a Qiskit job.
 
-    The task is the resource's: dropping this object neither cancels nor deletes it, and another
-    one is made of the same id at any time. Methods raise what those of `qrmi_core.Task` raise.
+    The task belongs to the resource: discarding this object neither cancels nor deletes it, and a
+    new object can be made from the id at any time. Methods raise what those of `qrmi_core.Task`
+    raise.
 
     Args:
         resource: The resource that has the task.
@@ -50,46 +51,46 @@ class TaskJob(BasePrimitiveJob, abc.ABC):  # type: ignore[misc]
 
     @property
     def task(self) -> Task:
-        """The task itself, which has the history too."""
+        """The task, which also has the history."""
         return self._task
 
     def status(self) -> JobStatus:
-        """Poll the task; costs no request once it has ended."""
+        """Poll the task; sends no request once the task has ended."""
         return _STATES[self._task.status()]
 
     def done(self) -> bool:
-        """Return True if it has ended with a result."""
+        """Return True if the task has ended with a result."""
         return self.status() is JobStatus.DONE
 
     def running(self) -> bool:
-        """Return True if it is being executed."""
+        """Return True if the task is being executed."""
         return self.status() is JobStatus.RUNNING
 
     def cancelled(self) -> bool:
-        """Return True if somebody stopped it."""
+        """Return True if the task was cancelled."""
         return self.status() is JobStatus.CANCELLED
 
     def errored(self) -> bool:
-        """Return True if it failed; `result` raises the vendor's reason."""
+        """Return True if the task failed; `result` then raises the vendor's reason."""
         return self.status() is JobStatus.ERROR
 
     def in_final_state(self) -> bool:
-        """Return True if it has ended, whichever way."""
+        """Return True if the task has ended, successfully or not."""
         return self.status() in (JobStatus.DONE, JobStatus.ERROR, JobStatus.CANCELLED)
 
     def wait_for_final_state(self, timeout: float | None = None) -> None:
-        """Wait until it has ended, whichever way.
+        """Wait until the task has ended, successfully or not.
 
         Args:
-            timeout: Seconds; None for ever.
+            timeout: Seconds to wait; None to wait for ever.
 
         Raises:
-            WaitTimeoutError: The time is up; the task goes on.
+            WaitTimeoutError: The task has not ended in time; it continues.
         """
         self._task.wait(timeout)
 
     def cancel(self) -> None:
-        """Ask to stop the task; see `QuantumResource.task_stop`."""
+        """Request to stop the task; see `QuantumResource.task_stop`."""
         self._task.stop()
 
     def logs(self) -> str:
@@ -97,20 +98,20 @@ class TaskJob(BasePrimitiveJob, abc.ABC):  # type: ignore[misc]
         return self._task.logs()
 
     def usage(self) -> TaskUsage:
-        """Fetch the consumption of the task in seconds of the quantum processor, and its times."""
+        """Fetch the task's times and its consumption in QPU seconds."""
         return self._task.usage()
 
     def result(self, timeout: float | None = None) -> PrimitiveResult:
-        """Wait for the task and fetch its result, once for all calls.
+        """Wait for the task, and return its result, which is fetched once.
 
         Args:
-            timeout: Seconds to wait for the end; None for ever, 0 polls once.
+            timeout: Seconds to wait; None to wait for ever, 0 to poll once.
 
         Raises:
-            WaitTimeoutError: The time is up; the task goes on.
-            TaskFailedError: It failed.
-            TaskCancelledError: It was cancelled.
-            InvalidResponseError: The result is not that of a primitive.
+            WaitTimeoutError: The task has not ended in time; it continues.
+            TaskFailedError: The task failed.
+            TaskCancelledError: The task was cancelled.
+            InvalidResponseError: The result is not a primitive result.
         """
         if self._result is None:
             text = self._task.result(timeout).value
@@ -129,18 +130,21 @@ class TaskJob(BasePrimitiveJob, abc.ABC):  # type: ignore[misc]
 
     @abc.abstractmethod
     def decode(self, text: str) -> PrimitiveResult:
-        """Parse the text of the result; raise if it is not one."""
+        """Parse the text of the result; raise an exception if it is another kind of result."""
 
 
 class PrimitiveJob(TaskJob):
-    """A primitive's task; `SamplerV2.run` and `SamplerV2.job` give it.
+    """A task of a primitive; returned by `SamplerV2.run` and `SamplerV2.job`.
 
-    The result is decoded without the circuits, so any process gets it by the id.
+    Decoding the result needs no circuits, so any process can read it by id. ::
+
+        job = SamplerV2(resource).run([circuit])
+        same_job = SamplerV2(resource).job(job.job_id())
 
     Args:
         resource: The resource that has the task.
         job_id: The task's id.
-        pubs: The pubs, if they are known.
+        pubs: The pubs, if known.
     """
 
     def __init__(
@@ -154,10 +158,10 @@ class PrimitiveJob(TaskJob):
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """The pubs, as ``(circuit, ...)``, under the key ``pubs``, as qiskit-ibm-runtime has them.
+        """The pubs, as ``(circuit, ...)``, under the key ``pubs``, as in qiskit-ibm-runtime.
 
         Raises:
-            UnsupportedFunctionError: The job was found by its id, so they are not known.
+            UnsupportedFunctionError: The job was found by id, so its pubs are unknown.
         """
         if self._pubs is None:
             raise UnsupportedFunctionError(

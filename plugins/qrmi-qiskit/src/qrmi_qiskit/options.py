@@ -1,9 +1,9 @@
 """The options of the primitives, named as in qiskit-ibm-runtime and checked as they are set.
 
-Options that are not set are not sent: the defaults are the resource's own. The classes are ours,
-since those of qiskit-ibm-runtime move and change between its releases, and accept values that the
-service refuses. An option that these classes lack is sent as it is, unless it is a near miss of one
-that they have: the resource decides.
+Unset options are not sent, so the resource's defaults apply. qiskit-ibm-runtime's own classes are
+not used, since they move and change between releases and accept values that the service rejects.
+Unknown options are sent unchanged and the resource decides about them, unless the name is a near
+miss of a known one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from qrmi_qiskit.checks import (
 
 
 class _Unset:
-    """The value of an option that is not set."""
+    """The class of `Unset`."""
 
     def __repr__(self) -> str:
         return "Unset"
@@ -47,23 +47,23 @@ class _Unset:
 
 
 Unset: Final = _Unset()
-"""The value of an option that is not set, so that the resource's default holds."""
+"""The value of an unset option, for which the resource's default applies."""
 
 EXTRAPOLATORS: Final[Mapping[str, int]] = {
     **{"linear": 2, "exponential": 2, "double_exponential": 4, "fallback": 2},
     **{f"polynomial_degree_{degree}": degree + 1 for degree in range(1, 8)},
 }
-"""Extrapolator -> how many noise factors it needs."""
+"""Number of noise factors that each extrapolator needs."""
 
 _ELSEWHERE: Final = {
     "environment": "tags, log level and privacy are settings of the resource",
     "max_execution_time": "the limit of a task's time is a setting of the resource",
 }
-"""Options of qiskit-ibm-runtime that are no inputs of a primitive, and where they are here."""
+"""Options of qiskit-ibm-runtime outside a primitive's input, and their counterparts here."""
 
 
 def _read_edges(value: Any) -> list[list[int]]:
-    # Qiskit's CouplingMap has edges, and a list is a list of them.
+    # A CouplingMap has edges; a list is already a list of edges.
     edges = value.get_edges() if hasattr(value, "get_edges") else value
     qubit = whole(0)
     pairs = [[qubit.read(each) for each in values_of(edge)] for edge in values_of(edges)]
@@ -99,7 +99,7 @@ def _option(check: Check, *, null: bool = False) -> Any:
 
     Args:
         check: The check of its value.
-        null: Whether None is a value to send; else it is as if the option were not set.
+        null: True if None is a value to send; otherwise None means unset.
     """
     if null:
         check = attrs.evolve(check, form=f"{check.form}, or None")
@@ -119,7 +119,7 @@ def _option(check: Check, *, null: bool = False) -> Any:
 
 
 def _section(kind: type[_Section]) -> Any:
-    """Return the attribute of a group of options, set by an instance or by a mapping."""
+    """Return the attribute of an option group, set by an instance or by a mapping."""
 
     def convert(value: Any, section: Any, field: Any) -> Any:
         if isinstance(value, kind):
@@ -142,9 +142,9 @@ def _section(kind: type[_Section]) -> Any:
 
 @attrs.define(kw_only=True)
 class _Section:
-    """Options that can be set as attributes, by `update` and by a mapping.
+    """Options that can be set as attributes, by `update` and from a mapping.
 
-    Those of a mapping or of `update` that the class lacks are kept as they are.
+    Unknown options in a mapping or in `update` are kept unchanged.
     """
 
     _path: ClassVar[str] = ""
@@ -153,12 +153,12 @@ class _Section:
 
     @classmethod
     def name_of(cls, name: str) -> str:
-        """The full name of an option, as a message gives it."""
+        """Return the full name of an option, for messages."""
         return f"{cls._path}.{name}" if cls._path else name
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Self:
-        """Make the options of a mapping.
+        """Return the options in a mapping.
 
         Raises:
             InvalidArgumentError: A name is a near miss of a known one, or a value is wrong.
@@ -169,7 +169,7 @@ class _Section:
 
     @classmethod
     def described(cls) -> Iterator[tuple[str, str]]:
-        """Full name and form of every option."""
+        """Yield the full name and the requirement of every option."""
         for name, field in _known(cls).items():
             if _GROUP in field.metadata:
                 yield from field.metadata[_GROUP].described()
@@ -177,7 +177,7 @@ class _Section:
                 yield cls.name_of(name), field.metadata[_FORM]
 
     def update(self, **values: Any) -> None:
-        """Set some options; the others of a group stay.
+        """Set some options, and keep the others.
 
         Raises:
             InvalidArgumentError: A name is a near miss of a known one, or a value is wrong; then
@@ -193,7 +193,7 @@ class _Section:
                 continue
             now = getattr(self, name)
             if isinstance(now, _Section) and isinstance(value, Mapping):
-                # A copy, so that an error leaves everything as it was.
+                # Use a copy, so that an error leaves everything unchanged.
                 group = attrs.evolve(now)
                 group.update(**value)
                 value = group
@@ -220,10 +220,10 @@ class _Section:
         return found
 
     def _check(self) -> None:
-        """Look for contradictions between the options of the group."""
+        """Check that the options of the group do not contradict each other."""
 
     def _refuse_mistake(self, name: str, known: list[str]) -> None:
-        """Raise if an unknown option is a near miss of a known one, or has its place elsewhere."""
+        """Raise if an unknown option is a near miss of a known one, or belongs elsewhere."""
         full = self.name_of(name)
         if not self._path and name in _ELSEWHERE:
             raise InvalidArgumentError(f"option `{full}` does not exist here: {_ELSEWHERE[name]}")
@@ -238,7 +238,7 @@ class _Section:
 
 
 def _known(kind: type[_Section]) -> dict[str, Any]:
-    """Return the fields of the options of a class, by name."""
+    """Return the option fields of a class, by name."""
     return {
         name: field
         for name, field in attrs.fields_dict(kind).items()
@@ -254,7 +254,7 @@ def _names() -> Iterator[str]:
 
 @attrs.define(kw_only=True)
 class DynamicalDecouplingOptions(_Section):
-    """Sequences of gates that protect idle qubits."""
+    """Gate sequences that protect idle qubits."""
 
     _path: ClassVar[str] = "dynamical_decoupling"
 
@@ -267,7 +267,7 @@ class DynamicalDecouplingOptions(_Section):
 
 @attrs.define(kw_only=True)
 class ExecutionOptions(_Section):
-    """Options of the repetition of circuits; `rep_delay` is in seconds."""
+    """Options for the repetition of circuits; `rep_delay` is in seconds."""
 
     _path: ClassVar[str] = "execution"
 
@@ -277,7 +277,7 @@ class ExecutionOptions(_Section):
 
 @attrs.define(kw_only=True)
 class SamplerExecutionOptions(ExecutionOptions):
-    """The same for the sampler, and the type of measurement results."""
+    """The sampler's options for the repetition of circuits and the type of its results."""
 
     meas_type: str | _Unset = _option(word("classified", "kerneled", "avg_kerneled"))
 
@@ -296,7 +296,7 @@ class TwirlingOptions(_Section):
 
     @property
     def shots(self) -> int | None:
-        """The shots of a circuit that these options ask for, None if they do not."""
+        """The number of shots per circuit that these options imply, or None."""
         if isinstance(self.num_randomizations, int) and isinstance(
             self.shots_per_randomization, int
         ):
@@ -306,7 +306,7 @@ class TwirlingOptions(_Section):
 
 @attrs.define(kw_only=True)
 class SimulatorOptions(_Section):
-    """For simulators alone."""
+    """Options for simulators only."""
 
     _path: ClassVar[str] = "simulator"
 
@@ -320,7 +320,7 @@ class SimulatorOptions(_Section):
 
 @attrs.define(kw_only=True)
 class MeasureNoiseLearningOptions(_Section):
-    """Options of learning the errors of measurements."""
+    """Options for learning measurement errors."""
 
     _path: ClassVar[str] = "resilience.measure_noise_learning"
 
@@ -368,7 +368,7 @@ class ZneOptions(_Section):
 
 @attrs.define(kw_only=True)
 class PecOptions(_Section):
-    """Probabilistic error cancellation; without limit if `max_overhead` is None."""
+    """Probabilistic error cancellation; `max_overhead` of None means no limit."""
 
     _path: ClassVar[str] = "resilience.pec"
 
@@ -378,7 +378,7 @@ class PecOptions(_Section):
 
 @attrs.define(kw_only=True)
 class LayerNoiseLearningOptions(_Section):
-    """Options of learning the errors of layers; all if `max_layers_to_learn` is None."""
+    """Options for learning the errors of layers; `max_layers_to_learn` of None means all."""
 
     _path: ClassVar[str] = "resilience.layer_noise_learning"
 
@@ -392,7 +392,7 @@ class LayerNoiseLearningOptions(_Section):
 
 @attrs.define(kw_only=True)
 class ResilienceOptions(_Section):
-    """Mitigation of errors."""
+    """Options for error mitigation."""
 
     _path: ClassVar[str] = "resilience"
 

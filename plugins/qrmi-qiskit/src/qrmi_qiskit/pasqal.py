@@ -1,6 +1,6 @@
 """Qiskit's sampler on Pasqal's machines and emulators, through qiskit-pasqal-provider.
 
-It needs the extra ``pasqal``, and takes analog circuits: one ``HamiltonianGate`` of
+It requires the extra ``pasqal`` and runs analog circuits: one ``HamiltonianGate`` of
 ``qiskit_pasqal_provider.providers.gate``, with or without parameters.
 """
 
@@ -44,16 +44,16 @@ if TYPE_CHECKING:
     from qrmi_core import QuantumResource
 
 DEFAULT_SHOTS: Final = 1024
-"""Of a circuit, where nothing else says how many."""
+"""The number of shots of a circuit if nothing else sets it."""
 
 _SHOTS = whole(1)
 
 
 class QRMIPasqalJob(TaskJob):
-    """A task of a pulse sequence as Qiskit's job.
+    """A pulse-sequence task as a Qiskit job.
 
-    Its result has one pub. ``data.counts`` are the counts as Pasqal gives them, the first atom
-    on the left; ``data.meas`` is the same as Qiskit has it, the first atom on the right.
+    Its result has one pub. ``data.counts`` has the counts in Pasqal's order, the first atom on the
+    left; ``data.meas`` has them in Qiskit's order, the first atom on the right.
     """
 
     def decode(self, text: str) -> PrimitiveResult:
@@ -72,16 +72,16 @@ class QRMIPasqalJob(TaskJob):
 
 
 class QRMIPasqalBackend:
-    """A resource that takes pulse sequences, as qiskit-pasqal-provider's sampler sees it.
+    """A resource that runs pulse sequences, as a backend for qiskit-pasqal-provider's sampler.
 
-    `qrmi_qiskit.get_backend` returns it for the resource types of Pasqal and its emulators.
+    `qrmi_qiskit.get_backend` returns it for Pasqal's resource types and emulators.
 
     Args:
-        resource: A resource that takes `Payload.PasqalCloud`.
-        default_shots: Shots of a circuit that is run without any.
+        resource: A resource that accepts `Payload.PasqalCloud`.
+        default_shots: Shots of a circuit for which none are given.
 
     Raises:
-        UnsupportedPayloadError: The resource takes no pulse sequences.
+        UnsupportedPayloadError: The resource does not run pulse sequences.
     """
 
     def __init__(self, resource: QuantumResource, *, default_shots: int = DEFAULT_SHOTS) -> None:
@@ -114,8 +114,8 @@ class QRMIPasqalBackend:
 
         Args:
             run_input: An analog circuit.
-            shots: How often to run it.
-            values: The values of its parameters by name.
+            shots: Number of shots.
+            values: Parameter values, by name.
 
         Raises:
             InvalidArgumentError: The circuit, its parameters or the shots are wrong.
@@ -151,11 +151,11 @@ class SamplerV2(_PasqalSampler):  # type: ignore[misc]
     """qiskit-pasqal-provider's sampler on a resource.
 
     Args:
-        resource: A resource that takes `Payload.PasqalCloud`.
+        resource: A resource that accepts `Payload.PasqalCloud`.
         options: ``default_shots``, by default `DEFAULT_SHOTS`.
 
     Raises:
-        UnsupportedPayloadError: The resource takes no pulse sequences.
+        UnsupportedPayloadError: The resource does not run pulse sequences.
         InvalidArgumentError: An option is unknown or wrong.
     """
 
@@ -174,12 +174,12 @@ class SamplerV2(_PasqalSampler):  # type: ignore[misc]
         """Submit one task.
 
         Args:
-            pubs: One pub: an analog circuit, or a tuple of it and its parameters' values.
-            shots: How often to run it; by default ``default_shots``.
+            pubs: One pub: an analog circuit, or a tuple of a circuit and its parameter values.
+            shots: Number of shots; by default ``default_shots``.
 
         Raises:
             InvalidArgumentError: The pub is wrong.
-            QrmiError: It could not be submitted; see `QuantumResource.task_start`.
+            QrmiError: The task could not be submitted; see `QuantumResource.task_start`.
         """
         try:
             circuit, values = self._coerce_pubs(pubs)
@@ -189,21 +189,21 @@ class SamplerV2(_PasqalSampler):  # type: ignore[misc]
         return backend.run(run_input=circuit, values=values, shots=shots)
 
     def job(self, job_id: str) -> QRMIPasqalJob:
-        """Return the job of an id, also one that another process started; costs no request."""
+        """Return the job with an id, also if another process started it; sends no request."""
         return QRMIPasqalJob(self.backend().resource, job_id)
 
 
 def get_device(resource: QuantumResource) -> Any:
-    """Return the Pulser device to write sequences for.
+    """Return the Pulser device for which to write sequences.
 
-    For a QPU it is the one of its name among those that its target lists, else the first. For an
-    emulator, whose name has ``emu`` in it, and where the resource has no target, it is Pulser's
-    ``DigitalAnalogDevice``, which stands for no machine; that costs no request.
+    For a QPU, it is the device in its target that has the QPU's name, or else the first one. For an
+    emulator (with ``emu`` in its name), and for a resource without a target, it is Pulser's virtual
+    ``DigitalAnalogDevice``, without a request.
 
     Raises:
         InvalidResponseError: The target lists no device that Pulser can read.
     """
-    # Emulators run sequences for any device, and what they list are the machines.
+    # Emulators run sequences for any device; their targets list the real ones.
     if "emu" in resource.resource_id().lower():
         return DigitalAnalogDevice
     try:

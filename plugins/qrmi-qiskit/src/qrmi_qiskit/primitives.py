@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from qrmi_core import QuantumResource
 
 DEFAULT_SHOTS: Final = 4096
-"""Of a pub, where nothing else says how many."""
+"""The number of shots of a pub if nothing else sets it."""
 
 DEFAULT_PRECISION: Final = 1 / 64
-"""Of an estimate, where nothing else says which."""
+"""The precision of an estimate if nothing else sets it."""
 
 _Pub = TypeVar("_Pub", SamplerPub, EstimatorPub)
 
@@ -65,8 +65,8 @@ class _Primitive:
     """The base of the two primitives.
 
     Args:
-        resource: A resource that takes `Payload.QiskitPrimitive`.
-        options: The options: an object of the class, or a mapping.
+        resource: A resource that accepts `Payload.QiskitPrimitive`.
+        options: An object of the options class, or a mapping.
     """
 
     _program_id: ClassVar[str]
@@ -93,7 +93,7 @@ class _Primitive:
                 f"options must be a mapping or {self._options_class.__name__}, "
                 f"not {type(options).__name__}"
             )
-        read.to_dict()  # finds contradictions before any circuit is made
+        read.to_dict()  # This finds contradictions before any circuit is encoded.
         return read
 
     @property
@@ -107,7 +107,7 @@ class _Primitive:
         return QRMIBackend(self._resource)
 
     def job(self, job_id: str) -> PrimitiveJob:
-        """Return the job of an id, also one that another process started; sends no request.
+        """Return the job with an id, also if another process started it; sends no request.
 
         Args:
             job_id: The return value of the job's `job_id`, which is the task's id.
@@ -158,10 +158,10 @@ class _Primitive:
             )
 
     def _timed(self, where: str, pub: _Pub) -> tuple[QuantumCircuit, BindingsArray]:
-        """Return a pub's circuit, with delays that can be encoded, and the values it needs."""
+        """Return a pub's circuit with encodable delays, and the parameter values it needs."""
         circuit, values = pub.circuit, pub.parameter_values
         if pub.size == 0 or not _are_finite(values):
-            return circuit, values  # which `_check` refuses
+            return circuit, values  # rejected by `_check`
         try:
             timed = delays_in_dt(circuit, values, lambda: time_step(self._resource))
         except InvalidArgumentError as error:
@@ -177,11 +177,11 @@ class _Primitive:
 
 
 class SamplerV2(_Primitive, BaseSamplerV2):  # type: ignore[misc]
-    """Samples the classical registers of circuits.
+    """A sampler: samples the classical registers of circuits.
 
     Args:
-        resource: A resource that takes `Payload.QiskitPrimitive`.
-        options: Options as qiskit-ibm-runtime names them: `SamplerOptions`, or a mapping.
+        resource: A resource that accepts `Payload.QiskitPrimitive`.
+        options: `SamplerOptions`, or a mapping with qiskit-ibm-runtime's names.
 
     Raises:
         UnsupportedPayloadError: The resource does not run primitives.
@@ -201,21 +201,21 @@ class SamplerV2(_Primitive, BaseSamplerV2):  # type: ignore[misc]
 
     @property
     def options(self) -> SamplerOptions:
-        """The options, which hold for the jobs submitted from now on."""
+        """The options for jobs submitted from now on."""
         read: SamplerOptions = self._options
         return read
 
     def run(self, pubs: Iterable[SamplerPubLike], *, shots: int | None = None) -> PrimitiveJob:
-        """Submit one task.
+        """Submit one task, and return it as a job.
 
         Args:
             pubs: Circuits, or tuples of a circuit, its parameter values and its shots.
-            shots: Shots of the pubs that do not say it themselves; by default those of
-                `twirling`, else ``default_shots``, else `DEFAULT_SHOTS`.
+            shots: Shots of the pubs without their own number; by default those of `twirling`, else
+                ``default_shots``, else `DEFAULT_SHOTS`.
 
         Raises:
             InvalidArgumentError: A pub is wrong, or the device cannot execute it.
-            QrmiError: It could not be submitted; see `QuantumResource.task_start`.
+            QrmiError: The task could not be submitted; see `QuantumResource.task_start`.
         """
         default = self._options.twirling.shots or self._options.default_shots or DEFAULT_SHOTS
         if shots is not None:
@@ -230,11 +230,11 @@ class SamplerV2(_Primitive, BaseSamplerV2):  # type: ignore[misc]
 
 
 class EstimatorV2(_Primitive, BaseEstimatorV2):  # type: ignore[misc]
-    """Estimates expectation values of observables.
+    """An estimator: estimates expectation values of observables.
 
     Args:
-        resource: A resource that takes `Payload.QiskitPrimitive`.
-        options: Options as qiskit-ibm-runtime names them: `EstimatorOptions`, or a mapping.
+        resource: A resource that accepts `Payload.QiskitPrimitive`.
+        options: `EstimatorOptions`, or a mapping with qiskit-ibm-runtime's names.
 
     Raises:
         UnsupportedPayloadError: The resource does not run primitives.
@@ -254,25 +254,25 @@ class EstimatorV2(_Primitive, BaseEstimatorV2):  # type: ignore[misc]
 
     @property
     def options(self) -> EstimatorOptions:
-        """The options, which hold for the jobs submitted from now on."""
+        """The options for jobs submitted from now on."""
         read: EstimatorOptions = self._options
         return read
 
     def run(
         self, pubs: Iterable[EstimatorPubLike], *, precision: float | None = None
     ) -> PrimitiveJob:
-        """Submit one task.
+        """Submit one task, and return it as a job.
 
         Args:
             pubs: Tuples of a circuit, observables, parameter values and a precision.
-            precision: The standard error for pubs that have none themselves; by default it follows
-                at the resource from ``default_shots`` or from `twirling`, and is else
-                ``default_precision``, else `DEFAULT_PRECISION`. 0 asks a simulator for the exact
-                values of a circuit without measurements.
+            precision: The standard error for pubs without their own. By default, the resource
+                derives it from ``default_shots`` or `twirling`; if these are not set, it is
+                ``default_precision``, else `DEFAULT_PRECISION`. With 0, a simulator returns the
+                exact values of a circuit without measurements.
 
         Raises:
             InvalidArgumentError: A pub is wrong, or the device cannot execute it.
-            QrmiError: It could not be submitted; see `QuantumResource.task_start`.
+            QrmiError: The task could not be submitted; see `QuantumResource.task_start`.
         """
         options = self._options
         default = None
@@ -294,7 +294,7 @@ class EstimatorV2(_Primitive, BaseEstimatorV2):  # type: ignore[misc]
         return self._submit(coerced)
 
     def _check_exact(self, where: str, circuit: QuantumCircuit) -> None:
-        """Refuse precision 0 where values come from shots."""
+        """Raise if precision 0 is requested where values come from shots."""
         if not is_simulator(self._resource):
             cause = "its values come from the shots of a device"
         else:
@@ -309,7 +309,7 @@ class EstimatorV2(_Primitive, BaseEstimatorV2):  # type: ignore[misc]
 
 
 def _check_simulated(where: str, circuit: QuantumCircuit) -> None:
-    """Refuse what simulators of circuits lack."""
+    """Raise if a circuit contains features that simulators lack."""
     for instruction, _, _ in instructions(circuit):
         operation = instruction.operation
         if type(operation) in (Gate, Instruction) and operation.definition is None:
@@ -327,7 +327,7 @@ def _check_simulated(where: str, circuit: QuantumCircuit) -> None:
 
 
 def _strange_type(node: object) -> types.Type | None:
-    """Return the first type in an expression besides Bool and Uint."""
+    """Return the first type in an expression other than Bool and Uint."""
     if not isinstance(node, expr.Expr):
         return None
     if not isinstance(node.type, (types.Bool, types.Uint)):
@@ -341,7 +341,7 @@ def _are_finite(values: BindingsArray) -> bool:
 
 
 def _listed(pubs: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield every pub with its name in messages."""
+    """Yield every pub, with its name for messages."""
     if isinstance(pubs, QuantumCircuit | SamplerPub | EstimatorPub | str | Mapping):
         raise InvalidArgumentError(
             f"pubs must be a list of pubs, not {type(pubs).__name__}: put it into a list"
@@ -371,7 +371,7 @@ def _check_registers(where: str, circuit: QuantumCircuit) -> None:
         if not register.size:
             raise InvalidArgumentError(f"{where}: classical register {name} has no bits: remove it")
         try:
-            # The result has a field of that name.
+            # The result has a field with the register's name.
             good = name.isidentifier() and not keyword.iskeyword(name) and name != "shape"
             DataBin(**{name: 0})
         except (TypeError, ValueError):
@@ -398,7 +398,7 @@ def _check_observables(where: str, pub: EstimatorPub) -> None:
 def _encode(where: str, value: object) -> str:
     try:
         with warnings.catch_warnings():
-            # That the encoder leaves something out would be an input other than what was meant.
+            # If the encoder omitted something, the input would differ from the user's.
             warnings.simplefilter("error", UserWarning)
             return json.dumps(
                 value, cls=vendor.find("RuntimeEncoder"), separators=(",", ":"), allow_nan=False

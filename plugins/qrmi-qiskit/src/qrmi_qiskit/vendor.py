@@ -1,7 +1,7 @@
-"""The parts of qiskit-ibm-runtime in use: encoder, decoder, reader of a device, names of options.
+"""The parts of qiskit-ibm-runtime in use: encoder, decoder, device reader, option names.
 
-It takes over a second to import, and so is imported when it is first used. Names have moved between
-its releases: each is looked for at its old places too.
+Importing it takes over a second, so it is imported on first use. Names have moved between releases,
+so their old locations are tried too.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def find(name: str) -> Any:
         try:
             module = importlib.import_module(f"{_PACKAGE}{home}")
         except ModuleNotFoundError as error:
-            # That it moved is one thing, that the package or one it needs is missing another.
+            # Distinguish a moved name from a missing package or dependency.
             if not str(error.name).startswith(f"{_PACKAGE}."):
                 raise PluginError(
                     f"qrmi-qiskit needs {error.name}, which is not installed: "
@@ -57,13 +57,13 @@ def has_option(name: str) -> bool:
     """Return True if the installed qiskit-ibm-runtime has an option of a primitive.
 
     Args:
-        name: Its full name, such as `twirling.strategy`.
+        name: The full name, such as `twirling.strategy`.
     """
     return any(_has(options, name.split(".")) for options in _options())
 
 
 def _options() -> Iterator[Any]:
-    """Yield the vendor's options of each primitive, in the generations that are there."""
+    """Yield the vendor's options of each primitive, in each available generation."""
     for home in ("options", "options_models.sampler", "options_models.estimator"):
         try:
             module = importlib.import_module(f"{_PACKAGE}.{home}")
@@ -76,7 +76,7 @@ def _options() -> Iterator[Any]:
 
 def _has(options: Any, names: list[str]) -> bool:
     for name in names:
-        # Its dataclasses and its models both keep options alone there.
+        # Both its dataclasses and its models keep only options there.
         if name not in getattr(options, "__dict__", {}):
             return False
         options = getattr(options, name)
