@@ -1,7 +1,7 @@
-"""The published package `qrmi`, on this implementation: scripts written against it run unchanged.
+"""The published package `qrmi`, reimplemented: scripts written for it run unchanged.
 
-Its top-level names are here, the front ends in `qrmi.primitives` and `qrmi.pulser`. What differs is
-listed in the README of the distribution ``qrmi-compat``.
+Its top-level names are here, its front ends in `qrmi.primitives` and `qrmi.pulser`. The README of
+the distribution ``qrmi-compat`` lists the differences.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""The published errors are the core's; those below are caught by published names as well."""
+"""The core's errors, with subclasses that published names catch as well."""
 
 import qrmi_core as core
 from qrmi_core import (
@@ -17,20 +17,20 @@ from qrmi_core import (
 
 
 class TaskFailedError(core.TaskFailedError, TaskNotReadyError):
-    """The task ended in failure; the published package calls that not ready."""
+    """The task ended in failure; the published package raises "not ready" for this."""
 
     retryable = False
 
 
 class TaskCancelledError(core.TaskCancelledError, TaskNotReadyError):
-    """The task was cancelled; the published package calls that not ready."""
+    """The task was cancelled; the published package raises "not ready" for this."""
 
     retryable = False
 
 
 class JobVariablesError(ConfigError, ValueError):
-    """The job's variables contradict each other, which is published as a ValueError."""
+    """The job's variables contradict each other; published as a ValueError."""
 
 
 class ArgumentError(core.InvalidArgumentError, TypeError):
-    """An option is unknown or wrong, which is published as a TypeError."""
+    """An option is unknown or wrong; published as a TypeError."""

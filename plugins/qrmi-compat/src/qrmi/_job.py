@@ -25,8 +25,8 @@ class ResourceDef:
     Args:
         name: The resource's id.
         resource_type: Its type.
-        is_dynamic: True if the entry is not a resource but the settings for discovery.
-        environment: Its settings, unprefixed; not printed, since they hold secrets.
+        is_dynamic: True if the entry has settings for discovery instead of a resource.
+        environment: Its settings, unprefixed; omitted from `repr`, since they contain secrets.
     """
 
     name: str
@@ -36,23 +36,23 @@ class ResourceDef:
 
 
 class Config:
-    """The resources of one configuration file; `load` gives it."""
+    """The resources of a configuration file; returned by `load`."""
 
     def __init__(self, loaded: qrmi_core.Config) -> None:
         self._loaded = loaded
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Config:
-        """Read a file and check it as a whole; the settings are checked when they are used.
+        """Read a file and check its structure; settings are checked on first use.
 
         Raises:
-            ConfigError: Names the file and every problem in it.
+            ConfigError: The file is wrong; the message names it and every problem.
         """
         return cls(qrmi_core.Config.load(path))
 
     @property
     def resource_map(self) -> dict[str, ResourceDef]:
-        """The entries by name; a new dictionary each time, whose changes do not stick."""
+        """The entries by name; a new dictionary each time, so changing it has no effect."""
         return {
             entry.name: ResourceDef(
                 entry.name,
@@ -65,11 +65,11 @@ class Config:
 
 
 def get_job_qpu_resources_and_types() -> tuple[list[str], list[str]]:
-    """Return names and type strings of the resources of this job, as the variables have them.
+    """Return the names and type strings of the job's resources, in the order of its variables.
 
     Raises:
         EnvVarNotSetError: The process does not run in a job with quantum resources.
-        ConfigError: The lists do not match; it is a ValueError too.
+        ConfigError: The lists do not match; also a ValueError.
     """
     try:
         return qrmi_core.get_job_qpu_resources_and_types()
@@ -80,14 +80,15 @@ def get_job_qpu_resources_and_types() -> tuple[list[str], list[str]]:
 
 
 class QRMIService:
-    """The resources of this job that can be used now.
+    """The resources of this job that are available now.
 
-    A resource that cannot be made, does not respond or is not online is left out with a warning.
+    A resource that cannot be created, does not respond or is offline is skipped with a warning.
 
     Raises:
         EnvVarNotSetError: The process does not run in a job with quantum resources.
         ConfigError: The job's variables contradict each other.
-        QrmiError: No resource is left, for the reason in the scheduler's QRMI_PLUGIN_ERROR.
+        QrmiError: No resource is available; the message has the reason from the scheduler's
+            QRMI_PLUGIN_ERROR.
     """
 
     def __init__(self) -> None:
@@ -120,9 +121,9 @@ class QRMIService:
                 _log.warning("%s (%s) is left out: it is %s%s", name, kind, state, why)
 
     def resources(self) -> list[QuantumResource]:
-        """Return the resources, in the order of the job's variables; the same objects each time."""
+        """Return the resources, in the order of the job's variables; always the same objects."""
         return list(self._resources.values())
 
     def resource(self, resource_id: str) -> QuantumResource | None:
-        """Return the resource of this name, None if it is not among them."""
+        """Return the resource with this name, or None."""
         return self._resources.get(resource_id)

@@ -1,4 +1,4 @@
-"""Log records to a function in place of `logging`."""
+"""Log records passed to a function instead of `logging`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LEVELS: Final = {
 
 
 class _Sink(logging.Handler):
-    """Hands records to a function, or prints them if none is set."""
+    """A handler that passes records to a function, or prints them if none is set."""
 
     callback: LogCallback | None = None
 
@@ -46,16 +46,18 @@ _sink = _Sink()
 
 
 def set_log_callback(callback: LogCallback | None) -> None:
-    """Hand the records of QRMI and of its plugins to a function in place of `logging`.
+    """Pass the log records of QRMI and its plugins to a function instead of `logging`.
 
-    It may be called on any thread; an exception of it is printed and dropped. The loggers' levels
-    apply, or the one in the variable ``RUST_LOG`` (a word such as ``debug``).
+    The function may be called on any thread; its exceptions are printed and dropped. The level is
+    that of each logger, unless the variable ``RUST_LOG`` sets one, such as ``debug``. ::
+
+        set_log_callback(lambda level, logger, message: print(level, message))
 
     Args:
-        callback: The function; None prints records to standard error.
+        callback: The function; None to print records to standard error.
 
     Raises:
-        TypeError: It cannot be called.
+        TypeError: `callback` is not callable.
     """
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be callable or None, not {type(callback).__name__}")

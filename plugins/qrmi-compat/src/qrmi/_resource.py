@@ -17,10 +17,10 @@ class QuantumResource(qrmi_core.QuantumResource):
     """A quantum computer, or a simulator that stands in for one.
 
     Args:
-        resource_id: The vendor's name of the resource.
+        resource_id: The vendor's name for the resource.
         resource_type: The type: a member, or its string.
-        config: Settings with unprefixed keys; without it the environment is read.
-        how: Further arguments of `qrmi_core.QuantumResource`.
+        config: Settings with unprefixed keys; by default they are read from the environment.
+        how: Additional arguments of `qrmi_core.QuantumResource`.
 
     Raises:
         EnvVarNotSetError: Variables are not set; all are named.
@@ -41,7 +41,7 @@ class QuantumResource(qrmi_core.QuantumResource):
     def from_config(
         cls, resource_id: str, resource_type: ResourceType | str, config: Mapping[str, str]
     ) -> QuantumResource:
-        """Make a resource of a mapping of settings; the environment is not read."""
+        """Create a resource from a mapping of settings; the environment is not read."""
         if not isinstance(config, Mapping):
             raise TypeError(f"config must be a mapping, not {type(config).__name__}")
         return cls(resource_id, resource_type, config)
@@ -51,31 +51,31 @@ class QuantumResource(qrmi_core.QuantumResource):
         return ResourceType.of(str(super().resource_type()))
 
     def is_accessible(self) -> bool:
-        """Return True if the resource takes work now; deprecated, use `status`."""
+        """Return True if the resource accepts work now; deprecated, use `status`."""
         warnings.warn(
             "is_accessible() is deprecated, use status() instead", DeprecationWarning, stacklevel=2
         )
         return super().is_accessible()
 
     def release(self, id: str, *, cancel_pending: bool = False) -> None:
-        """End a reservation; one that has ended or is unknown is not an error.
+        """End a reservation, which may have ended already or be unknown.
 
         Args:
-            id: The token that `acquire` returned; with an empty one nothing happens.
+            id: The token that `acquire` returned; an empty one is ignored.
             cancel_pending: True to cancel the tasks that are still queued under it.
         """
         if id != "":
             super().release(id, cancel_pending=cancel_pending)
 
     def task_result(self, task_id: str, timeout: float | None = None) -> TaskResult:
-        """Wait for a task and return its result.
+        """Wait for a task, and return its result.
 
         Args:
             task_id: The task's id.
-            timeout: Seconds to wait for the end; None for ever, 0 polls once.
+            timeout: Seconds to wait; None to wait for ever, 0 to poll once.
 
         Raises:
-            TaskNotReadyError: It failed or was cancelled, or the time is up.
+            TaskNotReadyError: The task failed, was cancelled or has not ended in time.
             TaskNotFoundError: The vendor has no such task.
         """
         try:
@@ -105,7 +105,7 @@ _HIDES_SIMULATORS = frozenset(
 
 
 class ResourceProvider(qrmi_core.ResourceProvider):
-    """The resources that one account reaches.
+    """The resources that an account can use.
 
     Args:
         resource_type: The type: a member, or its string.
@@ -124,11 +124,11 @@ class ResourceProvider(qrmi_core.ResourceProvider):
         self._hides = ResourceType.of(kind) in _HIDES_SIMULATORS
 
     def infos(self, filters: str | None = None) -> list[ResourceInfo]:
-        """Return the vendor's facts about each resource, the least busy first.
+        """Return the vendor's information about each resource, the least busy first.
 
         Args:
-            filters: As `qrmi_core.ResourceProvider.infos`; IBM's simulators are left out unless
-                ``is_simulator`` says otherwise.
+            filters: Filters of `qrmi_core.ResourceProvider.infos`; IBM's simulators are left out
+                unless ``is_simulator`` says otherwise.
         """
         if self._hides and "is_simulator" not in parse_filters(filters):
             filters = f"{filters or ''}&is_simulator=false"

@@ -6,13 +6,13 @@ import qrmi_core
 from qrmi_core.plugin import PublishedEnum
 
 _OTHER = 1000
-"""Numbers of types that are not published begin here."""
+"""The first number of types that are not published."""
 
 
 class ResourceType(PublishedEnum):
     """The type of a resource.
 
-    ``ResourceType("local")`` gives a member for the type of any other plugin.
+    ``ResourceType("local")`` returns a member for the type of any other plugin.
     """
 
     IBMQuantumSystem = 0
@@ -24,16 +24,16 @@ class ResourceType(PublishedEnum):
     IQMServer = 6
     OQTOPUS = 7
     IBMDirectAccess = 100
-    """Of the releases up to 0.18; out of the way of numbers yet to be published."""
+    """The type of releases up to 0.18; its number cannot clash with newly published ones."""
 
     @property
     def type_string(self) -> str:
-        """The type as it is in configuration files, such as ``pasqal-cloud``."""
+        """The type as written in configuration files, such as ``pasqal-cloud``."""
         return str(getattr(qrmi_core.ResourceType, self.name, self.name))
 
     @classmethod
     def of(cls, type_string: str) -> ResourceType:
-        """Return the member for a type as it is in configuration files."""
+        """Return the member for a type as written in configuration files."""
         return cls(type_string)  # type: ignore[arg-type]  # see _missing_
 
     @classmethod
@@ -43,7 +43,7 @@ class ResourceType(PublishedEnum):
         for member in cls:
             if member.type_string == value:
                 return member
-        # Not the position in a table, so that it is the same in every process.
+        # A position in a table would differ between processes.
         number = _OTHER + int.from_bytes(value.encode())
         other = int.__new__(cls, number)
         other._name_ = value
@@ -57,7 +57,7 @@ class ResourceType(PublishedEnum):
 
 
 def type_string(resource_type: ResourceType | str) -> str:
-    """Return the type as the core has it.
+    """Return the core's type string.
 
     Raises:
         TypeError: The argument is not a member and not a string.

@@ -114,7 +114,7 @@ def read_input(
     submission: str,
     programs: Collection[str] = PROGRAMS,
 ) -> tuple[str, bytes]:
-    """Check a payload, and return the service's name of the program, and the unchanged input.
+    """Check a payload; return the program under the service's name, and the unchanged input.
 
     Unknown keys and options are left to the service. They are logged once per submission.
 
@@ -122,7 +122,7 @@ def read_input(
         payload: The payload.
         resource_id: The resource that the payload is for.
         submission: The tag of the submission, which may have several attempts.
-        programs: Those of the programs that the service has.
+        programs: The programs that the service supports.
 
     Raises:
         InvalidInputError: The program is not one of the service's, or the input is not JSON or not

@@ -36,8 +36,8 @@ def observation(
 
     Args:
         state: The service's name, such as ``Cancelled - Ran too long``.
-        reason: The reason of the state.
-        solution: What to do about it.
+        reason: The reason for the state.
+        solution: A remedy.
         code: The code of the reason.
 
     Raises:

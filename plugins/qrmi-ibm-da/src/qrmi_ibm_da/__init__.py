@@ -1,1 +1,1 @@
-"""Quantum computers on premises, through the IBM Quantum System API, formerly Direct Access."""
+"""On-premises quantum computers, through the IBM Quantum System API (formerly Direct Access)."""

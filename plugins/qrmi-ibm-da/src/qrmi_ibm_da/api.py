@@ -1,4 +1,4 @@
-"""Requests to the system's API, and the errors of its error codes."""
+"""Requests to the system's API, and errors by its error codes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _BUSY = {
 
 
 class SystemApi:
-    """The requests, one method each. The client handles retries, time-outs and tokens.
+    """The API's requests, one per method. The client handles retries, time-outs and tokens.
 
     Args:
         settings: Addresses, credentials, network settings.
@@ -80,7 +80,7 @@ class SystemApi:
         return self.http.request("GET", _backend(name)).object()
 
     def lanes(self, name: str) -> dict[str, Any] | None:
-        """Return the lanes of a backend, None from a service without that route."""
+        """Return a backend's lanes, or None if the service lacks that route."""
         response = self.http.request("GET", f"{_backend(name)}/lanes", ok=(404,))
         return None if response.status_code == 404 else response.object()
 
@@ -98,7 +98,7 @@ class SystemApi:
         """Create a job.
 
         Args:
-            document: Makes its description, anew for each attempt.
+            document: Creates the job's description; called for each attempt.
         """
         _done(self.http.request("POST", "/v1/jobs", json=document, submission=True))
 
@@ -107,14 +107,14 @@ class SystemApi:
         return self.http.request("GET", _job(job_id), not_found=TaskNotFoundError).object()
 
     def jobs(self) -> list[dict[str, Any]]:
-        """Return all jobs of this client that were not deleted, oldest first."""
+        """Return all undeleted jobs of this client, oldest first."""
         return self._list("/v1/jobs", "jobs")
 
     def cancel(self, job_id: str) -> bool | None:
-        """Cancel a job, and return True if it was still running.
+        """Cancel a job; return True if it was still running.
 
         Returns:
-            None if it has ended, perhaps by an attempt without a response.
+            None if it had ended already, perhaps through an attempt whose response was lost.
         """
         path = f"{_job(job_id)}/cancel"
         attempts = 0
@@ -136,7 +136,7 @@ class SystemApi:
         return True
 
     def delete(self, job_id: str) -> bool:
-        """Delete a job, and return True if it had ended and is gone."""
+        """Delete a job; return True if it had ended and has been deleted."""
         response = self.http.request("DELETE", _job(job_id), ok=(409,), not_found=TaskNotFoundError)
         if response.status_code == 409:
             return False
@@ -158,7 +158,7 @@ def _job(job_id: str) -> str:
 
 
 def _done(response: Response) -> None:
-    """Raise if a response has a body, which the service's responses to these requests have not."""
+    """Raise if a response has a body, which these requests' responses never have."""
     if response.content.strip():
         raise response.invalid(
             f"{response.status_code} with a body, which is not the service's response: "

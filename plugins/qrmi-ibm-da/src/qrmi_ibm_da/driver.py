@@ -1,4 +1,4 @@
-"""Driver for IBM Direct Access: maps `Driver` calls to requests of a system on premises."""
+"""Driver for IBM Direct Access: maps `Driver` calls to requests to an on-premises system."""
 
 from __future__ import annotations
 
@@ -58,11 +58,11 @@ _CLEANUP_SECONDS = 5.0
 
 
 class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discovers, Prepares):
-    """A backend of a quantum computer on premises.
+    """A backend of an on-premises quantum computer.
 
-    A task is a job whose id is made of the submission's tag, and three objects in a bucket, named
-    after it. An input stays there while its submission is repeated, and is removed when that was
-    refused.
+    A task consists of a job, whose id is derived from the submission's tag, and three objects in a
+    bucket, named after the job. The input stays there while its submission is retried, and is
+    deleted when the submission is refused.
     """
 
     contract_version = 1
@@ -73,16 +73,16 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
     def __init__(self, resource_id: str, resource_type: str, settings: SystemSettings) -> None:
         super().__init__(resource_id, resource_type, settings)
         self._api = SystemApi(settings)
-        # Submissions whose input is in the bucket, and whether the job may be there too.
+        # Submissions with an input in the bucket; True if the job may exist too.
         self._unsettled: TaskNotes[bool] = TaskNotes()
-        # Tasks that were cancelled here and are gone from the service.
+        # Tasks cancelled here, and deleted from the service.
         self._cancelled: TaskNotes[None] = TaskNotes()
-        # Tasks submitted here; True if their end was reported in full: they then only hold a lane.
+        # Tasks submitted here; True if their end was fully reported, so that they only hold a lane.
         self._reported: TaskNotes[bool] = TaskNotes()
 
     @property
     def _store(self) -> Store:
-        """The bucket; it is cheap to make, and uses the connections of the API's client."""
+        """The bucket; cheap to create, since it uses the connections of the API's client."""
         return Store(self.settings, self._api.http)
 
     def close(self) -> None:
@@ -112,7 +112,7 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
     def discover(
         cls, settings: SystemSettings, filters: Mapping[str, str]
     ) -> Iterable[ResourceInfo]:
-        # The list of backends has only these, the configurations the rest, a request each.
+        # The list of backends has only these; each configuration costs another request.
         first = conditions({key: filters[key] for key in ("name", "status") if key in filters})
         with closing(SystemApi(settings)) as api:
             listed = [
@@ -145,13 +145,13 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
             try:
                 self._store.put(_key("input", task_id), content)
             except BaseException:
-                # It may have been stored all the same.
+                # The object may have been stored nevertheless.
                 self.give_up(submission)
                 raise
-        del content  # may be large, and is not needed while the service is at work
+        del content  # It may be large, and is not needed while the service is working.
         self._unsettled[submission] = True  # until the response is there
         try:
-            # Each attempt gets URLs signed for it.
+            # URLs are signed anew for each attempt.
             self._api.start(
                 functools.partial(self._document, task_id, program_id, limit, url_seconds)
             )
@@ -159,10 +159,10 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
             if error.uncertain:
                 raise
             if error.vendor_code == DUPLICATE:
-                # Nobody else can have chosen the id: an earlier attempt was successful.
+                # Nobody else can have this id: an earlier attempt succeeded.
                 _log.info("task %s was submitted before", task_id)
             elif doubtful:
-                # The refusal may be due to the job itself, which has taken the last lane.
+                # The submitted job itself may have taken the last lane, hence the refusal.
                 if not self._exists(task_id):
                     raise
                 _log.warning("task %s was submitted by an attempt without a response", task_id)
@@ -176,7 +176,7 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         return task_id
 
     def make_room(self, busy: ResourceBusyError) -> bool:
-        # Delete one task that has ended and was reported, so that its lane is free.
+        # Free a lane: delete one task whose end was reported.
         if busy.status_code != 429:
             return False
         for task_id in [known for known, reported in self._reported.items() if reported]:
@@ -186,7 +186,7 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         return False
 
     def give_up(self, submission: str) -> None:
-        # Where a job may be there after all, it needs its input.
+        # The job may exist nevertheless, and then it needs its input.
         if self._unsettled.pop(submission) is not False:
             return
         key = _key("input", str(uuid.UUID(submission)))
@@ -199,7 +199,7 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
     def _document(
         self, task_id: str, program_id: str, limit: int, url_seconds: int
     ) -> dict[str, Any]:
-        """Return the description of a job, with URLs signed now."""
+        """Return the description of a job, with freshly signed URLs."""
         store = self._store
         return {
             "id": task_id,
@@ -236,7 +236,7 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
 
     def _noted(self, task_id: str, job: dict[str, Any]) -> Observation:
         report = _observation(job)
-        # A task without a result needs nothing more than its lane.
+        # A task without a result needs only its lane.
         without_result = report.status in (TaskStatus.Failed, TaskStatus.Cancelled)
         if without_result and task_id in self._reported:
             self._reported[task_id] = True
@@ -333,7 +333,7 @@ class SystemDriver(Driver[SystemSettings, QiskitPrimitive], ChoosesIds, Discover
         )
 
     def _is_cancelled(self, task_id: str) -> bool:
-        """Return True if a job that has ended was cancelled; False if that is unknown."""
+        """Return True if a job that has ended was cancelled, False if this is unknown."""
         try:
             return _observation(self._api.job(task_id)).status is TaskStatus.Cancelled
         except TaskNotFoundError:
@@ -374,7 +374,7 @@ _CANCELLED = Observation(
 def _key(kind: str, task_id: str) -> str:
     """Return the key of a task's object: its ``input``, ``results`` or ``logs``."""
     if "/" in task_id or ".." in task_id or not task_id.strip("."):
-        # The key could be that of another object, or lead out of the bucket.
+        # The key could be another object's, or lead out of the bucket.
         raise TaskNotFoundError(f"{task_id!r} is not the id of a task")
     return f"{kind}_{task_id}.json"
 
@@ -396,7 +396,7 @@ def _observation(job: dict[str, Any]) -> Observation:
 
 
 def _described(api: SystemApi, info: ResourceInfo) -> ResourceInfo:
-    """Return the information with facts of the backend's configuration, if it can be read."""
+    """Return the information, extended from the backend's configuration if that can be read."""
     try:
         configuration = api.configuration(info.resource_id).object()
     except ServiceError as error:

@@ -1,4 +1,4 @@
-"""Settings of a quantum computer on premises."""
+"""Settings of an on-premises quantum computer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def to_lifetime(text: str) -> int:
 
 
 def to_part_size(text: str) -> int:
-    """Convert the size of a part of an upload."""
+    """Convert the size of a multipart upload's part."""
     if (size := to_count(text)) < MIN_PART_BYTES:
         raise ValueError(f"a whole number of bytes, at least {MIN_PART_BYTES}")
     return size
@@ -54,7 +54,7 @@ def _ibm(
     needed_by: tuple[str, ...] = (),
     older: str | None = None,
 ) -> Any:
-    """Declare a setting under its names of both generations, the newest first."""
+    """Declare a setting under its names of both generations, newest first."""
     names = (f"QRMI_IBM_QS_{name}", f"QRMI_IBM_DA_{older or name}")
     return setting(
         *names, help=help, default=default, converter=converter, secret=secret, needed_by=needed_by
@@ -70,25 +70,25 @@ def _store(
 
 @attrs.frozen(eq=False, repr=False, kw_only=True)
 class SystemSettings(HttpSettings):
-    """Settings of a quantum computer; time-outs, proxy and the like are in the base class.
+    """Settings of a quantum computer; time-outs and proxy are settings of the base class.
 
     Args:
         endpoint: Address of the API.
         iam_endpoint: Address of IBM Cloud's IAM.
         api_key: IBM Cloud API key.
-        service_crn: The instance, sent with every call.
+        service_crn: CRN of the service instance, sent with every request.
         access_key_id: Access key of the store.
-        secret_access_key: Its secret.
+        secret_access_key: Secret of that access key.
         s3_endpoint: Address of the store, as this machine sees it.
         s3_bucket: The bucket.
         s3_region: Region of the signatures.
         s3_service_endpoint: Address of the store, as the service sees it.
-        default_timeout_seconds: Machine time a task may take where the job has no limit.
+        default_timeout_seconds: Machine time of a task if the job has no limit.
         url_lifetime_seconds: Lifetime of the service's URLs; None to derive it from a task's limit.
         part_bytes: Inputs larger than this are uploaded in parts of this size.
-        delete_objects: True if `task_stop` removes a task's objects.
-        delete_finished: True if a job is deleted when its result was read.
-        log_level: The level of what the service logs of a task.
+        delete_objects: True to delete a task's objects in `task_stop`.
+        delete_finished: True to delete a job when its result has been read.
+        log_level: Log level for the service's log of a task.
         api_version: The version of the API to request.
     """
 
@@ -177,7 +177,7 @@ class SystemSettings(HttpSettings):
             )
 
     def missing_for_store(self) -> list[str]:
-        """Return the keys that must still be set for the store to be used."""
+        """Return the keys that are missing for the store to be used."""
         return [f"QRMI_IBM_QS_{name}" for field, name in _STORE.items() if not getattr(self, field)]
 
     def store(self) -> list[str]:
@@ -204,7 +204,7 @@ class SystemSettings(HttpSettings):
             limit: The time limit of the task, in seconds.
 
         Raises:
-            ConfigError: It is shorter than the time limit of a task.
+            ConfigError: The lifetime is shorter than the time limit of a task.
         """
         if self.url_lifetime_seconds is None:
             return min(limit + URL_MARGIN_SECONDS, MAX_URL_SECONDS)

@@ -1,8 +1,8 @@
-"""The S3 bucket through which inputs, results and logs travel.
+"""The S3 bucket for inputs, results and logs.
 
-botocore makes the signatures, and the core's client moves the bytes: so the time-outs, retries,
-deadlines, proxies and certificates are those of all other calls, and nothing is held in memory.
-Every request is a presigned URL, made anew for each attempt.
+botocore computes the signatures, and the core's client transfers the bytes, with the same
+time-outs, retries, deadlines, proxies and certificates as all other calls, and without holding
+content in memory. Every request uses a presigned URL, signed anew for each attempt.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 NO_OBJECT = "NoSuchKey"
 _NO_ACCESS = "AccessDenied"
 _CLOCK = "set this machine's clock"
-# Of a URL that was signed a moment ago: the messages of AWS and of MinIO.
+# Messages about a freshly signed URL, from AWS and MinIO.
 _WRONG_TIME = re.compile("request has expired|not yet valid|not valid yet", re.IGNORECASE)
 _ADVICE: Mapping[str, tuple[type[QrmiError], str]] = {
     "NoSuchBucket": (ConfigError, "create the bucket, or correct QRMI_IBM_QS_S3_BUCKET"),
@@ -62,16 +62,16 @@ _BINARY = {"Content-Type": "application/octet-stream"}
 
 _signing: ContextVar[bool] = ContextVar("qrmi_s3_signing", default=False)
 
-# Our signatures stay out of what botocore logs.
+# botocore must not log our signatures.
 logging.getLogger("botocore.auth").addFilter(lambda _record: not _signing.get())
 
 
 @attrs.frozen
 class Signer:
-    """Makes presigned URLs, in path style.
+    """A signer of presigned URLs, in path style.
 
     Args:
-        endpoint: Address of the store, as the one sees it who will use the URL.
+        endpoint: Address of the store, from the point of view of the URL's user.
         bucket: The bucket.
         region: Region of the signature.
         access_key_id: The access key.
@@ -85,13 +85,13 @@ class Signer:
     secret_access_key: str = attrs.field(repr=False)
 
     def url(self, method: str, key: str, seconds: int, params: Mapping[str, str] = {}) -> str:
-        """Return a URL with which one request can be made.
+        """Return a URL for one request.
 
         Args:
             method: HTTP method.
             key: The object's key.
             seconds: The time for which the URL is valid.
-            params: Further parameters of the request.
+            params: Additional parameters of the request.
         """
         from botocore.auth import S3SigV4QueryAuth
         from botocore.awsrequest import AWSRequest
@@ -128,14 +128,14 @@ class Store:
         self._services = attrs.evolve(self._own, endpoint=settings.s3_service_endpoint or endpoint)
 
     def service_url(self, method: str, key: str, seconds: int) -> str:
-        """Return a URL that the service can use for so many seconds."""
+        """Return a URL that the service can use for this number of seconds."""
         return self._services.url(method, key, seconds)
 
     def get(self, key: str) -> Iterator[bytes]:
-        """Yield an object in pieces; it is requested at the first step.
+        """Yield an object in pieces; it is requested when the first one is needed.
 
         Raises:
-            ServiceError: With `NO_OBJECT` as its code if the object does not exist.
+            ServiceError: The vendor code is `NO_OBJECT` if the object does not exist.
         """
         return self._http.stream(
             lambda: self._own.url("GET", key, _OWN_URL_SECONDS), not_found=ServiceError
@@ -146,7 +146,7 @@ class Store:
         return self._call("GET", key).content
 
     def delete(self, key: str) -> None:
-        """Remove an object; one that is not there is not an error."""
+        """Delete an object, which may be missing already."""
         self._call("DELETE", key)
 
     def put(self, key: str, content: bytes) -> None:
@@ -165,7 +165,7 @@ class Store:
             raise
 
     def _put_parts(self, key: str, content: bytes, upload: str) -> None:
-        # Parts may be larger than set, since there can be only so many.
+        # The number of parts is limited, so parts may be larger than set.
         size = max(self._part_bytes, -(-len(content) // _MAX_PARTS))
         view = memoryview(content)
         listed = []
@@ -184,11 +184,11 @@ class Store:
                 "POST", key, {"uploadId": upload}, data=body.encode(), idempotent=True
             )
         except QrmiError as error:
-            # The first attempt may have completed it, and its response have been lost.
+            # The first attempt may have completed the upload although its response was lost.
             if error.vendor_code == "NoSuchUpload" and self._size(key) == len(content):
                 return
             raise
-        # The status is sent before the parts are put together.
+        # The store sends this status before it has assembled the parts.
         if "Code" in (found := _parsed(response)):
             raise ServiceError(
                 f"{response.call}: the store could not put the parts together: "
@@ -233,7 +233,8 @@ class Store:
 def may_be_missing(error: QrmiError) -> bool:
     """Return True if an object that could not be read may be missing.
 
-    A store reports that only to users who may list the bucket, and denies access to others.
+    A store reports a missing object only to users who may list the bucket, and denies access to
+    others.
     """
     return error.vendor_code == NO_OBJECT or (
         error.vendor_code == _NO_ACCESS and not _is_untimely(error)
@@ -251,7 +252,7 @@ def _explain(response: Response, error: QrmiError) -> None:
     code = found.get("Code") or (NO_OBJECT if response.status_code == 404 else None)
     if code is None:
         return
-    # Not the whole response: some repeat the signature and what was signed.
+    # Some responses repeat the signature and the signed text, so do not show all of it.
     error.message = f"{response.call}: {response.status_code} {code}"
     if message := found.get("Message"):
         error.message += f": {message}"
@@ -264,7 +265,7 @@ def _explain(response: Response, error: QrmiError) -> None:
 
 
 def _parsed(response: Response) -> dict[str, str]:
-    """Return the texts of a body's first level; empty for a body that is not XML."""
+    """Return the texts of the top-level elements of a body; empty unless it is XML."""
     try:
         root = ET.fromstring(response.content)
     except (ET.ParseError, ValueError, LookupError):

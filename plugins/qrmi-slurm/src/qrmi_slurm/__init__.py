@@ -1,6 +1,5 @@
-"""QPUs as scheduled resources of Slurm: `qrmi-slurm prolog | task-prolog | epilog | sweep`.
+"""QPUs as resources that Slurm schedules: `qrmi-slurm prolog | task-prolog | epilog | sweep`.
 
-Slurm starts these programs for every job of the cluster, so that each imports as little as it can:
-the modules for a job without a QPU are `cli`, `keys`, `site`, `trust`, `variables`
-and `words`.
+Slurm starts these programs for every job of the cluster, so each imports as little as possible: a
+job without a QPU loads only `cli`, `keys`, `site`, `trust`, `variables` and `words`.
 """

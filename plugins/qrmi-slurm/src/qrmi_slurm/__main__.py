@@ -1,4 +1,4 @@
-"""``python -I -m qrmi_slurm``, which is how the scripts that Slurm starts call it."""
+"""``python -I -m qrmi_slurm``, as called by the scripts that Slurm starts."""
 
 from qrmi_slurm.cli import run
 

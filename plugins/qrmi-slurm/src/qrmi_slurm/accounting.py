@@ -1,4 +1,4 @@
-"""One line of JSON for each acquisition, for the site's tools."""
+"""One JSON line per acquisition, for the site's tools."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from qrmi_slurm.records import Acquisition, Record
 def line(
     record: Record, acquisition: Acquisition, outcome: str, usage: Mapping[str, float | None]
 ) -> str:
-    """Return the line of an acquisition.
+    """Return the accounting line of an acquisition.
 
     Args:
         record: The record of its job.
         acquisition: The acquisition.
-        outcome: ``released``, ``release-failed`` (to be tried again), ``uncertain`` (the vendor may
-            hold an unknown one), or ``user`` (made and ended by the job itself).
+        outcome: ``released``, ``release-failed`` (will be retried), ``uncertain`` (the vendor may
+            hold an unknown one), or ``user`` (acquired and released by the job itself).
         usage: ``tasks`` and ``quantum_seconds``, as the vendor reports them.
     """
     job = record.job
@@ -49,10 +49,10 @@ def line(
 
 
 def write(path: str, text: str) -> None:
-    """Append a line in one piece, so that the lines of several processes do not mix.
+    """Append a line in a single write, so that lines of several processes do not mix.
 
     Raises:
-        OSError: It cannot be appended.
+        OSError: The line could not be appended.
         Untrusted: See `append_to`.
     """
     descriptor = append_to(path)
@@ -69,4 +69,4 @@ def _seconds(acquisition: Acquisition) -> float | None:
         return None
     end = datetime.datetime.fromisoformat(acquisition.until)
     begin = datetime.datetime.fromisoformat(acquisition.since)
-    return max(0.0, round((end - begin).total_seconds(), 3))  # a clock may have been set back
+    return max(0.0, round((end - begin).total_seconds(), 3))  # The clock may have been set back.

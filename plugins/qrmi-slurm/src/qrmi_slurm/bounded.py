@@ -1,8 +1,8 @@
-"""Calls that end in time, wherever they hang.
+"""Calls with a time limit, wherever they hang.
 
-The deadline of `qrmi_core.deadline` bounds requests and their retries. It does not bound the
-resolution of a host name, which no signal interrupts either. So a thread makes the calls, and is
-abandoned when it hangs.
+The deadline of `qrmi_core.deadline` bounds requests and their retries, but not the resolution of a
+host name, which signals do not interrupt either. So a thread makes the calls, and is abandoned if
+it hangs.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _T = TypeVar("_T")
 
 
 class LeftAlone(Exception):
-    """A call that did not end in time."""
+    """A call did not end in time."""
 
 
 class BoundedCall(Generic[_T]):
-    """A call made by a thread.
+    """A call made in a thread.
 
     Args:
         function: The function to call, under a deadline.
@@ -40,7 +40,7 @@ class BoundedCall(Generic[_T]):
         self._ended = threading.Event()
 
     def make(self) -> None:
-        """Call the function, and keep its result or its exception."""
+        """Call the function, and store its result or exception."""
         try:
             with within(Deadline(self._seconds)):
                 self._result.append(self._function())
@@ -56,7 +56,7 @@ class BoundedCall(Generic[_T]):
         """Wait for the end of the call, and return its result.
 
         Raises:
-            LeftAlone: It has not ended in time; see `late`.
+            LeftAlone: The call has not ended in time; see `late`.
         """
         if not self._ended.wait(self._seconds + GRACE_SECONDS):
             raise LeftAlone(f"no response within {self._seconds:.0f} s")
@@ -65,7 +65,7 @@ class BoundedCall(Generic[_T]):
         return self._result[0]
 
     def late(self, seconds: float) -> _T | None:
-        """Return the result of a call that was abandoned; None if it still has none.
+        """Return the result of an abandoned call, or None if it is still missing.
 
         Args:
             seconds: Seconds to wait for it.
@@ -75,9 +75,9 @@ class BoundedCall(Generic[_T]):
 
 
 class Worker:
-    """A thread that makes calls one after the other, so that they share its connections.
+    """A thread that makes calls one after the other, so they share its connections.
 
-    A call that does not end keeps its thread, and the next call gets another.
+    A call that hangs keeps its thread; the next call gets a new one.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Worker:
         self._last: BoundedCall[Any] | None = None
 
     def start(self, function: Callable[[], _T], seconds: float) -> BoundedCall[_T]:
-        """Start a call under a deadline, given in seconds from now."""
+        """Start a call with a deadline, in seconds from now."""
         call = BoundedCall(function, seconds)
         if self._last is None or not self._last.ended():
             self._calls = SimpleQueue()
@@ -95,10 +95,10 @@ class Worker:
         return call
 
     def call(self, function: Callable[[], _T], seconds: float) -> _T:
-        """Make a call that ends after this number of seconds.
+        """Make a call, and wait for it at most this number of seconds.
 
         Raises:
-            LeftAlone: It did not end in time.
+            LeftAlone: The call did not end in time.
         """
         return self.start(function, seconds).result()
 

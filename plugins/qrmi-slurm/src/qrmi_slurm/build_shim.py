@@ -1,4 +1,4 @@
-"""Compiling the SPANK plugin against the cluster's headers."""
+"""Compilation of the SPANK plugin against the cluster's headers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from qrmi_core import QrmiError
 
 NAME = "spank_qrmi.so"
 _SECONDS = 60
-# Where distributions put daemons, which is not on every user's path.
+# Distributions install daemons here, and not every user has it on PATH.
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 _COMPILERS = ("cc", "gcc", "clang")
 _VERSION = re.compile(rb"^#define SLURM_VERSION_NUMBER 0x([0-9a-fA-F]+)", re.MULTILINE)
 
 
 class BuildError(QrmiError):
-    """A reason why the SPANK plugin cannot be built."""
+    """The SPANK plugin cannot be built."""
 
 
 def main(arguments: list[str], _settings: str | None) -> int:
@@ -44,10 +44,10 @@ def main(arguments: list[str], _settings: str | None) -> int:
 
 
 def build(output: Path, *, include: Path | None = None) -> str:
-    """Compile the plugin and return the version of Slurm that it is for.
+    """Compile the plugin, and return the version of Slurm for which it was built.
 
     Args:
-        output: The file to make, in an existing folder.
+        output: The file to create, in an existing folder.
         include: Folder with `slurm/spank.h`; by default the usual folders.
 
     Raises:
@@ -62,7 +62,7 @@ def build(output: Path, *, include: Path | None = None) -> str:
     if not output.parent.is_dir():
         raise BuildError(f"the folder {output.parent} does not exist")
     try:
-        # In the same folder, so that a plugin in use is replaced at once and whole.
+        # in the same folder, so that the rename replaces a plugin in use atomically
         with tempfile.TemporaryDirectory(prefix=".spank_qrmi.", dir=output.parent) as name:
             made = Path(name, NAME)
             _compile(compiler, headers, source, made)
@@ -93,7 +93,7 @@ def _headers(include: Path | None) -> Path:
     if include is not None:
         places = [include]
     else:
-        # A Slurm under its own prefix is found by its commands.
+        # A Slurm under its own prefix is found through its commands.
         command = shutil.which("scontrol")
         prefixes = [Path(command).resolve().parent.parent] if command else []
         prefixes += [Path("/usr"), Path("/usr/local"), Path("/opt/slurm")]
@@ -131,7 +131,7 @@ def _version_of(headers: Path) -> str:
         found = None
     number = int(found[1], 16) if found else 0
     version = f"{number >> 16}.{number >> 8 & 0xFF:02}.{number & 0xFF}" if number else "unknown"
-    # Clients of Slurm print theirs only when they find a cluster; the daemon prints it at once.
+    # Slurm's clients print their version only if they find a cluster; the daemon always does.
     daemon = shutil.which("slurmd", path=_PATH)
     if number and daemon:
         try:

@@ -1,6 +1,6 @@
 """The `qrmi-slurm` command.
 
-Slurm runs it for every job and every task, so that the verb decides about the imports.
+Slurm runs it for every job and every task, so each verb imports only the modules it needs.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def run() -> None:
 
 
 def _settings(arguments: list[str]) -> tuple[str | None, list[str]]:
-    """Return the file of ``--settings``, which precedes the verb, and the other arguments."""
+    """Return the file given by ``--settings``, which precedes the verb, and the other arguments."""
     match arguments:
         case ["--settings", path, *rest]:
             return path, rest
@@ -89,7 +89,7 @@ def _settings(arguments: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _prolog(settings: str | None, arguments: list[str]) -> int:
-    """Acquire the QPUs; return 0 in any case, since another status drains the node."""
+    """Acquire the QPUs; always return 0, since any other status drains the node."""
     try:
         from qrmi_slurm import words
 
@@ -111,7 +111,7 @@ def _prolog(settings: str | None, arguments: list[str]) -> int:
 
 
 def _epilog(settings: str | None) -> int:
-    """Release the QPUs; return 0 in any case, since another status drains the node."""
+    """Release the QPUs; always return 0, since any other status drains the node."""
     try:
         from qrmi_slurm import keys, site, words
 
@@ -120,7 +120,9 @@ def _epilog(settings: str | None) -> int:
             state, first = site.state_folder(settings), words.on_first_node(os.environ)
             has_record = os.path.lexists(f"{state}/{job_id}")
             try:
-                if first or not has_record:  # else the first node does it, which shares the folder
+                if (
+                    first or not has_record
+                ):  # otherwise the first node does so, in the shared folder
                     keys.remove(state, job_id)
             finally:
                 if has_record:
@@ -133,5 +135,5 @@ def _epilog(settings: str | None) -> int:
 
 
 def _say(verb: str, error: BaseException) -> None:
-    """Write the type of an error to slurmd's log; its message may contain a secret."""
+    """Write the type of an error to slurmd's log; the message may contain a secret."""
     sys.stderr.write(f"qrmi-slurm {verb}: {type(error).__name__}\n")

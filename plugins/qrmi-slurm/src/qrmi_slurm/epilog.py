@@ -19,14 +19,14 @@ _log = logging.getLogger(__name__)
 def run(settings_file: str | None) -> None:
     """Release the QPUs of the job that the environment names.
 
-    For the epilog of a job that is requeued Slurm sets the number of its next run. So records of
-    earlier runs count too.
+    In the epilog of a requeued job, Slurm sets the number of the next run, so the records of
+    earlier runs are included.
 
     Args:
         settings_file: The file of the integration's settings.
     """
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # it ends in time by itself
+        signal.signal(number, signal.SIG_IGN)  # it has its own time limit
     job = Job.from_environment(os.environ)
     site, secrets = begin(settings_file)
     trust.check(site.state)

@@ -1,4 +1,4 @@
-"""The QPUs that a job has got, and the variables by which it uses them."""
+"""The QPUs granted to a job, and the variables by which the job uses them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ _OURS = {"QRMI_JOB_ID", "QRMI_JOB_UID", _TIMEOUT, _TOKEN}
 
 @attrs.define
 class Grant:
-    """One QPU that a job asked for.
+    """A QPU that a job requested.
 
     Args:
         entry: Its entry in the site's configuration.
-        resource_id: Its id; for a dynamic entry, the id that was found.
-        resource: The resource to acquire; None where the job does so with its user's credentials.
-        token: The acquisition token, None before the acquisition and without one.
+        resource_id: Its id; for a dynamic entry, the discovered id.
+        resource: The resource to acquire; None if the job itself acquires it with its user's
+            credentials.
+        token: The acquisition token; None before or without an acquisition.
     """
 
     entry: ResourceDef
@@ -35,7 +36,7 @@ class Grant:
     token: str | None = attrs.field(default=None, repr=False)
 
     def settings(self) -> Iterator[variables.Setting]:
-        """Yield the settings that the job needs to use it, for `variables.content`.
+        """Yield the settings that the job needs to use the QPU, for `variables.content`.
 
         Raises:
             ConfigError: A value cannot be passed on; the message names its key.
@@ -61,7 +62,7 @@ class Grant:
             yield self._setting(_TOKEN, self.token, _declaration(list(declared.values()), _TOKEN))
 
     def secrets(self) -> dict[str, str]:
-        """Return the secrets that the job needs, by the names of their files, see `keys`."""
+        """Return the secrets that the job needs, by file name; see `keys`."""
         return {
             str(setting["file"]): str(setting["value"])
             for setting in self.settings()
@@ -73,9 +74,9 @@ class Grant:
         return {f"{prefix}{_TIMEOUT}": str(seconds) for prefix in prefixes(self.resource_id)}
 
     def _setting(self, key: str, value: str, declaration: Declaration | None) -> variables.Setting:
-        """Return a setting with the names to export it by, and the user's that replace it.
+        """Return a setting with its variable names, and the user's variables that replace it.
 
-        A user may have set it by an older name, as a file, or with an id written for a shell.
+        A user may have set it under an older name, as a file, or with the id in its shell form.
         """
         before = prefixes(self.resource_id)
         if declaration is None:
@@ -100,7 +101,7 @@ def content(grants: Sequence[Grant], job: Job, seconds: int, delimiter: str) -> 
     """Return the content of the file with the job's variables.
 
     Args:
-        grants: The QPUs that the job has got, in the order of its request.
+        grants: The granted QPUs, in the order of the job's request.
         job: The job.
         seconds: Its time limit.
         delimiter: The separator of the names.
@@ -125,7 +126,7 @@ def content(grants: Sequence[Grant], job: Job, seconds: int, delimiter: str) -> 
 
 
 def check(grants: Sequence[Grant], delimiter: str) -> None:
-    """Check before any acquisition that the job can receive all settings.
+    """Check, before any acquisition, that the job can receive all settings.
 
     Raises:
         InvalidInputError: Two grants are of the same QPU.

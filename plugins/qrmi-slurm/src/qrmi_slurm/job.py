@@ -1,4 +1,4 @@
-"""The job that Slurm started a hook for."""
+"""The job for which Slurm started a hook."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ class Job:
     """A job as Slurm describes it to a prolog and an epilog.
 
     Args:
-        id: Its number; each task of an array has its own.
-        restart: The number of times that it was requeued before.
+        id: The job id; each task of an array has its own.
+        restart: The number of earlier requeues.
         uid: The id of its user.
         gid: The group id of its user; -1 where Slurm does not set it.
         user: The user's name.
@@ -36,7 +36,7 @@ class Job:
     node: str
 
     def owner(self) -> tuple[int, int] | None:
-        """Return the user and group that files for the job belong to; None where only root may."""
+        """Return the user and group of the job's files, or None if only root may read them."""
         return (self.uid, self.gid) if os.geteuid() == 0 else None
 
     @classmethod
@@ -71,7 +71,7 @@ class Details:
 
     Args:
         seconds: Its time limit; `UNLIMITED` without one, or if the controller does not respond.
-        array_job_id: The number of its array, None without one.
+        array_job_id: The job id of its array, None without one.
         array_task_id: Its index in the array.
     """
 
@@ -81,7 +81,7 @@ class Details:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Details | None:
-        """Read the variables of newer versions of Slurm; None where the controller is needed."""
+        """Read the variables that newer versions of Slurm set; return None if they are missing."""
         begin, end = (environment.get(f"SLURM_JOB_{word}_TIME", "") for word in ("START", "END"))
         if not (begin.isdecimal() and end.isdecimal()):
             return None
@@ -98,7 +98,7 @@ class Details:
     def from_text(cls, text: str, job_id: int) -> Details:
         """Read the lines of ``scontrol show job -o``.
 
-        There are several if the job has the number of its array.
+        There are several lines if the job has the id of its array.
         """
         line = next((x for x in text.splitlines() if x.startswith(f"JobId={job_id} ")), "")
         fields = dict(word.split("=", 1) for word in line.split() if "=" in word)
@@ -111,7 +111,7 @@ class Details:
 
 
 def limit_seconds(text: str) -> int:
-    """Return the seconds of a time limit of Slurm, ``[days-]hours:minutes:seconds``."""
+    """Return a time limit of Slurm, ``[days-]hours:minutes:seconds``, in seconds."""
     days, _, clock = text.rpartition("-")
     try:
         hours, minutes, seconds = (int(part) for part in clock.split(":"))

@@ -1,15 +1,15 @@
-"""Secrets that a job needs, each in a file that its user can read.
+"""The secrets of a job, each in a file that the job's user can read.
 
-At the level debug slurmd logs the output of a task prolog, with names and values. So the scripts
-pass on the name of a file, as ``<KEY>_FILE``; the SPANK plugin sets the variables itself, and needs
-no files. ``STATE/keys.JOBID`` is on every node of the job, since `srun` takes the variables there.
+At log level debug, slurmd logs the output of a task prolog, with names and values. So the scripts
+pass the name of a file as ``<KEY>_FILE``; the SPANK plugin sets the variables itself and needs no
+files. ``STATE/keys.JOBID`` is on every node of the job, since `srun` passes the variables on.
 """
 
 from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False  # as type checkers see it
+TYPE_CHECKING = False  # for type checkers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -31,7 +31,7 @@ def file_name(entry: str, key: str) -> str:
 
 
 def write(state: str, job: Job, values: Mapping[str, str]) -> None:
-    """Write the files of a job.
+    """Write the key files of a job.
 
     Nodes that share the folder write the same files at the same time.
 
@@ -62,7 +62,7 @@ def remove(state: str, job_id: str) -> None:
     """Remove the keys of a job, if they exist.
 
     Raises:
-        OSError: They cannot be removed.
+        OSError: The keys cannot be removed.
     """
     where = folder(state, job_id)
     if os.path.lexists(where):
@@ -72,6 +72,6 @@ def remove(state: str, job_id: str) -> None:
 
 
 def jobs(state: str) -> list[int]:
-    """Return the numbers of the jobs with keys."""
+    """Return the ids of jobs that have keys."""
     names = (name.removeprefix(_PREFIX) for name in os.listdir(state) if name.startswith(_PREFIX))
     return sorted(int(name) for name in names if name.isdecimal())

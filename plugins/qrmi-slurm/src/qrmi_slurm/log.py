@@ -1,4 +1,4 @@
-"""The log of prolog, epilog and sweep, and texts without secrets."""
+"""The log of prolog, epilog and sweep, and redaction of secrets."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ HIDDEN = "<hidden>"
 
 
 class Secrets:
-    """Secrets to hide in texts."""
+    """Secrets to redact in texts."""
 
     def __init__(self) -> None:
         self._values: set[str] = set()
 
     def add(self, values: Iterable[str | None]) -> None:
-        """Hide these values from now on."""
+        """Redact these values from now on."""
         found = [value for value in values if value and len(value) >= _LEAST_CHARACTERS]
         self._values |= {*found, *(quote(value, safe="") for value in found)}
 
     def without(self, text: str) -> str:
-        """Return a text in which each secret is replaced."""
+        """Return a text with each secret redacted."""
         for value in sorted(self._values, key=len, reverse=True):
             text = text.replace(value, HIDDEN)
         return text
@@ -42,7 +42,7 @@ def secret_values(environment: Mapping[str, str]) -> list[str]:
 
 
 def one_line(text: str) -> str:
-    """Return a text without line breaks and control characters."""
+    """Return a text without line breaks or control characters."""
     return "".join(char if char.isprintable() else " " for char in " ".join(text.split()))
 
 
@@ -56,7 +56,7 @@ class _Formatter(logging.Formatter):
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format a record, and hide the secrets in all of it."""
+        """Format a record, with all secrets redacted."""
         return self._secrets.without(super().format(record))
 
 
@@ -73,8 +73,10 @@ def start(site: Site, secrets: Secrets) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(site.log_level.upper())
-    logging.getLogger("stevedore").setLevel(logging.WARNING)  # lists all installed plugins
-    logging.raiseExceptions = False  # a full disk is no reason to write elsewhere
+    logging.getLogger("stevedore").setLevel(
+        logging.WARNING
+    )  # This reads the metadata of all installed plugins.
+    logging.raiseExceptions = False  # on a full disk, do not write elsewhere instead
     if site.problem:
         root.error("%s", site.problem)
     if trouble is not None:
@@ -85,7 +87,7 @@ def append_to(path: str) -> int:
     """Open a file for appending and return its descriptor; a new file is for root and its group.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
         Untrusted: Another user could have put another file in its place.
     """
     trust.check(path)

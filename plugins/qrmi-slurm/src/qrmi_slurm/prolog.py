@@ -1,4 +1,4 @@
-"""The prolog, which acquires all QPUs that a job requests, or none."""
+"""The prolog, which acquires all QPUs that a job requests, or none of them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ LATE_SECONDS = 5.0
 
 
 class Unavailable(QrmiError):
-    """A QPU that does not accept work now."""
+    """A QPU that accepts no work at present."""
 
     retryable = True
 
@@ -63,7 +63,7 @@ def run(settings_file: str | None, names: list[str], *, spank: bool) -> None:
         with locked(
             site.state, job.id, job.restart, seconds=site.prolog_limit_seconds, create=True
         ) as folder:
-            assert folder is not None  # it was created
+            assert folder is not None  # it has just been created
             if not folder.shows():
                 record = folder.read() or Record(job)
                 PrologAttempt(site, secrets, folder, record, keys=not spank).run(names, details)
@@ -101,11 +101,11 @@ def hand_on_keys(settings_file: str | None, names: list[str]) -> None:
 
 
 class PrologAttempt:
-    """One prolog's attempt to acquire all QPUs of a job.
+    """A prolog's attempt to acquire all QPUs of a job.
 
     Args:
         site: The integration's settings.
-        secrets: The secrets to hide in texts.
+        secrets: The secrets to redact.
         folder: The folder of the job's record, held by this process.
         record: The record; not empty if an earlier prolog was interrupted.
         keys: True if the job needs its secrets as files.
@@ -122,13 +122,15 @@ class PrologAttempt:
         self._releaser = Releaser(site, secrets)
         limit = site.prolog_limit_seconds
         self._end = Deadline(limit)
-        self._deadline = Deadline(limit - min(30.0, limit / 3))  # the rest is for releases
+        self._deadline = Deadline(
+            limit - min(30.0, limit / 3)
+        )  # the remaining time is for releases
         self._stop = threading.Event()
         self._worker = Worker()
         self._call: BoundedCall[str] | None = None
 
     def run(self, names: list[str], details: Details | None) -> None:
-        """Acquire the QPUs, and write the files for task prolog and epilog.
+        """Acquire the QPUs, and write the files for the task prolog and epilog.
 
         Args:
             names: The names that the job requests.
@@ -152,7 +154,7 @@ class PrologAttempt:
             self._requeue()
 
     def _tidy(self) -> None:
-        """Release the QPUs of an earlier prolog, or of an earlier restart of the job."""
+        """Release the QPUs of an interrupted prolog, or of an earlier run of the job."""
         if self._record.acquisitions:
             _log.warning("job %s: an earlier prolog was interrupted", self._folder.name)
             self._releaser.release(self._folder, self._record, self._deadline)
@@ -184,7 +186,7 @@ class PrologAttempt:
         if self._keys:
             for grant in grants:
                 keys.write(self._site.state, job, grant.secrets())
-        # In the same order for all jobs, so that no two wait for each other.
+        # All jobs use the same order, so no two can wait for each other.
         for grant in sorted(grants, key=lambda grant: config.resources.index(grant.entry)):
             self._take(grant)
         return granted.content(grants, job, details.seconds, self._site.list_delimiter)
@@ -258,9 +260,9 @@ class PrologAttempt:
         self._folder.write(self._record)
 
     def _give_back(self) -> None:
-        """Release all that was acquired, also by a call that was abandoned."""
+        """Release everything acquired, even by a call that was abandoned."""
         self._stop.set()
-        self._folder.hide()  # the disk may have filled up right after they were written
+        self._folder.hide()  # the disk may have filled up just after the check
         last = self._record.acquisitions[-1:]
         if self._call is not None and last and last[0].state == records.ACQUIRING:
             token = self._call.late(max(self._end.clip(LATE_SECONDS), GRACE_SECONDS))
@@ -269,7 +271,7 @@ class PrologAttempt:
         self._releaser.release(self._folder, self._record, self._end)
 
     def _reason(self, error: BaseException) -> str:
-        """Return the reason why the job has no QPU, for its user."""
+        """Return the reason why the job has no QPU, for the job's user."""
         match error:
             case QrmiError() | LeftAlone():
                 text = str(error)
@@ -308,7 +310,7 @@ class PrologAttempt:
 
 @contextmanager
 def _named(name: str) -> Iterator[None]:
-    """Name the QPU in the error of an abandoned call; errors of the core name it themselves."""
+    """Add the QPU's name to the error of an abandoned call; the core names it in its own errors."""
     try:
         yield
     except LeftAlone as error:
@@ -316,7 +318,7 @@ def _named(name: str) -> Iterator[None]:
 
 
 def _entry(config: Config, name: str) -> ResourceDef:
-    """Return the entry that a job names.
+    """Return the entry with a name that a job requests.
 
     Raises:
         InvalidInputError: The name is unknown.

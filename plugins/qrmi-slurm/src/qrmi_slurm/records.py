@@ -1,4 +1,4 @@
-"""The records of the QPUs of jobs, kept until these are released and accounted for.
+"""The records of jobs' QPUs, kept until the QPUs are released and accounted for.
 
 ``STATE/JOBID.RESTART`` holds ``record.json``, for root alone, ``variables.json``, for the job's
 user (see `qrmi_slurm.variables`), and ``lock``. Files appear whole or not at all.
@@ -40,7 +40,7 @@ UNCERTAIN = "uncertain"
 
 
 class Busy(Exception):
-    """A record that another process holds."""
+    """Another process holds the record."""
 
 
 @attrs.define
@@ -49,14 +49,14 @@ class Acquisition:
 
     Args:
         entry: The name of the entry in the configuration.
-        resource: The id of the resource; for a dynamic entry, the id that was found.
+        resource: The id of the resource; for a dynamic entry, the discovered id.
         type: Its type.
-        state: One of the words above.
+        state: One of the states above.
         since: The time of its acquisition, in ISO 8601.
         token: The acquisition token.
         until: The time of its release.
-        failures: The number of releases that failed.
-        error: The reason of the last failure.
+        failures: The number of failed releases.
+        error: The reason for the last failure.
     """
 
     entry: str
@@ -76,7 +76,7 @@ class Record:
 
     Args:
         job: The job.
-        acquisitions: The acquisitions that are not accounted for yet.
+        acquisitions: The acquisitions that have not been accounted for.
         array_job_id: See `qrmi_slurm.job.Details`.
         array_task_id: See `qrmi_slurm.job.Details`.
     """
@@ -91,7 +91,7 @@ class Record:
         """Read the file's content.
 
         Raises:
-            ValueError: It is not a result of `to_json`.
+            ValueError: The text is not a result of `to_json`.
         """
         try:
             data: dict[str, Any] = json.loads(text)
@@ -112,7 +112,7 @@ class Folder:
     Args:
         state: The folder of all records.
         job_id: The job.
-        restart: The number of times that it was requeued before.
+        restart: The number of earlier requeues.
     """
 
     def __init__(self, state: str, job_id: int, restart: int) -> None:
@@ -123,7 +123,7 @@ class Folder:
         self.path = os.path.join(state, self.name)
 
     def read(self) -> Record | None:
-        """Return the record, None if it does not exist yet.
+        """Return the record, or None if it does not exist yet.
 
         Raises:
             ValueError: The file is damaged.
@@ -145,7 +145,7 @@ class Folder:
         )
 
     def shows(self) -> bool:
-        """Return True if the user's file exists, which means that a prolog has ended."""
+        """Return True if the user's file exists, so the prolog has ended."""
         return os.path.exists(os.path.join(self.path, variables.FILE))
 
     def hide(self) -> None:
@@ -154,7 +154,7 @@ class Folder:
             os.unlink(os.path.join(self.path, variables.FILE))
 
     def link(self) -> None:
-        """Make this the job's newest restart."""
+        """Make this the latest run of the job."""
         link = os.path.join(self.state, str(self.job_id))
         fresh = os.path.join(self.path, "link")
         with suppress(FileNotFoundError):
@@ -168,8 +168,8 @@ class Folder:
         with suppress(OSError):
             if os.readlink(link) == self.name:
                 os.unlink(link)
-        # It is gone at once, so that nobody finds a part of it, and a process that waits for its
-        # lock does not mistake it for a later one of the same name.
+        # Rename it first: nobody then finds half of it, and a process waiting for its lock does not
+        # mistake it for a later one of the same name.
         gone = os.path.join(self.state, f"{self.name}{_GONE}")
         _delete(gone)
         os.rename(self.path, gone)
@@ -185,13 +185,13 @@ def locked(
     Args:
         state: The folder of all records.
         job_id: The job.
-        restart: The number of times that it was requeued before.
+        restart: The number of earlier requeues.
         seconds: Seconds to wait while another process holds it.
         create: True to create it.
 
     Raises:
         Busy: Another process still holds it.
-        OSError: It cannot be created or opened.
+        OSError: The folder cannot be created or opened.
     """
     folder = Folder(state, job_id, restart)
     end = time.monotonic() + seconds
@@ -238,7 +238,7 @@ def _lock(path: str, end: float) -> int | None:
 
 
 def restarts(state: str, job_id: int | None = None) -> list[tuple[int, int]]:
-    """Return job and restart of all records, in order.
+    """Return job id and restart of all records, in order.
 
     Args:
         state: The folder of all records.
@@ -253,14 +253,14 @@ def restarts(state: str, job_id: int | None = None) -> list[tuple[int, int]]:
 
 
 def tidy(state: str) -> None:
-    """Complete the removals that were interrupted when a process was killed."""
+    """Complete removals that were interrupted by a kill."""
     for name in os.listdir(state):
         if name.endswith(_GONE):
             _delete(os.path.join(state, name))
 
 
 def linked(state: str, job: Job) -> bool:
-    """Return True if a task of this restart reaches the folder of its record."""
+    """Return True if tasks of this run reach the folder of its record."""
     try:
         return os.readlink(os.path.join(state, str(job.id))) == f"{job.id}.{job.restart}"
     except OSError:
@@ -268,31 +268,31 @@ def linked(state: str, job: Job) -> bool:
 
 
 def now() -> str:
-    """Return the present time in ISO 8601, in UTC."""
+    """Return the current time in ISO 8601, in UTC."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="milliseconds")
 
 
 def prepare(state: str) -> None:
-    """Make the folder of all records if it is missing, and check that only root can change it.
+    """Create the folder of all records if it is missing, and check that only root can change it.
 
     Raises:
         Untrusted: Another user can; the message names the path and the remedy.
-        OSError: It cannot be made.
+        OSError: The folder cannot be created.
     """
     trust.check(state)
     try:
         _make_folder(state)
     except FileExistsError:
-        trust.check(state)  # another may have made it since
+        trust.check(state)  # another process may have created it meanwhile
         if not os.path.isdir(state):
             raise trust.Untrusted(f"{state} is not a folder") from None
         mode = stat.S_IMODE(os.stat(state).st_mode)
         if mode & 0o711 != 0o711:
-            os.chmod(state, mode | 0o711)  # jobs' users pass through it to their own files
+            os.chmod(state, mode | 0o711)  # jobs' users reach their own files through it
 
 
 def _delete(folder: str) -> None:
-    """Delete a folder of files, which another process may be deleting too."""
+    """Delete a folder of files, which another process may be deleting at the same time."""
     with suppress(FileNotFoundError):
         for name in os.listdir(folder):
             with suppress(FileNotFoundError):

@@ -1,4 +1,4 @@
-"""Releases of the QPUs of a record, by epilog, sweep, or a prolog that cannot acquire all."""
+"""Releases of a record's QPUs, by the epilog, the sweep, or a prolog that failed."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ USAGE_SECONDS = 5.0
 
 
 class Releaser:
-    """Releases acquisitions with the site's configuration.
+    """A releaser of acquisitions, with the site's configuration.
 
     Args:
         site: The integration's settings.
-        secrets: Gets the configuration's secrets.
+        secrets: Collects the configuration's secrets.
     """
 
     def __init__(self, site: Site, secrets: Secrets) -> None:
@@ -38,7 +38,7 @@ class Releaser:
         self._made: dict[tuple[str, str], QuantumResource] = {}
 
     def settle(self, folder: Folder | None, deadline: Deadline, node: str | None = None) -> None:
-        """End a record: release its QPUs, and remove it unless the sweep must try again.
+        """Close a record: release its QPUs, and remove it unless the sweep must try again.
 
         Args:
             folder: The folder of the record, held by this process; None if it does not exist.
@@ -55,7 +55,7 @@ class Releaser:
             folder.remove()
 
     def release(self, folder: Folder, record: Record, deadline: Deadline) -> bool:
-        """Release and account for the acquisitions of a record, as far as possible.
+        """Release and account for the acquisitions of a record as far as possible.
 
         Args:
             folder: The folder of the record, held by this process.
@@ -77,7 +77,7 @@ class Releaser:
         return not record.acquisitions
 
     def _share(self, record: Record, deadline: Deadline) -> float:
-        """Return the seconds for one of the remaining releases, an equal share for each."""
+        """Return the seconds for one of the remaining releases, which share the time equally."""
         held = sum(acquisition.state == records.HELD for acquisition in record.acquisitions)
         return (deadline.remaining() or 0.0) / max(held, 1)
 
@@ -93,7 +93,7 @@ class Releaser:
             if acquisition.entry in self._unreachable:
                 raise LeftAlone("the vendor did not respond a moment ago")
             self._worker.call(lambda: resource.release(token, cancel_pending=cancel), seconds)
-        except Exception as error:  # no error may keep the others from their release
+        except Exception as error:  # an error must not prevent the release of the others
             acquisition.failures += 1
             acquisition.error = one_line(self._secrets.without(str(error)))
             if isinstance(error, TransportError | LeftAlone):
@@ -174,7 +174,7 @@ class Releaser:
         return {"tasks": usage.tasks, "quantum_seconds": usage.quantum_seconds}
 
     def _resource(self, acquisition: Acquisition, job: Job) -> tuple[QuantumResource, bool]:
-        """Return the resource, made once to log in once, and True to cancel its queued tasks."""
+        """Return the resource, created once to log in once, and True to cancel its queued tasks."""
         if self._config is None:
             self._config = load_config(self._site, self._secrets)
         key = (acquisition.entry, acquisition.resource)

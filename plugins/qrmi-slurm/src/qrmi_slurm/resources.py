@@ -1,4 +1,4 @@
-"""The site's resources as a scheduler uses them."""
+"""The site's resources from the scheduler's point of view."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _KEPT = {
 def clean_environment() -> None:
     """Delete all variables that could be settings of a resource.
 
-    The site alone configures resources: a user's variables must not reach a process of root.
+    Only the site configures resources: a user's variables must not influence a process of root.
     """
     for name in os.environ.keys() - _KEPT:
         del os.environ[name]
 
 
 def begin(settings_file: str | None) -> tuple[Site, Secrets]:
-    """Start the log of a hook; return the integration's settings and the secrets to hide.
+    """Start a hook's log; return the integration's settings and the secrets to redact.
 
-    The environment is cleaned, so that the job must be read from it before.
+    The environment is cleaned, so read the job from it first.
 
     Args:
         settings_file: The file of the settings.
@@ -51,7 +51,7 @@ def begin(settings_file: str | None) -> tuple[Site, Secrets]:
 
 
 def load_config(site: Site, secrets: Secrets) -> Config:
-    """Read the site's resources, and add their secrets to the secrets to hide.
+    """Read the site's resources, and register their secrets for redaction.
 
     Raises:
         ConfigError: The file is missing or wrong, or another user could change it.
@@ -64,12 +64,12 @@ def load_config(site: Site, secrets: Secrets) -> Config:
 
 
 def for_scheduler(config: Config, job: Job, more: Mapping[str, str]) -> Config:
-    """Return the configuration as a scheduler uses it for a job.
+    """Return the configuration as the scheduler uses it for a job.
 
     Args:
         config: The site's configuration.
         job: The job.
-        more: Further settings for each resource.
+        more: Additional settings for each resource.
     """
     common = {"QRMI_JOB_ID": str(job.id), "QRMI_JOB_UID": str(job.uid), **more}
 
@@ -81,7 +81,7 @@ def for_scheduler(config: Config, job: Job, more: Mapping[str, str]) -> Config:
 
 
 def hide(config: Config, secrets: Secrets) -> None:
-    """Add the secrets of a configuration to the secrets to hide."""
+    """Register the secrets of a configuration for redaction."""
     for entry in config.resources:
         secrets.add(secret_values(entry.scheduler_settings()))
         secrets.add(text for text in entry.scheduler_environment.values() if len(text) >= _NO_WORD)
@@ -101,7 +101,7 @@ def make(config: Config, name: str, entry: ResourceDef, **how: Any) -> QuantumRe
         config: The result of `for_scheduler`.
         name: The name of an entry, or ``entry:id``.
         entry: The entry.
-        how: Further arguments of `QuantumResource`.
+        how: Additional arguments of `QuantumResource`.
     """
     if not entry.is_dynamic:
         how["driver_class"] = driver_of(entry.resource_type)

@@ -1,4 +1,4 @@
-"""Writing the files for Slurm: the scripts, the Lua, and lines for its configuration."""
+"""Generation of the files for Slurm: scripts, Lua code, and lines for its configuration."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FILES = (
     ("qrmi-slurm-sweep.timer", "qrmi-slurm-sweep.timer", 0o644, ""),
 )
 _MARK = re.compile(r"Written by qrmi-slurm setup; change a copy instead\. ([0-9a-f]{16})")
-# Of what slurm.conf takes without quotes.
+# a subset of what slurm.conf accepts without quotes
 _FOLDER = re.compile(r"[A-Za-z0-9_.+/-]+")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 """The names that Slurm accepts for licences, and in words of a comment."""
@@ -65,12 +65,12 @@ def main(arguments: list[str], settings: str | None) -> int:
 
 @attrs.frozen
 class Report:
-    """The result for each file.
+    """The outcome for each file.
 
     Args:
-        written: The files that are new or renewed.
-        kept: The files that were up to date.
-        foreign: The files that others wrote or changed, which were left alone.
+        written: New and updated files.
+        kept: Files that were up to date.
+        foreign: Files that others wrote or changed, which were not touched.
         remarks: Remarks on the site's configuration.
     """
 
@@ -104,7 +104,7 @@ class Report:
 
 
 def install(folder: Path, settings: str, *, python: str = sys.executable) -> Report:
-    """Write the files of a site; running it again renews those that it has written itself.
+    """Write the files of a site; another run updates its own files.
 
     Args:
         folder: The folder to write to; created if it is missing.
@@ -165,7 +165,7 @@ def _remarks(config: str, odd: Iterable[str]) -> Iterable[str]:
 
 
 def _filled(template: str, values: Mapping[str, str]) -> str:
-    """Return a template with its values, and a mark that shows changes by others."""
+    """Return a template filled with values, and a mark that reveals later changes."""
     text = (resources.files("qrmi_slurm") / "files" / template).read_text()
     text = re.sub(r"@([A-Z_]+)@", lambda found: values.get(found[1], found[0]), text)
     return text.replace(
@@ -174,7 +174,7 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 
 def _is_ours(text: str) -> bool:
-    """Return True if setup wrote the text, of this or an earlier release, and nobody changed it."""
+    """Return True if setup, of any release, wrote the text and nobody changed it."""
     mark = _MARK.search(text)
     return mark is not None and _digest(text.replace(mark[0], "@MARK@")) == mark[1]
 

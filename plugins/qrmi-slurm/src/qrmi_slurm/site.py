@@ -1,10 +1,10 @@
-"""The integration's own settings: one TOML file, in which every key is optional."""
+"""The integration's settings: one TOML file, in which every key is optional."""
 
 from __future__ import annotations
 
 from qrmi_slurm import trust
 
-TYPE_CHECKING = False  # as type checkers see it; importing typing takes longer than all the rest
+TYPE_CHECKING = False  # for type checkers; importing typing takes longer than everything else here
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -77,14 +77,14 @@ KEYS: dict[str, tuple[object, tuple[Check, str], str]] = {
 
 
 class Site:
-    """The settings in force: those of the file where they are valid, else the defaults.
+    """The settings in force: valid ones from the file, defaults for the rest.
 
     Args:
         values: The values of the file, by key.
-        problem: The problem of the file in one line, None without one.
+        problem: The problem with the file, on one line, or None.
 
     Attributes:
-        config: See `KEYS`, as for all that follow.
+        config: See `KEYS`, also for the following attributes.
     """
 
     config: str
@@ -116,10 +116,10 @@ class Site:
 
 
 def load(path: str | None = None) -> Site:
-    """Read the settings; without the usual file they are the defaults.
+    """Read the settings; if the default file is missing, return the defaults.
 
-    A broken file is reported in `Site.problem`, and its valid keys count nevertheless, so that all
-    programs agree on the folder of the records. A file that another user could change is not read.
+    A broken file is reported in `Site.problem`. Its valid keys apply nevertheless, so that all
+    programs use the same folder of records. A file that another user could change is not read.
 
     Args:
         path: The file; `FILE` by default.
@@ -140,7 +140,7 @@ def load(path: str | None = None) -> Site:
 
 
 def state_folder(path: str | None = None) -> str:
-    """Return `Site.state` of `load`, mostly without the time that reading TOML takes.
+    """Return `Site.state` of `load`, usually without the cost of parsing TOML.
 
     Args:
         path: The file; `FILE` by default.
@@ -153,7 +153,7 @@ def state_folder(path: str | None = None) -> str:
 
 
 def _content(path: str | None) -> tuple[str | None, str | None]:
-    """Return the text of the file, None without one, and the problem with it if there is one."""
+    """Return the text of the file, or None, and the problem with it, or None."""
     file = path or FILE
     if problem := trust.problem(file):
         return None, f"{file} {problem}"
@@ -169,9 +169,9 @@ def _content(path: str | None) -> tuple[str | None, str | None]:
 
 
 def _plain_state(content: str) -> str | None:
-    """Return the value of ``state`` in TOML as people write it, "" without one.
+    """Return the value of ``state`` in simple TOML, or "" without one.
 
-    None where a parser is needed: for tables, texts of several lines, and the like.
+    Returns None if a parser is needed: for tables, multi-line strings and the like.
     """
     state = ""
     for line in content.split("\n"):

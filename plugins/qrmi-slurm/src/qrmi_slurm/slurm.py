@@ -1,4 +1,4 @@
-"""Slurm's commands, each with a time limit and an environment without a user's variables."""
+"""Slurm's commands, each with a time limit and an environment without users' variables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LIMIT_SECONDS = 10.0
 
 
 class SlurmError(Exception):
-    """A command that cannot be run, or that reports an error."""
+    """A command failed or could not be run."""
 
 
 def run(folder: str, *command: str, seconds: float = LIMIT_SECONDS) -> str:
@@ -20,11 +20,11 @@ def run(folder: str, *command: str, seconds: float = LIMIT_SECONDS) -> str:
     Args:
         folder: The folder of Slurm's commands.
         command: The command's name and arguments.
-        seconds: Seconds that it may take.
+        seconds: Time limit in seconds.
 
     Raises:
-        SlurmError: It failed, did not end in time, or another user could change it; the message
-            contains its error output.
+        SlurmError: The command failed, did not end in time, or could be changed by another user;
+            the message contains its error output.
     """
     name, *arguments = command
     program = os.path.join(folder, name)

@@ -49,7 +49,7 @@ def main(arguments: list[str], settings_file: str | None) -> int:
         records.tidy(site.state)
         found = records.restarts(site.state)
         keyed = keys.jobs(site.state)
-        # Requested after the records were listed, so that no job can have begun in between.
+        # Request the jobs after listing the records, so that no job can begin in between.
         jobs = runs(site) if found or keyed else {}
     except FileNotFoundError:
         return DONE
@@ -93,8 +93,8 @@ def _sweep(
         site: The integration's settings.
         releaser: The releaser, shared by all records.
         job_id: The job.
-        restart: The number of times that it was requeued before.
-        run: The state and the number of the job's present run, None if Slurm has no such job.
+        restart: The number of earlier requeues.
+        run: State and number of the job's current run; None if Slurm has no such job.
         dry_run: True to only print the releases.
     """
     name = f"{job_id}.{restart}"
@@ -131,7 +131,7 @@ def is_over(run: tuple[str, int] | None, restart: int) -> bool:
     """Return True if this run of a job has ended.
 
     Args:
-        run: The state and the number of its present run, None if Slurm has no such job.
+        run: State and number of its current run; None if Slurm has no such job.
         restart: The number of the run in question.
     """
     return run is None or run[0] in _ENDED or run[1] > restart
@@ -145,7 +145,7 @@ def _errors(record: Record) -> str:
 
 
 def runs(site: Site) -> dict[int, tuple[str, int]]:
-    """Return the state of every job and the number of its present run."""
+    """Return the state of every job and the number of its current run."""
     text = slurm.run(
         site.slurm_bin,
         "squeue",

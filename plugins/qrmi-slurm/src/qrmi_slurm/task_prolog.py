@@ -1,4 +1,4 @@
-"""The task prolog, which exports the job's variables, or prints why the job has no QPU."""
+"""The task prolog, which exports the job's variables or prints the reason for a missing QPU."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NO_QPU = 1
 
 
 def run(settings_file: str | None, *, spank: bool) -> int:
-    """Print lines for Slurm, and return the exit status: other than 0 fails the job.
+    """Print lines for Slurm and return the exit status; any status but 0 fails the job.
 
     Args:
         settings_file: The file of the integration's settings.
@@ -49,8 +49,8 @@ def run(settings_file: str | None, *, spank: bool) -> int:
 def _is_lost(environment: os._Environ[str]) -> bool:
     """Return True if a job that requests QPUs should have a record on this node.
 
-    With variables of a job in the environment, the option may be of that job too, which submitted
-    this one.
+    If the environment has variables of another job, which submitted this one, the option may be
+    that job's.
     """
     if "QRMI_JOB_ID" in environment or "SLURMD_NODENAME" not in environment:
         return False

@@ -1,11 +1,11 @@
-"""Paths that another user could have made or could change, which root must not use."""
+"""Paths that root must not use, since another user could have created or could change them."""
 
 from __future__ import annotations
 
 import os
 import stat
 
-TYPE_CHECKING = False  # as type checkers see it; importing typing takes longer than all the rest
+TYPE_CHECKING = False  # for type checkers; importing typing takes longer than everything else here
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -14,18 +14,18 @@ _MOST_LINKS = 40
 
 
 class Untrusted(Exception):
-    """A path that another user could have made, or could change."""
+    """A path that another user could have created or could change."""
 
 
 def check(path: str, *, strict: bool = False) -> None:
-    """Check that only root and this user can change a path, and where its links lead.
+    """Check that only root and the current user can change a path and the targets of its links.
 
-    Every folder on the way counts. A missing path is trusted if its folder is.
+    Every parent folder is checked. A missing path is trusted if its folder is.
 
     Args:
         path: A file or folder.
-        strict: True for a path that is only read: refuse also groups of daemons, which may write
-            to folders such as /var/log, and missing files that any user could make.
+        strict: True for a path that is only read: also reject daemons' groups, which may write to
+            folders such as /var/log, and missing files that any user could create.
 
     Raises:
         Untrusted: Another user can; the message names the path and the remedy.
@@ -46,15 +46,15 @@ def check(path: str, *, strict: bool = False) -> None:
         if stat.S_ISLNK(found.st_mode):
             continue
         open_folder = _others_may_write(found, strict)
-        # In a folder such as /tmp users make files of their own, and change no others.
+        # In a folder such as /tmp, users create their own files but cannot change others.
         if open_folder and not (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX):
             raise Untrusted(f"others may write to {name}; chmod go-w {name}")
 
 
 def problem(path: str) -> str | None:
-    """Return the reason not to use a path that is only read, to follow it in a sentence.
+    """Return the reason not to read a path, as the end of a sentence, or None.
 
-    None if it may be used.
+    Returns None if the path may be read.
     """
     try:
         check(path, strict=True)
@@ -68,7 +68,7 @@ def problem(path: str) -> str | None:
 def _others_may_write(found: os.stat_result, strict: bool) -> bool:
     own = found.st_gid == os.getegid()
     if strict:
-        # With an access control list, these bits stand for others than the group too.
+        # With an access control list, these bits apply to more than the group.
         group = os.geteuid() == 0 or not own
     else:
         group = found.st_gid >= _FIRST_GROUP_OF_USERS and not own
@@ -76,7 +76,7 @@ def _others_may_write(found: os.stat_result, strict: bool) -> bool:
 
 
 def _steps(path: str) -> Iterator[str]:
-    """Yield each path that is passed on the way to another, links and their targets included."""
+    """Yield each path on the way to another, including links and their targets."""
     links, reached = 0, "/"
     if not os.path.isabs(path):
         path = os.path.join(os.getcwd(), path)

@@ -1,14 +1,14 @@
 """The variables of a job, written by the prolog and printed by the task prolog.
 
-``STATE/JOBID`` is a link to the folder of the job's newest restart, which users may pass but not
-list, and ``variables.json`` in it belongs to the job's user.
+``STATE/JOBID`` is a link to the folder of the job's latest run. Users may enter this folder but not
+list it; ``variables.json`` in it belongs to the job's user.
 """
 
 from __future__ import annotations
 
 import os
 
-TYPE_CHECKING = False  # as type checkers see it; importing typing takes longer than all the rest
+TYPE_CHECKING = False  # for type checkers; importing typing takes longer than everything else here
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -27,9 +27,9 @@ def content(
     """Return the content of the file.
 
     Args:
-        error: The reason why the job has no QPU, None if it has its QPUs.
+        error: The reason why the job has no QPU, or None.
         own: The scheduler's own variables.
-        settings: The settings of the resources; the user's own replace them.
+        settings: The settings of the resources; the user's own settings replace them.
     """
     import json
 
@@ -37,22 +37,22 @@ def content(
 
 
 def read(state: str, job_id: str) -> dict[str, object] | None:
-    """Read the file that the prolog wrote for a job, None for a job without a record.
+    """Read the file that the prolog wrote for a job; return None for a job without a record.
 
     Raises:
-        OSError: The prolog began, and the file cannot be read.
-        ValueError: The content is not of a prolog.
+        OSError: The prolog has started, but the file cannot be read.
+        ValueError: The content was not written by a prolog.
     """
     folder = os.path.join(state, job_id)
     try:
         with open(os.path.join(folder, FILE), "rb") as stream:
             content = stream.read()
     except OSError:
-        # Without a link the record does not exist, or the folder of all records cannot be reached.
+        # Without a link, there is no record, or the folder of all records is inaccessible.
         if os.path.lexists(folder):
             raise
         return None
-    import json  # no task of a job without a QPU waits for it
+    import json  # tasks of a job without a QPU do not wait for it
 
     found = json.loads(content)
     if not isinstance(found, dict):
@@ -67,8 +67,8 @@ def lines(
 
     Args:
         found: The result of `read`.
-        environment: The task's environment. If it has the variables of another job, in which this
-            one was submitted, they do not count as the user's own.
+        environment: The task's environment. Variables of another job that submitted this one are
+            not treated as the user's own.
         keys: The folder with the job's secrets; None to print the secrets themselves.
     """
     own: dict[str, str] = found["own"]  # type: ignore[assignment]
@@ -84,6 +84,6 @@ def lines(
         if keys is not None and "file" in setting:
             value, ending = f"{keys}/{setting['file']}", "_FILE"
             if not os.path.exists(value):
-                continue  # the SPANK plugin is there too, and sets it
+                continue  # the SPANK plugin is installed too, and sets it
         exported += [f"export {name}{ending}={value}" for name in setting["names"]]
     return exported

@@ -1,8 +1,8 @@
-"""Parsers of Slurm's texts, with few imports."""
+"""Parsers of Slurm's output, with few imports."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as type checkers see it; importing typing takes longer than all the rest
+TYPE_CHECKING = False  # for type checkers; importing typing takes longer than everything else here
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -11,11 +11,11 @@ OPTION = "SLURM_SPANK__SLURM_SPANK_OPTION_spank_qrmi_qpu"
 
 
 def wanted(option: str | None, comment: str) -> list[str] | None:
-    """Return the names of the QPUs that a job requests, each once, in the order given.
+    """Return the names of the QPUs that a job requests, without duplicates, in the given order.
 
     Args:
         option: The value of ``--qpu``; None without it.
-        comment: The job's comment, in which each word ``qpu=NAMES`` counts too.
+        comment: The job's comment, whose words ``qpu=NAMES`` count too.
 
     Returns:
         None without a request; an empty list for a request without a name.
@@ -28,7 +28,7 @@ def wanted(option: str | None, comment: str) -> list[str] | None:
 
 
 def _in_comment(comment: str) -> list[str]:
-    """Return the lists of names in a comment, which may have spaces at their commas."""
+    """Return the lists of names in a comment, which may have spaces after commas."""
     lists: list[str] = []
     goes_on = False
     for word in comment.split():
@@ -43,7 +43,7 @@ def _in_comment(comment: str) -> list[str]:
 
 
 def first_host(nodes: str) -> str:
-    """Return the first host of a list of Slurm, such as ``n3`` of ``n[3-5,7],login``."""
+    """Return the first host of a Slurm node list, such as ``n3`` of ``n[3-5,7],login``."""
     host = ""
     rest = nodes
     while rest:
@@ -58,7 +58,7 @@ def first_host(nodes: str) -> str:
 
 
 def on_first_node(environment: Mapping[str, str]) -> bool:
-    """Return True if this node is the first of the job, which acts for all its nodes."""
+    """Return True on the job's first node, which acts for all its nodes."""
     nodes = environment.get("SLURM_JOB_NODELIST") or environment.get("SLURM_NODELIST", "")
     node = environment.get("SLURMD_NODENAME", "")
     return not nodes or not node or first_host(nodes) == node

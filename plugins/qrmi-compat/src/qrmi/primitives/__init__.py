@@ -1,6 +1,6 @@
-"""Qiskit's primitives on a resource: `qrmi.primitives.ibm` and `qrmi.primitives.pasqal`.
+"""Qiskit's primitives for a resource: `qrmi.primitives.ibm` and `qrmi.primitives.pasqal`.
 
-`QRMIService` is here without Qiskit; the rest imports it when it is first used.
+`QRMIService` needs no Qiskit; all other names import Qiskit on first use.
 """
 
 from __future__ import annotations

@@ -32,24 +32,25 @@ _log = logging.getLogger(__name__)
 _CLEANUP_SECONDS: Final = 5.0
 
 DEFAULT_SHOTS: Final = 1024
-"""The shots of a circuit that sets no number."""
+"""The default number of shots of a circuit."""
 
 DEFAULT_PRECISION: Final = 0.015625
-"""The precision of an estimate that sets none."""
+"""The default precision of an estimate."""
 
 
 _STOP_DELETES: Final = ("ibm-quantum-system", "direct-access")
-"""Types of resources where a task that has ended holds a place until it is stopped."""
+"""Types of resources where an ended task occupies a slot until it is stopped."""
 
 
 class RuntimeJobV2(PrimitiveJob):
-    """A primitive's task as Qiskit's job.
+    """A task of a primitive as a Qiskit job.
 
     Args:
         qrmi: The resource that has the task.
         job_id: The task's id.
-        delete_job: True if dropping the object, or the end of the program, deletes the task at an
-            IBM Quantum System once `result` has reported its end. It never stops one that goes on.
+        delete_job: True to delete the task at an IBM Quantum System when the object is discarded or
+            the program ends, if `result` has reported the task's end. An unfinished task is never
+            stopped.
     """
 
     def __init__(self, qrmi: QuantumResource, job_id: str, *, delete_job: bool = False) -> None:
@@ -59,7 +60,7 @@ class RuntimeJobV2(PrimitiveJob):
             weakref.finalize(self, _free_place, self.task, self._told)
 
     def result(self, timeout: float | None = None) -> PrimitiveResult:
-        """Wait for the task and return its result; see `qrmi_qiskit.PrimitiveJob.result`."""
+        """Wait for the task, and return its result; see `qrmi_qiskit.PrimitiveJob.result`."""
         try:
             found = super().result(timeout)
         except (TaskFailedError, TaskCancelledError):
@@ -80,16 +81,16 @@ def _free_place(task: Task, told: threading.Event) -> None:
 
 
 class QRMIBaseSamplerV2(qrmi_qiskit.SamplerV2):
-    """Samples the classical registers of circuits.
+    """A sampler: samples the classical registers of circuits.
 
     Args:
-        qrmi: A resource that takes `Payload.QiskitPrimitive`.
-        options: ``default_shots`` (1024), ``run_options``, and whatever qiskit-ibm-runtime has;
-            ``run_options`` are such options too.
+        qrmi: A resource that accepts `Payload.QiskitPrimitive`.
+        options: ``default_shots`` (1024), all options of qiskit-ibm-runtime, and ``run_options``, a
+            mapping of further such options.
 
     Raises:
         UnsupportedPayloadError: The resource does not run primitives.
-        InvalidInputError: An option is unknown or wrong; it is a TypeError and ValueError too.
+        InvalidInputError: An option is unknown or wrong; also a TypeError and ValueError.
     """
 
     def __init__(
@@ -113,21 +114,21 @@ class QRMIBaseSamplerV2(qrmi_qiskit.SamplerV2):
         return RuntimeJobV2(self.resource, job_id, delete_job=True)
 
     def job(self, job_id: str) -> RuntimeJobV2:
-        """Return the job of an id, also one that another process started; costs no request."""
+        """Return the job with an id, also if another process started it; sends no request."""
         return RuntimeJobV2(self.resource, job_id)
 
 
 class QRMIBaseEstimatorV2(qrmi_qiskit.EstimatorV2):
-    """Estimates expectation values of observables.
+    """An estimator: estimates expectation values of observables.
 
     Args:
-        qrmi: A resource that takes `Payload.QiskitPrimitive`.
-        options: ``default_precision`` (0.015625), ``run_options``, and whatever qiskit-ibm-runtime
-            has; ``run_options`` are such options too.
+        qrmi: A resource that accepts `Payload.QiskitPrimitive`.
+        options: ``default_precision`` (0.015625), all options of qiskit-ibm-runtime, and
+            ``run_options``, a mapping of further such options.
 
     Raises:
         UnsupportedPayloadError: The resource does not run primitives.
-        InvalidInputError: An option is unknown or wrong; it is a TypeError and ValueError too.
+        InvalidInputError: An option is unknown or wrong; also a TypeError and ValueError.
     """
 
     def __init__(
@@ -153,15 +154,15 @@ class QRMIBaseEstimatorV2(qrmi_qiskit.EstimatorV2):
         return RuntimeJobV2(self.resource, job_id, delete_job=True)
 
     def job(self, job_id: str) -> RuntimeJobV2:
-        """Return the job of an id, also one that another process started; costs no request."""
+        """Return the job with an id, also if another process started it; sends no request."""
         return RuntimeJobV2(self.resource, job_id)
 
 
 def refuse_unknown(options: object, kind: type[SamplerOptions | EstimatorOptions]) -> None:
-    """Raise if options have an unknown one, as published; those of ``run_options`` may be.
+    """Raise if an option is unknown, as the published package does; ``run_options`` are exempt.
 
     Raises:
-        InvalidInputError: An option is unknown; it is a TypeError and ValueError too.
+        InvalidInputError: An option is unknown; also a TypeError and ValueError.
     """
     given = set(options) if isinstance(options, Mapping) else set()
     unknown = given - {"run_options"} - {name.partition(".")[0] for name, _ in kind.described()}
@@ -172,7 +173,7 @@ def refuse_unknown(options: object, kind: type[SamplerOptions | EstimatorOptions
 
 
 def merged(options: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one mapping of options: ``run_options``, over them the defaults, then the rest.
+    """Merge all options: explicit ones override defaults, which override ``run_options``.
 
     Raises:
         TypeError: The options are not a mapping.
@@ -182,7 +183,7 @@ def merged(options: Mapping[str, Any] | None, defaults: Mapping[str, Any]) -> di
 
 
 def split(options: Mapping[str, Any] | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the options without ``run_options``, and those.
+    """Return the options without ``run_options``, and ``run_options``.
 
     Raises:
         TypeError: One of the two is not a mapping.

@@ -1,4 +1,4 @@
-"""Primitives, backend and target of resources that take Qiskit's primitives."""
+"""Primitives, backend and target of resources that accept Qiskit's primitives."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class EstimatorV2(QRMIBaseEstimatorV2):
 
 
 def get_backend(qrmi: QuantumResource, use_fractional_gates: bool = False) -> QRMIBackend:
-    """Fetch the description of a resource as a backend; see `qrmi_qiskit.QRMIBackend`."""
+    """Fetch a resource's description and return a backend; see `qrmi_qiskit.QRMIBackend`."""
     import qrmi_qiskit
 
     return qrmi_qiskit.QRMIBackend(qrmi, use_fractional_gates=use_fractional_gates)
 
 
 def get_target(qrmi: QuantumResource) -> Target:
-    """Return the target of `get_backend` alone."""
+    """Return the target of the backend that `get_backend` returns."""
     return get_backend(qrmi).target

@@ -1,3 +1,3 @@
-"""The first place of `QRMIService`."""
+"""The original location of `QRMIService`."""
 
 from qrmi._core import QRMIService as QRMIService

@@ -23,12 +23,12 @@ class PulserQRMIConnection(qrmi_pulser.PulserQRMIConnection):
     """Pulser's connection to a resource; see `qrmi_pulser.PulserQRMIConnection`.
 
     Args:
-        qrmi: A resource that takes `Payload.PasqalCloud`; None for the only one of the job.
-        timeout: Seconds that ``wait=True`` waits at most; None for ever.
+        qrmi: A resource that accepts `Payload.PasqalCloud`; None for the job's only one.
+        timeout: Maximum number of seconds that ``wait=True`` waits; None to wait for ever.
 
     Raises:
-        RuntimeError: The job has no resource that is online.
-        ValueError: The job has several, or the resource takes no pulse sequences.
+        RuntimeError: No resource of the job is online.
+        ValueError: Several resources are online, or the resource does not run pulse sequences.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class PulserQRMIConnection(qrmi_pulser.PulserQRMIConnection):
         batch_id: str | None = None,
         **kwargs: Any,
     ) -> RemoteResults:
-        """Submit a batch and wait for it; see `qrmi_pulser.PulserQRMIConnection.submit`."""
+        """Submit a batch, and wait for it; see `qrmi_pulser.PulserQRMIConnection.submit`."""
         return super().submit(sequence, wait, open, batch_id, **kwargs)
 
 

@@ -1,3 +1,3 @@
-"""The place of `QRMIService` up to 0.25."""
+"""The location of `QRMIService` up to release 0.25."""
 
 from qrmi._core import QRMIService as QRMIService

@@ -1,10 +1,10 @@
-"""The connection under its older name, and the backend that went with it."""
+"""The connection under its former name, and the backend of that time."""
 
 from __future__ import annotations
 
 from qrmi.pulser.connection import PulserQRMIConnection as PulserQRMIConnection
 
-# The connection has found Pulser.
+# That import has checked for Pulser.
 from pulser.backend.qpu import QPUBackend as PulserQRMIBackend  # isort: skip
 
 __all__ = ["PulserQRMIBackend", "PulserQRMIConnection"]

@@ -1,4 +1,4 @@
-"""The published back end for IQM's servers, which no plugin here reaches."""
+"""The published back end for IQM's servers, which no plugin supports."""
 
 raise ModuleNotFoundError(
     "qrmi-compat has no qrmi.qiskit_iqm, since no plugin here reaches IQM's servers (iqm-server): "

@@ -1,4 +1,4 @@
-"""The administrator's self-test: `qrmi-slurm check`. It changes nothing."""
+"""The administrator's self-test, `qrmi-slurm check`, which changes nothing."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ def look(settings_file: str | None, secrets: Secrets, *, offline: bool) -> Itera
     """Yield the findings of all checks.
 
     Args:
-        settings_file: The file of the integration's settings, None for the usual one.
-        secrets: Gets the configuration's secrets.
+        settings_file: The file of the integration's settings, None for the default one.
+        secrets: Collects the configuration's secrets.
         offline: True to send no requests to the resources.
     """
     site = sites.load(settings_file)
@@ -124,7 +124,7 @@ def look(settings_file: str | None, secrets: Secrets, *, offline: bool) -> Itera
 
 
 def _without(secrets: Secrets, finding: Finding) -> Finding:
-    """Return a finding as one line without secrets."""
+    """Return a finding on one line, with its secrets redacted."""
     about, line, remedy = (
         one_line(secrets.without(text or ""))
         for text in (finding.about, finding.message, finding.remedy)

@@ -1,4 +1,4 @@
-"""The findings of the self-test, each one line with its remedy."""
+"""Findings of the self-test: one line each, with a remedy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Finding:
 
     Args:
         mark: `OK`, `WARNING` or `ERROR`.
-        about: The subject, in a word or two.
+        about: The subject, in one or two words.
         message: The result.
         remedy: The remedy; None for a success.
     """
@@ -36,17 +36,17 @@ def ok(about: str, message: str) -> Finding:
 
 
 def warning(about: str, message: str, remedy: str) -> Finding:
-    """Return a finding about something that works with limits, or that cannot be checked."""
+    """Return a finding about a limitation, or about a check that cannot be made."""
     return Finding(WARNING, about, message, remedy)
 
 
 def error(about: str, message: str, remedy: str) -> Finding:
-    """Return a finding that keeps jobs from their QPUs, or lets other users interfere."""
+    """Return a finding that prevents jobs from using QPUs, or lets other users interfere."""
     return Finding(ERROR, about, message, remedy)
 
 
 def guarded(about: str, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield findings, and an exception of their check as one more."""
+    """Yield a check's findings; its exception becomes one more finding."""
     try:
         yield from findings
     except Exception as failure:

@@ -1,4 +1,4 @@
-"""Acquisitions that ended jobs have left, and the timer of the sweep."""
+"""Acquisitions left behind by ended jobs, and the timer of the sweep."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LIMIT_SECONDS = 10.0
 
 
 def left(site: Site) -> Iterator[Finding]:
-    """Check for records that wait for the sweep."""
+    """Check for records that the sweep must handle."""
     try:
         found = records.restarts(site.state)
         runs = sweep.runs(site) if found else {}
@@ -60,7 +60,7 @@ def left(site: Site) -> Iterator[Finding]:
 
 
 def timer() -> Iterator[Finding]:
-    """Check that the sweep is started at regular times."""
+    """Check that the sweep is started regularly."""
     systemctl = shutil.which("systemctl", path="/usr/bin:/bin")
     if systemctl is None or not os.path.isdir("/run/systemd/system"):
         yield warning(

@@ -20,7 +20,7 @@ ABOUT = "permissions"
 
 
 def account(slurmd_uid: int | None) -> Iterator[Finding]:
-    """Check that this runs as the user who runs prolog and epilog."""
+    """Check that the current user is the one who runs prolog and epilog."""
     if slurmd_uid is not None and os.geteuid() != slurmd_uid:
         yield error(
             ABOUT,
@@ -34,8 +34,8 @@ def settings(site: Site, path: str | None, jobs_of_all: bool) -> Iterator[Findin
 
     Args:
         site: The settings.
-        path: The path of the file, None for the usual one.
-        jobs_of_all: True if jobs run as other users than this one.
+        path: The path of the file, None for the default one.
+        jobs_of_all: True if jobs run as users other than the current one.
     """
     about, file = "settings", os.path.abspath(path or sites.FILE)
     if site.problem:
@@ -146,5 +146,5 @@ def python(jobs_of_all: bool) -> Iterator[Finding]:
         findings += in_own_hands(about, path)
         if jobs_of_all:
             findings += open_to_all(about, path, "task-prolog, which runs as the job's user,")
-    # One folder in the way of all of them is one finding.
+    # A folder that contains all of them is reported once.
     yield from dict.fromkeys(findings) or [ok(about, f"only root can change {sys.executable}")]

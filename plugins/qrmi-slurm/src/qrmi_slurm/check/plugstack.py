@@ -1,4 +1,4 @@
-"""The shim: the SPANK plugin that brings ``--qpu``, in plugstack.conf."""
+"""The shim: the SPANK plugin that adds ``--qpu``, as loaded by plugstack.conf."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Line:
     """A line of plugstack.conf that loads a plugin.
 
     Args:
-        file: The file with the line.
+        file: The file that contains the line.
         required: True if a failure of the plugin fails the job.
         library: The plugin's file.
         arguments: The arguments of the plugin.
@@ -39,12 +39,12 @@ class Line:
 
     @property
     def is_published(self) -> bool:
-        """True for the published plugin, which reads qrmi_config.json by itself."""
+        """True for the published plugin, which reads qrmi_config.json itself."""
         return any(word.endswith(".json") for word in self.arguments)
 
 
 def lines(conf: SlurmConf) -> list[Line]:
-    """Return the lines that load the shim, or the published plugin of the same name."""
+    """Return the lines that load the shim, or the published plugin with the same name."""
     path = conf.get("PlugStackConfig")
     found = _read(path, conf.get("PluginDir"), _DEPTH) if path else []
     return [line for line in found if _LIBRARY.fullmatch(os.path.basename(line.library))]
@@ -55,7 +55,7 @@ def _read(path: str, plugins: str, depth: int) -> list[Line]:
         with open(path, encoding="utf-8", errors="replace") as stream:
             text = stream.read()
     except OSError:
-        return []  # as for Slurm
+        return []  # like Slurm
     found: list[Line] = []
     for words in (line.partition("#")[0].split() for line in text.splitlines()):
         match words:
@@ -118,7 +118,7 @@ def _line(line: Line) -> Iterator[Finding]:
 
 
 def _loads(site: Site, line: Line) -> Iterator[Finding]:
-    """Check that Slurm loads the plugin, which must be built for its version."""
+    """Check that Slurm loads the plugin, which must have been built for Slurm's version."""
     try:
         text = slurm.run(site.slurm_bin, "srun", "--help")
     except slurm.SlurmError as failure:
@@ -136,13 +136,13 @@ def _loads(site: Site, line: Line) -> Iterator[Finding]:
 
 
 def _since(site: Site, ours: list[Line]) -> Iterator[Finding]:
-    """Check that slurmd was started after the plugin: it searches prologs once."""
+    """Check that slurmd started after the plugin, since it searches for prologs only once."""
     files = {path for line in ours for path in (line.file, line.library) if os.path.exists(path)}
     changed = max((os.stat(path).st_mtime for path in files), default=0.0)
     try:
         shown = slurm.run(site.slurm_bin, "scontrol", "show", "node", "-o")
     except slurm.SlurmError:
-        return  # slurm.conf has been read, and only a hint is lost
+        return  # slurm.conf could be read, so only a hint is lost
     before = [
         node
         for node, start in re.findall(r"NodeName=(\S+) .*?SlurmdStartTime=(\S+)", shown)

@@ -20,12 +20,12 @@ _HEAD_BYTES = 65536
 def look_at_hook(
     name: str, path: str, settings: str | None, slurmd_uid: int
 ) -> tuple[list[Finding], bool]:
-    """Check a program of slurm.conf; return the findings, and True if it is or calls ours.
+    """Check a program of slurm.conf; return findings, and True if it is or calls our script.
 
     Args:
-        name: The parameter.
-        path: The program.
-        settings: The file of the integration's settings, None for the usual one.
+        name: Name of the parameter.
+        path: Path of the program.
+        settings: The file of the integration's settings, None for the default one.
         slurmd_uid: The user who starts prolog and epilog.
     """
     about = f"{name} {path}"
@@ -54,7 +54,7 @@ def _not_started(about: str, path: str, head: bytes, mode: int, by_all: bool) ->
     elif head.startswith(b"#!"):
         words = head[2:].partition(b"\n")[0].decode(errors="replace").split()
         interpreter = words[0] if words else ""
-        # The result of `env` depends on PATH, which Slurm does not set.
+        # `env` searches PATH, which Slurm does not set.
         if os.path.basename(interpreter) == "env" or not interpreter.startswith("/"):
             yield error(
                 about,
@@ -71,7 +71,7 @@ def _not_started(about: str, path: str, head: bytes, mode: int, by_all: bool) ->
 
 
 def _other_setup(about: str, command: list[str], settings: str | None) -> Iterator[Finding]:
-    """Check that a wrapper runs this Python with the settings of this check."""
+    """Check that a wrapper uses the same Python and settings as this check."""
     interpreter, *options = command
     if "-I" not in options:
         yield error(
@@ -107,12 +107,12 @@ def in_own_hands(about: str, path: str, *, strict: bool = False) -> Iterator[Fin
 
 
 def open_to_all(about: str, path: str, why: str) -> Iterator[Finding]:
-    """Check that every user can read a path, as jobs do.
+    """Check that every user can read a path, as jobs must.
 
     Args:
         about: The subject of the finding.
         path: The file or folder.
-        why: The program that reads it.
+        why: The program that reads the path.
     """
     real = os.path.realpath(path)
     steps = [real]

@@ -1,4 +1,4 @@
-"""Checks of the resources: their settings as the scheduler uses them, and their status."""
+"""Checks of the resources: their settings from the scheduler's view, and their status."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REACH_SECONDS = 10.0
 
 
 def plugins() -> Iterator[Finding]:
-    """List the installed plugins of vendors."""
+    """List the installed vendor plugins."""
     found = [f"{plugin.name} ({plugin.distribution} {plugin.version})" for plugin in installed()]
     if found:
         yield ok("plugins", ", ".join(found))
@@ -46,7 +46,7 @@ def settings(report: FileReport, delimiter: str) -> Iterator[Finding]:
             about, f"{path} {problem}", f"{correct}: jobs that ask for a QPU fail until then"
         )
     for text in report.warnings:
-        # Who can read it is checked with the permissions.
+        # The checks of permissions cover who can read it.
         if not text.startswith("others can read"):
             yield warning(about, f"{path}: {text}", correct)
     if not report.problems and not report.resources:
@@ -81,7 +81,7 @@ def _names(entry: ResourceDef, delimiter: str) -> Iterator[tuple[str, str]]:
 
 
 class Reach:
-    """Requests for the status of each resource, made side by side.
+    """Concurrent requests for the status of each resource.
 
     Args:
         config: The configuration.

@@ -1,4 +1,4 @@
-"""Slurm's configuration as the running controller has it."""
+"""Slurm's configuration, as the running controller reports it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SlurmConf:
         values: dict[str, str] = {}
         for line in slurm.run(site.slurm_bin, "scontrol", "show", "config").splitlines():
             name, equals, value = line.partition("=")
-            if equals:  # of names that are there again, the first is Slurm's own
+            if equals:  # for repeated names, the first one is Slurm's own
                 values.setdefault(name.strip(), re.sub(r"^\(null\)$", "", value.strip()))
         return cls(values)
 
@@ -54,12 +54,12 @@ class SlurmConf:
         return {word.strip().lower() for word in self.get(name).split(",")} - {""}
 
     def seconds(self, name: str) -> float | None:
-        """Return a length of time, None for no limit."""
+        """Return a duration in seconds, or None for no limit."""
         number = self.get(name).removesuffix("sec").strip()
         return None if number.lower() in _NO_LIMIT else float(number)
 
     def programs(self, name: str) -> list[str]:
-        """Return the programs of a hook, of which later versions of Slurm have several."""
+        """Return the programs of a hook; later versions of Slurm allow several."""
         patterns = [self.get(name), *(self.values[key] for key in self._numbered(name))]
         return [
             path
@@ -104,8 +104,8 @@ def hooks(conf: SlurmConf, settings: str | None, *, shim: bool) -> Iterator[Find
 
     Args:
         conf: Slurm's configuration.
-        settings: The file of the integration's settings, None for the usual one.
-        shim: True if the shim is in use, which starts the same programs by itself.
+        settings: The file of the integration's settings, None for the default one.
+        shim: True if the shim is in use, which itself starts the same programs.
     """
     ours: list[str] = []
     for name, verb in HOOKS.items():
@@ -166,7 +166,7 @@ def flags(conf: SlurmConf) -> Iterator[Finding]:
 
 
 def limits(conf: SlurmConf, site: Site) -> Iterator[Finding]:
-    """Check that Slurm waits as long as prolog and epilog may take."""
+    """Check that Slurm's time limits cover those of prolog and epilog."""
     limit = conf.seconds("PrologEpilogTimeout")
     longest = max(site.prolog_limit_seconds, site.epilog_limit_seconds)
     if limit is not None and limit < longest + _MARGIN_SECONDS:
@@ -201,7 +201,7 @@ def limits(conf: SlurmConf, site: Site) -> Iterator[Finding]:
 
 
 def licences(conf: SlurmConf, site: Site, names: Collection[str]) -> Iterator[Finding]:
-    """Check that Slurm counts each QPU, and finds it by the name that users write.
+    """Check that Slurm counts each QPU, under the name that users write.
 
     Args:
         conf: Slurm's configuration.
@@ -256,7 +256,7 @@ def _lua(conf: SlurmConf, names: set[str]) -> Iterator[Finding]:
         called = re.search(r"""dofile\(["'](/.+?)["']\)""", text)
         ours = _read(called[1]) if called else text
     except FileNotFoundError as failure:
-        # It belongs to the controller, which may be another machine.
+        # It is the controller's file, which may be on another machine.
         yield ok(ABOUT, f"JobSubmitPlugins lua; {failure.filename} is not on this machine")
         return
     except OSError as failure:

@@ -26,15 +26,15 @@ _RUN_OPTIONS = ("poll_interval_seconds", "timeout_seconds", "delete_job")
 
 
 class QRMIPasqalJob(pasqal.QRMIPasqalJob):
-    """A task of a pulse sequence as Qiskit's job.
+    """A pulse-sequence task as a Qiskit job.
 
     Args:
         qrmi: The resource that has the task.
         job_id: The task's id.
-        backend_name: Without effect; the resource knows its name.
-        poll_interval_seconds: Without effect; the resource's `polling` counts.
-        timeout_seconds: Seconds that `result` waits by default; None for ever.
-        delete_job: Without effect: dropping the object neither stops nor deletes the task.
+        backend_name: Ignored; the resource provides the name.
+        poll_interval_seconds: Ignored; the resource's `polling` applies.
+        timeout_seconds: Seconds that `result` waits by default; None to wait for ever.
+        delete_job: Ignored: discarding the object neither stops nor deletes the task.
     """
 
     def __init__(
@@ -51,24 +51,24 @@ class QRMIPasqalJob(pasqal.QRMIPasqalJob):
         self._timeout = timeout_seconds
 
     def result(self, timeout: float | None = None) -> PrimitiveResult:
-        """Wait for the task and return its result, fetched once for all calls.
+        """Wait for the task, and return its result, which is fetched once.
 
         Args:
-            timeout: Seconds to wait for the end; None for `timeout_seconds`, 0 polls once.
+            timeout: Seconds to wait; None for `timeout_seconds`, 0 to poll once.
         """
         return super().result(self._timeout if timeout is None else timeout)
 
 
 class QRMIPasqalBackend(pasqal.QRMIPasqalBackend):
-    """A resource that takes pulse sequences, as qiskit-pasqal-provider's sampler sees it.
+    """A resource that runs pulse sequences, as a backend for qiskit-pasqal-provider's sampler.
 
     Args:
-        qrmi: A resource that takes `Payload.PasqalCloud`.
+        qrmi: A resource that accepts `Payload.PasqalCloud`.
         options: ``default_shots`` (1024) and ``run_options``: ``timeout_seconds`` for the jobs'
-            `result`; ``poll_interval_seconds`` and ``delete_job`` without effect.
+            `result`; ``poll_interval_seconds`` and ``delete_job`` are ignored.
 
     Raises:
-        UnsupportedPayloadError: The resource takes no pulse sequences.
+        UnsupportedPayloadError: The resource does not run pulse sequences.
         InvalidInputError: An option is unknown.
     """
 
@@ -105,10 +105,10 @@ class QPPSamplerV2(pasqal.SamplerV2):
     """qiskit-pasqal-provider's sampler on a resource.
 
     Args:
-        qrmi: A resource that takes `Payload.PasqalCloud`.
+        qrmi: A resource that accepts `Payload.PasqalCloud`.
         options: As for `QRMIPasqalBackend`.
     """
 
     def __init__(self, qrmi: QuantumResource, *, options: Mapping[str, Any] | None = None) -> None:
-        # Past the options of the class above, which its backend has here.
+        # Skip the options of the class above, whose backend has them here.
         super(pasqal.SamplerV2, self).__init__(QRMIPasqalBackend(qrmi, options=options))

@@ -1,4 +1,4 @@
-"""The device that sequences are written for."""
+"""The device for which sequences are written."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def get_device(qrmi: QuantumResource) -> Any:
-    """Return the Pulser device to write sequences for; see `qrmi_qiskit.pasqal.get_device`.
+    """Return the Pulser device for which to write sequences; see `qrmi_qiskit.pasqal.get_device`.
 
-    For emulators, which have "emu" in their names, it is ``DigitalAnalogDevice`` without a request.
-    Their target lists the devices of machines, whose limits are not theirs.
+    For emulators, which have "emu" in their names, it is ``DigitalAnalogDevice``, without a
+    request. Their targets list real devices, whose limits do not apply to emulators.
 
     Raises:
         InvalidResponseError: The target lists no device that Pulser can read.
@@ -32,7 +32,7 @@ def get_device(qrmi: QuantumResource) -> Any:
 
 
 def get_target(qrmi: QuantumResource) -> NoReturn:
-    """Raise, since an analog machine has no target of Qiskit's.
+    """Raise, since an analog device has no Qiskit target.
 
     Raises:
         NotImplementedError: Always.

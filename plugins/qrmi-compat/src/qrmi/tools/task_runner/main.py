@@ -41,13 +41,13 @@ _log = logging.getLogger(__name__)
 
 _LEVELS: Final = {"2": logging.ERROR, "3": logging.INFO}
 _CLEANUP_SECONDS: Final = 20.0
-"""How long stopping may take; a scheduler kills 30 s after it asked to end."""
+"""Time limit for stopping a task; a scheduler kills 30 s after its first signal."""
 
 
 class _Signals(Signals):
-    """The first signal of the scheduler ends the run; those that follow do not tear its end.
+    """A handler of signals: the scheduler's first signal ends the run, and later ones are ignored.
 
-    Slurm sends SIGCONT and SIGTERM together. SIGINT, by a person, counts every time.
+    Slurm sends SIGCONT and SIGTERM together. SIGINT, sent by a person, is never ignored.
     """
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGCONT)
@@ -62,12 +62,12 @@ class _Signals(Signals):
 
 
 class App:
-    """One run of a task.
+    """A single run of a task.
 
     Args:
-        name: The resource, one of the job's.
+        name: The name of one of the job's resources.
         input_filename: A JSON file with the payload.
-        output_filename: The file for the result, empty for standard output.
+        output_filename: The file for the result; empty for standard output.
     """
 
     def __init__(self, name: str, input_filename: str, output_filename: str | None = None) -> None:
@@ -83,17 +83,17 @@ class App:
 
     @property
     def is_running(self) -> bool:
-        """True if the task is submitted and has not been seen to end."""
+        """True from the submission of the task until its end is reported."""
         return self._task is not None and not self._task.done
 
     def run(self) -> None:
-        """Submit the task, wait for it and write its result; stop it on a signal.
+        """Submit the task, wait for it and write its result; upon a signal, stop the task.
 
         Raises:
             ConfigError: The resource is not one of the job's, or its settings are wrong.
             InvalidInputError: The resource does not accept the input.
             TaskFailedError: The task failed.
-            TaskCancelledError: It was cancelled.
+            TaskCancelledError: The task was cancelled.
             KeyboardInterrupt: A signal arrived.
         """
         with _Signals() as signals, tempfile.SpooledTemporaryFile(max_size=SPOOL_BYTES) as spool:
@@ -144,7 +144,7 @@ class App:
         self._stop(task)
 
     def _acquire(self, resource: QuantumResource, error: NotAcquiredError) -> str:
-        """Acquire a resource that runs no task otherwise; the scheduler has not done it."""
+        """Acquire a resource that needs an acquisition, unless the scheduler has done so."""
         try:
             return resource.acquire()
         except QrmiError as failure:
@@ -164,7 +164,7 @@ class App:
                 _log.error("to release it: qrmi release %s %s", self._name, token)
 
     def _stop(self, task: Task) -> None:
-        """Stop the task, as the published command does: some vendors keep it until then."""
+        """Stop the task, like the published command: some vendors keep it until then."""
         try:
             task.stop()
         except QrmiError as error:
