@@ -1,4 +1,4 @@
-"""Resources of the published kind over a vendor in memory, and jobs of a scheduler's."""
+"""Resources behind the published classes, with an in-memory vendor, and jobs of a scheduler."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ JOB_VARIABLES = (
     "QRMI_PLUGIN_ERROR",
 )
 
-# What a look sees, and whether the resource is online, is in the type's name.
+# The name of the type sets the reported states, and whether the resource is online.
 DRIVERS = """
 import os
 from qrmi_core import Observation, QrmiError, ResourceStatus, ResourceStatusCode, TaskStatus
@@ -86,7 +86,7 @@ class EnterJob(Protocol):
 
 @pytest.fixture
 def enter_job(monkeypatch: pytest.MonkeyPatch) -> EnterJob:
-    """Be in a job with these resources: name=type."""
+    """Enter a job with these resources, given as name=type."""
 
     def enter(**resources: str) -> None:
         monkeypatch.setenv("QRMI_JOB_QPU_RESOURCES", ",".join(resources))
@@ -97,7 +97,7 @@ def enter_job(monkeypatch: pytest.MonkeyPatch) -> EnterJob:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder on the path, with drivers that behave as their types say."""
+    """Create a folder on the path with drivers that behave as their types say."""
     from stevedore import extension
 
     folder = tmp_path / "site"

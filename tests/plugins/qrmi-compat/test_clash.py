@@ -1,4 +1,4 @@
-"""Beside the published package: an error on import, and a report whichever files are there."""
+"""The published package installed beside ours: an error on import, and a report."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ADVICE = "pip uninstall qrmi qrmi-compat"
 
 @pytest.fixture
 def beside(site: Path) -> Path:
-    """The published package's metadata beside ours."""
+    """Put the published package's metadata beside ours."""
     add_distribution(site, "qrmi", version="0.26.4")
     return site
 

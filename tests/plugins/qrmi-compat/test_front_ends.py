@@ -51,7 +51,7 @@ def bell() -> QuantumCircuit:
 
 
 def sent(vendor: FakeVendor) -> dict[str, Any]:
-    """The last input, as JSON."""
+    """Return the last submitted input as JSON."""
     payload = list(vendor.tasks.values())[-1].payload
     assert isinstance(payload, qrmi_core.Payload.QiskitPrimitive)
     assert isinstance(payload.input, str)
@@ -236,7 +236,7 @@ def sequence() -> pulser.Sequence:
 
 
 class PulseVendor(FakeVendor):
-    """A vendor in memory that takes pulse sequences."""
+    """An in-memory vendor that accepts pulse sequences."""
 
     def driver(self, **kind: bool) -> Any:
         made = super().driver(**kind)

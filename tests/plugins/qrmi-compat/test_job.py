@@ -188,7 +188,7 @@ def test_a_type_that_cannot_be_discovered_is_refused() -> None:
 
 @pytest.fixture
 def restored() -> Any:
-    """Loggers as they were."""
+    """Restore the loggers after the test."""
     names = [name for name in logging.root.manager.loggerDict if name.startswith("qrmi")]
     loggers = [logging.getLogger(name) for name in {*names, "qrmi_core"}]
     before = [(each, each.propagate, each.level, list(each.handlers)) for each in loggers]

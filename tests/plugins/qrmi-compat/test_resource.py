@@ -1,4 +1,4 @@
-"""`QuantumResource`, with the published signatures and over a vendor in memory."""
+"""`QuantumResource` with the published signatures, over an in-memory vendor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scripts as people have them, in processes of their own: on simulators and on the emulator."""
+"""Scripts as users write them, in separate processes, on simulators and on the emulator."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def lines(script: str, *arguments: object, environment: Mapping[str, str], home:
 
 
 def prefixed(name: str, settings: Mapping[str, str]) -> dict[str, str]:
-    """Settings of the emulator as the environment of a script has them."""
+    """Return the emulator's settings as environment variables of a script."""
     shared = ("QRMI_JOB_UID", "QRMI_JOB_ID", "PASQAL_USERNAME", "PASQAL_PASSWORD")
     return {key if key in shared else f"{name}_{key}": value for key, value in settings.items()}
 

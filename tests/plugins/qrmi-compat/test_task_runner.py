@@ -1,4 +1,4 @@
-"""`task_runner`: published arguments and inputs, honest statuses."""
+"""`task_runner`: its published arguments and inputs, and truthful exit statuses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ RESULT = '{"counter": {"00": 1}}'
 
 @pytest.fixture
 def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file with the driver's calls, one a line."""
+    """Return a file with the driver's calls, one per line."""
     path = tmp_path / "calls"
     path.touch()
     monkeypatch.setenv("QRMI_TEST_CALLS", str(path))
@@ -129,13 +129,13 @@ def test_a_qpu_on_premises_is_acquired_where_the_scheduler_has_not(
         assert "'counter'" in done.stdout or '"counter"' in done.stdout
         sessions = [each["method"] for each in warden.requests() if "/sessions" in each["path"]]
         assert sessions == ["POST", "DELETE"]
-        # What the scheduler has acquired is used, and left alone.
+        # The scheduler's acquisition is used, and not released.
         qpu = QuantumResource("PASQAL_LOCAL", "pasqal-local", settings | who)
         held = {"PASQAL_LOCAL_QRMI_JOB_ACQUISITION_TOKEN": qpu.acquire()}
         warden.clear_requests()
         assert run("PASQAL_LOCAL", task, **known | who | held).returncode == 0
         assert not [each for each in warden.requests() if "/sessions" in each["path"]]
-        # Without what acquiring needs, it says what a task needs, and why it is not there.
+        # Without the settings to acquire with, it asks for those of a task and explains why.
         nobody = {name: value for name, value in known.items() if "QRMI_JOB" not in name}
         done = run("PASQAL_LOCAL", task, **nobody)
         assert done.returncode == 2
@@ -215,7 +215,7 @@ def test_a_signal_stops_the_task_and_is_the_status(
     with started("qpu", primitive) as process:
         wait_for(calls, "task_status")
         process.send_signal(number)
-        if number == signal.SIGCONT:  # as Slurm does, which must not tear what has begun
+        if number == signal.SIGCONT:  # as Slurm does; running work must not be interrupted
             process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
     expected = {128 + number} | ({128 + signal.SIGTERM} if number == signal.SIGCONT else set())

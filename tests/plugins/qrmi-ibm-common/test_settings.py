@@ -1,4 +1,4 @@
-"""The settings that IBM's plugins share, and the id to quote to IBM's support."""
+"""The settings that IBM's plugins share, and the request id to quote to IBM's support."""
 
 from __future__ import annotations
 

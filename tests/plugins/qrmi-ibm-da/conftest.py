@@ -1,4 +1,4 @@
-"""A quantum computer and its store on loopback."""
+"""A fake quantum computer and its store on loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of all drivers."""
+"""The contract tests of drivers."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class TestSystem(_Hooks, DriverContract):
 
 class TestFaults(_Hooks, HttpFaultContract):
     faults = HttpFaultContract.faults | STORE_FAULTS
-    # A backend is listed without its details, and older releases have no lanes.
+    # Listed backends have no details, and older releases have no lanes.
     harmless = frozenset(("discover", fault) for fault in HttpFaultContract.faults) | {
         ("status", "404")
     }

@@ -1,4 +1,4 @@
-"""Exchanges on real sockets: how many, over how many connections, exactly once, and with faults."""
+"""Requests over real sockets: their number and connections, single submission, and faults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of both generations, the store's, and the life of URLs."""
+"""Settings of both generations, settings of the store, and the lifetime of URLs."""
 
 from __future__ import annotations
 

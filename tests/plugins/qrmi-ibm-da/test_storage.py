@@ -1,4 +1,4 @@
-"""The store: moto's S3 as another peer, uploads in parts that go wrong, and memory."""
+"""The store: moto's S3 as a second implementation, failing multipart uploads, and memory."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def store_at(url: str, **more: str) -> Store:
 
 @pytest.fixture(scope="module")
 def moto() -> Iterator[str]:
-    """A store of moto's, with a bucket."""
+    """Start moto's S3 with a bucket."""
     from moto.moto_server.werkzeug_app import create_backend_app
     from werkzeug.serving import make_server
 
@@ -84,7 +84,9 @@ def test_a_presigned_url_is_all_that_the_service_needs(moto: str) -> None:
     store = store_at("http://127.0.0.1:1", S3_ENDPOINT_FOR_QSAPI=f"{moto}/")
     url = store.service_url("PUT", "results", 60)
     request = urllib.request.Request(url, b"the result", method="PUT")
-    request.add_header("Content-Type", "application/octet-stream")  # moto keeps no form's content
+    request.add_header(
+        "Content-Type", "application/octet-stream"
+    )  # moto drops the content of forms
     urllib.request.urlopen(request).close()
     assert store_at(moto).read("results") == b"the result"
 
@@ -142,7 +144,7 @@ def test_an_upload_that_fails_leaves_no_parts(
 
 
 def _then(*faults: Fault) -> list[Fault]:
-    """The same for the completion alone, which is the second POST."""
+    """Return faults for the completion alone, which is the second POST."""
     return [lambda _request, respond: respond(), *faults]
 
 

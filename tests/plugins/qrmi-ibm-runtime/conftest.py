@@ -1,4 +1,4 @@
-"""A resource of the service on loopback."""
+"""A resource of the fake service on loopback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each call of the driver: what is sent, and what is made of the answer."""
+"""Each method of the driver: the request it sends, and its result from the response."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ QUERY = {"limit": "200", "offset": "0", "sort": "DESC", "exclude_params": "true"
 
 @pytest.fixture
 def web(monkeypatch: pytest.MonkeyPatch) -> Iterator[responses.RequestsMock]:
-    """The service: only the requests that a test expects, each of them, with all headers."""
-    # Ids of one test are those of another.
+    """Fake the service: accept only the requests that a test expects, all headers included."""
+    # Ids from one test are not those of another.
     monkeypatch.setattr(driver_module, "_started", TaskNotes())
     with responses.RequestsMock(assert_all_requests_are_fired=False) as web:
         web.post(f"{IAM}/identity/token", json={"access_token": "tok-1", "expires_in": 3600})
@@ -74,7 +74,7 @@ def driver(**settings: str) -> RuntimeDriver:
 
 
 def on(web: responses.RequestsMock, method: str, path: str, *match: Any, **how: Any) -> None:
-    """Expect a call with all the headers that every call has."""
+    """Expect a request with the headers that every request has."""
     web.add(method, f"{API}{path}", match=[matchers.header_matcher(COMMON), *match], **how)
 
 
@@ -87,7 +87,7 @@ def job(word: str, **state: Any) -> dict[str, Any]:
 
 
 def asked(web: responses.RequestsMock) -> int:
-    """How many calls there were, the token's aside."""
+    """Return the number of requests, without those for a token."""
     return sum(not str(call.request.url).startswith(IAM) for call in web.calls)
 
 

@@ -1,4 +1,4 @@
-"""The contract of all drivers."""
+"""The contract tests of drivers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exchanges with a service on a real socket: how many, over how many connections, with faults."""
+"""Requests over a real socket: their number and connections, and faults."""
 
 from __future__ import annotations
 

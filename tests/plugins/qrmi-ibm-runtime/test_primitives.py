@@ -1,4 +1,4 @@
-"""Programs and their inputs: what is refused, and what goes out as it came."""
+"""Programs and their inputs: rejected ones, and those that are sent unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of both generations, and the address of the API."""
+"""Settings of both generations, and the URL of the API."""
 
 from __future__ import annotations
 

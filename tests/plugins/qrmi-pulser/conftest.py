@@ -1,4 +1,4 @@
-"""A vendor in memory that takes pulse sequences, and sequences for it."""
+"""An in-memory vendor that accepts pulse sequences, and sequences for it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TARGET = json.dumps([{"device_type": "MACHINE", "specs": AnalogDevice.to_abstrac
 
 
 def pulse(device: Any = AnalogDevice, *, measure: bool = True, variable: bool = False) -> Sequence:
-    """Two atoms far from each other, excited by a pulse of pi; or by one of an open amplitude."""
+    """Return two distant atoms, excited by a pulse of area pi or of variable amplitude."""
     register = Register({"left": (0, 0), "right": (0, 20)})
     if getattr(device, "requires_layout", False):
         register = register.with_automatic_layout(device)
@@ -41,7 +41,7 @@ def give_pulse() -> Callable[..., Sequence]:
 
 @attrs.define(slots=False)
 class Bench:
-    """A vendor in memory, its resource and a connection to it; by default a QPU."""
+    """An in-memory vendor, its resource (a QPU by default) and a connection to it."""
 
     name: str = "MACHINE"
     target: bytes | None = TARGET
@@ -68,12 +68,12 @@ class Bench:
         self.connection = self.connect()
 
     def connect(self) -> PulserQRMIConnection:
-        """A connection that remembers nothing."""
+        """Return a new connection, which has no memory of past batches."""
         return PulserQRMIConnection(self.qpu, timeout=self.timeout)
 
     @property
     def sent(self) -> list[tuple[dict[str, Any], int]]:
-        """The sequence and the runs of each task."""
+        """The sequence and the number of runs of each task."""
         payloads = [task.payload for task in self.vendor.tasks.values()]
         assert all(isinstance(payload, Payload.PasqalCloud) for payload in payloads)
         return [(json.loads(payload.sequence), payload.job_runs) for payload in payloads]  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""A batch's state, results, logs and end, as Pulser's RemoteResults asks for them."""
+"""State, results, logs and cancellation of batches, as Pulser's RemoteResults requests them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OPEN = {JobStatus.PENDING, JobStatus.RUNNING, JobStatus.PAUSED}
 
 
 def report(bench: Any, *statuses: TaskStatus, reason: str | None = None) -> None:
-    """From now on each task, in order, is in this state."""
+    """Set the states that the tasks report from now on, in order."""
     for task, status in zip(bench.vendor.tasks.values(), statuses, strict=True):
         task.reports.clear()
         task.reports.append(Observation(status, reason=reason))

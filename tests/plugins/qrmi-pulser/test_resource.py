@@ -1,4 +1,4 @@
-"""Which resource a connection is to."""
+"""The choice of a connection's resource."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Job = Callable[[str, str], None]
 
 @pytest.fixture
 def job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Job:
-    """Makes this process one of a scheduler's job with resources."""
+    """Turn this process into one of a scheduler's job with resources."""
     monkeypatch.setenv("QRMI_LOCAL_HOME", str(tmp_path / "store"))
 
     def set_job(names: str, types: str) -> None:

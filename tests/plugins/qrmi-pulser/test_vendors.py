@@ -1,4 +1,4 @@
-"""Pulser's backends on simulators of this machine, Pasqal Cloud and a QPU on premises."""
+"""Pulser's backends on local simulators, Pasqal Cloud and an on-premises QPU."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def cloud() -> Iterator[Emulator]:
 
 @pytest.fixture(params=["local", "cloud emulator", "cloud QPU", "on premises"])
 def qpu(request: pytest.FixtureRequest) -> Iterator[QuantumResource]:
-    """Every kind of resource that runs sequences, acquired."""
+    """Return an acquired resource of every kind that runs sequences."""
     if request.param == "local":
         yield request.getfixturevalue("local")
     elif request.param == "on premises":
@@ -97,7 +97,7 @@ def test_a_qpus_backend_runs_a_batch(qpu: QuantumResource, pulse: MakePulse) -> 
     assert excited.atom_order == ("left", "right")
     assert list(results.get_available_results()) == results.job_ids
     assert all(isinstance(text, str) for text in connection.get_batch_logs())
-    # By its id alone.
+    # by its id alone
     again = RemoteResults(results.batch_id, PulserQRMIConnection(qpu))
     assert [each.final_bitstrings for each in again] == [each.final_bitstrings for each in results]
     named = qpu.supports("task_input")
@@ -132,7 +132,7 @@ def test_an_open_batch_takes_jobs_until_it_is_closed(
     assert first.get_batch_status() is BatchStatus.DONE
     with pytest.raises(InvalidInputError, match="closed"):
         connection.submit(sequence, batch_id=first.batch_id, job_params=params(0.0))
-    # By its id alone: all jobs in their order.
+    # by its id alone: all jobs in their order
     again = RemoteResults(first.batch_id, PulserQRMIConnection(qpu))
     assert again.job_ids == [*first.job_ids, *further.job_ids]
     assert [each.final_bitstrings for each in again] == [

@@ -1,4 +1,4 @@
-"""Resources to run on, and vendors in memory to see what is sent to them."""
+"""Resources that run circuits, and in-memory vendors that record the inputs they receive."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from support.local_store import MakeResource, end_store, maker
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeResource]:
-    """Makes resources of a store that all tests share, so that its worker is warm."""
+    """Make resources of a store that all tests share, so that its worker stays warm."""
     home = tmp_path_factory.mktemp("local") / "store"
     yield maker(home)
     end_store(home)
@@ -32,7 +32,7 @@ def aer(local: MakeResource) -> QuantumResource:
 
 @attrs.frozen
 class Bench:
-    """A vendor in memory and its resource; the target is of another kind than a backend's."""
+    """An in-memory vendor and its resource; the target is of another kind than a backend's."""
 
     vendor: FakeVendor
     qpu: QuantumResource
@@ -59,7 +59,7 @@ def bell() -> QuantumCircuit:
 
 
 def decoded(part: object) -> Any:
-    """A part of an input as the vendor's own reader has it."""
+    """Return a part of an input, decoded by the vendor's own reader."""
     return json.loads(json.dumps(part), cls=vendor.find("RuntimeDecoder"))
 
 

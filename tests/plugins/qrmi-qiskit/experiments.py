@@ -1,4 +1,4 @@
-"""Experiments of qiskit-experiments, unchanged, on the primitives; see test_experiments.py."""
+"""Experiments of qiskit-experiments, unmodified, on the primitives; see test_experiments.py."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qrmi_core import QuantumResource
 from qrmi_qiskit import SamplerV2, get_backend
 from support.local_store import MakeResource
 
-# What a fit divides by, and what SciPy is called with, is not ours.
+# Ignore warnings about divisions in fits and about calls of SciPy, which are not from our code.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::RuntimeWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning:qiskit_experiments"),
@@ -30,7 +30,7 @@ def results(experiment: BaseExperiment, qpu: QuantumResource) -> dict[str, Any]:
 
 @pytest.fixture(params=["aer", "fake_fez"])
 def qpu(request: pytest.FixtureRequest, local: MakeResource) -> QuantumResource:
-    """Give a simulator without noise, and one of a device."""
+    """Return a simulator without noise, and one of a device."""
     return local(request.param)
 
 

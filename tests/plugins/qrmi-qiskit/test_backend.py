@@ -1,4 +1,4 @@
-"""A resource as Qiskit's backend."""
+"""A resource as a Qiskit backend."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FRACTIONAL = {"rx", "rzz"}
 
 
 def device(*, simulator: bool = False, error: float = 0.01) -> dict[str, Any]:
-    """The documents of a device of three qubits in a row, which has fractional gates."""
+    """Return the documents of a device with three qubits in a row and fractional gates."""
     pairs = [[0, 1], [1, 0], [1, 2], [2, 1]]
     gates = {"cz": (2, []), "rzz": (2, ["t"]), "sx": (1, []), "rz": (1, ["t"]), "rx": (1, ["t"])}
     places = {1: [[0], [1], [2]], 2: pairs}
@@ -94,7 +94,7 @@ def device(*, simulator: bool = False, error: float = 0.01) -> dict[str, Any]:
 
 
 class Described:
-    """A vendor in memory whose resource has the target that it is given."""
+    """An in-memory vendor whose resource has a given target."""
 
     def __init__(self) -> None:
         self.vendor = FakeVendor()

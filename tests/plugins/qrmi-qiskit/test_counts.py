@@ -1,4 +1,4 @@
-"""Counts in the results of samplers, in both forms that services write."""
+"""Counts in sampler results, in both formats that services write."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qrmi_qiskit import vendor
 
 
 def counts_of(found: Any) -> list[dict[str, int]]:
-    """The counts of a task with that result."""
+    """Return the counts of a task with this result."""
     clock = FakeClock()
     text = json.dumps(found, cls=vendor.find("RuntimeEncoder"))
     driver = FakeVendor(result=text.encode()).driver()
@@ -24,7 +24,7 @@ def counts_of(found: Any) -> list[dict[str, int]]:
 
 
 def sampled(**registers: BitArray) -> PrimitiveResult:
-    """A sampler's result of one pub."""
+    """Return a sampler result of one pub."""
     shape = next(iter(registers.values())).shape
     return PrimitiveResult([SamplerPubResult(DataBin(**registers, shape=shape))])
 

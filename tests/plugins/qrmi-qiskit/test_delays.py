@@ -1,4 +1,4 @@
-"""Delays are sent in the device's time steps, which is the unit that QPY can carry."""
+"""Delays, which are sent in the device's time steps, the unit that QPY can represent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The primitives on IBM's service, as the emulator plays it."""
+"""The primitives on IBM's service, as emulated."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_both_primitives_run_transpiled_circuits_in_one_session(
         exact = [np.ones(5), np.cos(angles), np.sin(angles)]
         assert evs == pytest.approx(np.array(exact), abs=0.2)
         made = [(request["method"], request["path"]) for request in emulator.requests()]
-        # A submission, looks, and the result; the description is known already.
+        # A submission, status polls and the result; the description is cached.
         assert sum(method == "POST" for method, _ in made) == 1
         assert not any("/backends/" in path for _, path in made)
         measured = transpile(ansatz().measure_all(inplace=False), get_backend(qpu))

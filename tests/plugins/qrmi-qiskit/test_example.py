@@ -1,4 +1,4 @@
-"""The example plugin's backend, whose tests need Qiskit, which its own environment has not."""
+"""The example plugin's backend, tested here because its own environment lacks Qiskit."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ EXPERIMENTS = Path(__file__).with_name("experiments.py")
 
 @pytest.fixture(scope="module")
 def experiments() -> Path:
-    """Python of the environment with qiskit-experiments."""
+    """Return the interpreter of the environment with qiskit-experiments."""
     return prepared("experiments") / "bin/python"
 
 

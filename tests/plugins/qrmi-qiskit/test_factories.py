@@ -1,4 +1,4 @@
-"""Backends that plugins make, found by the type of the resource."""
+"""Backend factories of plugins, found by resource type."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Backend:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder for distributions, on the path, with one factory and one that is broken."""
+    """Create a folder for distributions on the path, with a working factory and a broken one."""
     folder = tmp_path / "site"
     add_distribution(
         folder,

@@ -1,4 +1,4 @@
-"""What is sent, and what is refused before anything is."""
+"""Inputs of the primitives: how they are sent, and which are rejected before any request."""
 
 from __future__ import annotations
 

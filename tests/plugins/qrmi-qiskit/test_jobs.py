@@ -1,4 +1,4 @@
-"""Jobs as Qiskit has them, over a vendor in memory."""
+"""Qiskit jobs over an in-memory vendor."""
 
 from __future__ import annotations
 

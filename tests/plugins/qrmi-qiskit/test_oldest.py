@@ -1,4 +1,4 @@
-"""The same tests with the oldest releases of Qiskit and qiskit-ibm-runtime that are declared."""
+"""The same tests with the oldest declared releases of Qiskit and qiskit-ibm-runtime."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from support.processes import prepared, run_tests
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-# Without the emulator and Pasqal's packages; the schemas are newer than the oldest Qiskit.
+# The emulator and Pasqal's packages are missing, and the schemas need a newer Qiskit.
 FILES = ("test_backend.py", "test_inputs.py", "test_jobs.py", "test_options.py")
 ON_SIMULATORS = ("test_delays.py", "test_primitives.py")
 
 
 @pytest.fixture(scope="module")
 def oldest() -> Path:
-    """Python of the environment with the oldest releases."""
+    """Return the interpreter of the environment with the oldest releases."""
     return prepared("oldest") / "bin/python"
 
 

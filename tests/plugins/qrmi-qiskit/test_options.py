@@ -1,4 +1,4 @@
-"""The options: qiskit-ibm-runtime's names, checked."""
+"""Options under qiskit-ibm-runtime's names, and their checks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ THEIRS = {"sampler": vendors.SamplerOptions, "estimator": vendors.EstimatorOptio
 
 
 def names(value: Any, path: str = "") -> set[str]:
-    """The full names of the options of a dataclass of the vendor's."""
+    """Return the full names of the options of one of the vendor's dataclasses."""
     found: set[str] = set()
     for field in dataclasses.fields(value):
         name = f"{path}.{field.name}" if path else field.name
@@ -46,7 +46,7 @@ def test_the_names_are_those_of_qiskit_ibm_runtime(program: str) -> None:
     theirs = {
         name
         for name in names(THEIRS[program]())
-        # Not of a primitive's input but of the job around it.
+        # options of the job and not of a primitive's input
         if not name.startswith(("environment.", "_")) and name != "max_execution_time"
     }
     assert {name for name, _ in OURS[program].described()} == theirs
@@ -191,7 +191,7 @@ def test_an_unknown_option_can_be_changed_and_unset() -> None:
 
 
 def test_an_option_of_the_vendor_s_is_no_near_miss() -> None:
-    """These are in later classes of qiskit-ibm-runtime, and close to known names."""
+    """Options of later qiskit-ibm-runtime classes are rejected, though close to known names."""
     for name in ("layer_noise_model", "warn_absent", "angle_decimals"):
         given = {"simulator": {name: 1}}
         if vendor.has_option(f"simulator.{name}"):

@@ -1,4 +1,4 @@
-"""Qiskit's sampler for Pasqal, on Pulser's emulator of this machine."""
+"""Qiskit's sampler for Pasqal, on Pulser's local emulator."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def emulator(local: MakeResource) -> QuantumResource:
 
 
 def analog(values: list[Any], coords: Any = ((0, 0), (0, 20))) -> QuantumCircuit:
-    """Atoms that are far enough from each other to turn on their own."""
+    """Return atoms that are too far apart to interact."""
     still = InterpolatePoints(values=[0, 0, 0], duration=1000)
     gate = HamiltonianGate(InterpolatePoints(values=values, duration=1000), still, 0.0, coords)
     circuit = QuantumCircuit(len(coords))
@@ -68,7 +68,7 @@ def test_parameters_get_their_values(emulator: QuantumResource) -> None:
 
 
 class Bench:
-    """A vendor in memory that takes pulse sequences and has this target."""
+    """An in-memory vendor that accepts pulse sequences and has this target."""
 
     def __init__(self, target: bytes | None = None) -> None:
         self.vendor = FakeVendor(result=b'{"counter": {"01": 3, "11": 1}}')
@@ -93,7 +93,7 @@ def test_the_payload_is_the_sequence_and_the_shots() -> None:
 def test_counts_are_as_pasqal_writes_them_and_bits_as_qiskit_does() -> None:
     data = SamplerV2(Bench().qpu).run([analog([1, 1, 1])]).result()[0].data
     assert data.counts == {"01": 3, "11": 1}
-    # The second atom is excited: Qiskit has it on the left.
+    # The second atom is excited, which Qiskit writes on the left.
     assert data.meas.get_counts() == {"10": 3, "11": 1}
 
 

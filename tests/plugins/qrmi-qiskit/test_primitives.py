@@ -1,4 +1,4 @@
-"""What the primitives compute, on the simulators of this machine."""
+"""Results of the primitives on local simulators."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def rotations(*, measured: bool) -> QuantumCircuit:
 
 
 def slow() -> QuantumCircuit:
-    """A circuit that takes hours: every shot is a simulation of its own."""
+    """Return a circuit that takes hours, since every shot is a separate simulation."""
     circuit = QuantumCircuit(18, 1)
     for _ in range(40):
         circuit.h(range(18))
@@ -232,7 +232,7 @@ def test_within_a_session_tasks_belong_to_it(local: MakeResource, bell: QuantumC
     qpu = local("fake_manila")
     isa = transpile(bell, get_backend(qpu), seed_transpiler=1)
     with qpu:
-        # The resource is held exclusively: a task of anybody else would wait.
+        # The resource is held exclusively: any other user's task would wait.
         assert SamplerV2(qpu).run([isa], shots=10).result(SECONDS)[0].data.meas.num_shots == 10
 
 

@@ -1,4 +1,4 @@
-"""Whatever is sent is valid under the schemas that IBM publishes (ibm-quantum-schemas)."""
+"""Validity of all sent inputs under IBM's published schemas (ibm-quantum-schemas)."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ amounts = st.floats(0, 100)
 
 
 def some(**values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
-    """Some of the options."""
+    """Generate some of the options."""
     return st.fixed_dictionaries({}, optional=values)
 
 

@@ -1,4 +1,4 @@
-"""A site for each test."""
+"""A new site for each test."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from support.slurm_site import SlurmSite
 
 @pytest.fixture(scope="session", autouse=True)
 def installed_vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The vendor's driver, installed as any other."""
+    """Install the vendor's driver as a distribution."""
     folder = tmp_path_factory.mktemp("site")
     add_distribution(folder, "filed-vendor", drivers=DRIVERS)
     sys.path.insert(0, str(folder))
     extension.ExtensionManager.ENTRY_POINT_CACHE.clear()
-    driver_of("filed")  # found once, and not in each process
+    driver_of("filed")  # found once here, instead of in each process
     yield
     sys.path.remove(str(folder))
     extension.ExtensionManager.ENTRY_POINT_CACHE.clear()
@@ -30,5 +30,5 @@ def installed_vendor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 @pytest.fixture
 def site(tmp_path: Path) -> SlurmSite:
-    """A site with two QPUs."""
+    """Return a site with two QPUs."""
     return SlurmSite(tmp_path)

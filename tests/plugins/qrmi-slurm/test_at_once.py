@@ -1,4 +1,4 @@
-"""Hooks that run at the same time, and that are killed at any point."""
+"""Hooks that run at the same time, and hooks that are killed at any point."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait for it, for 20 s at most."""
+    """Wait for a condition, for 20 s at most."""
     end = time.monotonic() + 20
     while not condition():
         assert time.monotonic() < end
@@ -106,7 +106,7 @@ CHANGES = ("mkdir", "rename", "replace", "symlink", "unlink", "rmdir", "write")
 
 
 def killer(number: int) -> Callable[[], None]:
-    """Let the process kill itself before its so-manieth change, or after one at the vendor."""
+    """Let the process kill itself before its n-th change, or after one at the vendor."""
 
     def prepare() -> None:
         steps = 0
@@ -142,7 +142,7 @@ def killed_at_each_step(
     after: Callable[[int], object],
     environment: dict[str, str],
 ) -> int:
-    """Run a verb again and again, killed one step later each time, until it is not."""
+    """Run a verb repeatedly, killed one step later each time, until it survives."""
     for number in range(1, 500):
         before()
         ended = site.start(verb, environment=environment, before=killer(number)).wait()
@@ -155,14 +155,14 @@ def killed_at_each_step(
 
 @pytest.fixture
 def quiet(site: SlurmSite) -> SlurmSite:
-    """A site with a log that costs no steps."""
+    """Return a site whose log takes no steps."""
     site.configure(log_level="error")
     site.says("scontrol", "JobId=71 TimeLimit=00:05:00\n")
     return site
 
 
 def check_all_given_back(site: SlurmSite, *, uncertain: bool) -> None:
-    """See that every token was given back, or that nobody could know of it, and that is told."""
+    """Assert that every token was released, or else that it was lost and that this was reported."""
     site.jobs()
     assert site.run("sweep").status == 0
     assert site.records() == []
@@ -184,7 +184,7 @@ def test_whenever_a_prolog_is_killed_nothing_is_lost(quiet: SlurmSite) -> None:
 
     def after(status: int) -> None:
         if status and "71" in quiet.records():
-            # If Slurm starts the job all the same, it has all or fails.
+            # If Slurm starts the job anyway, it has all QPUs or fails.
             failed, variables, _ = quiet.task()
             assert failed or "qpu_b_QRMI_JOB_ACQUISITION_TOKEN" in variables
         quiet.epilog()
@@ -200,7 +200,7 @@ def test_a_prolog_after_one_that_was_killed_serves_the_job(quiet: SlurmSite) -> 
     def after(status: int) -> None:
         lost = quiet.vendor.held()
         if status and not quiet.task()[1]:
-            # Of what nobody knows of, the vendor's own limit takes care.
+            # Sessions that nobody recorded end by the vendor's own limit.
             book = quiet.vendor.book
             known = "".join(path.read_text() for path in quiet.state.rglob("record.json"))
             lines = book.read_text().splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""Compiling the SPANK plugin, or saying what is missing for it."""
+"""Compiling the SPANK plugin, and messages about missing tools."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ void slurm_error(const char *, ...);
 
 @pytest.fixture
 def include(tmp_path: Path) -> Path:
-    """The part of Slurm's headers that the plugin needs."""
+    """Return the part of Slurm's headers that the plugin needs."""
     folder = tmp_path / "include/slurm"
     folder.mkdir(parents=True)
     (folder / "spank.h").write_text(HEADER)
@@ -35,7 +35,7 @@ def include(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder with programs; that with the compiler is left out."""
+    """Make a folder with programs, but no compiler, the only one on PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))

@@ -1,4 +1,4 @@
-"""The self-test, on a Slurm that is a folder of scripts with canned answers."""
+"""The self-test, with scripts that print canned output as Slurm's commands."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ SECRET = "the-key-of-the-site"
 
 
 class Bench:
-    """A node on which all is well, until a test changes something.
+    """A healthy node, until a test changes something.
 
     Attributes:
-        folder: All files.
-        conf: What `scontrol show config` tells.
+        folder: Folder of all files.
+        conf: Output of `scontrol show config`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -107,7 +107,7 @@ class Bench:
         self.write(f"answers/{command}", text)
 
     def shim(self, *lines: str) -> None:
-        """Use the shim in place of the scripts."""
+        """Use the shim instead of the scripts."""
         for name in ("Prolog", "TaskProlog", "Epilog"):
             self.conf[name] = "(null)"
         (self.folder / "plugins").mkdir(exist_ok=True)
@@ -116,7 +116,7 @@ class Bench:
         self.write("etc/plugstack.conf", "\n".join(lines or [line]))
 
     def record(self, job_id: int, **acquisition: Any) -> None:
-        """Leave a record of a job."""
+        """Write a record of a job."""
         state = str(self.folder / "state")
         records.prepare(state)
         job = Job(job_id, 0, os.geteuid(), os.getegid(), getpass.getuser(), "cluster", "n1")
@@ -128,13 +128,13 @@ class Bench:
             folder.write(Record(job, [acquired]))
 
     def start(self) -> None:
-        """Let Slurm tell its configuration."""
+        """Let `scontrol` print the configuration."""
         lines = [f"{name} = {value}" for name, value in self.conf.items()]
         text = "\n".join(["Configuration data as of now", *lines, "", "Slurmctld(primary) is UP"])
         self.answer("scontrol.show.config", text)
 
     def check(self, *arguments: str) -> tuple[int, list[str]]:
-        """Status and lines of the command."""
+        """Return the exit status and the output lines of the command."""
         self.start()
         done = subprocess.run(
             [
@@ -151,12 +151,12 @@ class Bench:
         return done.returncode, done.stdout.splitlines()
 
     def found(self) -> list[Finding]:
-        """Return the findings of a check in this process, without the resources' status."""
+        """Return the findings of a check in this process, without the status of resources."""
         self.start()
         return list(check.look(str(self.settings), Secrets(), offline=True))
 
     def wrong(self) -> list[str]:
-        """The warnings and errors, but for those about this machine's Python and systemd."""
+        """Return warnings and errors, except those about this machine's Python and systemd."""
         lines = [str(finding) for finding in self.found() if finding.mark != "ok"]
         return [line for line in lines if not line.startswith(_OF_THE_MACHINE)]
 
@@ -170,7 +170,7 @@ _OF_THE_MACHINE = (
 
 @pytest.fixture
 def bench() -> Iterator[Bench]:
-    # Jobs of any user must be able to pass it, which pytest's own folders do not allow.
+    # The folder must be open to every user, unlike pytest's own folders.
     with tempfile.TemporaryDirectory(prefix="qrmi-slurm-") as folder:
         os.chmod(folder, 0o755)
         yield Bench(Path(folder).resolve())
@@ -193,7 +193,7 @@ def test_where_all_is_well_every_finding_is_ok(bench: Bench) -> None:
         "ok      sweep: ended jobs have left nothing; jobs that have QPUs now: 0",
     ):
         assert any(line.startswith(words) for line in lines), words
-    assert status in (0, 1)  # of where Python is on this machine
+    assert status in (0, 1)  # depends on where Python is installed on this machine
     assert lines[-1].endswith("warnings")
 
 

@@ -1,4 +1,4 @@
-"""The scripts that Slurm starts for prolog and epilog."""
+"""The scripts that Slurm starts as prolog and epilog."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ exit 7
 
 @pytest.fixture
 def hooks(tmp_path: Path) -> Path:
-    """A folder with the scripts, which start a program that waits for the file `go`."""
+    """Write the scripts, which start a program that waits for the file `go`."""
     python = tmp_path / "python"
     python.write_text(PYTHON.format(folder=tmp_path))
     python.chmod(0o755)
@@ -44,7 +44,7 @@ def until(condition: Callable[[], object]) -> None:
 
 
 def start(script: Path, *arguments: str) -> subprocess.Popen[bytes]:
-    """As slurmd does: in a process group of its own, and without a PATH."""
+    """Start a hook as slurmd does: in a new process group, without a PATH."""
     return subprocess.Popen([script, *arguments], env={}, process_group=0)
 
 
@@ -69,6 +69,6 @@ def test_a_hook_that_slurmd_ends_does_not_fail_and_its_program_goes_on(
     os.killpg(hook.pid, signal.SIGTERM)
     assert hook.wait(30) == 0
     with pytest.raises(ProcessLookupError):
-        os.killpg(hook.pid, signal.SIGKILL)  # what slurmd does next
+        os.killpg(hook.pid, signal.SIGKILL)  # slurmd's next step
     (hooks / "go").touch()
     until((hooks / "ended").exists)

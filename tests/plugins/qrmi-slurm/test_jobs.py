@@ -1,4 +1,4 @@
-"""What becomes of a job: prolog, task prolog and epilog, one after the other."""
+"""The life of a job: prolog, task prolog and epilog, one after the other."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_other_nodes_of_the_job_do_nothing(site: SlurmSite) -> None:
     site.prolog("qpu=qpu_a")
     site.epilog(SLURMD_NODENAME="n2")
     assert len(site.vendor.held()) == 1
-    # A folder of records that nodes share serves their tasks too.
+    # A shared folder of records serves the tasks of all nodes.
     assert "QRMI_JOB_QPU_RESOURCES" in site.task(SLURMD_NODENAME="n2")[1]
 
 
@@ -224,7 +224,7 @@ def test_a_defect_of_a_driver_ends_as_any_other_failure(site: SlurmSite) -> None
     assert site.vendor.held() == set()
 
 
-# Busy, and Slurm's answer to it
+# Busy QPUs, and the requeue
 
 
 def test_a_busy_qpu_is_waited_for(site: SlurmSite) -> None:

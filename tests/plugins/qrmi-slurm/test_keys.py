@@ -1,4 +1,4 @@
-"""Without the SPANK plugin a job gets its secrets as files, since Slurm logs what it is told."""
+"""Without the SPANK plugin, secrets are passed to jobs in files, since Slurm logs variables."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ def test_the_other_nodes_of_a_job_have_its_files_too(site: SlurmSite) -> None:
     assert site.records() == ["keys.71"]
     [path] = (site.state / "keys.71").iterdir()
     assert path.read_text() == KEY
-    # It is the path that the first node tells.
+    # the path that the first node reports
     site.run("prolog", environment=site.environment("qpu=qpu_a", SLURM_NODELIST="n[1-2]"))
     assert _task(site)["qpu_a_QRMI_FILED_TEST_APIKEY_FILE"] == str(path)
-    # They share the folder, so that it is the first node's to remove.
+    # The folder is shared, so the first node removes it.
     site.run("epilog", environment=elsewhere)
     assert path.exists()
     site.run("epilog", environment=site.environment(SLURM_NODELIST="n[1-2]"))
@@ -59,7 +59,7 @@ def test_a_node_with_a_folder_of_its_own_removes_the_files(site: SlurmSite) -> N
 def test_the_files_are_removed_where_nothing_can_be_released(site: SlurmSite) -> None:
     site.resources(site.entry("qpu_a"))
     site.run("prolog", environment=site.environment("qpu=qpu_a"))
-    site.state.chmod(0o733)  # the epilog trusts no record in it
+    site.state.chmod(0o733)  # The epilog trusts no record in this folder.
     site.epilog()
     assert "keys.71" not in site.records()
     assert len(site.vendor.held()) == 1

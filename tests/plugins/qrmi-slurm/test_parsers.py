@@ -1,4 +1,4 @@
-"""What is read from Slurm's texts, from settings and from records, whatever is in them."""
+"""Parsers of Slurm's output, of settings and of records, on arbitrary input."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ numbers = st.integers(0, 999)
 
 @st.composite
 def ranges(draw: st.DrawFn) -> tuple[str, str]:
-    """A bracket of a node list, and the first number in it."""
+    """Generate a bracket of a node list, with its first number."""
     width = draw(st.integers(1, 4))
     parts = []
     for _ in range(draw(st.integers(1, 3))):
@@ -33,7 +33,7 @@ def ranges(draw: st.DrawFn) -> tuple[str, str]:
 
 @st.composite
 def hosts(draw: st.DrawFn) -> tuple[str, str]:
-    """An element of a node list, and the first host in it."""
+    """Generate an element of a node list, with its first host."""
     text = first = draw(letters)
     for _ in range(draw(st.integers(0, 2))):
         bracket, number = draw(ranges())
@@ -209,7 +209,7 @@ def test_a_file_that_is_not_there_is_a_problem_unless_it_is_the_usual_one(
     path = str(tmp_path / "none")
     assert "No such file" in str(site.load(path).problem)
     monkeypatch.setattr(site, "FILE", path)
-    for usual in (None, path):  # the scripts that setup writes name it
+    for usual in (None, path):  # referred to by the scripts that setup writes
         assert site.load(usual).problem is None
 
 

@@ -1,4 +1,4 @@
-"""Sessions that the sweep releases, and others that it leaves alone."""
+"""Sessions that the sweep releases, and sessions that it leaves alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from support.slurm_site import SlurmSite
 
 @pytest.fixture
 def left(site: SlurmSite) -> SlurmSite:
-    """A site whose node failed while a job ran."""
+    """Return a site whose node failed while a job ran."""
     site.prolog("qpu=qpu_a")
     return site
 

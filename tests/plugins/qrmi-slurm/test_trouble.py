@@ -1,4 +1,4 @@
-"""What administrators meet: broken files, full disks, and answers that do not come."""
+"""Problems of administrators: broken files, full disks, missing responses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ root_only = pytest.mark.skipif(os.getuid() != 0, reason="only root can give file
 
 
 def told(site: SlurmSite) -> str:
-    """Why the job has no QPU, as its user reads it."""
+    """Return the reason why the job has no QPU, as its user reads it."""
     status, variables, (printed,) = site.task()
     assert (status, variables) == (1, {})
     return printed
@@ -47,7 +47,7 @@ def test_broken_settings_are_told_to_the_job(
     for key, path in (("log", site.log), ("accounting", site.accounting)):
         monkeypatch.setitem(sites.KEYS, key, (str(path), *sites.KEYS[key][1:]))
     site.configure()
-    # The rest counts all the same, so that all programs find the records.
+    # The rest applies nevertheless, so all programs find the records.
     kept = [line for line in site.settings.read_text().splitlines() if "state" in line]
     site.settings.write_text("\n".join([*kept, content]))
     assert site.prolog("qpu=qpu_a").status == 0
@@ -107,7 +107,7 @@ def test_a_configuration_that_breaks_while_a_job_runs_delays_its_release(site: S
 
 
 def refused(site: SlurmSite) -> None:
-    """See that without a record there is neither an acquisition nor a job."""
+    """Assert that nothing is acquired without a record, and that the job is cancelled."""
     ended = site.prolog("qpu=qpu_a")
     assert ended.status == 0
     assert "the record cannot be kept" in ended.errors
@@ -118,7 +118,7 @@ def refused(site: SlurmSite) -> None:
 
 def test_a_requeued_job_without_a_record_of_its_own_is_cancelled(site: SlurmSite) -> None:
     site.prolog("qpu=qpu_a")
-    # The node failed, so that tasks would find the variables of the run before.
+    # The node failed, so tasks would get the variables of the previous run.
     (site.state / "71.1").touch()
     ended = site.prolog("qpu=qpu_b", SLURM_JOB_RESTART_COUNT="1")
     assert "the record cannot be kept" in ended.errors
@@ -176,7 +176,7 @@ def test_a_log_that_is_a_link_of_a_user_is_not_followed(site: SlurmSite) -> None
 def test_folders_of_daemons_are_trusted_and_those_of_users_are_not(tmp_path: Path) -> None:
     folder = tmp_path / "log"
     folder.mkdir()
-    folder.chmod(0o775)  # as /var/log is, of the group syslog
+    folder.chmod(0o775)  # writable by a group, like /var/log by syslog
     trust.check(str(folder / "file"))
     folder.chmod(0o777)
     with pytest.raises(trust.Untrusted, match="chmod go-w"):
@@ -217,9 +217,9 @@ def test_a_job_of_the_option_without_a_record_fails_with_a_reason(site: SlurmSit
     status, _, (printed,) = site.task(**option)
     assert status == 1
     assert "--qpu=qpu_a: the prolog left no record on n1" in printed
-    # On other nodes there is none, and the variables come from the first.
+    # On other nodes the setting is missing, and the first node's variables are used.
     assert site.task(SLURMD_NODENAME="n2", **option) == (0, {}, [])
-    # The option may be of the job that this one was submitted in.
+    # The option may come from the job that submitted this one.
     assert site.task(QRMI_JOB_ID="70", **option) == (0, {}, [])
 
 
@@ -312,7 +312,7 @@ def test_values_of_the_scheduler_are_hidden_from_a_certain_length_on(
         assert (secrets.without(f"<{value}>") == "<<hidden>>") == (length == characters)
 
 
-# Answers that do not come
+# Missing responses
 
 
 @pytest.mark.slow
@@ -323,7 +323,7 @@ def test_a_vendor_that_does_not_answer_the_release_is_left_to_the_sweep(site: Sl
     start = time.monotonic()
     assert site.epilog().status == 0
     assert time.monotonic() - start < 15
-    # The other one has its share of the time.
+    # The other one gets its share of the time.
     assert [entry.resource for entry in site.vendor.entries("release")] == ["qpu_b"]
     site.jobs((71, "COMPLETED", 0))
     ended = site.run("sweep")
@@ -370,7 +370,7 @@ def test_a_clock_that_was_set_back_counts_no_negative_time(site: SlurmSite) -> N
     assert site.accounts()[0]["seconds"] == 0
 
 
-# What is imported
+# Imports
 
 
 @pytest.mark.parametrize(

@@ -41,11 +41,11 @@ def _of_a_group(path: Path) -> None:
 
 
 def _of_roots_group(path: Path) -> None:
-    path.chmod(path.stat().st_mode | 0o020)  # an access control list for a user looks like this
+    path.chmod(path.stat().st_mode | 0o020)  # an access control list entry for a user
 
 
 def _behind_a_link(path: Path) -> None:
-    """Put a link of root's there, which leads through a link in a folder that is open to all."""
+    """Create root's link to a link in a folder that everybody can change."""
     open_folder = path.parent / "open"
     open_folder.mkdir()
     kept = path.rename(path.parent / "kept")
@@ -138,7 +138,7 @@ def test_a_file_that_any_user_could_make_is_not_trusted_where_it_is_read(tmp_pat
 
 @pytest.fixture
 def site(site: SlurmSite, monkeypatch: pytest.MonkeyPatch) -> SlurmSite:
-    """A site whose files have a folder each, with defaults that are not those of this machine."""
+    """Return a site with one folder per file, and with defaults other than the host's."""
     for key in ("config", "state", "accounting", "log", "slurm_bin"):
         default = str(site.folder / "default" / key)
         monkeypatch.setitem(sites.KEYS, key, (default, *sites.KEYS[key][1:]))
@@ -224,7 +224,7 @@ def test_a_release_waits_until_only_root_can_change_what_it_uses(
     path = path_of(site, part)
     mode = path.stat().st_mode
     _writable(path)
-    if part != "slurm_bin":  # the epilog runs no command of Slurm's
+    if part != "slurm_bin":  # The epilog runs no Slurm command.
         site.epilog()
         assert len(site.vendor.held()) == 1
     site.jobs()
