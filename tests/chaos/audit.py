@@ -26,16 +26,16 @@ _STOPPED_BY_USER: Final = frozenset({"KeyboardInterrupt", "SystemExit"})
 
 @attrs.define
 class Findings:
-    """The faults found, each as a sentence, and the counts of all that is accounted for.
+    """The problems found, each as a sentence, and counts of everything else.
 
     Attributes:
-        lost: Tasks that a client knows and no store holds, or with another's result.
-        doubled: Tasks that a store holds and no client submitted, or more than once.
+        lost: Tasks of a client that no store holds, or that have another task's result.
+        doubled: Tasks in a store that no client submitted, or that exist more than once.
         hung: Clients and tasks that did not end.
         left_open: Sessions that nobody closed.
-        raw: Exceptions outside the tree of errors, and ends that are not documented.
-        allowed: Oddities that a fault explains, counted by reason.
-        outcomes: How submissions and commands ended, counted.
+        raw: Exceptions outside the tree of errors, and undocumented exit statuses.
+        allowed: Irregularities that a fault explains, counted by reason.
+        outcomes: Counts of the outcomes of submissions and commands.
     """
 
     lost: list[str] = attrs.Factory(list)
@@ -47,7 +47,7 @@ class Findings:
     outcomes: Counter[str] = attrs.Factory(Counter)
 
     def figures(self) -> dict[str, list[str]]:
-        """Return the faults by kind; each list must be empty."""
+        """Return the problems by kind; each list must be empty."""
         return {
             "lost": self.lost,
             "doubled": self.doubled,
@@ -79,36 +79,36 @@ class ClientAccount:
 
     @property
     def ids(self) -> dict[int, str]:
-        """The ids of the tasks that the client knows, by number."""
+        """The ids of the tasks that the client has, by number."""
         return {event["n"]: event["id"] for event in self.of("task")}
 
     @property
     def unresolved(self) -> set[int]:
-        """The numbers of the tasks that may exist without the client's knowledge."""
+        """The numbers of the tasks that may exist although the client has no id of them."""
         return self.numbers("intend") - self.numbers("refused") - set(self.ids)
 
     @property
     def signals(self) -> set[int]:
-        """The signals that were sent to it."""
+        """The signals that were sent to the client."""
         return {event["number"] for event in self.of("signal")}
 
     @property
     def broken_off(self) -> bool:
-        """True if a signal ended it, or it stopped on one."""
+        """True if a signal ended the client, or the client stopped upon one."""
         return bool(self.signals) and not any(
             event["status"] == 0 for event in self.of("exit")[-1:]
         )
 
     @property
     def name(self) -> str:
-        """The client in a sentence."""
+        """The client's name, for use in a sentence."""
         plan = self.plan
         held = "" if plan.holds == "no" or plan.style != "script" else f", {plan.holds}"
         return f"client {plan.number} ({plan.style} on {plan.resource_type}{held})"
 
 
 def audit(clients: Iterable[ClientAccount], contents: Contents) -> Findings:
-    """Compare the clients' accounts with the contents of the stores."""
+    """Compare the clients' journals with the contents of the stores."""
     found = Findings()
     accounts = {client.plan.number: client for client in clients}
     for client in accounts.values():
@@ -128,9 +128,9 @@ def _named(accounts: dict[int, ClientAccount], number: int | None) -> str:
 
 
 def _check_known(client: ClientAccount, contents: Contents, found: Findings) -> None:
-    """Check that each task that the client knows is there, and that its results are its own."""
+    """Check that every task of a client exists, and that its results are its own."""
     held = {task.id for task in contents.tasks if task.resource_type == client.plan.resource_type}
-    # Direct Access deletes tasks: those that are stopped, and those whose end was reported.
+    # Direct Access deletes tasks when they are stopped or when their end is reported.
     deletes = client.plan.resource_type == "ibm-quantum-system"
     stopped = client.numbers("stopping") if deletes else set()
     if deletes and client.plan.style == "run" and client.broken_off:
@@ -175,7 +175,7 @@ def _check_ends(client: ClientAccount, found: Findings) -> None:
 
 
 def _check_held(accounts: dict[int, ClientAccount], contents: Contents, found: Findings) -> None:
-    """Check that each task that is there is known to its client, or may be unknown."""
+    """Check that every task in the stores belongs to a client, which may lack its id."""
     known = {
         (client.plan.resource_type, task_id)
         for client in accounts.values()
@@ -209,7 +209,7 @@ def _reason(client: ClientAccount | None, number: int | None) -> str:
 
 
 def _check_sessions(clients: Iterable[ClientAccount], contents: Contents, found: Findings) -> None:
-    """Check that each open session is of a client that was killed, or was told that it is open."""
+    """Check that each open session belongs to a client that was killed or reported it as open."""
     told: dict[str, str] = {}
     unknown: Counter[str] = Counter()
     for client in clients:
@@ -232,19 +232,19 @@ def _check_sessions(clients: Iterable[ClientAccount], contents: Contents, found:
             unknown[resource_type] -= 1
             found.allowed["session whose acquisition or `with` was broken off or failed"] += 1
         elif resource_type == "pasqal-local":
-            # Warden lists no sessions, so a lost response is made up for by a second one.
+            # Warden lists no sessions, so a lost response leads to a second session.
             found.allowed["session of Warden whose response was lost"] += 1
         else:
             found.left_open.append(f"session {token} ({resource_type})")
 
 
 def _ended_well(client: ClientAccount) -> bool:
-    """Return True if a run ended by itself, so that it had to close its session or say so."""
+    """Return True if a run ended by itself, so it had to close or report its session."""
     return any(event["status"] >= 0 for event in client.of("exit"))
 
 
 def check_text(text: str, where: str, found: Findings, *, is_script: bool = False) -> None:
-    """Add the raw exceptions of a text.
+    """Record the exceptions in a text that are outside the tree of errors.
 
     Args:
         text: The output of a program.

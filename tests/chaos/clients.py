@@ -59,7 +59,7 @@ class Client:
             ("results", str(results)),
         ):
             path = folder / f"{name}.json"
-            path.touch(0o600)  # the configuration has secrets
+            path.touch(0o600)  # The configuration contains secrets.
             path.write_text(json.dumps(content))
         self.journal = Journal(folder / "journal")
         self.began = time.monotonic()
@@ -72,11 +72,11 @@ class Client:
 
     @property
     def ended(self) -> bool:
-        """True if nothing of it runs or will run."""
+        """True if the client neither runs nor will run again."""
         return self._process is None
 
     def step(self) -> None:
-        """Look after its process; start the next one when it has ended."""
+        """Check the process, and start the next one when it has ended."""
         if self._process is None:
             return
         now = time.monotonic()
@@ -97,7 +97,7 @@ class Client:
             self._note(status)
 
     def send(self, number: int) -> bool:
-        """Send a signal to the process; return False after its end."""
+        """Send a signal to the process; return False if it has ended."""
         if self._process is None:
             return False
         self.journal.write("signal", number=number)
@@ -105,7 +105,7 @@ class Client:
         return True
 
     def stop(self, seconds: float) -> bool:
-        """Stop the process for a time; return False after its end."""
+        """Pause the process for a while; return False if it has ended."""
         if self._process is None:
             return False
         self._process.send_signal(signal.SIGSTOP)
@@ -155,7 +155,7 @@ class Client:
             )
 
     def _note(self, status: int) -> None:
-        """Note the exit status of a process, and the ids and tokens in its output."""
+        """Record the exit status of a process, and the ids and tokens in its output."""
         step, self._steps = self._steps, self._steps + 1
         self.journal.write("exit", status=status, step=step)
         if self.plan.style == "script":

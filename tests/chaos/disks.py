@@ -1,4 +1,4 @@
-"""Disks that can be filled: a small one in memory, or else a limit on the size of files."""
+"""Disks that can be filled: a small one in memory, or else a limit on file sizes."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ SIZE_BYTES = 96 * 2**20
 class Disk:
     """A folder whose space can run out.
 
-    Where nothing can be mounted, the processes that write there get a limit on the size of
-    files (`RLIMIT_FSIZE`), and writing fails with ``EFBIG``.
+    Where mounting is not possible, the processes that write there get a limit on file sizes
+    (`RLIMIT_FSIZE`), and writing fails with ``EFBIG``.
 
     Args:
-        folder: The folder, made here.
+        folder: The folder, created here.
         writers: Returns the numbers of the processes that write there.
 
     Attributes:
-        mounted: True if it is a disk of its own.
+        mounted: True if it is a mounted disk.
     """
 
     def __init__(self, folder: Path, writers: Callable[[], Iterable[int]]) -> None:
@@ -62,7 +62,7 @@ class Disk:
             self._limit(resource.RLIM_INFINITY)
 
     def unmount(self) -> None:
-        """Take the disk away."""
+        """Unmount the disk."""
         if self.mounted:
             subprocess.run(["umount", "-l", self.folder], capture_output=True, check=False)
 

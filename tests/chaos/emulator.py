@@ -1,4 +1,4 @@
-"""The emulator under faults: a process that is killed and started again on the same state."""
+"""The emulator under faults: a process that is killed and restarted with the same state."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class EmulatorProcess:
         environment: Its environment.
 
     Attributes:
-        starts: How often it was started.
-        unstarted: How often it ended by itself before it listened, as on a full disk.
-        deaths: The exit statuses with which it ended by itself after it had listened.
+        starts: Number of starts.
+        unstarted: Number of starts that failed, on a full disk for example.
+        deaths: The exit statuses of crashes after a successful start.
     """
 
     def __init__(self, home: Path, folder: Path, environment: Mapping[str, str]) -> None:
@@ -52,11 +52,11 @@ class EmulatorProcess:
 
     @property
     def pid(self) -> int | None:
-        """The number of its process, None between two starts."""
+        """The process id, or None between two starts."""
         return self._process.pid if self._process else None
 
     def step(self) -> None:
-        """Start it if it does not run and is due; continue it if it was stopped for long enough."""
+        """Restart the process when it is due; continue it when its pause is over."""
         now = time.monotonic()
         if self._process is None:
             if now >= self._start_at:
@@ -75,10 +75,10 @@ class EmulatorProcess:
             self._process, self._start_at = None, now + 0.5
 
     def wait_until_listening(self) -> None:
-        """Wait until it listens.
+        """Wait until it listens on its port.
 
         Raises:
-            RuntimeError: It does not.
+            RuntimeError: It does not listen in time.
         """
         end = time.monotonic() + START_SECONDS
         while not self._listened:
@@ -90,7 +90,7 @@ class EmulatorProcess:
             time.sleep(0.05)
 
     def kill(self, pause_seconds: float) -> bool:
-        """Kill it; it starts again after a pause. Return False if it did not run."""
+        """Kill the process, which restarts after a pause; return False if it did not run."""
         if self._process is None:
             return False
         self._process.kill()
@@ -100,7 +100,7 @@ class EmulatorProcess:
         return True
 
     def stop(self, seconds: float) -> bool:
-        """Stop it (SIGSTOP) for a time. Return False if it does not run."""
+        """Pause the process (SIGSTOP) for a while; return False if it did not run."""
         if self._process is None:
             return False
         self._process.send_signal(signal.SIGSTOP)
@@ -108,7 +108,7 @@ class EmulatorProcess:
         return True
 
     def hit(self, fault: Fault) -> bool:
-        """Let a fault happen to requests. Return False if the emulator did not accept it."""
+        """Inject a fault into requests; return False if the emulator did not accept it."""
         values: dict[str, Any] = {"kind": fault.kind, "method": fault.method, "seconds": 10.0}
         if fault.kind == "status":
             values |= {"status": fault.status}
@@ -120,7 +120,7 @@ class EmulatorProcess:
         return self._control("POST", values)
 
     def calm(self) -> None:
-        """Forget the faults that wait."""
+        """Remove all pending faults."""
         self._control("DELETE", None)
 
     def _control(self, method: str, values: object) -> bool:
@@ -138,7 +138,7 @@ class EmulatorProcess:
         return True
 
     def end(self) -> str | None:
-        """End it as its user would. Return the problem with that, None without one."""
+        """End the emulator as a user would; return a description of any problem, or None."""
         if self._process is None:
             return "the emulator does not run at the end"
         self._process.send_signal(signal.SIGCONT)
@@ -172,7 +172,7 @@ class EmulatorProcess:
 
 
 def _free_port() -> int:
-    """Return a free port that the system does not give to connections."""
+    """Return a free port outside the range for outgoing connections."""
     while True:
         port = random.SystemRandom().randrange(20_000, 32_000)
         with socket.socket() as probe:

@@ -1,4 +1,4 @@
-"""The journal of a client: its intentions and their outcomes, one JSON line each."""
+"""The journal of a client: its intentions and their outcomes, as JSON lines."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 
 class Journal:
-    """A file of events, which every thread and child of a client appends to.
+    """A file of events, to which every thread and child of a client appends.
 
     Args:
-        path: The file.
+        path: Path of the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -20,10 +20,10 @@ class Journal:
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append an event; it is whole or missing, however the process ends."""
+        """Append an event, which is written completely or not at all, however the process ends."""
         os.write(self._file, json.dumps({"event": event, **fields}).encode() + b"\n")
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the events of a journal; an absent file has none."""
+    """Return the events of a journal; a missing file has no events."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

@@ -1,4 +1,4 @@
-"""The plan of a run, drawn from its seed: its clients and its faults."""
+"""The plan of a run, generated from a seed: its clients and its faults."""
 
 from __future__ import annotations
 
@@ -78,14 +78,14 @@ class ClientPlan:
 
 @attrs.frozen(kw_only=True)
 class Fault:
-    """A fault.
+    """A fault of the run.
 
     Args:
         at: Seconds since the beginning of the run.
         kind: A key of the table of faults.
-        store: Whose disk or worker is meant: ``emulator`` or ``local``.
-        pick: Which of the clients or workers that run then, as a fraction of their number.
-        seconds: How long it lasts.
+        store: The store whose disk or worker is affected: ``emulator`` or ``local``.
+        pick: Selects one of the running clients or workers, as a fraction of their number.
+        seconds: Duration of the fault.
         left_bytes: The free space of a full disk.
         method: The method of the requests that a fault of the emulator hits.
         status: The HTTP status of an error.
@@ -102,7 +102,7 @@ class Fault:
 
 
 def client(seed: int, number: int) -> ClientPlan:
-    """Return the plan of a client."""
+    """Return a client's plan."""
     draw = random.Random(f"{seed}/client/{number}")
     resource_type = draw.choice(list(RESOURCES))
     acquired = resource_type in ACQUIRED
@@ -131,7 +131,7 @@ def client(seed: int, number: int) -> ClientPlan:
 
 
 def faults(seed: int, seconds: float) -> Iterator[Fault]:
-    """Yield the faults of a run in order; a longer run begins like a shorter one."""
+    """Yield the faults of a run in order; the faults of a longer run start with the same ones."""
     draw = random.Random(f"{seed}/faults")
     at = 2.0
     while (at := at + draw.expovariate(1 / _PAUSE_SECONDS)) < seconds:

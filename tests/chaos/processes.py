@@ -1,4 +1,4 @@
-"""The processes of a run, recognised by a mark in their environment; none outlives it."""
+"""The processes of a run, identified by an environment variable; none outlives the run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Process:
 
 
 def marked(mark: str) -> list[Process]:
-    """Return the living processes whose environment has a mark, without this one."""
+    """Return the running processes with a mark in their environment, without this one."""
     found = []
     wanted = f"{MARK}={mark}".encode()
     for folder in Path("/proc").glob("[0-9]*"):
@@ -61,9 +61,9 @@ def end_all(mark: str) -> None:
 
 
 def confine(command: list[str]) -> None:
-    """Replace this process by the same in namespaces of its own, where the system allows it.
+    """Replace this process by itself in new namespaces, where the system allows it.
 
-    There it may mount a disk, and everything started there ends with it, however it ends itself.
+    There it may mount a disk, and every process started there ends with it, however it ends.
     """
     if os.environ.get(CONFINED):
         return
@@ -76,6 +76,6 @@ def confine(command: list[str]) -> None:
     works = subprocess.run([unshare, *options, "true"], capture_output=True, check=False)
     if works.returncode == 0:
         os.environ[CONFINED] = "1"
-        # The shell is the namespace's first process, and waits for what becomes an orphan.
+        # The shell is the first process of the namespace, and waits for orphans.
         line = f"{shlex.join(command)}; exit $?"
         os.execv(unshare, [unshare, *options, "/bin/sh", "-c", line])

@@ -1,4 +1,4 @@
-"""The programs that clients submit; each carries the numbers of its client and of its task."""
+"""The clients' programs, each of which contains the numbers of its client and its task."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def payload(resource_type: str, given: dict[str, Any]) -> Payload:
 
 
 def mark_of(text: str) -> tuple[int, int] | None:
-    """Return the numbers of client and task that a program or result carries, None if none."""
+    """Return the numbers of client and task in a program or result, or None."""
     found = _MARK.search(text)
     if found:
         return int(found[1]), int(found[2])

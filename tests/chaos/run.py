@@ -1,4 +1,4 @@
-"""A run: clients side by side, faults by the plan, a calm end, and the comparison."""
+"""A run: concurrent clients, planned faults, a calm end, and the comparison."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _SIGNALS = {
 
 
 class Run:
-    """A run, which is cleaned up at the end of the context.
+    """A run, cleaned up at the end of the context.
 
     Args:
         seed: The seed of its plan.
-        seconds: How long faults occur.
+        seconds: Duration of the faults.
 
     Attributes:
         folder: The folder of the run.
@@ -58,7 +58,7 @@ class Run:
 
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="qrmi-chaos-"))
-        self.folder.chmod(0o755)  # munged's socket must be within reach of every user
+        self.folder.chmod(0o755)  # munged's socket must be accessible to every user.
         for name in ("home", "tmp", "clients"):
             (self.folder / name).mkdir()
         self._disks = {name: self._disk(name) for name in ("emulator", "local")}
@@ -132,7 +132,7 @@ class Run:
         return {"resources": [entry]}
 
     def _cause(self, fault: plan.Fault) -> None:
-        """Let a fault happen, and count it if it could."""
+        """Inject a fault, and count it if that was possible."""
         emulator = self._emulator
         clients = [client for client in self._live if not client.ended]
         chosen = clients[int(fault.pick * len(clients))] if clients else None
@@ -177,7 +177,7 @@ class Run:
         self._wait(lambda: not self._live, 2 * MOST_SECONDS)
         self._emulator.wait_until_listening()
         self._emulator.calm()
-        # Children outlive a script that was killed.
+        # Children outlive a killed script.
         self._wait(lambda: not self._scripts(), CHILD_SECONDS)
         hung = [self._stack(process) for process in self._scripts()]
         self._wait(lambda: not self._contents().pending, CALM_SECONDS)
@@ -202,7 +202,7 @@ class Run:
         return [p for p in processes.marked(self._mark) if "chaos.script" in p.command]
 
     def _stack(self, process: processes.Process) -> str:
-        """End a process that hangs; return where it hung."""
+        """Kill a process that hangs, and return its stack."""
         errors = Path(process.command.split()[-1]) / "0.err"
         before = errors.stat().st_size
         process.send(signal.SIGUSR1)

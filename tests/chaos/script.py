@@ -1,6 +1,6 @@
 """A client: a script as users write it, with a journal.
 
-It is run as ``python -m chaos.script FOLDER``; the folder has its plan and its configuration.
+Run it with ``python -m chaos.script FOLDER``; the folder contains its plan and configuration.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def _exit(number: int, _frame: FrameType | None) -> None:
 
 
 class _Logged(logging.Handler):
-    """A handler that notes errors, and whether a traceback goes with them."""
+    """A handler that records errors, and whether each has a traceback."""
 
     def __init__(self, journal: Journal) -> None:
         super().__init__(logging.ERROR)

@@ -33,7 +33,7 @@ class Held:
     Args:
         resource_type: The type of its resource.
         id: Its id.
-        client: The number of the client that it is of, None if unknown.
+        client: The number of its client, None if unknown.
         number: Its number among the client's tasks, None if unknown.
         ended: True if its state is final.
     """
@@ -51,7 +51,7 @@ class Contents:
 
     Args:
         tasks: The tasks.
-        results: The ids of tasks whose result is in the object store.
+        results: The ids of tasks with a result in the object store.
         sessions: The types and tokens of the sessions that are open.
     """
 
@@ -111,7 +111,7 @@ def _objects(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def _local_tasks(home: Path) -> Iterator[Held]:
-    # A client's number is the seed of its resource, since the program of a task is not kept.
+    # A client's number is the seed of its resource, since the store drops the program of a task.
     for task_id, seed, status in _rows(home / "store.db", "SELECT id, seed, status FROM tasks"):
         yield Held("local", task_id, seed, None, status >= _FINAL)
 
@@ -120,7 +120,7 @@ def _local_sessions(home: Path) -> Iterator[tuple[str, str]]:
     if not (home / "store.db").exists():
         return
     store = TaskStore(home)
-    store.held_exclusively("aer")  # drops those whose process or time has ended
+    store.held_exclusively("aer")  # This closes sessions whose process or lifetime has ended.
     store.close()
     for (token,) in _rows(home / "store.db", "SELECT token FROM acquisitions"):
         yield "local", token

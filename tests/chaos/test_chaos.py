@@ -272,7 +272,7 @@ def test_where_nothing_can_be_mounted_files_cannot_grow_on_a_full_disk(
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that munged accepts for its socket, as pytest's own is not."""
+    """Return a folder that munged accepts for its socket, unlike pytest's own."""
     with tempfile.TemporaryDirectory(prefix="chaos-") as name:
         Path(name).chmod(0o755)
         yield Path(name)

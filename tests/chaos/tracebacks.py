@@ -42,7 +42,7 @@ class Traceback:
 
 
 def tracebacks(text: str) -> Iterator[Traceback]:
-    """Yield the tracebacks of a text, also those that a log has on one line."""
+    """Yield the tracebacks in a text, including those that a log has on one line."""
     lines = text.splitlines()
     start: int | None = None
     index = 0

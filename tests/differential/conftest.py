@@ -1,4 +1,4 @@
-"""The machines that the generated circuits and sequences run on."""
+"""Machines for the generated circuits and sequences."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MakeResource = Callable[[str], QuantumResource]
 
 @pytest.fixture(scope="session")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeResource]:
-    """Make resources of a store that all tests share, so that its workers are warm."""
+    """Make resources of a store that all tests share, so that its workers stay warm."""
     home = tmp_path_factory.mktemp("differential") / "store"
     settings = {"QRMI_LOCAL_HOME": str(home), "QRMI_LOCAL_IDLE_SECONDS": "30"}
     yield lambda name: quick(name, "local", settings)
@@ -34,7 +34,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="session")
 def service(emulator: Emulator) -> MakeResource:
-    """Make resources of IBM's service, as the emulator plays it."""
+    """Make resources of IBM's service, as emulated."""
     settings = emulator.settings_for(SERVICE) | {"QRMI_IBM_QCS_SESSION_MODE": "batch"}
     return lambda name: quick(name, SERVICE, settings)
 

@@ -1,4 +1,4 @@
-"""Generated circuits on simulators, against distributions and expectation values computed here."""
+"""Generated circuits on simulators, compared with computed distributions and expectation values."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from support.differential.machines import Machine, snapshot
 from support.differential.reference import Noise
 
 MakeResource = Callable[[str], QuantumResource]
-# With if, for and switch; with while; without control flow; with other gates.
+# with if, for and switch; with while; without control flow; with other gates
 SNAPSHOTS = ["fake_manila", "fake_fractional", "fake_belem", "fake_essex"]
 
 pytestmark = pytest.mark.timeout(7200)

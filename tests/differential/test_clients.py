@@ -19,7 +19,7 @@ from support.differential.machines import SHOTS, check_counts, has_own_gates, sh
 from support.differential.reference import Noise, Simulation
 
 NAME = "fake_manila"
-# Its local mode adds two errors of readout to a bit that is written twice.
+# Its local mode adds two readout errors to a bit that is written twice.
 FEATURES = Features(control=(), delays=("dt",), dynamic=False)
 
 pytestmark = [
@@ -30,7 +30,7 @@ pytestmark = [
 
 @pytest.fixture(scope="session")
 def modes(emulator: Emulator) -> dict[str, Any]:
-    """The client's backends of one device: the service's and a local one."""
+    """Return the client's backends for one device: the service's and a local one."""
     settings = emulator.settings_for("ibm-quantum-compute-service")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IAM_URL", emulator.url)
@@ -52,7 +52,9 @@ def test_samples_are_those_expected_in_all_modes(modes: dict[str, Any], circuit:
         isa = transpile(bound, modes["local mode"], optimization_level=1)
     except QiskitError:
         reject()
-    if isa.parameters or has_own_gates(isa):  # a loop's parameter that it left; would be refused
+    if isa.parameters or has_own_gates(
+        isa
+    ):  # It left a loop's parameter, which the service would reject.
         reject()
     pub = SamplerPub.coerce((isa, None, SHOTS))
     note(shown(pub))

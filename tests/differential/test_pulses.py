@@ -1,4 +1,4 @@
-"""Generated pulse sequences on the Pulser simulator, against QuTiP's solution of the same."""
+"""Generated pulse sequences on the Pulser simulator, compared with QuTiP's solutions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The computed expectations and bounds themselves, against Qiskit and by hand."""
+"""The computed expectations and bounds, compared with Qiskit and with values found by hand."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_loop_until_a_coin_shows_heads() -> None:
         circuit.measure(0, tossed_twice)
         circuit.h(0)
         circuit.measure(0, coin)
-    # Heads at once; else heads or tails at the second toss, after which the loop ends anyway.
+    # Heads at the first toss leaves the loop; otherwise the second toss decides and the loop ends.
     assert Simulation(circuit).distribution() == pytest.approx([0, 0.5, 0.25, 0.25])
 
 
@@ -73,7 +73,7 @@ def test_breaks_continues_and_the_parameter_of_a_loop() -> None:
         circuit.x(1)
         circuit.break_loop()
     circuit.measure(1, 1)
-    # 1/2 at 90 degrees, 1 at 180 degrees: after two rounds the loop is left, with both bits set.
+    # 1/2 at 90 degrees, 1 at 180 degrees: the loop ends after two rounds, with both bits set.
     assert Simulation(circuit).distribution() == pytest.approx([0, 0, 0, 1])
 
 
@@ -129,7 +129,7 @@ def test_variables_keep_their_values() -> None:
     count = circuit.add_var("count", expr.lift(0, types.Uint(3)))
     with circuit.for_loop(range(9)):
         circuit.store(count, expr.add(count, expr.lift(1, types.Uint(3))))
-    with circuit.if_test(expr.equal(count, 1)):  # nine, in three bits
+    with circuit.if_test(expr.equal(count, 1)):  # the number nine, in three bits
         circuit.x(0)
     circuit.measure(0, 0)
     assert Simulation(circuit).distribution() == pytest.approx([0, 1])
@@ -143,7 +143,7 @@ def test_readout_errors_and_relaxation() -> None:
     one = np.exp(-50e-6 / MANILA.target.qubit_properties[1].t1)
     wrong = MANILA.target["measure"][(1,)].error
     expected = one * (1 - wrong) + (1 - one) * wrong
-    # The gate has an error of its own, of less than 0.001.
+    # The gate has its own error, below 0.001.
     found = Simulation(circuit, Noise(MANILA)).distribution()[1]
     assert found == pytest.approx(expected, abs=1e-3)
 
@@ -168,7 +168,7 @@ class TestBounds:
         "found",
         [
             [620, 380, 0, 0],  # one outcome
-            [499, 500, 0, 1],  # one that cannot happen
+            [499, 500, 0, 1],  # an impossible outcome
             [1000, 0, 0, 0],
         ],
     )

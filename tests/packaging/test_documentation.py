@@ -1,4 +1,4 @@
-"""The pages keep to the conventions by which their examples are run; see CONTRIBUTING.md."""
+"""Conventions of the documentation by which its examples are run; see CONTRIBUTING.md."""
 
 from __future__ import annotations
 

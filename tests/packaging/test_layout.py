@@ -1,4 +1,4 @@
-"""Who may import whom: nothing imports upward, and the core knows no vendor."""
+"""Allowed imports: nothing imports upward, and the core names no vendor."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ PLUGINS = {
 }
 
 CORE_DEPENDENCIES = {"attrs", "requests", "stevedore", "tenacity"}
-# requests brings urllib3, whose exceptions and timeouts show through.
+# requests depends on urllib3, whose exceptions and timeouts are visible through it.
 BROUGHT_ALONG = {"urllib3"}
 CLI_ONLY = {"click", "rich"}
-# Only a test process imports the contract, and it has pytest.
+# Only test processes import the contract tests, and they have pytest.
 TESTING_ONLY = {"pytest"}
 
-# import package -> sibling packages it may import; the design names each.
+# Sibling packages that each package may import, by the design.
 ALLOWED_SIBLINGS: dict[str, set[str]] = {
     "qrmi": {"qrmi_pulser", "qrmi_qiskit"},
     "qrmi_emulator": {"qrmi_local"},
-    "qrmi_example": {"qrmi_emulator", "qrmi_qiskit"},  # its face and its backend, by extra
+    "qrmi_example": {"qrmi_emulator", "qrmi_qiskit"},  # its face and its backend, as extras
     "qrmi_ibm_da": {"qrmi_ibm_common"},
     "qrmi_ibm_runtime": {"qrmi_ibm_common"},
 }
@@ -46,7 +46,7 @@ def sources(folder: Path) -> list[Path]:
 
 
 def imports(path: Path, *, runtime_only: bool = False) -> Iterator[str]:
-    """The full names of the modules that a file imports, wherever in it."""
+    """Return the full names of the modules that a file imports anywhere."""
     package = path.relative_to(_top(path)).parent.parts
 
     def visit(node: ast.AST) -> Iterator[str]:
@@ -105,7 +105,7 @@ def test_only_the_command_imports_the_command() -> None:
 
 
 def test_the_core_outside_its_tables_names_no_vendor() -> None:
-    """Names of types, payloads and what to install are published; behaviour by vendor is not."""
+    """Names of types, payloads and packages are public; behaviour by vendor is forbidden."""
     published = {"values.py", "payload.py", "plugin.py", "registry.py", "discovery.py", "config.py"}
     for path in sources(CORE):
         if path.name in published or in_cli(path) or path.is_relative_to(CORE / "testing"):
@@ -126,7 +126,7 @@ def test_the_core_outside_its_tables_names_no_vendor() -> None:
             and id(node) not in docstrings
             and VENDOR_WORDS.search(node.value)
         ]
-        # The messages that explain a payload name its published class.
+        # Messages about a payload name its published class.
         assert [word for word in words if "Payload." not in word] == [], path
 
 
@@ -140,14 +140,14 @@ def test_a_plugin_imports_no_sibling(package: str) -> None:
 @pytest.mark.parametrize("package", sorted(PLUGINS))
 def test_a_plugin_has_the_shape_of_all(package: str) -> None:
     folder = PLUGINS[package].parent
-    # The name of the published package is not that of our distribution.
+    # the published package, not our distribution
     assert folder.name.replace("-", "_") == ("qrmi_compat" if package == "qrmi" else package)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         assert (folder / name).is_file(), name
     for name in ("__init__.py", "py.typed"):
         assert (PLUGINS[package] / package / name).is_file(), name
     project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    # Each of several services of one vendor is a subpackage.
+    # Where one vendor has several services, each is a subpackage.
     for entry in project.get("entry-points", {}).get("qrmi.drivers", {}).values():
         home = PLUGINS[package].joinpath(*entry.partition(":")[0].split(".")[:-1])
         for name in ("__init__.py", "driver.py", "settings.py"):

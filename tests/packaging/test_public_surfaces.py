@@ -1,4 +1,4 @@
-"""Outsiders import from the public modules alone, and the reference documents exactly these."""
+"""Outsiders import from the public modules only, and the reference documents exactly these."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ OUTSIDERS = sorted(
 
 
 def public(surface: str) -> set[str]:
-    """The names of a public module, whose homes are imported only when a name is used."""
+    """Return the names of a public module, whose homes are imported on first use."""
     return set(importlib.import_module(surface).__all__) - {"__version__"}
 
 
 def of_the_core(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Line, module and name of each import from the core in a file."""
+    """Yield line, module and name of each import from the core in a file."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         match node:
             case ast.Import(names=names):
@@ -71,7 +71,7 @@ def test_a_name_means_the_same_on_every_surface() -> None:
 
 
 def documented() -> dict[str, list[str]]:
-    """The names that the reference has under each public module."""
+    """Return the names that the reference lists under each public module."""
     found: dict[str, list[str]] = {surface: [] for surface in SURFACES}
     surface = ""
     text = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
@@ -89,6 +89,6 @@ def documented() -> dict[str, list[str]]:
 def test_the_reference_has_exactly_the_public_names(surface: str) -> None:
     names = documented()[surface]
     assert len(names) == len(set(names))
-    # Where a name is on two surfaces, it is documented on that of scripts.
+    # A name on both surfaces is documented under the one for scripts.
     shared = public("qrmi_core") if surface != "qrmi_core" else set()
     assert set(names) == public(surface) - shared

@@ -1,4 +1,4 @@
-"""The distributions as users get them: what is in them, and whether it works once installed."""
+"""The built distributions: their contents, and their use after installation."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 
 @attrs.frozen
 class Distribution:
-    """A distribution, as the metadata in its folder declare it."""
+    """A distribution, as declared by the metadata in its folder."""
 
     name: str
     folder: Path
@@ -50,11 +50,11 @@ class Distribution:
 
     @property
     def stem(self) -> str:
-        """The beginning of the names of its wheel and its source archive."""
+        """The beginning of the file names of its wheel and its source archive."""
         return self.name.replace("-", "_")
 
 
-# Its metadata are in setup.cfg, which no other distribution uses.
+# The core's metadata are in setup.cfg, unlike any other distribution's.
 CORE = Distribution(
     "qrmi-core", ROOT, "Apache-2.0", frozenset(), {"console_scripts": {"qrmi": "qrmi_core.cli:run"}}
 )
@@ -77,7 +77,7 @@ def metadata_of(wheel: Path) -> email.message.Message:
 
 
 def run(*command: object, home: Path) -> subprocess.CompletedProcess[str]:
-    """Run a command as a new user would, in a folder of their own."""
+    """Run a command like a new user, in a separate folder."""
     kept = {"PATH", "LANG", "LC_ALL", "TMPDIR"}
     environment = {name: value for name, value in os.environ.items() if name in kept}
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""The site that tests on a real cluster share."""
+"""The site shared by the tests on a real cluster."""
 
 from __future__ import annotations
 

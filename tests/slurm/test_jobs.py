@@ -35,7 +35,7 @@ from support.real_site import (
 _SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD")
 pytestmark = pytest.mark.timeout(200)
 
-# Also where each node has a folder of records of its own, and with both ways to get QPUs at once.
+# Also with a folder of records per node, and with both ways to get QPUs at once.
 on_every_site = pytest.mark.parametrize(
     "site",
     ["scripts", "shim", "scripts-own-records", "shim-own-records", "both-own-records"],

@@ -1,4 +1,4 @@
-"""Tests that run side by side behave to pytest's options as others do."""
+"""Concurrent tests, which obey pytest's options like others."""
 
 from __future__ import annotations
 

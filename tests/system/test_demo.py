@@ -1,4 +1,4 @@
-"""The demonstration, as `make demo` runs it."""
+"""The demonstration, run like `make demo`."""
 
 from __future__ import annotations
 

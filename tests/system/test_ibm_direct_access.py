@@ -40,12 +40,12 @@ STORE_FAULTS: dict[str, dict[str, Any]] = {
     "cut": {"kind": "truncated"},
     "expired URL": {"kind": "expired-token"},
 }
-# What a second attempt does not help against.
+# Faults that a second attempt cannot fix.
 LASTING = {"missing bucket", "denied", "expired URL"}
-# Where a second attempt is not safe, or not made, since the answer cannot be understood.
+# Operations without a second attempt: it is unsafe, or the response could not be read.
 MAY_FAIL_ONCE = {"malformed", "423"}
 
-# The example of the published package's README, but for the import.
+# The example of the published package's README, apart from the import.
 EXAMPLE = """
 from qrmi_core import QuantumResource, ResourceType, Payload, TaskStatus
 
@@ -103,7 +103,7 @@ def api(emulator: Emulator) -> Iterator[DirectAccessClient]:
 
 @pytest.fixture(scope="module")
 def finished(api: DirectAccessClient) -> str:
-    """The job that is there in every test."""
+    """Provide a job that has ended, for all tests."""
     job = api.submit()
     api.wait(job)
     return job
@@ -201,13 +201,13 @@ def test_a_fault_that_stays_is_one_typed_error_within_the_deadline(
     _, failure = bench.attempt(operation, caplog)
     emulator.clear_faults()
     if failure is None:
-        # Half an answer that says the job is not there is enough for a stop.
+        # Half a response is enough for a stop, if it says that the job does not exist.
         assert (operation, fault) == ("task_stop", "truncated")
         assert jobs(client) == [bench.finished]
     made = [job for job in jobs(client) if job not in before]
     assert len(made) <= (operation == "task_start")
     if made:
-        # What may be there is named, so that it can be looked for and deleted.
+        # The error names what may exist, so that users can find and delete it.
         assert made[0].replace("-", "") in str(failure).replace("-", "")
     no_secret(caplog, failure, secrets_of(emulator, TYPE))
 

@@ -1,4 +1,4 @@
-"""The plugin for IBM Qiskit Runtime on the emulator: every fault at every operation."""
+"""The plugin for IBM Qiskit Runtime on the emulator: every fault in every operation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.attempts import no_secret
 from support.fault_matrix import FAULTS, STAYING, Bench, impatient, number_of_jobs, secrets_of
 from support.runtime_client import BELL, TYPE, Client
 
-# Where a second attempt is not safe, since the first may have had its effect.
+# Operations without a safe second attempt, since the first one may have had its effect.
 MAY_FAIL_ONCE = {"malformed"}
 
 OPERATIONS = (
@@ -31,7 +31,7 @@ OPERATIONS = (
 
 
 def aim(operation: str) -> str:
-    """Which requests a fault is for: of a result the one that reads it, not the look before."""
+    """Select the requests that a fault hits: for a result the download, not the poll before."""
     return "*/results" if operation == "task_result" else "/api/v1/*"
 
 
@@ -58,7 +58,7 @@ def finished(emulator: Emulator) -> str:
 @pytest.fixture
 def bench(emulator: Emulator, finished: str) -> Iterator[Bench]:
     emulator.clear_faults()
-    # Sessions that are left open must not make the jobs of the next test wait.
+    # Sessions left open must not delay the jobs of the next test.
     qpu = impatient(emulator, "aer", TYPE, QRMI_IBM_QCS_SESSION_MODE="batch")
     token = qpu.acquire()
     emulator.fault("job-queued", count=None)
@@ -95,7 +95,7 @@ MATRIX = [
     (fault, operation)
     for fault in STAYING
     for operation in OPERATIONS
-    # Of these the answer is not read, or is a text of any form.
+    # The responses to these are ignored, or may have any form.
     if not (fault == "malformed" and operation in ("task_logs", "task_stop", "release"))
 ]
 

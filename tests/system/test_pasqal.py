@@ -1,4 +1,4 @@
-"""The plugin for Pasqal on the emulator: every fault at every operation, and many processes."""
+"""The plugin for Pasqal on the emulator: every fault in every operation, and many processes."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ from support.munged import MISSING
 from support.pasqal_client import CloudClient
 from support.processes import said
 
-# A second attempt is not made, since the answer cannot be understood.
+# Operations without a second attempt, since the response could not be read.
 MAY_FAIL_ONCE = {"malformed"}
-# The task may be there, and nothing but a tag would tell which it is.
+# The task may exist, and only its tag would identify it.
 UNCERTAIN = {"503", "500", "502", "reset", "reset after", "truncated", "malformed"}
 TASK_OPERATIONS = ("task_start", "task_status", "task_result", "task_logs", "task_stop")
 OPERATIONS = {
@@ -86,7 +86,7 @@ def made_for(emulator: Emulator, kind: str, **settings: str) -> QuantumResource:
 
 @pytest.fixture(scope="module")
 def finished(emulator: Emulator) -> dict[str, str]:
-    """A task of each kind that has ended."""
+    """Provide a task of each kind that has ended."""
     ended = {}
     for kind in KINDS:
         with made_for(emulator, kind) as qpu:
@@ -128,7 +128,7 @@ def test_one_fault_is_overcome_or_is_one_typed_error_within_the_deadline(
     starts = operation == "task_start"
     made = number_of_jobs(emulator) - before
     if kind != "pasqal-cloud" and starts and fault in UNCERTAIN:
-        # Never a second time, and never in silence.
+        # Never submitted twice, and never without an error.
         assert made <= 1
         assert failure or made == 1
         assert failure is None or isinstance(failure, SubmissionUncertainError)
@@ -159,7 +159,7 @@ def test_a_fault_that_stays_is_one_typed_error_within_the_deadline(
     hits = [request for request in emulator.requests() if request["fault"]]
     emulator.clear_faults()
     emulator.clear_requests()
-    # Of these the answer is not read.
+    # The responses to these are ignored.
     unread = fault == "malformed" and operation in ("release", "task_stop")
     assert failure or not hits or unread
     assert number_of_jobs(emulator) - before <= (operation == "task_start")
@@ -192,7 +192,7 @@ def test_a_fault_of_the_store_of_results_is_overcome_or_is_one_typed_error(
     emulator: Emulator, finished: dict[str, str], caplog: pytest.LogCaptureFixture, fault: str
 ) -> None:
     emulator.clear_faults()
-    # The undocumented route is gone, so that the link is what there is.
+    # Without the undocumented route, only the link remains.
     emulator.fault("status", status=404, path="*/full_results", count=None)
     values = FAULTS.get(fault, {"kind": "status", "status": 403})
     emulator.fault(path="/pasqal-results/*", **values)
@@ -218,7 +218,7 @@ def test_an_outage_does_not_end_a_wait(emulator: Emulator, bench: Bench, kind: s
 
 
 def job_of(emulator: Emulator, kind: str, task: str) -> str:
-    """The job that an operator acts on."""
+    """Return the job that an operator acts on."""
     if kind == "pasqal-local":
         return task
     client = CloudClient(emulator)
@@ -297,7 +297,7 @@ def test_a_task_is_polled_read_and_stopped_in_another_process(
     emulator.change(cudaq_ids=cudaq_ids)
 
     def elsewhere(*lines: str) -> list[str]:
-        """What a process prints that has the resource, the sequence and an earlier task."""
+        """Return the output of a process with the resource, the sequence and an earlier task."""
         name = type_of(kind)
         resource = "PASQAL_LOCAL" if name == "pasqal-local" else "EMU_FREE"
         script = [

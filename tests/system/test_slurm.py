@@ -16,7 +16,7 @@ from support.slurm_site import SlurmSite
 from support.warden import Warden
 
 RUNTIME = "ibm-quantum-compute-service"
-# In the terms of the device, since the service compiles nothing.
+# In the device's gates, since the service compiles nothing.
 CIRCUIT = 'OPENQASM 3.0; include "stdgates.inc"; bit[1] c; x $0; c[0] = measure $0;'
 SAMPLING = json.dumps({"version": 2, "support_qiskit": False, "pubs": [[CIRCUIT, None, 100]]})
 
@@ -29,7 +29,7 @@ def emulator() -> Iterator[Emulator]:
 
 @pytest.fixture
 def site(tmp_path: Path, emulator: Emulator) -> Iterator[SlurmSite]:
-    """A site with a QPU of IBM's and simulators of its own."""
+    """Return a site with one of IBM's QPUs and local simulators."""
     emulator.clear_faults()
     emulator.clear_requests()
     made = SlurmSite(tmp_path)
@@ -54,7 +54,7 @@ def site(tmp_path: Path, emulator: Emulator) -> Iterator[SlurmSite]:
 
 
 def closed(emulator: Emulator) -> list[str]:
-    """The sessions that a request has closed, as often as one did."""
+    """Return the sessions that requests closed, one entry per request."""
     return [
         exchange["path"].split("/")[-2]
         for exchange in emulator.requests()
@@ -63,7 +63,7 @@ def closed(emulator: Emulator) -> list[str]:
 
 
 def opened(emulator: Emulator) -> int:
-    """How many sessions were opened."""
+    """Return the number of sessions that were opened."""
     return sum(
         exchange["method"] == "POST"
         and exchange["path"].endswith("/sessions")

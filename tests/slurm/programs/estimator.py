@@ -1,4 +1,4 @@
-"""A job's program: an expectation value, by Qiskit, on the QPU that the scheduler gave."""
+"""A job's program: compute an expectation value with Qiskit, on the job's QPU."""
 
 from qiskit import QuantumCircuit, generate_preset_pass_manager
 from qiskit.quantum_info import SparsePauliOp

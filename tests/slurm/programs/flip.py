@@ -1,4 +1,4 @@
-"""A job's program: flips a qubit or not, and counts what is measured, on each QPU of the job."""
+"""A job's program: flip a qubit or not, and print the counts, on each QPU of the job."""
 
 import json
 import os

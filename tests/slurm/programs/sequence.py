@@ -1,4 +1,4 @@
-"""A job's program: runs a sequence of pulses on the QPU that the scheduler gave."""
+"""A job's program: run a pulse sequence on the job's QPU."""
 
 import json
 import sys
