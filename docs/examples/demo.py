@@ -1,7 +1,7 @@
-"""The demonstration: three real jobs on the simulators of this machine.
+"""A demonstration: three real jobs on local simulators.
 
-A Qiskit sampler job, a Qiskit estimator job and a Pulser pulse sequence each go through acquire,
-start, wait, result and release.
+Runs a Qiskit sampler job, a Qiskit estimator job and a Pulser pulse sequence. Each goes through
+acquire, start, wait, result and release.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ console = Console()
 
 
 def ghz() -> Payload:
-    """Three qubits that agree: 000 or 111, half of the time each."""
+    """Return a circuit of three qubits that agree: 000 or 111, half of the time each."""
     circuit = QuantumCircuit(3)
     circuit.h(0)
     circuit.cx(0, 1)
@@ -38,7 +38,7 @@ def ghz() -> Payload:
 
 
 def ising() -> Payload:
-    """A rotated pair of qubits; <ZZ> is 1 and <XX> is the sine of the angle."""
+    """Return a pair of rotated qubits; <ZZ> is 1, and <XX> is the sine of the angle."""
     angle = Parameter("angle")
     circuit = QuantumCircuit(2)
     circuit.ry(angle, 0)
@@ -48,7 +48,7 @@ def ising() -> Payload:
 
 
 def blockade() -> Payload:
-    """Two atoms too close to be excited together: 11 is rare."""
+    """Return two atoms too close to be excited together: 11 is rare."""
     register = Register.rectangle(1, 2, spacing=6.0, prefix="q").with_automatic_layout(AnalogDevice)
     sequence = Sequence(register, AnalogDevice)
     sequence.declare_channel("rydberg", "rydberg_global")
@@ -58,7 +58,7 @@ def blockade() -> Payload:
 
 
 class StatusLine:
-    """What the task is doing, for as long as it does it."""
+    """A line of text with the current status of a task."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
@@ -73,7 +73,7 @@ class StatusLine:
 
 
 def execute(title: str, resource_id: str, payload: Payload) -> str:
-    """Take a task the whole way and give its result."""
+    """Run a task from acquisition to release, and return its result."""
     console.print(f"\n[bold]{title}[/] on local:{resource_id}")
     with QuantumResource(resource_id, "local") as qpu:
         console.print(f"  acquired {resource_id}")
@@ -96,7 +96,7 @@ def histogram(counts: Mapping[str, int]) -> None:
 
 
 def main() -> None:
-    """Run the three jobs and show what they give."""
+    """Run the three jobs and print their results."""
     sampled = json.loads(execute("A GHZ state, sampled", "aer", ghz()), cls=RuntimeDecoder)
     counts = sampled[0].data.meas.get_counts()
     histogram(counts)
@@ -105,7 +105,7 @@ def main() -> None:
     estimated = json.loads(execute("A rotated pair, estimated", "aer", ising()), cls=RuntimeDecoder)
     zz, xx = estimated[0].data.evs
     zz_error, xx_error = estimated[0].data.stds
-    # A value above 1 is possible, since it has the error of the precision asked for.
+    # A value above 1 is possible: its error is the requested precision.
     console.print(f"  <ZZ> = {zz:.3f} ± {zz_error:.3f} (exact 1)", highlight=False)
     console.print(
         f"  <XX> = {xx:.3f} ± {xx_error:.3f} (exact {math.sin(math.pi / 6):.3f})", highlight=False

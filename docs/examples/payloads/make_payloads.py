@@ -1,7 +1,7 @@
-"""Writes the sample payloads beside this file, in the format that `qrmi run` takes.
+"""Write the sample payloads beside this file, in the format that `qrmi run` reads.
 
-Needs the `qiskit` and `pulser` extras of qrmi-local. What each payload should give is said where it
-is made.
+Requires the `qiskit` and `pulser` extras of qrmi-local. Each function describes the expected result
+of its payload.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from qiskit.circuit import Parameter
 
 
 def ghz_sampler() -> dict[str, Any]:
-    """A GHZ state of five qubits: `00000` and `11111`, each about half of the time."""
+    """Return a GHZ state of five qubits: `00000` and `11111`, each about half of the time."""
     circuit = QuantumCircuit(5)
     circuit.h(0)
     for qubit in range(4):
@@ -28,10 +28,10 @@ def ghz_sampler() -> dict[str, Any]:
 
 
 def ising_estimator() -> dict[str, Any]:
-    """One layer of QAOA on a ring of four spins, the last set of angles being the best.
+    """Return one layer of QAOA on a ring of four spins; the last set of angles is the best.
 
     Exact values: [[0, 0, -2], [4, 2, 2]]. Rows: the sum of ZZ over the ring, the sum of X; columns:
-    the sets of angles. -2 means that three of four bonds are satisfied on average.
+    the sets of angles. -2 means that on average three of four bonds are satisfied.
     """
     gamma, beta = Parameter("gamma"), Parameter("beta")
     ring = [(0, 1), (1, 2), (2, 3), (3, 0)]
@@ -44,14 +44,14 @@ def ising_estimator() -> dict[str, Any]:
         [{_pauli("Z", bond): 1.0 for bond in ring}],
         [{_pauli("X", (spin,)): 1.0 for spin in range(4)}],
     ]
-    # The text declares the parameters in the circuit's order, which goes by name: beta, gamma.
+    # The text declares the circuit's parameters in alphabetical order: beta, gamma.
     values = [[0.0, 0.0], [0.0, math.pi / 4], [-math.pi / 4, math.pi / 4]]
     pub = [qasm3.dumps(circuit), observables, values]
     return _primitive("estimator", [pub], default_precision=0.01)
 
 
 def mid_circuit() -> dict[str, Any]:
-    """Teleports the state `1`: `out` is always `1`, `bell` takes all four values."""
+    """Return a teleportation of `1`: `out` is always `1`, and `bell` takes all four values."""
     qubits = QuantumRegister(3, "q")
     bell, out = ClassicalRegister(2, "bell"), ClassicalRegister(1, "out")
     circuit = QuantumCircuit(qubits, bell, out)
@@ -70,7 +70,7 @@ def mid_circuit() -> dict[str, Any]:
 
 
 def several_registers() -> dict[str, Any]:
-    """A GHZ state read into two registers that agree, and a qubit in `1` read into a third."""
+    """Return a GHZ state read into two equal registers, and a `1` read into a third register."""
     left, right = ClassicalRegister(2, "left"), ClassicalRegister(1, "right")
     flag = ClassicalRegister(1, "flag")
     circuit = QuantumCircuit(QuantumRegister(4, "q"), left, right, flag)
@@ -85,10 +85,10 @@ def several_registers() -> dict[str, Any]:
 
 
 def rydberg_blockade() -> dict[str, Any]:
-    """Two atoms that block each other, driven until they share one excitation.
+    """Return two atoms that block each other, driven until they share one excitation.
 
-    `01` and `10`, each about half of the time, and next to no `11`. Without the blockade the pulse
-    would excite each atom with a probability of 0.8.
+    The results are `01` and `10`, each about half of the time, and hardly ever `11`. Without the
+    blockade the pulse would excite each atom with a probability of 0.8.
     """
     register = Register.rectangle(1, 2, spacing=5.0, prefix="q")
     sequence = Sequence(register.with_automatic_layout(AnalogDevice), AnalogDevice)

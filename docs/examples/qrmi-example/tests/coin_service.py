@@ -1,4 +1,4 @@
-"""The imaginary service, on loopback."""
+"""The imaginary service on loopback."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Refused(Exception):
         status: HTTP status code.
         code: The service's code for the problem.
         message: The explanation for people.
-        more: Further members of the response's object ``error``.
+        more: Further keys of the response's object ``error``.
     """
 
     def __init__(self, status: int, code: str, message: str, **more: object) -> None:
@@ -41,8 +41,8 @@ class CoinService(LoopbackVendor):
 
     Attributes:
         tasks: The tasks by id, without their results.
-        results: The counts of the tasks that are done, by id.
-        reservations: The coin of each reservation by id; None for one that has ended.
+        results: The counts of finished tasks, by id.
+        reservations: The coin of each reservation by id; None after its end.
     """
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ class CoinService(LoopbackVendor):
                 return function(self, request.json(), request.query, *ids)  # type: ignore[operator]
         raise Refused(404, "no_such_address", f"there is no {request.path}")
 
-    # One method for each resource of the API
+    # one method per resource of the API
 
     def coins(self, _body: object, _query: object) -> object:
         return {"coins": [{"name": name, **facts} for name, facts in COINS.items()]}
@@ -131,7 +131,7 @@ class CoinService(LoopbackVendor):
         return {"tasks": [*found][::-1]}
 
     def task(self, _body: object, _query: object, task_id: str) -> object:
-        """Return the task as it is, and let it end before the next request."""
+        """Return the task's current state, and let it end before the next request."""
         task = self._task(task_id)
         found = {**task}
         if task["state"] == "waiting":

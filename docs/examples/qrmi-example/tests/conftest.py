@@ -1,4 +1,4 @@
-"""The service, and resources at it."""
+"""Fixtures: the service, and a maker of resources."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract that every driver keeps, and tests of the coin's own behaviour."""
+"""The contract of drivers, and tests of the coin's own behaviour."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ MakeCoin = Callable[..., QuantumResource]
 
 
 class CoinHooks:
-    """Hooks of the contracts."""
+    """The contract's hooks for the coin."""
 
     type_strings = ("coin",)
     secrets = (TOKEN,)

@@ -32,7 +32,7 @@ STATES = {
 
 
 class CoinApi:
-    """The requests, one method each. The client handles retries, time-outs and the key.
+    """The service's requests, one per method. The client handles retries, time-outs and the key.
 
     Args:
         settings: The address and the key; time-outs, proxy and certificates.
@@ -52,11 +52,11 @@ class CoinApi:
         self._http.close()
 
     def coins(self) -> list[dict[str, Any]]:
-        """Return the coins that the key reaches, with their facts."""
+        """Return the coins that the key may use, with all their fields."""
         return _named(self._http.request("GET", "/v1/coins"), "coins", "name")
 
     def coin(self, name: str) -> dict[str, Any]:
-        """Return the facts about a coin."""
+        """Return a coin's entry."""
         return self._http.request("GET", _coin(name)).object()
 
     def target(self, name: str) -> bytes:
@@ -81,7 +81,7 @@ class CoinApi:
         return self._http.request("POST", "/v1/tasks", json=task, submission=True).created_id()
 
     def tasks(self, **query: str) -> list[dict[str, Any]]:
-        """Return the tasks with these values, the newest first."""
+        """Return the tasks with these values, newest first."""
         return _named(self._http.request("GET", "/v1/tasks", params=query), "tasks", "id")
 
     def task(self, task_id: str) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from qrmi_example.settings import CoinSettings
 
 
 class CoinDriver(Driver[CoinSettings, Coin], Acquires, Discovers):
-    """A coin, which users may reserve; a task is found again by the tag of its submission."""
+    """A coin, which users may reserve. Lost submissions are found again by their tag."""
 
     contract_version = 1
     settings_class = CoinSettings

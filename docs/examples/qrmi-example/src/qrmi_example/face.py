@@ -23,7 +23,7 @@ CIRCUIT = 'OPENQASM 3.0; include "stdgates.inc"; bit[{0}] c; qubit[{0}] q; h q; 
 
 @attrs.define(kw_only=True)
 class CoinFaceJob(FaceJob):
-    """A task of the service, which is found again by its tag."""
+    """A task of the service, with the tag by which drivers find it."""
 
     tag: str
 
@@ -84,7 +84,9 @@ class CoinFace(Face):
         return {"name": "heads", "online": online, "waiting": waiting, "simulator": True}
 
     async def _reserve(self, _request: Request) -> Response:
-        return JSONResponse({"id": f"hand-{secrets.token_hex(4)}"})  # there is room for everyone
+        return JSONResponse(
+            {"id": f"hand-{secrets.token_hex(4)}"}
+        )  # a coin serves everyone at once
 
     async def _unreserve(self, _request: Request) -> Response:
         return JSONResponse({})

@@ -1,4 +1,4 @@
-"""Functions behind the other entry points; each imports its framework when it is called."""
+"""Functions behind the other entry points; each imports its framework when called."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def counts(text: str) -> list[Mapping[str, int]]:
     """Return the counts of a result, ``{"counts": {"00": 36, ...}}``, for `Task.counts`.
 
-    Any exception means that the text is not such a result.
+    Raises an exception if the text is another kind of result.
     """
     return [json.loads(text)["counts"]]
 

@@ -17,8 +17,8 @@ class Coin(Payload):
     """A program for a coin.
 
     Args:
-        program: ``flip N`` for N coins, for instance ``flip 2``.
-        shots: How often to run it, at least 1.
+        program: ``flip N`` for N coins, for example ``flip 2``.
+        shots: Number of runs, at least 1.
     """
 
     program: str = attrs.field(validator=attrs.validators.instance_of(str))

@@ -19,10 +19,10 @@ from qrmi_qiskit import TaskJob
 
 
 class CoinJob(TaskJob):
-    """A task of a coin as Qiskit's job."""
+    """A task of a coin as a Qiskit job."""
 
     def decode(self, text: str) -> PrimitiveResult:
-        """Return the result of a sampler that the text of the task's result amounts to."""
+        """Return the text of a task's result as a sampler result."""
         return PrimitiveResult(
             [
                 SamplerPubResult(DataBin(meas=BitArray.from_counts(counts)))
@@ -36,7 +36,7 @@ class CoinBackend(BackendV2):  # type: ignore[misc]
 
     Args:
         resource: The resource.
-        shots: The shots of a circuit that is run without any.
+        shots: The default number of shots.
     """
 
     def __init__(self, resource: QuantumResource, *, shots: int = 1024) -> None:
@@ -54,7 +54,7 @@ class CoinBackend(BackendV2):  # type: ignore[misc]
 
     @property
     def max_circuits(self) -> int:
-        """The number of circuits of one task."""
+        """The maximum number of circuits in one task."""
         return 1
 
     @classmethod
@@ -66,10 +66,10 @@ class CoinBackend(BackendV2):  # type: ignore[misc]
 
         Args:
             run_input: A circuit for `target`, with one ``h`` for each qubit.
-            shots: How often to run it; by default those of the backend.
+            shots: Number of shots; by default the backend's.
 
         Raises:
-            InvalidInputError: The circuit is more than flips and measurements.
+            InvalidInputError: The circuit contains more than flips and measurements.
         """
         operations = [instruction.operation.name for instruction in run_input.data]
         flips = operations.count("h")
