@@ -163,7 +163,7 @@ class Blocks:
                 _log.warning("%s: interrupted; %s", self._name, "; ".join(said))
 
     def _ours(self) -> list[_Block]:
-        """Return the blocks of this thread; all if it is in none, as helper threads are."""
+        """Return this thread's blocks, or all blocks if it has none, like a helper thread."""
         if self._pid != os.getpid():
             # The parent stops its tasks itself.
             self._pid = os.getpid()

@@ -55,8 +55,8 @@ PayloadT = TypeVar("PayloadT", bound=Payload)
 class Driver(abc.ABC, Generic[SettingsT, PayloadT]):
     """One resource of one vendor.
 
-    Construction reads no files and contacts nobody. A driver that overrides ``__init__`` calls
-    this one first, with the same arguments.
+    Creating a driver reads no files and makes no request. A driver that overrides ``__init__``
+    calls this one first, with the same arguments.
 
     Args:
         resource_id: The resource's id at the vendor, as the user gave it.
@@ -312,7 +312,7 @@ class Discovers(abc.ABC):
     """Capability: the vendor can list the resources that an account reaches.
 
     Attributes:
-        discovers_offline: True if `discover` contacts nobody and takes milliseconds, so that
+        discovers_offline: True if `discover` makes no request and takes milliseconds, so that
             shells may complete names with it.
     """
 

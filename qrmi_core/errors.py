@@ -49,21 +49,21 @@ PASSING = (KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
 class QrmiError(RuntimeError):
-    """Base of all errors.
+    """Base class of all errors.
 
     Args:
         message: The problem and advice.
-        resource_id: The resource concerned; filled in by `QuantumResource` if the driver did not.
+        resource_id: The resource concerned; set by `QuantumResource` if the driver does not set it.
         task_id: The task concerned, likewise.
         status_code: HTTP status code of the vendor's response.
         vendor_code: The vendor's own error code.
-        request_id: The vendor's id of the exchange, to quote to their support.
+        request_id: The vendor's id of the request, to quote to their support.
         retryable: True if the same call may succeed later.
         retry_after: Seconds that the vendor asks to wait before the next attempt.
         uncertain: True if the vendor may have carried out the call although it failed.
 
     Attributes:
-        details: Further fields of the vendor's response, under the vendor's own names.
+        details: Further fields of the vendor's response, under the vendor's names.
     """
 
     retryable: bool = False
@@ -95,7 +95,7 @@ class QrmiError(RuntimeError):
 
     @property
     def message(self) -> str:
-        """The problem and advice, without the ids and the code that `str` adds."""
+        """The problem and advice; `str` adds the ids and the code."""
         message: str = self.args[0] if self.args else ""
         return message
 
@@ -118,14 +118,14 @@ class QrmiError(RuntimeError):
 
 
 def recast(error: QrmiError, kind: type[_ErrorT], advice: str = "") -> _ErrorT:
-    """Return an error of another kind with the same message and attributes.
+    """Return an error of another class with the same message and attributes.
 
-    It is `retryable`, and `uncertain`, if the error or its own kind is.
+    It is `retryable` or `uncertain` if the error or the new class is.
 
     Args:
-        error: The error.
-        kind: The kind.
-        advice: The next step for the user, put after the message.
+        error: The original error.
+        kind: The class of the new error.
+        advice: Advice, appended to the message.
     """
     new = kind(f"{error.message}; {advice}" if advice else error.message)
     retryable, uncertain = new.retryable or error.retryable, new.uncertain or error.uncertain
@@ -146,7 +146,7 @@ class PluginError(QrmiError):
 
 
 class DriverDefectError(PluginError):
-    """A driver raised or returned something against the contract; report it to its authors."""
+    """A driver broke its contract by an exception or a result; report it to its authors."""
 
 
 class UnsupportedResourceTypeError(PluginError):
@@ -160,7 +160,7 @@ class InvalidInputError(QrmiError):
 class InvalidArgumentError(InvalidInputError, ValueError):
     """The value of an argument is wrong. Nothing was submitted.
 
-    It is a ``ValueError`` too, as the frameworks of front ends raise.
+    It is also a ``ValueError``, which the frameworks behind the front ends raise.
     """
 
 
@@ -173,7 +173,7 @@ class UnsupportedFunctionError(QrmiError):
 
 
 class AuthenticationFailedError(QrmiError):
-    """The vendor refused the credential, also after it was renewed."""
+    """The vendor rejected the credential, also after its renewal."""
 
 
 class TransportError(QrmiError):
@@ -191,7 +191,7 @@ class ServiceError(QrmiError):
 
 
 class InvalidResponseError(ServiceError):
-    """The response breaks the API's contract: not JSON, too large, or a page of a proxy."""
+    """The response breaks the API's contract: not JSON, too large, or a proxy's error page."""
 
 
 class PermissionDeniedError(ServiceError):
@@ -207,7 +207,7 @@ class TaskNotFoundError(ServiceError):
 
 
 class ResourceBusyError(QrmiError):
-    """The resource is held by others, or has no free slot for a further task."""
+    """Others hold the resource, or it has no free slot for another task."""
 
     retryable = True
 
@@ -217,9 +217,16 @@ class NotAcquiredError(QrmiError):
 
 
 class SubmissionUncertainError(QrmiError):
-    """The response to a submission was lost, and it is not known whether the task exists.
+    """The response to a submission was lost, so the task may or may not exist.
 
-    Look at the candidates before submitting again: the task may run, and be billed.
+    Check the candidates before submitting again, since the task may be running and may be billed.
+    ::
+
+        try:
+            task = resource.run(payload)
+        except SubmissionUncertainError as error:
+            print("check these tasks before you submit again:", error.candidates)
+            raise
 
     Args:
         message: The problem and advice.
@@ -248,13 +255,13 @@ class TaskNotReadyError(QrmiError):
 
 
 class WaitTimeoutError(TaskNotReadyError, TimeoutError):
-    """The time given to wait is over. The task was left alone and may still finish.
+    """The waiting time is over. The task was not stopped and may still finish.
 
     Args:
-        message: The task, and the time waited.
-        status: The last status seen, None if none was.
+        message: The awaited event and the time waited.
+        status: The last reported status, or None.
         resource_id: The resource concerned.
-        task_id: The task waited for.
+        task_id: The task.
     """
 
     def __init__(
@@ -274,4 +281,4 @@ class TaskFailedError(QrmiError):
 
 
 class TaskCancelledError(QrmiError):
-    """The task was cancelled and has no result."""
+    """The task was cancelled, so it has no result."""

@@ -38,7 +38,7 @@ from qrmi_core.values import (
 class QuantumResource(Runs):
     """A quantum computer, or a simulator that stands in for one.
 
-    Construction reads the settings and contacts nobody. The object may be used from many threads.
+    Creating the object only reads settings; it makes no request. It may be used from many threads.
     As a context manager it acquires the resource on entry and releases it on exit. Left by
     ``KeyboardInterrupt``, it first stops the unfinished tasks submitted in the block, for 20
     seconds at most, and cancels those queued under the acquisition; after any other exception they

@@ -11,7 +11,7 @@ import attrs
 
 
 class PublishedEnum(enum.IntEnum):
-    """Members equal their integers and print as ``TaskStatus.Queued`` everywhere."""
+    """An enumeration whose members equal integers and print as ``TaskStatus.Queued``."""
 
     def __str__(self) -> str:
         return f"{type(self).__name__}.{self.name}"

@@ -24,11 +24,11 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_for(url: str, setting: str | None) -> Proxy | None:
-    """Return the proxy for a request, or None if it goes straight to the host.
+    """Return the proxy for a request, or None for a direct connection.
 
     Args:
         url: URL of the request.
-        setting: URL of the proxy for all requests; None reads the environment. Neither is used
+        setting: URL of the proxy for all requests; None to use the environment's. Neither is used
             for loopback addresses.
     """
     from requests.utils import get_environ_proxies, select_proxy
@@ -40,11 +40,11 @@ def proxy_for(url: str, setting: str | None) -> Proxy | None:
 
 
 class Proxy:
-    """A proxy.
+    """A proxy for requests.
 
     Args:
-        url: Its URL, which may carry a user and password.
-        explicit: Whether it is from a setting of the resource, and not from the environment.
+        url: URL of the proxy, which may contain a user and password.
+        explicit: True if a setting of the resource names the proxy, False if the environment does.
     """
 
     def __init__(self, url: str, *, explicit: bool = False) -> None:
@@ -62,7 +62,7 @@ class Proxy:
 
     @property
     def secrets(self) -> set[str]:
-        """The password, or else the user, in each form in which a response could repeat it."""
+        """The password (or the user without one), in each form that a response could repeat."""
         _, credentials, _ = self._parts()
         user, _, password = credentials.partition(":")
         basic = f"{unquote(user)}:{unquote(password)}".encode()
@@ -74,8 +74,8 @@ class Proxy:
 
         Args:
             status: Status of the response.
-            url: URL of the request. Through TLS, only the service answers.
-            content: The response body. The services that we know explain their errors in JSON.
+            url: URL of the request. Through TLS, only the service can respond.
+            content: The response body. All known services explain their errors in JSON.
         """
         if status == _UNAUTHENTICATED:
             return True

@@ -1,4 +1,4 @@
-"""The error of an error response, described by the core and explained by the driver."""
+"""Conversion of error responses to errors, by HTTP status and by the driver."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _log = logging.getLogger("qrmi_core.http")
 _REQUEST_ID_HEADERS = ("X-Request-ID", "X-Correlation-ID")
 
 ErrorHook = Callable[[Response, QrmiError], QrmiError | None]
-"""Called with an error response and the error that it would become.
+"""A driver's function that refines the error for an error response.
 
-It amends that error (its `message`, `vendor_code`, `request_id`, `details`), or returns or raises
-another one; texts are redacted afterwards. The error stays as the hook left it where the hook
-raises `InvalidResponseError`, as the readers of `Response` do, or anything but a `QrmiError`. A
-`ResourceBusyError` is raised at once; otherwise the hook has no influence on whether the call is
-repeated, or on `uncertain`."""
+It is called with the response and the error described by its HTTP status. It amends that error
+(`message`, `vendor_code`, `request_id`, `details`), or returns or raises another one; texts are
+redacted afterwards. If it raises `InvalidResponseError`, as the readers of `Response` do, or
+anything but a `QrmiError`, the error is used with the amendments made so far. A `ResourceBusyError`
+is raised at once; otherwise the hook influences neither retries nor `uncertain`."""
 
 
 def describe(
     response: Response, failure: Failure, kind: type[QrmiError], url: str, proxy_advice: str
 ) -> QrmiError:
-    """Return the error of an error response, as far as HTTP describes it.
+    """Return the error for an error response, described by its HTTP status and text.
 
     Args:
         response: The response.
         failure: Its row in the table of failures.
         kind: The class of the error.
         url: URL of the request.
-        proxy_advice: Advice about the proxy, if the response is probably the proxy's.
+        proxy_advice: Advice about the proxy, if the response is probably the proxy's; else empty.
     """
     wait = response.retry_after
     said, advice = response.excerpt(), failure.advice
@@ -57,20 +57,20 @@ def describe(
 def explain(
     hook: ErrorHook | None, response: Response, error: QrmiError, redact: Redactor
 ) -> QrmiError:
-    """Return the error that a driver's hook makes of an error response, cleaned."""
+    """Return the error after the driver's hook has refined it, with all texts redacted."""
     described = error.message
     if hook:
         found: object = None
         try:
             found = hook(response, error)
         except InvalidResponseError:
-            pass  # an error page of some proxy
+            pass  # a proxy's error page
         except QrmiError as raised:
             found = raised
         except PASSING:
             raise
-        except BaseException as defect:  # vendors' libraries have errors that are no Exception
-            # Without its text, which may show the response.
+        except BaseException as defect:  # some vendors' errors are not an `Exception`
+            # The text is left out, since it may contain parts of the response.
             _log.warning(
                 "%s: the driver could not read the error response (%s); please report this to "
                 "the authors of the plugin",
