@@ -1,4 +1,4 @@
-"""What importing, making a resource and its first request cost, against a bare session.
+"""The cost of importing, creating a resource and its first request, against a bare session.
 
 Both send the same requests, one for a token of IAM and one for the backends, to a server in this
 process. The wheels are used, as in import_time.py, and the processor seconds are compared, which

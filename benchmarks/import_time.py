@@ -1,4 +1,4 @@
-"""What importing the core and starting the command cost, measured on the installed wheels.
+"""The cost of importing the core and starting the command, measured on the installed wheels.
 
 An editable install would slow every start of the interpreter, so `make bench` prepares a clean
 environment with the wheels in the folder QRMI_TEST_PREPARED.
@@ -17,7 +17,7 @@ from pathlib import Path
 RUNS = 41
 """How often each command is timed."""
 IMPORT_LIMIT_MS = 10.0
-"""What `import qrmi_core` may add to the bare interpreter."""
+"""Limit for the time that `import qrmi_core` adds to the bare interpreter's."""
 COMMAND_LIMIT_RATIO = 10.0
 """How many bare starts `qrmi --version` may take: 150 ms where one takes 15 ms."""
 

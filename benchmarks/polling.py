@@ -1,4 +1,4 @@
-"""What waiting for a task costs: requests and lateness, against a loop that looks every second.
+"""The cost of waiting for a task, in requests and delay, against a loop of one poll per second.
 
 Time is simulated, so an hour's task takes a moment; the loop is the one that users get.
 """

@@ -1,4 +1,4 @@
-"""What the integration adds to a job's start, against the same cluster without it.
+"""The time that the integration adds to a job's start, against a cluster without it.
 
 A start is from the allocation of a batch job to the first line of its script; what the vendor took
 to answer is told apart. (`srun` looks for the end of a prolog in ever longer steps, which says more
@@ -27,9 +27,9 @@ from support.cluster import Cluster, Plugin, missing  # type: ignore[import-not-
 
 QPU = "fake_fez"
 JOB_LIMIT_MS = 400.0
-"""What a job with a QPU may start later, beside the vendor's own answers."""
+"""Limit for the delay of a job with a QPU, without the vendor's response times."""
 TASK_LIMIT_MS = 60.0
-"""What the program may take that runs before every task."""
+"""Limit for the program that runs before every task."""
 _ANSWER = re.compile(r"qrmi_core\.http: .* after ([0-9.]+) s$", re.MULTILINE)
 
 

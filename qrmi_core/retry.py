@@ -24,7 +24,7 @@ OnWait = Callable[[str, float], object]
 Pause = Callable[[int, BaseException], float]
 """Called with the number of an attempt, from 1, and its error.
 
-It returns the seconds until the next attempt, infinity if there is none.
+It returns the seconds until the next attempt, or infinity without one.
 """
 
 
@@ -77,7 +77,7 @@ class RetryPolicy:
         self._jitter = jitter
 
     def pause(self, attempt: int, error: BaseException, deadline: Deadline) -> float:
-        """Return the seconds until the next attempt, infinity if there is none.
+        """Return the seconds until the next attempt, or infinity without one.
 
         Args:
             attempt: The number of the last attempt, from 1.

@@ -295,7 +295,7 @@ class _Server(ThreadingHTTPServer):
         super().process_request(request, client_address)
 
     def handle_error(self, *_args: Any) -> None:
-        """Keep the error of a service; a client that went away is none."""
+        """Keep the service's errors, but not those of clients that went away."""
         error = sys.exc_info()[1]
         if isinstance(error, Exception) and not isinstance(error, ConnectionError):
             self.vendor.defects.append(error)

@@ -139,7 +139,7 @@ class HttpFaultContract(ContractHooks):
     _requests: ClassVar[dict[str, list[str]]]
 
     def expire_credentials(self) -> bool:
-        """Let the vendor accept no token that it issued until now; False if there are none."""
+        """Revoke all tokens issued so far; return False if that is not possible."""
         return False
 
     def meets(self, kind: str, fault: str) -> bool:  # noqa: ARG002
@@ -377,7 +377,7 @@ class HttpFaultContract(ContractHooks):
         qpu.close()
 
     def _requests_of(self, operation: str) -> list[str]:
-        """Return the kinds of the requests of an operation; skip the test if there are none."""
+        """Return the kinds of the requests of an operation; skip the test if it makes none."""
         qpu = self.resource()
         function = operation.partition(" ")[0]
         supported = qpu._driver.supports(Discovers) if function == "discover" else True

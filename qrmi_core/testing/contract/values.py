@@ -108,7 +108,7 @@ def _values(record: object) -> Iterator[object]:
 
 
 def _parsed(text: str) -> Iterator[object]:
-    """Yield the object or list that a text is the JSON of."""
+    """Yield the object or list that a JSON text contains."""
     if text.lstrip().startswith(("{", "[", '"')):
         try:
             yield json.loads(text)

@@ -20,7 +20,7 @@ def _online(emulator: Emulator) -> Iterator[None]:
 
 
 def seen(client: Client) -> tuple[Any, ...]:
-    """What the status and the list of backends say."""
+    """Return the status and the entry in the list of backends."""
     status = client("GET", "/backends/aer/status").json()
     devices = client("GET", "/backends").json()["devices"]
     device = next(each for each in devices if each["name"] == "aer")

@@ -41,7 +41,7 @@ def client(emulator: Emulator) -> Iterator[CloudClient]:
 
 
 def refused(answer: requests.Response, status: int) -> str:
-    """What an error envelope says."""
+    """Return the contents of an error envelope."""
     assert answer.status_code == status, answer.text
     envelope = answer.json()
     assert envelope["status"] == ("error" if status >= 500 else "fail")

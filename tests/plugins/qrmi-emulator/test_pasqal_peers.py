@@ -39,7 +39,7 @@ def sequence(emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def counts_of(emulator: Emulator, kind: str, sequence: Path) -> dict[str, int]:
-    """What our plugin gets for the sequence and the seed."""
+    """Return the counts that our plugin gets for the sequence and the seed."""
     payload = Payload.PasqalCloud(sequence=sequence.read_text(), job_runs=200)
     with QuantumResource(NAMES[kind], kind, config=emulator.settings_for(kind)) as qpu:
         found: dict[str, int] = json.loads(qpu.run(payload).result(timeout=60).value)["counter"]

@@ -67,14 +67,14 @@ def ran(emulator: Emulator, kind: str, program: str, **fields: Any) -> dict[str,
 
 
 def counts_of(emulator: Emulator, kind: str) -> dict[str, int]:
-    """What our plugin gets for the circuit and the seed."""
+    """Return the counts that our plugin gets for the circuit and the seed."""
     options = {"simulator": {"seed_simulator": int(SEED)}}
     data = ran(emulator, kind, "sampler", pubs=[[BELL_ON_DEVICE, None, 1000]], options=options)
     return Counter(format(int(sample, 16), "02b") for sample in data["c"]["samples"])
 
 
 def estimate_of(emulator: Emulator, kind: str) -> float:
-    """What our plugin gets for the observable and the seed."""
+    """Return the value that our plugin gets for the observable and the seed."""
     circuit = BELL_ON_DEVICE.partition("c[0]")[0].replace("bit[2] c;", "")
     options = {"seed_estimator": int(SEED), "default_precision": 0.02}
     pub = [circuit, {"I" * 154 + "ZZ": 1.0}]

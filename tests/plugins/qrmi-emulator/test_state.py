@@ -1,4 +1,4 @@
-"""What an emulator keeps: over restarts, in files, and as time passes."""
+"""The state of an emulator: across restarts, in files, and over time."""
 
 from __future__ import annotations
 

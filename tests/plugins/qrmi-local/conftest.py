@@ -1,4 +1,4 @@
-"""Stores in temporary folders, small circuits, and waiting without sleeping for luck."""
+"""Stores in temporary folders, small circuits, and waiting for conditions."""
 
 from __future__ import annotations
 

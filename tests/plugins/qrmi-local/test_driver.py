@@ -1,4 +1,4 @@
-"""What users of a local resource see."""
+"""Local resources from the user's point of view."""
 
 from __future__ import annotations
 

@@ -562,7 +562,7 @@ class TestDevices:
 
 
 class TestRefusals:
-    """What is wrong with the user's input is said in one line that names the pub."""
+    """Errors in the user's input are reported on one line that names the pub."""
 
     @pytest.mark.parametrize(
         ("pub", "message"),
@@ -777,6 +777,6 @@ class TestSamplePayloads:
 
 
 def python(script: str, cwd: Path | None = None) -> str:
-    """What a script prints in a new interpreter that finds the same modules."""
+    """Return the output of a script in a new interpreter that finds the same modules."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return said(sys.executable, "-c", script, cwd=cwd, env=environment).strip()

@@ -1,4 +1,4 @@
-"""What the responses of Pasqal's services have in common: error bodies, and states of tasks."""
+"""Common parts of the responses of Pasqal's services: error bodies and states of tasks."""
 
 from __future__ import annotations
 

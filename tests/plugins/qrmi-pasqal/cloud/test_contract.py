@@ -74,7 +74,7 @@ class TestCudaq(_Hooks, DriverContract):
 
     @pytest.mark.skip("jobs of CUDA-Q carry no tag, are not listed and share no batch")
     def without(self) -> None:
-        """What is done instead is in test_exchange."""
+        """Replace a test; test_exchange tests the behaviour of these jobs."""
 
     test_a_submission_is_found_again_by_its_tag = without  # type: ignore[assignment]
     test_a_submission_without_a_response_is_one_task = without  # type: ignore[assignment]

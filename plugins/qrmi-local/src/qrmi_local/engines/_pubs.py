@@ -107,7 +107,7 @@ def bind_wide(pub: SamplerPub | EstimatorPub) -> Iterator[Any]:
 
 
 def first_set(*values: Any) -> Any:
-    """Return the first value that is not None, None if there is no such value."""
+    """Return the first value that is not None, or None."""
     return next((value for value in values if value is not None), None)
 
 
