@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import logging
 import os
 import pty
 import re
@@ -54,7 +55,7 @@ from qrmi_core import (
     UnsupportedResourceTypeError,
     WaitTimeoutError,
 )
-from qrmi_core.cli import main
+from qrmi_core.cli import app, main
 from qrmi_core.cli.completion import names
 from qrmi_core.commands import exits
 from qrmi_core.redaction import one_line
@@ -1367,3 +1368,16 @@ def test_the_documentation_has_the_exit_statuses() -> None:
     told = {int(number) for number in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
     ours = {status for _, status in exits.STATUSES} | {0, 130, 143}
     assert told == ours
+
+
+def test_an_exception_that_is_logged_is_named_without_its_text(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    try:
+        raise KeyError("s3cr3t")
+    except KeyError:
+        record = logging.makeLogRecord(
+            {"levelname": "ERROR", "msg": "no", "exc_info": sys.exc_info()}
+        )
+    app._Handler().emit(record)
+    assert capsys.readouterr().err == "qrmi: error: no (KeyError)\n"
