@@ -1,4 +1,4 @@
-"""What large documents cost on Pasqal Cloud, against the published library: seconds and memory.
+"""The cost of large documents on Pasqal Cloud, against the published library: seconds and memory.
 
 Each measurement is a process of its own, so that its peak of memory is that of one operation.
 """

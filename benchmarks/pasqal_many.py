@@ -1,4 +1,4 @@
-"""What 1000 tasks cost on Pasqal Cloud, against the published library: requests and lateness.
+"""The cost of 1000 tasks on Pasqal Cloud, against the published library: requests and lateness.
 
 Both submit with 16 threads. The published library cannot wait for many tasks: its users poll each
 unfinished task with the same threads, once in a second.

@@ -20,6 +20,7 @@ from qrmi_core.errors import (
     SubmissionUncertainError,
     WaitTimeoutError,
 )
+from qrmi_core.locks import Lock
 from qrmi_core.payload import Payload
 from qrmi_core.retry import Waiting
 from qrmi_core.submission import slot_pause
@@ -130,7 +131,7 @@ class _Pool:
         self._channel = channel = resource._channel
         self._timeout = timeout
         self._waiting = Waiting(timeout, channel.polling, channel.clock)
-        self._turn = threading.Lock()
+        self._turn = Lock()
         self._free: SimpleQueue[None] = SimpleQueue()
         self._work: SimpleQueue[tuple[int, Payload] | None] = SimpleQueue()
         self._threads = [

@@ -7,7 +7,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from qrmi_core.errors import ConfigError, QrmiError, TaskNotFoundError
 
 _MARKS = dict.fromkeys(map(ord, ".:%_-"))
-"""What a host has besides letters and digits, as `str.translate` takes it."""
+"""The characters of hosts that are neither letters nor digits, for `str.translate`."""
 
 
 def origin(url: str) -> tuple[str, str, int]:

@@ -368,7 +368,7 @@ def outcomes(failure: Failure) -> tuple[str, str]:
 
 
 def test_the_documented_table_is_the_tested_one() -> None:
-    section = DOCS.read_text().partition("## What is retried in one call\n")[2].split("\n## ")[0]
+    section = DOCS.read_text().partition("## Retries within one call\n")[2].split("\n## ")[0]
     documented = [line for line in section.splitlines() if line.startswith("|")][2:]
     assert documented == [
         f"| {row.what} | {' | '.join(outcomes(row))} | `{row.error.__name__}` | {row.why} |"
