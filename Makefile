@@ -66,9 +66,10 @@ demo: $(DEMO_VENV)/.ready
 check: $(VENV)/.ready
 	@$(VENV)/bin/python -m pytest -m 'not (packaging or peers or slow or slurm)' $(CHECKED) $(ARGS)
 
+# Tests wait for about half of their time, so that two processors take four processes.
 .PHONY: test
 test: environments
-	@QRMI_TEST_PREPARED=$(WORK) $(VENV)/bin/python -m pytest -m 'not slurm' $(ARGS)
+	@QRMI_TEST_PREPARED=$(WORK) $(VENV)/bin/python -m pytest -n 4 --durations 20 -m 'not slurm' $(ARGS)
 
 .PHONY: environments
 environments:
