@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import threading
 import time
 from pathlib import Path
@@ -17,7 +18,8 @@ from support.runtime_client import TYPE, Client, job_body
 pytestmark = pytest.mark.slow
 
 CLIENTS = 200
-JOBS = 10_000
+JOBS = int(os.environ.get("QRMI_TEST_LOAD_JOBS", "2000"))
+"""10,000 make it take minutes beside other tests."""
 
 
 class LoadedClient(threading.Thread):
@@ -67,7 +69,7 @@ class LoadedClient(threading.Thread):
 
 
 @pytest.mark.timeout(240)
-def test_200_clients_run_10000_jobs_and_none_is_lost_or_doubled(tmp_path: Path) -> None:
+def test_jobs_of_200_clients_are_neither_lost_nor_doubled(tmp_path: Path) -> None:
     state = tmp_path / "state"
     everything = {"Queued": 0, "Running": 0, "Completed": JOBS, "Failed": 0, "Cancelled": 0}
     with Emulator(state=state) as emulator:

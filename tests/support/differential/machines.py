@@ -27,7 +27,7 @@ from support.differential import COMPARED, bounds
 from support.differential.circuits import CONTROL, Features, duplicate, is_panic
 from support.differential.reference import Noise, Simulation
 
-SECONDS: Final = 100.0
+SECONDS: Final = 300.0
 SHOTS: Final = 1000
 PRECISION: Final = 1 / 32
 EXACT: Final = 1e-9
@@ -234,8 +234,9 @@ def text_of(circuit: QuantumCircuit) -> str | None:
         text: str = qasm3.dumps(circuit, experimental=ExperimentalFeatures.SWITCH_CASE_V1)
     except (QASM3ExporterError, TypeError, CircuitError):
         return None
-    # It writes invalid OpenQASM for these: a gate without qubits, and one with letters as angles.
-    return None if re.search(r"gate global_phase|pauli\w*\(", text) else text
+    # It writes invalid OpenQASM for these: a gate without qubits, and gates with letters
+    # or complex numbers as angles.
+    return None if re.search(r"gate global_phase|pauli\w*\(|\dj\b", text) else text
 
 
 def _has_expressions(circuit: QuantumCircuit) -> bool:
