@@ -300,12 +300,12 @@ class LocalDriver(
         statuses = {task.status for task in tasks} & {TaskStatus.Queued, TaskStatus.Running}
         if not statuses or time.monotonic() < self._upkeep_at:
             return tasks
-        self._upkeep_at = time.monotonic() + _UPKEEP_SECONDS
         if TaskStatus.Queued in statuses:
             start_workers(self._store, self.settings)
-        if TaskStatus.Running in statuses and self._store.settle():
-            return self._mine(task_ids)
-        return tasks
+        changed = TaskStatus.Running in statuses and self._store.settle()
+        # After an error the next poll does it again, and has the same one for the user.
+        self._upkeep_at = time.monotonic() + _UPKEEP_SECONDS
+        return self._mine(task_ids) if changed else tasks
 
     def _mine(self, task_ids: Sequence[str]) -> list[StoredTask]:
         return [task for task in self._store.tasks(task_ids) if task.resource == self._name]
