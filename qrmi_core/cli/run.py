@@ -116,13 +116,15 @@ def _outputs(files: Sequence[str], folder: str) -> dict[str, str]:
         UsageError: Two results would have the same name, or an INPUT has none.
     """
     outputs: dict[str, str] = {}
+    taken = set(map(os.path.realpath, files))
     for name in files:
         stem = Path(name).name.removesuffix(".json")
         output = os.path.join(folder, f"{stem}.result.json")
-        if name == "-" or output in outputs.values():
+        if name == "-" or os.path.realpath(output) in taken:
             raise click.UsageError(
                 f"--into cannot name the result of {name}: INPUTs need different names"
             )
+        taken.add(os.path.realpath(output))
         outputs[name] = output
     os.makedirs(folder, exist_ok=True)
     for output in outputs.values():

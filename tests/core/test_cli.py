@@ -573,10 +573,11 @@ def test_one_task_that_fails_keeps_no_other_result_from_being_saved(
         (["a.json", "b.json", "sub/c.json"], "--into FOLDER"),
         (["a.json", "sub/../a.json", "--into", "."], "the result of sub/../a.json"),
         (["a.json", "-", "--into", "."], "the result of -"),
+        (["a.json", "a.result.json", "--into", "."], "the result of a.json"),
         (["a.json", "wrong.json", "--into", "."], "wrong.json: is empty"),
         (["a.json", "b.json", "--into", "a.json"], "a.json: File exists"),
     ],
-    ids=["no folder", "same name", "standard input", "wrong input", "no folder"],
+    ids=["no folder", "same name", "standard input", "an INPUT", "wrong input", "no folder"],
 )
 def test_several_inputs_are_checked_before_anything_is_submitted(
     vendor: FakeVendor, qrmi: Qrmi, inputs: list[str], files: list[str], message: str
