@@ -134,12 +134,15 @@ class _Pool:
         self._turn = Lock()
         self._free: SimpleQueue[None] = SimpleQueue()
         self._work: SimpleQueue[tuple[int, Payload] | None] = SimpleQueue()
+        self._ended = [threading.Event() for _ in range(threads)]
         self._threads = [
             # A daemon, since whoever interrupts twice leaves at once.
             threading.Thread(
-                target=copy_context().run, args=(self._run, threading.get_ident()), daemon=True
+                target=copy_context().run,
+                args=(self._run, threading.get_ident(), ended),
+                daemon=True,
             )
-            for _ in range(threads)
+            for ended in self._ended
         ]
         self._handed = 0
         self._tasks: dict[int, Task] = {}
@@ -150,6 +153,7 @@ class _Pool:
 
         Raises:
             WaitTimeoutError: The time is up, and there is another payload.
+            QrmiError: Another payload failed while the last one was read.
             BaseException: An error of the iterator, or an interrupt.
         """
         # All of them before the first payload: an interrupt in between loses none.
@@ -158,8 +162,10 @@ class _Pool:
         while True:
             self._free.get()
             payload = _END if self.failures else next(payloads, _END)
-            if payload is _END or self.failures:
+            if payload is _END:
                 return
+            if self.failures:
+                raise QrmiError("another payload failed while it was read")
             if self._timeout and self._waiting.last.passed():
                 raise WaitTimeoutError(f"the time for submitting, {self._timeout:g} s, is up")
             self._handed += 1
@@ -169,8 +175,10 @@ class _Pool:
         """Let the threads end, each after its submission."""
         for _ in self._threads:
             self._work.put(None)
-        for thread in self._threads:
+        for thread, ended in zip(self._threads, self._ended, strict=True):
             if thread.is_alive():
+                # Before Python 3.13 a thread whose join was interrupted seems to have ended.
+                ended.wait()
                 thread.join()
 
     def abort(self, error: BaseException) -> None:
@@ -179,10 +187,13 @@ class _Pool:
         Args:
             error: The reason, also of payloads that no thread has received.
         """
-        self.failures.setdefault(self._handed, error)
         try:
+            self.failures[self._handed] = error
             self.end()
-        except PASSING:
+        except PASSING as interrupt:
+            if not isinstance(error, PASSING):
+                self.abort(interrupt)  # the first one: requests under way still end
+                return
             error = SubmissionUncertainError(
                 "its submission was under way when a second interrupt came; look at the vendor's "
                 "list of tasks before submitting it again"
@@ -220,7 +231,7 @@ class _Pool:
         cause.add_note(str(error))
         raise cause
 
-    def _run(self, caller: int) -> None:
+    def _run(self, caller: int, ended: threading.Event) -> None:
         submitter.set(caller)
         slot_pause.set(self._pause)
         self._free.put(None)
@@ -232,11 +243,11 @@ class _Pool:
                 self.failures[index] = error
             del work, payload
             self._free.put(None)
+        ended.set()
 
     def _left(self) -> float | None:
-        if not self._timeout:
-            return self._timeout
-        return max(self._waiting.deadline.remaining() or 0.0, _LEAST_SECONDS)
+        left = self._waiting.deadline.remaining()
+        return max(left, _LEAST_SECONDS) if self._timeout and left is not None else self._timeout
 
     def _pause(self, seconds: float) -> float:
         """Pause before the next attempt at a slot; return infinity if there is to be none.

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 import logging
+import math
 import signal
+import sys
 import threading
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from types import CodeType
 from typing import Any
 
 import pytest
@@ -22,6 +26,7 @@ from qrmi_core import (
     InvalidInputError,
     Observation,
     Payload,
+    QrmiError,
     QuantumResource,
     ResourceBusyError,
     ServiceError,
@@ -30,6 +35,7 @@ from qrmi_core import (
     TransportError,
     WaitTimeoutError,
 )
+from qrmi_core.bulk import _Pool
 from qrmi_core.plugin import HttpClient, QiskitPrimitive, current, read_content
 from qrmi_core.testing import FakeClock, FakeVendor
 from support.fakes import fake_resource
@@ -114,6 +120,8 @@ def test_every_payload_is_submitted_once_and_in_order_or_the_error_says_which_we
         assert set(range(min(refused))) <= {*error.indexes}
         for task in error.tasks:
             assert task.id in str(error)
+        if lazily:
+            assert sorted([*error.indexes, *error.errors]) == read
     else:
         assert not refused
         assert site.numbers(tasks) == list(range(count))
@@ -192,6 +200,25 @@ def test_an_iterable_that_fails_loses_no_task() -> None:
     assert raised.value.failed_index == 2
     assert site.numbers(raised.value.tasks) == [0, 1]
     assert isinstance(raised.value.__cause__, LookupError)
+
+
+def test_a_payload_that_is_read_while_another_fails_is_among_the_errors() -> None:
+    def refuse(_number: int) -> None:
+        raise ServiceError("no")
+
+    def lazy() -> Iterator[Payload]:
+        yield payload(0)
+        while not pool.failures:
+            time.sleep(0.001)
+        yield payload(1)
+
+    pool = _Pool(Site(refuse).qpu, 2, None)
+    with pytest.raises(QrmiError, match="another payload failed") as raised:
+        pool.feed(lazy())
+    pool.abort(raised.value)
+    with pytest.raises(BatchSubmissionError, match=r"payloads\[0\] was not submitted: no") as batch:
+        pool.fail()
+    assert [*batch.value.errors] == [0, 1]
 
 
 @pytest.mark.parametrize("wrong", [None, "text", 3])
@@ -288,6 +315,18 @@ def test_the_time_is_for_all_together() -> None:
         site.qpu.run_all(map(payload, itertools.count()), concurrency=1, timeout=5)
     assert isinstance(raised.value.__cause__, WaitTimeoutError)
     assert raised.value.failed_index == len(raised.value.tasks) == 5
+
+
+@pytest.mark.parametrize("timeout", [None, math.inf])
+def test_without_a_limit_a_slot_is_waited_for_longer_than_for_a_submission(
+    timeout: float | None,
+) -> None:
+    def act(_number: int) -> None:
+        if site.clock() < 100:
+            raise ResourceBusyError("full")
+
+    site = Site(act)
+    assert len(site.qpu.run_all([payload(0)], timeout=timeout)) == 1
 
 
 def test_a_submission_at_the_end_of_the_time_is_not_torn() -> None:
@@ -422,6 +461,36 @@ def test_requests_under_way_end_after_an_interrupt(interrupts: Interrupts, count
     with pytest.raises(BatchInterruptedError, match="interrupted before") as raised:
         site.qpu.run_all(map(payload, range(count)), concurrency=2)
     assert site.numbers(raised.value.tasks) == [0, 1]
+    assert not raised.value.uncertain
+
+
+def main_thread_is_in(code: CodeType) -> bool:
+    frame = sys._current_frames()[threading.main_thread().ident or 0]
+    return any(found.f_code is code for found, _ in traceback.walk_stack(frame))
+
+
+def test_an_interrupt_while_requests_end_stays_one_and_waits_for_them(
+    interrupts: Interrupts,
+) -> None:
+    begun, left = threading.Event(), threading.Event()
+
+    def act(_number: int) -> None:
+        begun.set()
+        while not main_thread_is_in(_Pool.end.__code__):
+            time.sleep(0.001)
+        interrupts.send()
+        assert not left.wait(0.05)
+
+    def lazy() -> Iterator[Payload]:
+        yield payload(0)
+        assert begun.wait(SECONDS)
+        raise LookupError("the second is missing")
+
+    site = Site(act)
+    with pytest.raises(BatchInterruptedError) as raised:
+        site.qpu.run_all(lazy())
+    left.set()
+    assert site.numbers(raised.value.tasks) == [0]
     assert not raised.value.uncertain
 
 
