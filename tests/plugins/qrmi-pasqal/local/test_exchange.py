@@ -90,6 +90,14 @@ def test_a_list_that_is_too_large_is_read_once(warden: Warden, inside: Make) -> 
     assert polled(warden, qpu, ids) == {"GET jobs/*": 40}
 
 
+def test_a_list_that_is_lost_is_read_again(warden: Warden, inside: Make) -> None:
+    qpu = inside(QRMI_HTTP_ATTEMPTS="1")
+    ids = [qpu.task_start(sequence("endless")) for _ in range(2)]
+    warden.fail("GET jobs", cut_before)
+    assert polled(warden, qpu, ids) == {"GET jobs": 1}
+    assert polled(warden, qpu, ids) == {"GET jobs": 1}
+
+
 def test_the_life_of_one_task(warden: Warden, make: Make) -> None:
     qpu = make()
     token = qpu.acquire()

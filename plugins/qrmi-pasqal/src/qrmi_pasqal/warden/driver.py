@@ -6,12 +6,12 @@ import json
 import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 
 import attrs
 
 from qrmi_core.plugin import (
     Acquires,
+    CallTimeoutError,
     Driver,
     EnvVarNotSetError,
     InvalidResponseError,
@@ -143,13 +143,14 @@ class PasqalLocalDriver(Driver[PasqalLocalSettings, PasqalCloud], Acquires):
         # The one list has all the user's jobs with their results: it can cost more than it saves.
         if self._list_bytes > _LIST_BYTES_A_TASK * len(task_ids):
             return {}
-        self._list_bytes = math.inf  # if it is too large to be read
-        with suppress(InvalidResponseError):
+        try:
             listed = self._api.jobs(transfer=False)
             jobs = {str(job.get("id")): observation(job) for job in listed.items()}
-            self._list_bytes = len(listed.content)
-            return {task_id: jobs[task_id] for task_id in task_ids if task_id in jobs}
-        return {}
+        except (InvalidResponseError, CallTimeoutError):
+            self._list_bytes = math.inf  # as a rule it is too large to be read
+            return {}
+        self._list_bytes = len(listed.content)
+        return {task_id: jobs[task_id] for task_id in task_ids if task_id in jobs}
 
     def task_list(self) -> Iterator[TaskInfo]:
         listed = self._api.jobs(transfer=True).items()
