@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import inspect
 import os
@@ -79,19 +80,20 @@ def installed(group: str = DRIVERS, name: str | None = None) -> list[PluginInfo]
 @lru_cache
 def _installed(group: str, name: str | None, _folders: object) -> list[PluginInfo]:
     """Read the entry points, again whenever the folders of `sys.path` have changed."""
-    found: dict[str, list[PluginInfo]] = {}
+    infos: set[PluginInfo] = set()
     for distribution in importlib.metadata.distributions():
         # Reading the entry points of all takes several times as long.
         if f"[{group}]" not in (distribution.read_text("entry_points.txt") or ""):
             continue
-        entries = distribution.entry_points.select(group=group)
-        wanted = {(entry.name, entry.value) for entry in entries if name in (None, entry.name)}
-        if wanted:
-            about = distribution.metadata
-            owner, version = about["Name"], about["Version"]
+        if name in (None, *distribution.entry_points.select(group=group).names):
+            owner = distribution.metadata.get_all("Name", ["unknown"])[0]
+            first = distribution
             # Of several copies Python imports the first.
-            found.setdefault(owner, [PluginInfo(*one, owner, version) for one in sorted(wanted)])
-    infos = [info for of_one in found.values() for info in of_one]
+            with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+                first = importlib.metadata.distribution(owner)
+            for entry in first.entry_points.select(group=group):
+                if name in (None, entry.name):
+                    infos.add(PluginInfo(entry.name, entry.value, owner, first.version))
     return sorted(infos, key=lambda info: (info.name, info.distribution, info.target))
 
 

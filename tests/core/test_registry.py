@@ -228,6 +228,25 @@ def test_of_two_copies_of_a_distribution_the_first_on_the_path_counts(
     assert (found.target, found.version) == ("p_new:Driver", "1.0")
 
 
+def test_what_only_a_later_copy_of_a_distribution_has_is_not_installed(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "later")])
+    add_distribution(tmp_path / "later", "dist-a", version="0.9", drivers={"x": "p_old:Driver"})
+    add_distribution(site, "dist-a", drivers={"y": "p_new:Driver"})
+    assert installed(name="x") == []
+    assert [info.name for info in installed() if info.distribution == "dist-a"] == ["y"]
+
+
+def test_a_distribution_without_a_name_harms_no_other(site: Path) -> None:
+    add_driver(site, "good", DRIVER)
+    add_distribution(site, "dist-a", drivers={"x": "p_x:Driver"})
+    (metadata,) = site.glob("dist?a*/METADATA")
+    metadata.write_text("Version: 1.0\n")
+    assert {"good", "x"} <= {info.name for info in installed()}
+    assert find_driver("good")
+
+
 def test_an_unknown_type_names_the_installed_ones(site: Path) -> None:
     add_driver(site, "good", DRIVER)
     with pytest.raises(UnsupportedResourceTypeError, match=r"'nope'.*installed: .*good"):
