@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from qrmi_core import Payload, QuantumResource, TaskStatus, poll
-from qrmi_core.testing import Faults
+from qrmi_core.testing import Fault, Faults
 from support.faulty_server import replaced
 from support.pasqal_service import PasqalService
 from support.resources import Make
@@ -76,7 +76,21 @@ def test_an_entry_without_a_status_is_no_report(service: PasqalService, make: Ma
     assert statuses(qpu, [first, second, third]) == {second: TaskStatus.Queued}
 
 
-@pytest.mark.parametrize("code", [400, 403, 404, 422])
+@pytest.mark.parametrize(
+    "fault", [Faults.response(503), Faults.response(200, b"<html>"), Faults.response(401)]
+)
+def test_an_outage_is_not_met_by_a_request_for_each_task(
+    service: PasqalService, make: Make, fault: Fault
+) -> None:
+    qpu = make(QRMI_HTTP_ATTEMPTS="1")
+    tasks = [qpu.task(id) for id in started(qpu, 3)]
+    service.fail("GET v1/batches", *[fault] * 9)
+    service.forget_requests()
+    assert all(poll(tasks).values())
+    assert service.counted()["GET v2/batches/*"] == 0
+
+
+@pytest.mark.parametrize("code", [400, 403, 404, 405, 414, 422])
 def test_where_the_list_is_refused_each_task_is_polled_alone(
     service: PasqalService, make: Make, code: int
 ) -> None:

@@ -21,12 +21,12 @@ from qrmi_core.plugin import (
     Observation,
     OpenBatches,
     PasqalCloud,
-    PermissionDeniedError,
     QrmiError,
     ResourceInfo,
     ResourceNotFoundError,
     ResourceStatus,
     ResourceStatusCode,
+    ServiceError,
     TaskInfo,
     TaskNotes,
     TaskNotFoundError,
@@ -186,13 +186,16 @@ class PasqalCloudDriver(Driver[PasqalCloudSettings, PasqalCloud], Discovers, Ope
         batches = {id: id for id in task_ids if _UUID.fullmatch(id)}
         jobs = {_job_part(id): id for id in task_ids if _UUID.fullmatch(_job_part(id))}
         reports: dict[str, Observation] = {}
-        # A service that refuses the list is polled for each task alone.
-        with suppress(InvalidInputError, PermissionDeniedError, ResourceNotFoundError):
+        try:
             for path, wanted in (("/v1/batches", batches), ("/v2/jobs", jobs)):
                 for entry in self._api.found(path, list(wanted)):
                     report = observation(entry)
                     if report.raw and (task_id := wanted.get(str(entry.get("id")))):
                         reports[task_id] = report
+        except (InvalidInputError, ServiceError) as error:
+            # A service that refuses the list is polled for each task alone.
+            if error.retryable or isinstance(error, InvalidResponseError):
+                raise
         return reports
 
     def task_list(self) -> Iterable[TaskInfo]:
