@@ -171,11 +171,12 @@ def join_documents(**documents: Response | None) -> bytes:
     """
     parts = []
     for name, document in documents.items():
+        text = b"null"
         if document is not None:
-            text = document.content.strip(b" \t\r\n")
+            text = document.content.strip(b" \t\r\n\xef\xbb\xbf")  # and a byte order mark
             if text[:1] + text[-1:] not in (b"{}", b"[]"):
                 document.json()
-        parts.append(b'"%s":%s' % (name.encode(), document.content if document else b"null"))
+        parts.append(b'"%s":%s' % (name.encode(), text))
     return b"{" + b",".join(parts) + b"}"
 
 

@@ -166,6 +166,7 @@ def test_a_target_is_two_documents_as_they_came() -> None:
     both = join_documents(configuration=response(b'{"a":  1}'), properties=response(b"[]"))
     assert both == b'{"configuration":{"a":  1},"properties":[]}'
     assert join_documents(a=response(b"{}"), b=None) == b'{"a":{},"b":null}'
+    assert join_documents(a=response(b'\xef\xbb\xbf{"b": 1}\n')) == b'{"a":{"b": 1}}'
 
 
 @pytest.mark.parametrize("body", [b"<html>", b'{"a": 1', b'{"a": [1]', b'["a"', b"", b"tru", b"}"])
