@@ -89,7 +89,9 @@ def wait(options: Options, name: str, task_ids: tuple[str, ...]) -> None:
                 say(f"task {task.id}: {task.history[-1].status.name}")
     except BaseException:
         left = [task.id for task in tasks if not task.done]
-        say(f"{len(left)} tasks have not ended; again: {options.line('task wait', name, *left)}")
+        if left:
+            again = options.line("task wait", name, *left)
+            say(f"{len(left)} of {len(tasks)} tasks have not ended; again: {again}")
         raise
     finally:
         states = [task.last_status.name if task.last_status is not None else None for task in tasks]

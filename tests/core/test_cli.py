@@ -644,7 +644,8 @@ def test_wait_has_the_status_of_the_worst_task(
     assert message in ended.error
     rows = [line.split() for line in ended.out.splitlines()[1:]]
     assert rows == [[f"task-{number}", final.name] for number, final in enumerate(finals, 1)]
-    assert ("again: qrmi task wait fake:qpu task-2" in ended.err) == (status == 4)
+    again = "1 of 2 tasks have not ended; again: qrmi task wait fake:qpu task-2"
+    assert (again in ended.err) == (status == 4)
 
 
 # resources
