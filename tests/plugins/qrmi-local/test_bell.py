@@ -62,6 +62,14 @@ def test_without_a_pipe_a_wait_lasts_its_time(tmp_path: Path) -> None:
     assert seconds_of(Bell(tmp_path / "missing" / "bell"), 0.05) >= 0.04
 
 
+def test_a_file_in_place_of_the_pipe_is_neither_heard_nor_written(tmp_path: Path) -> None:
+    (tmp_path / "bell").write_text("kept")
+    bell = Bell(tmp_path / "bell")
+    bell.ring()
+    assert seconds_of(bell, 0.05) >= 0.04
+    assert (tmp_path / "bell").read_text() == "kept"
+
+
 def test_an_idle_worker_takes_a_task_at_once(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = TaskStore(home)
     ran: list[str] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -23,7 +24,7 @@ class Bell:
     def ring(self) -> None:
         """Wake the workers that wait, if there are any."""
         with suppress(OSError):  # no worker reads
-            pipe = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            pipe = self._open(os.O_WRONLY)
             try:
                 os.write(pipe, b".")
             finally:
@@ -37,7 +38,10 @@ class Bell:
         """
         try:
             if self._pipe is None:
-                self._pipe = self._open()
+                with suppress(FileExistsError):
+                    os.mkfifo(self._path, 0o600)
+                # Writing too, or it would be at its end whenever nobody else writes.
+                self._pipe = self._open(os.O_RDWR)
         except OSError:
             time.sleep(seconds)
             return
@@ -45,8 +49,10 @@ class Bell:
             with suppress(BlockingIOError):  # another worker was faster
                 os.read(self._pipe, select.PIPE_BUF)
 
-    def _open(self) -> int:
-        with suppress(FileExistsError):
-            os.mkfifo(self._path, 0o600)
-        # Writing too, or it would be at its end whenever nobody else writes.
-        return os.open(self._path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    def _open(self, access: int) -> int:
+        opened = os.open(self._path, access | os.O_NONBLOCK | os.O_CLOEXEC)
+        if stat.S_ISFIFO(os.fstat(opened).st_mode):
+            return opened
+        # A file, as some copies of a store have, can always be read: no wait would last its time.
+        os.close(opened)
+        raise FileExistsError(f"{self._path} is no pipe")
