@@ -23,9 +23,11 @@ _SECRET_PARTS = (
     *("secret", "token", "passw", "passphrase", "credential"),
     *("cookie", "assertion", "signature", "key"),
 )
-_SECRET_ENDS = ("auth", "authorization", "cred", "pass", "pwd", "sig", "session", "session_id")
+_SECRET_ENDS = (
+    *("auth", "authorization", "cred", "pass", "pwd", "sig"),
+    *("session", "session_id", "session-id"),
+)
 _PATHS = ("http_client_key", "_file")
-
 
 _HTML = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}  # as `html.escape`
@@ -37,7 +39,7 @@ def is_secret(name: str) -> bool:
 
     The name of a setting that holds the path of a file is not one of a secret.
     """
-    lower = name.lower().replace("-", "_")
+    lower = name.lower()
     if lower.endswith(_PATHS):
         return False
     return lower.endswith(_SECRET_ENDS) or any(part in lower for part in _SECRET_PARTS)
@@ -126,8 +128,8 @@ class Redactor:
             for name, value in details.items()
             if (key := self._text(name)) and (text := self._text(value))
         }
-        if notes := vars(error).get("__notes__"):
-            error.__notes__ = [self.excerpt(str(note)) for note in notes]
+        if isinstance(notes := vars(error).pop("__notes__", None), list):
+            error.__notes__ = [text for note in notes if (text := self._text(note))]
         error.__context__ = error.__context__ and self.cause(error.__context__)
         if error.__cause__:
             error.__cause__ = self.cause(error.__cause__)

@@ -226,6 +226,8 @@ HOOKS = {
     "nothing": amended(message=None, details=None, args=()),
     "an object": amended(message=object(), vendor_code={}, task_id=[1], retryable="no"),
     "a key": amended(details={object(): "x", "y": {"z": SECRET}}),
+    "notes": amended(__notes__=[object(), 7.5, NOISE]),
+    "no notes": amended(__notes__=object()),
     "another answer": lambda _response, _error: "refused",
     "a class": lambda _response, _error: QrmiError,
     "defect": raising(KeyError(SECRET)),
@@ -252,7 +254,9 @@ def test_whatever_a_hook_does_a_refusal_is_a_refusal(
     assert (error.status_code, error.uncertain, len(server.requests)) == (400, False, 1)
     assert is_clean(str(error))
     assert error.message
-    assert all(isinstance(text, str) for text in error.details.values())
+    notes = getattr(error, "__notes__", [])
+    assert all(isinstance(text, str) for text in (*error.details.values(), *notes))
+    assert all(map(is_clean, notes))
     assert "Traceback" not in caplog.text
     assert SECRET not in caplog.text
 

@@ -330,6 +330,7 @@ def test_an_excerpt_is_one_printable_line_of_limited_length(text: str) -> None:
         *("apikey", "password", "client_secret", "client_assertion", "X-Amz-Signature", "sig"),
         *("X-Amz-Credential", "Cookie", "X-Warden-Session", "QRMI_IBM_QS_AWS_ACCESS_KEY_ID"),
         *("QRMI_IBM_QCS_IAM_APIKEY", "QRMI_JOB_ACQUISITION_TOKEN", "QRMI_IBM_QCS_SESSION_ID"),
+        *("X-Session-Id", "X-Key-File"),
     ],
 )
 def test_names_of_secrets(name: str) -> None:
