@@ -231,9 +231,9 @@ def as_completed(
         tasks: The tasks to wait for; all are polled in one loop, and in one request where the
             driver can.
         timeout: Seconds for all together; None for ever, 0 polls once.
-        policy: The pauses; by default those of the first task's resource, as are the next two.
-        clock: Monotonic clock in seconds.
-        sleep: Sleeps for a number of seconds.
+        policy: The pauses; by default those of the resource whose shortest pause is the longest.
+        clock: Monotonic clock in seconds; by default that of the first task's resource.
+        sleep: Sleeps for a number of seconds; the same.
 
     Raises:
         WaitTimeoutError: The time is up, and at least one task has not ended.
@@ -243,9 +243,11 @@ def as_completed(
     if not tasks:
         return iter(())
     first = tasks[0].channel
-    return _Watch(
-        tasks, timeout, policy or first.polling, clock or first.clock, sleep or first.sleep
-    ).run()
+    # All are polled in one rhythm, and that of a simulator here is too fast for other services.
+    policy = policy or max(
+        (task.channel.polling for task in tasks), key=lambda polling: polling.min_pause_seconds
+    )
+    return _Watch(tasks, timeout, policy, clock or first.clock, sleep or first.sleep).run()
 
 
 def wait(

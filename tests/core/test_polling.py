@@ -342,6 +342,22 @@ def test_tasks_already_finished_cost_nothing() -> None:
     assert vendor.calls == before
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_tasks_of_several_resources_are_polled_at_the_pace_of_the_slowest(order: int) -> None:
+    clock = FakeClock()
+    vendors = [TimedVendor(clock, 1.0), TimedVendor(clock, 1.0)]
+    drivers = [vendor.driver() for vendor in vendors]
+    drivers[0].min_pause_seconds = 0.004
+    tasks = [
+        QuantumResource(
+            "fake", "fake", {}, driver_class=driver, clock=clock, sleep=clock.sleep
+        ).run(PAYLOAD)
+        for driver in drivers
+    ]
+    assert len(list(as_completed(tasks[::order]))) == 2
+    assert max(vendor.calls["task_status"] for vendor in vendors) <= 6
+
+
 @given(st.floats(0, 1e6), st.none() | st.floats(0, 100))
 def test_a_pause_keeps_its_bounds(waited: float, retry_after: float | None) -> None:
     policy = PollingPolicy()
