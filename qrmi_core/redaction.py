@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 import traceback
@@ -29,9 +30,14 @@ _SECRET_ENDS = (
 )
 _PATHS = ("http_client_key", "_file")
 
-_HTML = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}  # as `html.escape`
+_MARKUP = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_QUOTES = ('"', "&quot;", "&#34;")
+_APOSTROPHES = ("'", "&#x27;", "&#39;", "&#039;", "&apos;")
+_JSON_ESCAPES = tuple(
+    str.maketrans({char: f"\\u{ord(char):04{digits}}" for char in chars})
+    for chars, digits in (("", "x"), ("<>&", "x"), ("<>&='", "x"), ("<>&'+`", "X"))
 )
+"""The characters that JSON writers escape beside those that need it: none, Go, Gson, .NET."""
 
 
 def is_secret(name: str) -> bool:
@@ -62,9 +68,14 @@ def one_line(text: str) -> str:
 @functools.lru_cache(maxsize=64)
 def _forms(secret: str) -> frozenset[str]:
     """Return a secret as it may be echoed."""
-    forms = {secret, one_line(secret), repr(secret)[1:-1], secret.translate(_HTML)}
-    for ascii_only in (True, False):
-        encoded = json.dumps(secret, ensure_ascii=ascii_only)[1:-1]
+    if quote(secret, safe="", errors="replace") == secret:  # nor is it escaped elsewhere
+        return frozenset({secret})
+    forms = {secret, one_line(secret), repr(secret)[1:-1]}
+    markup = secret.translate(_MARKUP)
+    for double, single in itertools.product(_QUOTES, _APOSTROPHES):
+        forms.add(markup.replace('"', double).replace("'", single))
+    for ascii_only, escapes in itertools.product((True, False), _JSON_ESCAPES):
+        encoded = json.dumps(secret, ensure_ascii=ascii_only)[1:-1].translate(escapes)
         forms |= {encoded, encoded.replace("/", r"\/")}
     for quoting in (quote, quote_plus):
         for safe in ("", "/"):

@@ -101,6 +101,21 @@ def test_a_secret_is_redacted_in_every_form_that_a_response_may_give_it(form: st
     assert Redactor(["w/rd &<'ö\\"])(f"it was {form}!") == "it was ***!"
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("a+b=c&lt;d&amp;e&quot;f&#39;g", "a+b=c&lt;d&amp;e&#34;f&#39;g"),
+        *("a+b=c&lt;d&amp;e&quot;f&#039;g", "a+b=c&lt;d&amp;e&quot;f&apos;g"),
+        "a+b=c&lt;d&amp;e\"f'g",
+        r"a+b=c\u003cd\u0026e\"f'g",
+        r"a+b\u003dc\u003cd\u0026e\"f\u0027g",
+        r"a\u002Bb=c\u003Cd\u0026e\"f\u0027g",
+    ],
+)
+def test_secrets_are_known_as_other_languages_write_them(form: str) -> None:
+    assert Redactor(["a+b=c<d&e\"f'g"])(f"it was {form}!") == "it was ***!"
+
+
 def test_an_encoded_credential_is_redacted_without_its_scheme() -> None:
     echo = answer(400, b"dXNlcjpwYXNz is wrong")
     with (
