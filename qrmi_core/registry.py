@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import inspect
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -266,6 +267,9 @@ def _wrong_attributes(driver: type[Driver[Any, Any]]) -> Iterator[str]:
     options = {field.name for field in attrs.fields(TaskOptions)}
     if not isinstance(driver.task_options, frozenset) or driver.task_options - options:
         yield f"task_options is not a frozenset of {', '.join(sorted(options))}"
+    pause: object = driver.min_pause_seconds
+    if not isinstance(pause, int | float) or not 0.001 <= pause < math.inf:
+        yield f"min_pause_seconds is not a number of at least 0.001 but {pause!r}"
 
 
 def _wrong_signatures(driver: type, home: type) -> Iterator[str]:

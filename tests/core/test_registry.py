@@ -102,6 +102,8 @@ DEFECTS = {
     "a payload": ("payloads = (str,)", "payloads is not a tuple of Payload classes"),
     "options": ("task_options = frozenset({'shots'})", "task_options is not a frozenset of max_"),
     "a set": ("task_options = {'name'}", "task_options is not a frozenset"),
+    "no pause": ("min_pause_seconds = 0", "min_pause_seconds is not a number of at least 0.001"),
+    "a pause": ("min_pause_seconds = '1'", "min_pause_seconds is not a number of at least 0.001"),
     "old task_start": (
         "def task_start(self, payload, *, submission, acquisition): pass",
         "task_start cannot be called as the contract says: got an unexpected keyword argument",
