@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,11 +22,12 @@ from qrmi_example.settings import CoinSettings
 
 
 class PlainCoin(Driver[CoinSettings, Coin]):
-    """It reserves, lists and stops nothing, reports no times, and its ids have slashes."""
+    """It reserves, lists and stops nothing; it has no times, but ids with slashes and late logs."""
 
     contract_version = 1
     settings_class = CoinSettings
     payloads = (Coin,)
+    _reads = itertools.count()
 
     def __init__(self, resource_id: str, resource_type: str, settings: CoinSettings) -> None:
         super().__init__(resource_id, resource_type, settings)
@@ -52,6 +54,9 @@ class PlainCoin(Driver[CoinSettings, Coin]):
         if report.status is not TaskStatus.Completed:
             raise missing_result(task_id, report)
         yield b"".join(self._api.result(self._number(task_id)))
+
+    def task_logs(self, task_id: str) -> str:
+        return self._api.log(self._number(task_id)) + "read\n" * next(self._reads)
 
     def task_stop(self, task_id: str) -> None:
         self._task(task_id)

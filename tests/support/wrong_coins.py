@@ -362,6 +362,13 @@ class ReadsTheNewestResult(CoinDriver):
         return super().task_result(self._api.tasks(coin=self.resource_id)[0]["id"])
 
 
+@caught_by("test_each_task_keeps_its_own_result")
+class ReadsTheNewestLog(CoinDriver):
+    def task_logs(self, task_id: str) -> str:
+        self._api.task(task_id)
+        return super().task_logs(self._api.tasks(coin=self.resource_id)[0]["id"])
+
+
 @caught_by("test_stopping_a_task_leaves_others_alone")
 class StopsEveryTask(CoinDriver):
     def task_stop(self, task_id: str) -> None:

@@ -87,7 +87,7 @@ class TaskContract(ContractHooks):
         assert again.wait(self.timeout_seconds) is TaskStatus.Completed
         assert again.result(self.timeout_seconds) == result
         if qpu.supports("task_logs"):
-            assert again.logs() == logs
+            assert again.logs().startswith(logs)  # lines may come late
 
     # Reports
 
