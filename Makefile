@@ -19,6 +19,7 @@ WARDEN_COMMIT ?= dfb5652
 EXAMPLE := docs/examples/qrmi-example
 PLUGINS := $(patsubst %/pyproject.toml,%,$(wildcard plugins/*/pyproject.toml))
 DISTRIBUTIONS := . $(PLUGINS) $(EXAMPLE)
+C_FILES := $(wildcard plugins/qrmi-c/CMakeLists.txt plugins/qrmi-c/include/* plugins/qrmi-c/c/*)
 METADATA := setup.cfg qrmi_core/_version.py $(addsuffix /pyproject.toml,$(PLUGINS) $(EXAMPLE))
 SOURCES := $(shell find qrmi_core plugins $(EXAMPLE) -name build -prune -o -name '*.egg-info' -prune -o -name __pycache__ -prune -o -print)
 
@@ -49,6 +50,8 @@ help:
 	@echo 'make docs-tutorials  run the tutorials that take minutes, and renew their plots'
 	@echo 'make test-differential  thousands of generated circuits and sequences against a reference'
 	@echo 'make test-peers   tests with Warden itself (QRMI_TEST_WARDEN=<folder of its source>)'
+	@echo 'make test-c       programs in C and Rust on libqrmi'
+	@echo 'make test-c-long  the same, under valgrind and sanitizers and with large texts'
 	@echo 'make test-slurm   tests on a real Slurm cluster on this machine'
 	@echo 'make chaos        clients of all drivers under random faults (CHAOS_SECONDS=60, CHAOS_SEED=7)'
 	@echo 'make bench        benchmarks'
@@ -69,7 +72,7 @@ check: $(VENV)/.ready
 # Tests wait for about half of their time, so that two processors take four processes.
 .PHONY: test
 test: environments
-	@QRMI_TEST_PREPARED=$(WORK) $(VENV)/bin/python -m pytest -n 4 --durations 20 -m 'not slurm' $(ARGS)
+	@QRMI_TEST_PREPARED=$(WORK) $(VENV)/bin/python -m pytest -n 4 --durations 20 -m 'not (native or slurm)' $(ARGS)
 
 .PHONY: environments
 environments:
@@ -83,6 +86,14 @@ test-differential: $(VENV)/.ready
 test-peers: $(VENV)/.ready .munge $(if $(QRMI_TEST_WARDEN),$(WARDEN)/.ready)
 	@$(if $(QRMI_TEST_WARDEN),QRMI_TEST_WARDEN=$(WARDEN)/source QRMI_TEST_WARDEN_VENV=$(WARDEN)/venv) \
 	$(VENV)/bin/python -m pytest tests/plugins/qrmi-pasqal/local/test_real_warden.py $(ARGS)
+
+.PHONY: test-c
+test-c: $(VENV)/.ready .native
+	@$(VENV)/bin/python -m pytest -m native tests/plugins/qrmi-c $(ARGS)
+
+.PHONY: test-c-long
+test-c-long: $(VENV)/.ready .native
+	@QRMI_TEST_C=long $(VENV)/bin/python -m pytest -m native --timeout 900 tests/plugins/qrmi-c $(ARGS)
 
 .PHONY: test-slurm
 test-slurm: $(VENV)/.ready .slurm
@@ -148,7 +159,7 @@ $(WORK)/uv/.ready:
 	@$(WORK)/uv/bin/python -m pip --disable-pip-version-check install -qq -c constraints.txt uv
 	@touch $@
 
-$(VENV)/.ready: $(WORK)/uv/.ready constraints.txt requirements-dev.txt $(METADATA)
+$(VENV)/.ready: $(WORK)/uv/.ready constraints.txt requirements-dev.txt $(METADATA) $(C_FILES)
 	@echo 'preparing $(VENV) for development'
 	@if [ ! -e $@ ] || [ -n '$(filter %.txt,$?)' ]; then $(call new_venv,$(VENV)); fi
 	@$(INSTALL) --python $(VENV) -c constraints.txt -r requirements-dev.txt
@@ -175,6 +186,11 @@ $(WHEELS)/.ready: $(VENV)/.ready setup.cfg pyproject.toml LICENSE $(wildcard REA
 	@printf '%s\n' $(DISTRIBUTIONS) | xargs -P 2 -I {} $(SHELL) -c \
 	    'log=$$(mktemp); $(VENV)/bin/python -m build --no-isolation --outdir $(WHEELS) {} > $$log 2>&1 \
 	        || { cat $$log >&2; exit 1; }; rm $$log'
+	@log=$$(mktemp); for wheel in $(WHEELS)/*-linux_*.whl; do \
+	    PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(VENV)/bin/auditwheel repair --wheel-dir $(WHEELS) "$$wheel" \
+	        > $$log 2>&1 || { cat $$log >&2; exit 1; }; \
+	    rm "$$wheel"; \
+	done; rm $$log
 	@touch $@
 
 # The wheels are named by path, so that no index is asked for a distribution of ours.
@@ -262,6 +278,26 @@ $(WARDEN)/.ready: $(WORK)/uv/.ready $(wildcard $(QRMI_TEST_WARDEN)/requirements.
 	else \
 	    echo 'Slurm is not installed, so its tests are skipped' \
 	        '(apt install slurm-wlm munge libslurm-dev gcc)'; \
+	fi
+
+# Compilers, and the crates of Debian that programs in Rust use.
+.PHONY: .native
+.native:
+	@mkdir -p $(WORK)
+	@packages=; \
+	need() { [ -n "$$(compgen -G "$$1" || command -v "$$1")" ] || packages+=" $$2"; }; \
+	need cc 'gcc libc6-dev'; need c++ g++; need musl-gcc musl-tools; need valgrind valgrind; need cargo cargo; \
+	need '/usr/share/cargo/registry/tokio-1*' librust-tokio-dev; \
+	need '/usr/share/cargo/registry/async-trait-*' librust-async-trait-dev; \
+	if [ -z "$$packages" ]; then \
+	    :; \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get > /dev/null; then \
+	    echo "installing$$packages"; \
+	    { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install \
+	        --no-install-recommends $$packages; } \
+	        > $(WORK)/native.log 2>&1 || echo 'they could not be installed: $(WORK)/native.log'; \
+	else \
+	    echo "tests are skipped for want of$$packages"; \
 	fi
 
 .PHONY: constraints
