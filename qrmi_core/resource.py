@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from qrmi_core.acquisition import Acquisitions
 from qrmi_core.blocks import Blocks
@@ -19,7 +19,6 @@ from qrmi_core.registry import find_driver
 from qrmi_core.reports import checked
 from qrmi_core.retry import OnWait, PollingPolicy
 from qrmi_core.runs import Runs
-from qrmi_core.task import OnTransition
 from qrmi_core.values import (
     AcquisitionUsage,
     ResourceDescription,
@@ -33,6 +32,9 @@ from qrmi_core.values import (
     TaskStatus,
     TaskUsage,
 )
+
+if TYPE_CHECKING:
+    from qrmi_core.task import OnTransition
 
 
 class QuantumResource(Runs):

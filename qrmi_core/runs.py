@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 from weakref import WeakValueDictionary
 
 from qrmi_core.acquisition import Acquisitions
@@ -14,10 +15,10 @@ from qrmi_core.channel import Channel, checked_id
 from qrmi_core.deadline import Deadline
 from qrmi_core.errors import NotAcquiredError, UnsupportedFunctionError
 from qrmi_core.locks import Lock
-from qrmi_core.options import TaskOptions
 from qrmi_core.payload import Payload
-from qrmi_core.submission import Submission
-from qrmi_core.task import OnTransition, Task
+
+if TYPE_CHECKING:
+    from qrmi_core.task import OnTransition, Task
 
 _log = logging.getLogger(__name__)
 
@@ -117,6 +118,8 @@ class Runs(Batches):
 
     def task(self, task_id: str, *, on_transition: OnTransition | None = None) -> Task:
         """Return the handle of a task, also of one that another process started: no request."""
+        from qrmi_core.task import Task  # not needed to acquire a resource or to look at it
+
         checked_id(task_id, "task's id", self._channel.resource_id)
         with self._lock:
             task = self._tasks.get(task_id)
@@ -153,6 +156,9 @@ class Runs(Batches):
             SubmissionUncertainError: The response was lost, and it cannot be found out whether the
                 task exists. With any other error no task was created.
         """
+        from qrmi_core.options import TaskOptions
+        from qrmi_core.submission import Submission
+
         self._channel.check_payload(payload)
         options = TaskOptions(name=name, tags=tags, max_seconds=max_seconds)
         driver = self._channel.driver
