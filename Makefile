@@ -54,7 +54,7 @@ help:
 	@echo 'make test-c-long  the same, under valgrind and sanitizers and with large texts'
 	@echo 'make test-slurm   tests on a real Slurm cluster on this machine'
 	@echo 'make chaos        clients of all drivers under random faults (CHAOS_SECONDS=60, CHAOS_SEED=7)'
-	@echo 'make bench        benchmarks'
+	@echo 'make bench        benchmarks and their goals, in one table (ARGS="calls store", ARGS=--quick)'
 	@echo 'make environments  prepare all that `make test` needs'
 	@echo 'make constraints  renew constraints.txt'
 	@echo 'make clean        remove everything that the other targets created'
@@ -126,10 +126,8 @@ docs-tutorials: $(VENV)/.ready
 
 .PHONY: bench
 bench: $(VENV)/.ready $(WORK)/smoke/.ready
-	@for script in benchmarks/*.py; do \
-	    echo "== $$script"; \
-	    QRMI_TEST_PREPARED=$(WORK) $(VENV)/bin/python "$$script"; \
-	done
+	@$(MAKE) --no-print-directory $(WORK)/peers/.ready || echo 'without the published library' >&2
+	@QRMI_TEST_PREPARED=$(WORK) $(VENV)/bin/python benchmarks $(ARGS)
 
 .PHONY: clean
 clean:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import http.client
 import json
 import multiprocessing
-import resource
 import statistics
 import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any
+
+from common import Goal, Row, main, peak_megabytes
 
 from qrmi_emulator import Emulator
 
@@ -28,10 +28,18 @@ JOB = json.dumps(
         "tags": ["bench"],
     }
 )
-
-
+JOBS = 4000
+CLIENTS = 200
 RATE_GOAL = 250
 P99_GOAL_SECONDS = 1.5
+READS = {
+    "a job's state": "/jobs/{first}?exclude_params=true",
+    "first page of all jobs": "/jobs?limit=200",
+    "last page of all jobs": "/jobs?limit=200&offset={last}",
+    "search by tag": "/jobs?tags=nothing",
+    "workloads": "/workloads?limit=50",
+    "all backends": "/backends",
+}
 
 
 class Client:
@@ -51,7 +59,7 @@ class Client:
         }
 
     def call(self, method: str, path: str, body: str | None = None) -> Any:
-        """One exchange."""
+        """Send a request, and return the document of the response."""
         self._http.request(method, "/api/v1" + path, body, self._headers)
         response = self._http.getresponse()
         content = response.read()
@@ -92,44 +100,43 @@ def submit(
     return ids, seconds, time.perf_counter() - start
 
 
-def main() -> None:
+def rows(quick: bool) -> list[Row]:
     """Submit, wait for the results and read lists."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=10_000)
-    parser.add_argument("--clients", type=int, default=200)
-    arguments = parser.parse_args()
+    jobs, clients = (200, 20) if quick else (JOBS, CLIENTS)
     # A process of their own, so that the clients take no turns with the server.
     spawned = multiprocessing.get_context("spawn")
     with Emulator() as emulator, ProcessPoolExecutor(1, spawned) as pool:
         known = emulator.settings_for(TYPE)
         start, cpu = time.perf_counter(), time.process_time()
-        ids, seconds, taken = pool.submit(
-            submit, emulator.url, known, arguments.jobs, arguments.clients
-        ).result()
+        ids, seconds, taken = pool.submit(submit, emulator.url, known, jobs, clients).result()
         cpu = time.process_time() - cpu
-        print(
-            f"{len(ids) / taken:8.0f} jobs/s submitted by {arguments.clients} clients "
-            f"(goal: at least {RATE_GOAL})"
-        )
-        print(f"{1000 * cpu / len(ids):8.2f} ms of the server's CPU for each")
-        slowest = statistics.quantiles(seconds, n=100)[-1]
-        print(f"{slowest:8.2f} s for a submission, p99 (goal: under {P99_GOAL_SECONDS})")
         while emulator.info()["jobs"]["Completed"] < len(ids):
             time.sleep(0.1)
-        print(f"{len(ids) / (time.perf_counter() - start):8.0f} jobs/s from submission to result")
+        ended = time.perf_counter() - start
         client = Client(emulator.url, known)
-        for what, path in (
-            ("a job's state", f"/jobs/{ids[0]}?exclude_params=true"),
-            ("the first page of all jobs", "/jobs?limit=200"),
-            ("the last page of all jobs", f"/jobs?limit=200&offset={len(ids) - 200}"),
-            ("a search by tag", "/jobs?tags=nothing"),
-            ("the workloads", "/workloads?limit=50"),
-            ("all backends", "/backends"),
-        ):
-            print(f"{client.milliseconds(path):8.1f} ms for {what}")
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        print(f"{peak:8.0f} MB of memory at most, without the clients'")
+        reads = [
+            Row(
+                f"emulator: {what}",
+                "ms",
+                client.milliseconds(path.format(first=ids[0], last=len(ids) - 200)),
+            )
+            for what, path in READS.items()
+        ]
+    slowest = statistics.quantiles(seconds, n=100)[-1]
+    return [
+        Row(
+            f"emulator: {clients} clients submit",
+            "/s",
+            len(ids) / taken,
+            goal=Goal(RATE_GOAL, least=True),
+        ),
+        Row("emulator: a submission, p99", "s", slowest, goal=Goal(P99_GOAL_SECONDS)),
+        Row("emulator: CPU of each", "ms", 1000 * cpu / len(ids)),
+        Row("emulator: submitted and run", "/s", len(ids) / ended),
+        *reads,
+        Row("emulator: memory at most", "MB", peak_megabytes()),
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    main(rows, __doc__)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
+
+from common import Goal, Row, in_turns, main, run
 
 from qrmi_core import TaskStatus
 from qrmi_emulator.face import PAUSED, Condition, State
 from qrmi_emulator.faces.ibm.runtime.records import RuntimeJob
 from qrmi_emulator.settings import EmulatorSettings
 
+RUNS = 5
+JOBS = 10_000
 GOAL_SECONDS = 2.0
 QUEUED = 100
 INPUT = b'{"pubs": [["OPENQASM 3.0; bit[1] c; qubit[1] q; c = measure q;", null, 100]]}'
@@ -52,35 +52,27 @@ def fill(home: Path, jobs: int) -> None:
     state.close()
 
 
-def main() -> None:
-    """Restart it some times and print the median."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=10_000)
-    parser.add_argument("--times", type=int, default=5)
-    arguments = parser.parse_args()
+def rows(quick: bool) -> list[Row]:
+    """Restart it some times."""
+    number = 1000 if quick else JOBS
     with tempfile.TemporaryDirectory(prefix="qrmi-bench-") as folder:
         home = Path(folder) / "state"
-        fill(home, arguments.jobs)
-        rows = []
-        for _ in range(arguments.times):
-            start = time.perf_counter()
-            ran = subprocess.run(
-                [sys.executable, "-c", RESTART, str(home)],
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-            rows.append((time.perf_counter() - start, *map(float, ran.stdout.split())))
-    whole, entered, imported, cpu, jobs = (
-        statistics.median(column) for column in zip(*rows, strict=True)
-    )
-    assert jobs == arguments.jobs
-    print(
-        f"restart with {arguments.jobs:,} jobs: {entered:.2f} s until it serves "
-        f"(goal: under {GOAL_SECONDS:.0f}), {whole:.2f} s with the start and the end of Python; "
-        f"CPU: {imported:.2f} s for imports, {cpu - imported:.2f} s for the state"
-    )
+        fill(home, number)
+
+        def restart(_: str) -> dict[str, float]:
+            ended = run([sys.executable, "-c", RESTART, str(home)])
+            entered, imported, cpu, jobs = map(float, ended.output.split())
+            assert jobs == number
+            return {"entered": entered, "whole": ended.seconds, "CPU": cpu - imported}
+
+        found = in_turns(["ours"], restart, 1 if quick else RUNS)
+    name = f"emulator: restart with {number:,} jobs"
+    return [
+        Row.of(name, "s", found, "entered", Goal(GOAL_SECONDS)),
+        Row.of(f"{name}, its CPU", "s", found, "CPU"),
+        Row.of(f"{name}, whole process", "s", found, "whole"),
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    main(rows, __doc__)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import tempfile
 import time
 from pathlib import Path
+
+from common import Goal, Row, main
 
 from qrmi_core import Payload, QuantumResource, Task
 from qrmi_local.store import TaskStore
@@ -19,6 +20,7 @@ BELL = (
 PAYLOAD = Payload.QiskitPrimitive(
     input={"pubs": [[BELL, None, 1000]], "version": 2}, program_id="sampler"
 )
+TASKS = 50
 WARM_GOAL_MS = 40
 IDLE_SECONDS = 5.0
 
@@ -50,8 +52,8 @@ def megabytes(pid: int) -> tuple[float, float]:
     return sizes["Rss"], sizes["Pss"]
 
 
-def report_idle(home: Path, task: Task) -> None:
-    """Print the memory and the CPU of the processes that wait for a task."""
+def idle(home: Path, task: Task, seconds: float) -> list[Row]:
+    """Return the memory and the CPU of the processes that wait for a task."""
     store = TaskStore(home)
     stored = store.task(task.id)
     store.close()
@@ -59,39 +61,43 @@ def report_idle(home: Path, task: Task) -> None:
     assert stored.pid
     status = Path(f"/proc/{stored.pid}/status").read_text()
     watcher = int(status.partition("PPid:")[2].split()[0])
-    processes = {"executor": stored.pid, "its watcher": watcher, "resource": os.getpid()}
+    processes = {"worker": stored.pid, "its watcher": watcher, "client": os.getpid()}
     before = {name: cpu_seconds(pid) for name, pid in processes.items()}
-    time.sleep(IDLE_SECONDS)
+    time.sleep(seconds)
+    found = []
     for name, pid in processes.items():
-        used = 100 * (cpu_seconds(pid) - before[name]) / IDLE_SECONDS
         rss, pss = megabytes(pid)
-        print(f"idle {name}: {used:.1f} % of a core, {rss:.0f} MB RSS, {pss:.0f} MB PSS")
+        used = 100 * (cpu_seconds(pid) - before[name]) / seconds
+        found += [
+            Row(f"local: idle {name}, RSS", "MB", rss),
+            Row(f"local: idle {name}, PSS", "MB", pss),
+            Row(f"local: idle {name}, CPU", "%", used),
+        ]
+    return found
 
 
-def main() -> None:
+def rows(quick: bool) -> list[Row]:
     """Run a first task and warm ones in a temporary folder, then wait."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=50)
-    tasks = parser.parse_args().tasks
     with tempfile.TemporaryDirectory(prefix="qrmi-bench-", ignore_cleanup_errors=True) as folder:
         home = Path(folder) / "store"
         config = {"QRMI_LOCAL_HOME": str(home), "QRMI_LOCAL_IDLE_SECONDS": "15"}
         aer = QuantumResource("aer", "local", config)
-        _, (*_, cold) = timed(aer)
-        print(f"first task, with the start of a worker: {cold:.0f} ms")
-        times = []
-        for _ in range(tasks):
-            task, milliseconds = timed(aer)
-            times.append(milliseconds)
-        medians = [statistics.median(column) for column in zip(*times, strict=True)]
-        steps = zip(("submitted", "started", "finished"), medians[:3], strict=True)
-        print(
-            f"warm task: {medians[3]:.1f} ms (goal: at most {WARM_GOAL_MS}); "
-            + ", ".join(f"{name} after {value:.1f}" for name, value in steps)
-        )
-        report_idle(home, task)
+        task, (*_, cold) = timed(aer)
+        times = [timed(aer)[1] for _ in range(3 if quick else TASKS)]
+        waiting = idle(home, task, 1.0 if quick else IDLE_SECONDS)
         aer.close()
+    submitted, started, finished, warm = (
+        statistics.median(column) for column in zip(*times, strict=True)
+    )
+    return [
+        Row("local: warm Bell task", "ms", warm, goal=Goal(WARM_GOAL_MS)),
+        Row("local: submitted after", "ms", submitted),
+        Row("local: started after", "ms", started),
+        Row("local: finished after", "ms", finished),
+        Row("local: first Bell task", "ms", cold),
+        *waiting,
+    ]
 
 
 if __name__ == "__main__":
-    main()
+    main(rows, __doc__)

@@ -1,90 +1,96 @@
-"""Submit 1000 tasks and wait for all: the time and the requests.
+"""Measure 1000 tasks on IBM Quantum and on Pasqal Cloud: time, requests and lateness.
 
-The service is a mock in another process, which responds after 20 ms; its jobs take 5 to 10 s.
+All sides submit with 16 threads; jobs take 5 to 10 s. The published library cannot wait for many
+tasks: its users poll each unfinished task with the same threads, once in a second.
 """
 
 from __future__ import annotations
 
-import argparse
-import time
+from common import CLIENT, Goal, Row, figures, in_turns, main, pythons
+from mocks import running, stats
+from mocks.pasqal import Pasqal
+from mocks.runtime import Runtime
 
-import attrs
-from mocks.runtime import RuntimeMock
-
-from qrmi_core import Payload, QuantumResource, as_completed
-
-TASKS = 1000
-AIM_SECONDS = 13.0
+RUNS = 3
+GOAL_SECONDS = 13.0
 """The wall time from the first submission until all tasks are seen to have ended."""
-AIM_REQUESTS = 1100
-PAYLOAD = Payload.QiskitPrimitive(
-    '{"pubs": [["OPENQASM 3.0; bit[1] c; qubit[1] q; c = measure q;", null, 10]], "version": 2}',
-    "sampler",
-)
+GOAL_REQUESTS = 1100
+GOAL_SECONDS_LATE = 3.0
+PROGRAM = f"""{CLIENT}
+import threading
+from concurrent.futures import ThreadPoolExecutor
+tasks = int(arguments[0])
+if side == "ours":
+    from qrmi_core import Payload, as_completed
+else:
+    from qrmi import Payload, TaskStatus
+if kind == "pasqal-cloud":
+    payload = Payload.PasqalCloud(json.dumps({{"version": "1", "pad": "x" * 3000}}), 100)
+else:
+    payload = Payload.QiskitPrimitive(primitive, "sampler")
+seen = {{}}
+start = time.monotonic()
+if side == "ours":
+    started = resource().run_all([payload] * tasks)
+    submitted = time.monotonic()
+    for task in as_completed(started):
+        seen[task.id] = time.monotonic()
+else:
+    own = threading.local()  # its objects are for one thread alone
+    def qpu():
+        if not hasattr(own, "qpu"):
+            own.qpu = resource()
+        return own.qpu
+    with ThreadPoolExecutor(16) as pool:
+        started = list(pool.map(lambda _: qpu().task_start(payload), range(tasks)))
+        submitted = time.monotonic()
+        while waiting := [task for task in started if task not in seen]:
+            for task, status in zip(waiting, pool.map(lambda id: qpu().task_status(id), waiting)):
+                if status not in (TaskStatus.Queued, TaskStatus.Running):
+                    seen[task] = time.monotonic()
+            time.sleep(1)
+print(json.dumps({{
+    "submitted": submitted - start,
+    "seconds": max(seen.values()) - start,
+    "CPU": time.process_time(),
+    "seen": seen,
+}}))
+"""
 
 
-@attrs.frozen
-class Figures:
-    """The cost of many tasks.
+def rows(quick: bool) -> list[Row]:
+    """Measure both services."""
+    tasks = 50 if quick else 1000
 
-    Args:
-        submitted_seconds: From the first submission to the last.
-        seconds: From the first submission until all tasks are seen to have ended.
-        late_seconds: From the end of the last task until it is seen.
-        requests: The number of requests.
-        polls: Those of them that are not submissions.
-        connections: The number of connections.
-        processor_seconds: The processor time of this process.
-    """
+    def measure(side: str) -> dict[str, float]:
+        stats(account.url)
+        found = figures(side, PROGRAM, account, str(tasks))
+        seen, service = found.pop("seen"), stats(account.url)
+        ends = service.pop("ends")
+        return {
+            **found,
+            **service,
+            "late": max(seen.values()) - max(ends.values()),
+            "latest": max(seen[task] - end for task, end in ends.items()),
+        }
 
-    submitted_seconds: float
-    seconds: float
-    late_seconds: float
-    requests: int
-    polls: int
-    connections: int
-    processor_seconds: float
-
-
-def many_tasks(service: RuntimeMock, tasks: int = TASKS, concurrency: int = 16) -> Figures:
-    """Submit tasks side by side and wait for all."""
-    qpu = QuantumResource("ibm_fez", "ibm-quantum-compute-service", service.settings())
-    service.counts()
-    begin, used = time.perf_counter(), time.process_time()
-    started = qpu.run_all([PAYLOAD] * tasks, concurrency=concurrency)
-    submitted = time.perf_counter()
-    assert len({task.id for task in as_completed(started)}) == tasks
-    end, now = time.perf_counter(), time.time()
-    used = time.process_time() - used
-    counts = service.counts()
-    requests = sum(counts["requests"].values())
-    return Figures(
-        submitted - begin,
-        end - begin,
-        now - counts["last_end"],
-        requests,
-        requests - counts["requests"]["POST /jobs"],
-        counts["connections"],
-        used,
-    )
-
-
-def main() -> None:
-    """Run it and print the figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=TASKS)
-    parser.add_argument("--concurrency", type=int, default=16)
-    arguments = parser.parse_args()
-    with RuntimeMock() as service:
-        found = many_tasks(service, arguments.tasks, arguments.concurrency)
-    print(f"{arguments.tasks} tasks, {arguments.concurrency} threads, 20 ms, jobs of 5 to 10 s")
-    print(f"submitted after       {found.submitted_seconds:8.2f} s")
-    print(f"all seen to have ended{found.seconds:8.2f} s (aim {AIM_SECONDS:.0f})")
-    print(f"the last one late by  {found.late_seconds:8.2f} s")
-    print(f"requests              {found.requests:8} (aim {AIM_REQUESTS}), {found.polls} polls")
-    print(f"connections           {found.connections:8}")
-    print(f"processor time        {found.processor_seconds:8.2f} s")
+    table = []
+    for title, service in (("IBM", Runtime), ("Pasqal", Pasqal)):
+        with running(service) as account:
+            medians = in_turns(pythons(), measure, 1 if quick else RUNS, warm_up=False)
+        table += [
+            Row.of(
+                f"{title}: {tasks} tasks, all seen", "s", medians, "seconds", Goal(GOAL_SECONDS)
+            ),
+            Row.of(f"{title}: all submitted", "s", medians, "submitted"),
+            Row.of(f"{title}: last one late by", "s", medians, "late", Goal(GOAL_SECONDS_LATE)),
+            Row.of(f"{title}: any late by at most", "s", medians, "latest"),
+            Row.of(f"{title}: requests", "", medians, "requests", Goal(GOAL_REQUESTS)),
+            Row.of(f"{title}: connections", "", medians, "connections"),
+            Row.of(f"{title}: CPU", "s", medians, "CPU"),
+        ]
+    return table
 
 
 if __name__ == "__main__":
-    main()
+    main(rows, __doc__)

@@ -1,22 +1,23 @@
-"""The cost of waiting for a task, in requests and delay, against a loop of one poll per second.
+"""Measure the requests and the lateness of a wait, beside a loop that polls once in a second.
 
-Time is simulated, so an hour's task takes a moment; the loop is the one that users get.
+Time is simulated, so an hour's task takes a moment. The loop counts as bare.
 """
 
 from __future__ import annotations
 
 import random
 import statistics
-from collections.abc import Sequence
+
+from common import Row, main, number
 
 from qrmi_core import Observation, Payload, QuantumResource, TaskStatus
 from qrmi_core.testing import FakeClock, FakeVendor
 
 DURATIONS_SECONDS = (0.5, 3.3, 60.0, 3600.0)
 REQUEST_SECONDS = 0.05
-"""How long the vendor takes to answer one look."""
+"""The time of one status request."""
 RUNS = 200
-"""Simulated tasks a duration; the jitter differs."""
+"""Simulated tasks of each duration; the jitter differs."""
 
 
 class SimulatedVendor(FakeVendor):
@@ -28,14 +29,14 @@ class SimulatedVendor(FakeVendor):
         self.clock = FakeClock()
 
     def report(self, task_id: str) -> Observation:  # noqa: ARG002
-        """One status request."""
+        """Respond to one status request."""
         ended = self.clock() >= self.duration
         self.clock.advance(REQUEST_SECONDS)
         return Observation(TaskStatus.Completed if ended else TaskStatus.Running)
 
 
 def ours(duration: float) -> tuple[int, float]:
-    """Requests and lateness in seconds of one wait of the library's."""
+    """Return the requests and the lateness in seconds of one wait of the library."""
     vendor = SimulatedVendor(duration)
     qpu = QuantumResource(
         "simulated",
@@ -50,7 +51,7 @@ def ours(duration: float) -> tuple[int, float]:
 
 
 def every_second(duration: float) -> tuple[int, float]:
-    """The same for a loop that looks, then sleeps for a second."""
+    """Return the same for a loop that polls, then sleeps for a second."""
     clock = FakeClock()
     calls = 0
     while True:
@@ -62,27 +63,27 @@ def every_second(duration: float) -> tuple[int, float]:
         clock.sleep(1.0)
 
 
-def row(name: str, duration: float, waits: Sequence[tuple[int, float]]) -> str:
-    """One line of the table."""
-    calls = [calls for calls, _ in waits]
-    late = [seconds for _, seconds in waits]
-    return (
-        f"{duration:9.1f}  {name:13}{statistics.median(calls):9.0f}{max(calls):7}"
-        f"{statistics.median(late):11.2f}{max(late):8.2f}"
-    )
-
-
-def main() -> None:
-    """Wait for tasks of each duration and print the table."""
+def rows(quick: bool) -> list[Row]:
+    """Wait for tasks of each duration."""
     random.seed(1)
-    print(f"{RUNS} simulated waits each; a request takes {REQUEST_SECONDS} s, lateness includes it")
-    print(f"{'task, s':>9}  {'':13}{'requests':>9}{'most':>7}{'late, s':>11}{'most':>8}")
+    table = []
     for duration in DURATIONS_SECONDS:
         # Tasks end at no round second.
-        durations = [duration * random.uniform(0.95, 1.05) for _ in range(RUNS)]
-        print(row("qrmi_core", duration, [ours(seconds) for seconds in durations]))
-        print(row("every second", duration, [every_second(seconds) for seconds in durations]))
+        durations = [duration * random.uniform(0.95, 1.05) for _ in range(20 if quick else RUNS)]
+        waits = [map(wait, durations) for wait in (ours, every_second)]
+        (calls, late), (plain_calls, plain_late) = (zip(*each, strict=True) for each in waits)
+        name = f"polling: task of {number(duration)} s"
+        for what, unit, figure, among in (
+            ("requests", "", calls, plain_calls),
+            ("late by", "s", late, plain_late),
+        ):
+            medians = {
+                "ours": {unit: statistics.median(figure)},
+                "bare": {unit: statistics.median(among)},
+            }
+            table.append(Row.of(f"{name}, {what}", unit, medians))
+    return table
 
 
 if __name__ == "__main__":
-    main()
+    main(rows, __doc__)

@@ -1,16 +1,13 @@
-"""The time that the integration adds to a job's start, against a cluster without it.
+"""Measure the time that the integration adds to a job's start on a real cluster.
 
-A start is from the allocation of a batch job to the first line of its script; what the vendor took
-to answer is told apart. (`srun` looks for the end of a prolog in ever longer steps, which says more
-of Slurm than of the prolog.) `make bench` prepares an environment with the wheels in the folder
-QRMI_TEST_PREPARED.
+A start is from the allocation of a batch job to the first line of its script; the time of the
+vendor's responses has a row. (`srun` polls the end of a prolog in ever longer steps,
+so its time depends more on Slurm than on the prolog.)
 """
 
 from __future__ import annotations
 
-import argparse
 import datetime
-import os
 import re
 import statistics
 import subprocess
@@ -19,6 +16,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from common import Goal, Row, main, pythons
+
 from qrmi_emulator import Emulator
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
@@ -26,15 +25,17 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from support.cluster import Cluster, Plugin, missing  # type: ignore[import-not-found]
 
 QPU = "fake_fez"
-JOB_LIMIT_MS = 400.0
-"""Limit for the delay of a job with a QPU, without the vendor's response times."""
-TASK_LIMIT_MS = 60.0
-"""Limit for the program that runs before every task."""
-_ANSWER = re.compile(r"qrmi_core\.http: .* after ([0-9.]+) s$", re.MULTILINE)
+RUNS = 9
+JOB_GOAL_MS = 400.0
+"""The most that a job with a QPU may start later, beside the time of the vendor."""
+TASK_GOAL_MS = 60.0
+"""The most that the program may take that runs before every task."""
+BARE, QPU_START, VENDOR, PROLOG = "bare", "with a QPU", "vendor", "prolog"
+_RESPONSE = re.compile(r"qrmi_core\.http: .* after ([0-9.]+) s$", re.MULTILINE)
 
 
 def start_ms(cluster: Cluster, *options: str) -> float:
-    """The time from a job's allocation until its script runs."""
+    """Return the time from a job's allocation until its script runs."""
     job = cluster.submit("date +%s.%N", *options).wait()
     log = (cluster.logs / "slurmctld.log").read_text()
     allocated = re.search(rf"^\[(.*)\] .*(?:Allocate|Started) JobId={job.id} ", log, re.MULTILINE)
@@ -44,13 +45,13 @@ def start_ms(cluster: Cluster, *options: str) -> float:
 
 
 def vendor_ms(log: Path, start: int) -> float:
-    """The time that the vendor took until a job had its QPU, as the log tells."""
+    """Return the time of the vendor's responses until a job had its QPU, from the log."""
     text = log.read_text()[start:].partition(" has ")[0]
-    return sum(float(seconds) for seconds in _ANSWER.findall(text)) * 1000
+    return sum(float(seconds) for seconds in _RESPONSE.findall(text)) * 1000
 
 
 def process_ms(*command: str) -> float:
-    """The time of a program, as a job's task prolog is started."""
+    """Return the time of a program, started as a job's task prolog."""
     environment = {"SLURM_JOB_ID": "1", "SLURM_JOB_NODELIST": "n1", "SLURMD_NODENAME": "n1"}
     begin = time.perf_counter()
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
@@ -58,8 +59,8 @@ def process_ms(*command: str) -> float:
 
 
 def measured(mode: str, python: str, runs: int) -> dict[str, float]:
-    """The medians with one way to install it, in milliseconds."""
-    times: dict[str, list[float]] = {"without a QPU": []}
+    """Return the medians with one way to install it, in milliseconds."""
+    times: dict[str, list[float]] = {BARE: []}
     with tempfile.TemporaryDirectory(prefix="qrmi-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -70,44 +71,38 @@ def measured(mode: str, python: str, runs: int) -> dict[str, float]:
             start_ms(cluster)
             asked = f"--qpu={QPU}" if mode == "shim" else f"--licenses={QPU}"
             for _ in range(runs):
-                times["without a QPU"].append(start_ms(cluster))
+                times[BARE].append(start_ms(cluster))
                 if mode == "none":
                     continue
                 before = len(plugin.log.read_text()) if plugin.log.exists() else 0
                 start = start_ms(cluster, asked)
                 vendor = vendor_ms(plugin.log, before)
-                times.setdefault("with a QPU", []).append(start)
-                times.setdefault("of which the vendor", []).append(vendor)
-                times.setdefault("task prolog", []).append(
-                    process_ms(str(plugin.folder / "task-prolog"))
-                )
+                times.setdefault(QPU_START, []).append(start)
+                times.setdefault(VENDOR, []).append(vendor)
+                times.setdefault(PROLOG, []).append(process_ms(str(plugin.folder / "task-prolog")))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def main() -> int:
-    """Run it, and fail if a limit is passed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--runs", type=int, default=15)
-    runs = parser.parse_args().runs
+def rows(quick: bool) -> list[Row]:
+    """Measure each way to install it; nothing without Slurm."""
     if problem := missing("shim"):
-        print(problem)
-        return 0
-    prepared = os.environ.get("QRMI_TEST_PREPARED")
-    python = str(Path(prepared, "smoke/bin/python")) if prepared else sys.executable
-    found = {mode: measured(mode, python, runs) for mode in ("none", "scripts", "shim")}
-    base = found["none"]["without a QPU"]
-    print(f"medians of {runs} starts in ms")
-    for mode, medians in found.items():
-        for name, value in medians.items():
-            print(f"{mode:9}{name:22}{value:7.0f}")
-    passed = True
+        print(f"slurm: {problem}", file=sys.stderr)
+        return []
+    runs = 1 if quick else RUNS
+    python = pythons()["ours"]
+    base = measured("none", python, runs)[BARE]
+    table = [Row("Slurm: start of a job", "ms", base)]
     for mode in ("scripts", "shim"):
-        added = found[mode]["with a QPU"] - found[mode]["of which the vendor"] - base
-        print(f"{mode}: {added:.0f} ms added beside the vendor ({JOB_LIMIT_MS:.0f})")
-        print(f"{mode}: {found[mode]['task prolog']:.0f} ms a task prolog ({TASK_LIMIT_MS:.0f})")
-        passed &= added <= JOB_LIMIT_MS and found[mode]["task prolog"] <= TASK_LIMIT_MS
-    return 0 if passed else 1
+        found = measured(mode, python, runs)
+        added = found[QPU_START] - found[VENDOR] - base
+        table += [
+            Row(f"Slurm, {mode}: start with a QPU", "ms", found[QPU_START], bare=found[BARE]),
+            Row(f"Slurm, {mode}: of it the vendor", "ms", found[VENDOR]),
+            Row(f"Slurm, {mode}: the rest", "ms", added, goal=Goal(JOB_GOAL_MS)),
+            Row(f"Slurm, {mode}: task prolog", "ms", found[PROLOG], goal=Goal(TASK_GOAL_MS)),
+        ]
+    return table
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(rows, __doc__)

@@ -1,17 +1,21 @@
-"""Measure the store of qrmi-local."""
+"""Measure the store of qrmi-local, in tasks a second with each journal mode."""
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
+
+from common import Row, main
 
 from qrmi_local.store import TaskStore
 
+TASKS = 400
 SUBMIT = """
 import sys, uuid
 from pathlib import Path
@@ -22,57 +26,59 @@ for _ in range(int(sys.argv[2])):
 """
 
 
-def throughput(home: Path, journal_mode: str, tasks: int) -> None:
-    """Submit, claim and complete tasks in one process."""
-    store = TaskStore(home / journal_mode, journal_mode)
-    start = time.perf_counter()
-    for _ in range(tasks):
+def throughput(home: Path, mode: str, tasks: int) -> list[Row]:
+    """Submit, claim, complete and read tasks in one process."""
+    store = TaskStore(home / mode, mode)
+    found = []
+
+    def time_each(what: str, arguments: Iterable[Any], function: Callable[[Any], Any]) -> list[Any]:
+        start = time.perf_counter()
+        returned = [function(argument) for argument in arguments]
+        found.append(rate(f"store, {mode}: {what}", tasks, start))
+        return returned
+
+    def submit(_: int) -> None:
         store.submit(str(uuid.uuid4()), "aer", "sampler", b"{}")
-    report(f"{journal_mode}: submitted by one process", tasks, start)
-    start = time.perf_counter()
-    claimed = [task for _ in range(tasks) if (task := store.claim(0, 2**22 + 1, ["aer"]))]
-    report(f"{journal_mode}: claimed", tasks, start)
-    start = time.perf_counter()
-    for task in claimed:
-        store.complete(task, b"{}")
-    report(f"{journal_mode}: completed", tasks, start)
-    start = time.perf_counter()
-    for task in claimed:
-        store.task(task.id)
-    report(f"{journal_mode}: looked at", tasks, start)
+
+    time_each("submitted", range(tasks), submit)
+    claimed = time_each("claimed", range(tasks), lambda _: store.claim(0, 2**22 + 1, ["aer"]))
+    time_each("completed", claimed, lambda task: store.complete(task, b"{}"))
+    time_each("polled", claimed, lambda task: store.task(task.id))
     store.close()
+    return found
 
 
-def many_processes(home: Path, journal_mode: str, tasks: int, processes: int = 8) -> None:
+def many_processes(home: Path, mode: str, tasks: int, processes: int = 8) -> Row:
     """Submit tasks from several processes at once."""
-    store = TaskStore(home / f"{journal_mode}-many", journal_mode)
+    store = TaskStore(home / f"{mode}-many", mode)
     store.submit(str(uuid.uuid4()), "aer", "sampler", b"{}")
     command = [sys.executable, "-c", SUBMIT, str(store.home), str(tasks // processes)]
     start = time.perf_counter()
     running = [subprocess.Popen(command) for _ in range(processes)]
-    if any(process.wait() for process in running):
-        raise SystemExit("a submitting process failed")
-    report(
-        f"{journal_mode}: submitted by {processes} processes, their start included", tasks, start
-    )
+    if any([process.wait() for process in running]):  # noqa: C419 (waits for all)
+        raise RuntimeError("a submitting process failed")
     store.close()
+    return rate(f"store, {mode}: by {processes} new processes", tasks, start)
 
 
-def report(what: str, number: int, start: float) -> None:
-    """Print a rate."""
-    print(f"{what}: {number / (time.perf_counter() - start):,.0f} a second")
+def rate(what: str, number: int, start: float) -> Row:
+    """Return a rate."""
+    return Row(what, "/s", number / (time.perf_counter() - start))
 
 
-def main() -> None:
+def rows(quick: bool) -> list[Row]:
     """Run all of them in a temporary folder."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=1000)
-    tasks = parser.parse_args().tasks
+    tasks = 80 if quick else TASKS
     with tempfile.TemporaryDirectory(prefix="qrmi-bench-", ignore_cleanup_errors=True) as folder:
-        for journal_mode in ("wal", "delete"):
-            throughput(Path(folder), journal_mode, tasks)
-            many_processes(Path(folder), journal_mode, tasks)
+        return [
+            row
+            for mode in ("wal", "delete")
+            for row in (
+                *throughput(Path(folder), mode, tasks),
+                many_processes(Path(folder), mode, tasks),
+            )
+        ]
 
 
 if __name__ == "__main__":
-    main()
+    main(rows, __doc__)
