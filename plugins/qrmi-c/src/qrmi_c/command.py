@@ -42,7 +42,7 @@ def root() -> Path:
 
 
 def flags(option: str) -> str:
-    """Return what an option prints."""
+    """Return the output of an option."""
     folder = root()
     lib = folder / "lib"
     return {

@@ -138,7 +138,7 @@ class Engine:
         return list(self._operations[operation](*fields))
 
     def release_all(self) -> None:
-        """Release what the host has acquired and not released; errors are nobody's any more."""
+        """Release the acquisitions that the host still holds, and ignore errors."""
         for token, opened in list(self._held.items()):
             try:
                 _end(opened, token)

@@ -41,7 +41,7 @@ def receive(connection: socket.socket) -> Request | None:
     """Return the next request, None at the end of the connection.
 
     Raises:
-        ValueError: What was sent is not a frame.
+        ValueError: The bytes are not a frame.
     """
     header = _exactly(connection, _HEADER.size)
     if header is None:

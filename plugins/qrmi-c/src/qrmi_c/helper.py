@@ -134,7 +134,7 @@ class Helper:
         return True
 
     def _finish(self) -> None:
-        """Wait for what the host has started and may have taken effect."""
+        """Wait for the host's requests that may have taken effect."""
         end = time.monotonic() + _FINISHING_SECONDS
         with self._changed:
             while self._changing and (left := end - time.monotonic()) > 0:
