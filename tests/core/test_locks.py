@@ -51,6 +51,8 @@ def test_only_the_core_makes_locks_of_the_standard_library() -> None:
         ROOT / "qrmi_core/locks.py": {"Lock", "RLock"},
         # It searches drivers for locks, and its threads end before any fork.
         ROOT / "qrmi_core/testing/contract/manners.py": {"Lock", "RLock", "Barrier"},
+        # A program of its own, which does not fork.
+        ROOT / "plugins/qrmi-c/src/qrmi_c/helper.py": {"Lock", "Condition"},
     }
 
 

@@ -15,7 +15,8 @@ def main(uid: int, what: str, *arguments: str) -> None:
     qpu = QuantumResource("PASQAL_LOCAL", "pasqal-local")
     # Import now whatever is imported on first use, since another user may not read these folders.
     qpu.is_accessible()
-    importlib.import_module("tenacity")
+    for name in ("tenacity", "qrmi_core.submission", "qrmi_core.task"):
+        importlib.import_module(name)
     if uid != os.geteuid():
         os.setgroups([])
         os.setgid(uid)
