@@ -25,10 +25,18 @@ c[0] = measure $0;
 """
 
 
+def works(cargo: str) -> bool:
+    """Return True if a cargo is there; rustup's is of no use without a toolchain."""
+    if shutil.which(cargo) is None:
+        return False
+    return subprocess.run([cargo, "--version"], capture_output=True, check=False).returncode == 0
+
+
 def built(project: Path, *names: str) -> list[Path]:
     """Programs of a project, built with the crates that Debian has."""
-    if shutil.which("cargo") is None:
-        pytest.skip("there is no cargo")
+    cargo = next(filter(works, ("cargo", "/usr/bin/cargo")), None)
+    if cargo is None:
+        pytest.skip("there is no cargo, or rustup has no toolchain for this user")
     if project == HERE / "rust" and not list(REGISTRY.glob("tokio-1*")):
         pytest.skip("Debian's crates are not installed (librust-tokio-dev)")
     target = ROOT / ".make/cargo"
@@ -36,7 +44,7 @@ def built(project: Path, *names: str) -> list[Path]:
     options = [word for setting in replaced for word in ("--config", setting)]
     environment = {**os.environ, "CARGO_TARGET_DIR": str(target)}
     done = subprocess.run(
-        ["cargo", "build", "--offline", *(options if REGISTRY.exists() else [])],
+        [cargo, "build", "--offline", *(options if REGISTRY.exists() else [])],
         cwd=project,
         env=environment,
         capture_output=True,
