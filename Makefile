@@ -67,7 +67,7 @@ demo: $(DEMO_VENV)/.ready
 
 .PHONY: check
 check: $(VENV)/.ready
-	@$(VENV)/bin/python -m pytest -m 'not (packaging or peers or slow or slurm)' $(CHECKED) $(ARGS)
+	@$(VENV)/bin/python -m pytest -m 'not (native or packaging or peers or slow or slurm)' $(CHECKED) $(ARGS)
 
 # Tests wait for about half of their time, so that two processors take four processes.
 .PHONY: test
