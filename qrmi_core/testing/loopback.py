@@ -45,7 +45,7 @@ class VendorRequest:
         return dict(parse_qsl(self.query_string, keep_blank_values=True))
 
     def json(self) -> Any:
-        """Parse the body; an empty one is None."""
+        """Return the parsed body, None if it is empty."""
         return json.loads(self.body or b"null")
 
 

@@ -32,7 +32,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Path:
-    """The folder of the events of the plugin."""
+    """Create the folder in which the plugin records its calls."""
     folder = tmp_path / "bench"
     folder.mkdir()
     return folder
@@ -40,7 +40,7 @@ def bench(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(build: Build, bench: Path, tmp_path: Path) -> dict[str, str]:
-    """The environment of a host program."""
+    """Return the environment of a host program."""
     kept = {name: os.environ[name] for name in ("PATH", "TMPDIR") if name in os.environ}
     own = {"BENCH_FOLDER": str(bench), "QRMI_PYTHON": str(build.interpreter), "HOME": str(tmp_path)}
     return {**kept, **own}

@@ -1,4 +1,4 @@
-"""The examples of the documentation, built as it says, and what the command installs."""
+"""Build the examples by the lines of the documentation, and check the installed files."""
 
 from __future__ import annotations
 

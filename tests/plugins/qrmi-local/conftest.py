@@ -62,7 +62,7 @@ def bad() -> Payload:
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """The folder of a new store."""
+    """Return the folder of a new store."""
     yield tmp_path / "store"
     end_store(tmp_path / "store")
 
