@@ -47,7 +47,10 @@ QrmiReturnCode qrmi_provider_free(QrmiResourceProvider *provider)
     return QRMI_RETURN_CODE_SUCCESS;
 }
 
-static QrmiQuantumResource *found(const QrmiResourceProvider *provider, const char *id)
+/* Makes a resource of the first of some texts; NULL with the error kept. */
+typedef QrmiQuantumResource *maker(const QrmiResourceProvider *provider, char *const *texts);
+
+static QrmiQuantumResource *found(const QrmiResourceProvider *provider, char *const *texts)
 {
     qi_texts settings;
     if (!qi_texts_copy(&settings, QI_OPEN_SETTINGS, provider->settings.fields + SETTINGS,
@@ -55,7 +58,38 @@ static QrmiQuantumResource *found(const QrmiResourceProvider *provider, const ch
         qi_fail_memory();
         return NULL;
     }
-    return qi_resource_new(id, provider->type, "map", &settings);
+    return qi_resource_new(texts[0], provider->type, "map", &settings);
+}
+
+/* A resource of a pair of name and type. */
+static QrmiQuantumResource *paired(const QrmiResourceProvider *none, char *const *texts)
+{
+    (void)none;
+    return qrmi_resource_new(texts[0], (QrmiResourceType)qi_type_number(texts[1]));
+}
+
+/* Make a resource of each group of texts of a reply, which is freed: all of them or none. */
+static QrmiReturnCode make_all(qi_reply *reply, size_t group, maker *make,
+                               const QrmiResourceProvider *provider, QrmiQuantumResources *outp)
+{
+    size_t number = reply->number / group;
+    QrmiQuantumResources made = {calloc(number + 1, sizeof *made.resources), 0};
+    bool done = made.resources != NULL;
+    if (!done)
+        qi_fail_memory();
+    while (done && made.length < number) {
+        QrmiQuantumResource *resource = make(provider, reply->texts + group * made.length);
+        done = resource != NULL;
+        if (done)
+            made.resources[made.length++] = resource;
+    }
+    qi_reply_free(reply);
+    if (done) {
+        *outp = made;
+        return QRMI_RETURN_CODE_SUCCESS;
+    }
+    qi_resources_free(&made);
+    return qrmi_get_last_error_kind();
 }
 
 /* Get the ids that match; the filters are a text for this call alone. */
@@ -83,23 +117,7 @@ QrmiReturnCode qrmi_provider_resources(QrmiResourceProvider *provider, const cha
     QrmiReturnCode code = matching(provider, filters, &reply);
     if (code != QRMI_RETURN_CODE_SUCCESS)
         return code;
-    QrmiQuantumResources made = {calloc(reply.number + 1, sizeof *made.resources), 0};
-    bool done = made.resources != NULL;
-    if (!done)
-        qi_fail_memory();
-    while (done && made.length < reply.number) {
-        QrmiQuantumResource *resource = found(provider, reply.texts[made.length]);
-        done = resource != NULL;
-        if (done)
-            made.resources[made.length++] = resource;
-    }
-    qi_reply_free(&reply);
-    if (done) {
-        *outp = made;
-        return QRMI_RETURN_CODE_SUCCESS;
-    }
-    qi_resources_free(&made);
-    return qrmi_get_last_error_kind();
+    return make_all(&reply, 1, found, provider, outp);
 }
 
 QrmiReturnCode qrmi_provider_resources_free(QrmiQuantumResources *resources)
@@ -118,7 +136,7 @@ QrmiReturnCode qrmi_provider_least_busy(QrmiResourceProvider *provider, const ch
         return code;
     *outp = NULL;
     if (reply.number > 0) {
-        *outp = found(provider, reply.texts[0]);
+        *outp = found(provider, reply.texts);
         if (*outp == NULL)
             code = qrmi_get_last_error_kind();
     }
@@ -139,26 +157,7 @@ QrmiReturnCode qrmi_service_resources(QrmiQuantumResources *outp)
     qi_texts_free(&environment);
     if (code != QRMI_RETURN_CODE_SUCCESS)
         return code;
-    QrmiQuantumResources made = {calloc(reply.number / 2 + 1, sizeof *made.resources), 0};
-    bool done = made.resources != NULL;
-    if (!done)
-        qi_fail_memory();
-    /* Pairs of name and type. */
-    while (done && 2 * made.length + 1 < reply.number) {
-        int type = qi_type_number(reply.texts[2 * made.length + 1]);
-        QrmiQuantumResource *resource =
-            qrmi_resource_new(reply.texts[2 * made.length], (QrmiResourceType)type);
-        done = resource != NULL;
-        if (done)
-            made.resources[made.length++] = resource;
-    }
-    qi_reply_free(&reply);
-    if (done) {
-        *outp = made;
-        return QRMI_RETURN_CODE_SUCCESS;
-    }
-    qi_resources_free(&made);
-    return qrmi_get_last_error_kind();
+    return make_all(&reply, 2, paired, NULL, outp);
 }
 
 QrmiReturnCode qrmi_service_resources_free(QrmiQuantumResources *resources)
